@@ -1,0 +1,39 @@
+"""Runs the step ``dataset_download``."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from vqi.datasets.shards import download
+
+from components import step
+from vqi.artifacts import write_json, write_text
+from vqi.config import DatasetDownload
+from vqi.store import open_store
+
+
+class Arguments(DatasetDownload, step.StepArguments, cli_prog_name="python -m components.dataset_download"):
+    """Fetch a dataset once and keep one packed shard a category in the object store ($VQI_STORE)."""
+
+    catalog: Path = Field(description="output: JSON file, what the dataset holds")
+    dataset: Path = Field(description="output: file that receives the dataset's uri")
+    categories: Path = Field(description="output: file that receives the JSON list of categories")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    handle = download(arguments.source, arguments.only_categories, open_store(step.store_uri(os.environ)))
+    write_json(arguments.catalog, handle.catalog)
+    write_text(arguments.dataset, handle.uri)
+    step.write_list(arguments.categories, handle.categories)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""What the declarations of the steps share. Imports kfp only: declaring and compiling need nothing that a step runs."""
+
+from __future__ import annotations
+
+from kfp import dsl
+
+LIGHT_IMAGE = "vqi:latest"
+TORCH_IMAGE = "vqi-torch:latest"
+
+
+def step(name: str, container_image: str, **flags: object) -> dsl.ContainerSpec:
+    """A container that runs ``python -m components.<name>`` with a flag for each input and output."""
+    args: list[object] = []
+    for flag, value in flags.items():
+        args += [f"--{flag.replace('_', '-')}", value]
+    return dsl.ContainerSpec(image=container_image, command=["python", "-m", f"components.{name}"], args=args)

@@ -1,0 +1,46 @@
+"""Runs the step ``evaluate``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components import step
+from vqi.artifacts import load_detector, load_features, load_images, read_json, write_json, write_text
+from vqi.config import Evaluate
+from vqi.evaluation import evaluate, report_of, save_scores
+
+
+class Arguments(Evaluate, step.StepArguments, cli_prog_name="python -m components.evaluate"):
+    """Scores, anomaly maps, metrics and the report of a category."""
+
+    images: Path = Field(description="input: folder written by preprocess")
+    data_report: Path = Field(description="input: JSON file written by preprocess")
+    features: Path = Field(description="input: safetensors file written by feature_extract")
+    detector: Path = Field(description="input: safetensors file written by pca_fit")
+    scores: Path = Field(description="output: folder with scores.csv and anomaly_maps.safetensors")
+    metrics: Path = Field(description="output: JSON file")
+    report: Path = Field(description="output: HTML file")
+    summary: Path = Field(description="output: file that receives the category's row of the table as JSON")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    images, data = load_images(arguments.images), read_json(arguments.data_report)
+    detector = load_detector(arguments.detector)
+    settings = step.settings_of(arguments, Evaluate)
+    evaluation = evaluate(images, load_features(arguments.features), detector, settings)
+    save_scores(arguments.scores, evaluation, detector)
+    write_json(arguments.metrics, evaluation.metrics)
+    write_text(arguments.report, report_of(evaluation, images, detector, data, settings))
+    write_text(arguments.summary, evaluation.summary_json())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

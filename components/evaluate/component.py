@@ -1,0 +1,39 @@
+"""Declaration of the step ``evaluate``."""
+
+from kfp import dsl
+
+from components.declare import LIGHT_IMAGE, step
+from vqi.config import Evaluate, defaults
+
+_DEFAULT = defaults(Evaluate)
+
+
+@dsl.container_component
+def evaluate(
+    images: dsl.Input[dsl.Dataset],
+    data_report: dsl.Input[dsl.Artifact],
+    features: dsl.Input[dsl.Dataset],
+    detector: dsl.Input[dsl.Model],
+    scores: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+    summary: dsl.OutputPath(str),  # type: ignore[valid-type]
+    bootstrap: int = _DEFAULT.bootstrap,
+    examples: int = _DEFAULT.examples,
+    seed: int = _DEFAULT.seed,
+):
+    return step(
+        "evaluate",
+        LIGHT_IMAGE,
+        images=images.path,
+        data_report=data_report.path,
+        features=features.path,
+        detector=detector.path,
+        bootstrap=bootstrap,
+        examples=examples,
+        seed=seed,
+        scores=scores.path,
+        metrics=metrics.path,
+        report=report.path,
+        summary=summary,
+    )

@@ -1,0 +1,37 @@
+"""Runs the step ``feature_extract``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components import step
+from vqi.artifacts import load_images, save_features
+from vqi.backbones import load_backbone
+from vqi.config import FeatureExtract
+from vqi.features import extract_splits
+
+
+class Arguments(FeatureExtract, step.StepArguments, cli_prog_name="python -m components.feature_extract"):
+    """One forward pass over train and test; the features of one layer."""
+
+    images: Path = Field(description="input: folder written by preprocess")
+    backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
+    features: Path = Field(description="output: safetensors file, a row an image")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    images = load_images(arguments.images)
+    backbone = load_backbone(arguments.backbone, images.images.shape[1])
+    save_features(arguments.features, extract_splits(images, backbone, step.settings_of(arguments, FeatureExtract)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

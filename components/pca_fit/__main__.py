@@ -1,0 +1,35 @@
+"""Runs the step ``pca_fit``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components import step
+from vqi.artifacts import load_features, save_detector
+from vqi.config import PcaFit
+from vqi.detectors import fit_detector
+
+
+class Arguments(PcaFit, step.StepArguments, cli_prog_name="python -m components.pca_fit"):
+    """PCA of the good images' features, and a threshold from good images only."""
+
+    features: Path = Field(description="input: safetensors file written by feature_extract")
+    detector: Path = Field(description="output: safetensors file, the model and its threshold")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    save_detector(
+        arguments.detector, fit_detector(load_features(arguments.features), step.settings_of(arguments, PcaFit))
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

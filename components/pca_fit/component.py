@@ -1,0 +1,29 @@
+"""Declaration of the step ``pca_fit``."""
+
+from kfp import dsl
+
+from components.declare import LIGHT_IMAGE, step
+from vqi.config import PcaFit, defaults
+
+_DEFAULT = defaults(PcaFit)
+
+
+@dsl.container_component
+def pca_fit(
+    features: dsl.Input[dsl.Dataset],
+    detector: dsl.Output[dsl.Model],
+    variance: float = _DEFAULT.variance,
+    target_fpr: float = _DEFAULT.target_fpr,
+    folds: int = _DEFAULT.folds,
+    seed: int = _DEFAULT.seed,
+):
+    return step(
+        "pca_fit",
+        LIGHT_IMAGE,
+        features=features.path,
+        variance=variance,
+        target_fpr=target_fpr,
+        folds=folds,
+        seed=seed,
+        detector=detector.path,
+    )

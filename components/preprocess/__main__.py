@@ -1,0 +1,46 @@
+"""Runs the step ``preprocess``."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from vqi.datasets.shards import open_shard
+from vqi.images import prepare
+
+from components import step
+from vqi.artifacts import write_json
+from vqi.config import Preprocess
+
+
+class Arguments(Preprocess, step.StepArguments, cli_prog_name="python -m components.preprocess"):
+    """Decode, check and resize the images of a category into one memory-mappable file."""
+
+    images: Path = Field(description="output: folder with images.safetensors and index.csv")
+    data_report: Path = Field(description="output: JSON file, counts and problems of the data")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    with tempfile.TemporaryDirectory() as folder:
+        shard = open_shard(arguments.dataset, arguments.category, Path(folder))
+        report = prepare(
+            shard,
+            arguments.images,
+            category=arguments.category,
+            image_size=arguments.image_size,
+            max_bad_fraction=arguments.max_bad_fraction,
+            max_pixels=arguments.max_pixels,
+            dataset=arguments.dataset,
+        )
+    write_json(arguments.data_report, report)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Declaration of the step ``preprocess``."""
+
+from kfp import dsl
+
+from components.declare import LIGHT_IMAGE, step
+from vqi.config import Preprocess, defaults
+
+_DEFAULT = defaults(Preprocess)
+
+
+@dsl.container_component
+def preprocess(
+    dataset: str,
+    category: str,
+    images: dsl.Output[dsl.Dataset],
+    data_report: dsl.Output[dsl.Artifact],
+    image_size: int = _DEFAULT.image_size,
+    max_bad_fraction: float = _DEFAULT.max_bad_fraction,
+    max_pixels: int = _DEFAULT.max_pixels,
+):
+    return step(
+        "preprocess",
+        LIGHT_IMAGE,
+        dataset=dataset,
+        category=category,
+        image_size=image_size,
+        max_bad_fraction=max_bad_fraction,
+        max_pixels=max_pixels,
+        images=images.path,
+        data_report=data_report.path,
+    )

@@ -1,0 +1,41 @@
+"""Runs the step ``publish``."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components import step
+from vqi.artifacts import write_text
+from vqi.config import Publish
+from vqi.registry import publish
+from vqi.store import open_store
+
+
+class Arguments(Publish, step.StepArguments, cli_prog_name="python -m components.publish"):
+    """Write a complete, versioned model package to the object store ($VQI_STORE)."""
+
+    backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
+    detector: Path = Field(description="input: safetensors file written by pca_fit")
+    metrics: Path = Field(description="input: JSON file written by evaluate")
+    report: Path = Field(description="input: HTML file written by evaluate")
+    decision: Path = Field(description="output: file that receives what was decided, as JSON")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    store = open_store(step.store_uri(os.environ))
+    decision = publish(store, arguments.backbone, arguments.detector, arguments.metrics, arguments.report)
+    write_text(arguments.decision, json.dumps(decision, sort_keys=True))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

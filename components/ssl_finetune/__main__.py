@@ -1,0 +1,40 @@
+"""Runs the step ``ssl_finetune``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components import step
+from vqi.artifacts import load_images, provenance, sha256_file
+from vqi.backbones import build, save_backbone
+from vqi.config import SslFinetune
+from vqi.self_supervised import find_method
+
+
+class Arguments(SslFinetune, step.StepArguments, cli_prog_name="python -m components.ssl_finetune"):
+    """Provide the backbone: pretrained weights as they are, or fine-tuned on the good images."""
+
+    images: Path = Field(description="input: folder written by preprocess")
+    backbone: Path = Field(description="output: safetensors file, the weights and their record")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    settings = step.settings_of(arguments, SslFinetune)
+    finetune = find_method(settings.method)
+    images = load_images(arguments.images)
+    parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])
+    backbone = finetune(parent, images, settings)
+    inputs = {"images": sha256_file(arguments.images / "index.csv")}
+    save_backbone(arguments.backbone, backbone, provenance("ssl_finetune", settings.model_dump(), inputs))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

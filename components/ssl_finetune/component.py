@@ -1,0 +1,31 @@
+"""Declaration of the step ``ssl_finetune``."""
+
+from kfp import dsl
+
+from components.declare import TORCH_IMAGE, step
+from vqi.config import SslFinetune, defaults
+
+_DEFAULT = defaults(SslFinetune)
+
+
+@dsl.container_component
+def ssl_finetune(
+    images: dsl.Input[dsl.Dataset],
+    backbone: dsl.Output[dsl.Model],
+    method: str = _DEFAULT.method,
+    backbone_name: str = _DEFAULT.backbone_name,
+    weights: str = _DEFAULT.weights,
+    epochs: int = _DEFAULT.epochs,
+    seed: int = _DEFAULT.seed,
+):
+    return step(
+        "ssl_finetune",
+        TORCH_IMAGE,
+        images=images.path,
+        method=method,
+        backbone_name=backbone_name,
+        weights=weights,
+        epochs=epochs,
+        seed=seed,
+        backbone=backbone.path,
+    )

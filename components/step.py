@@ -1,0 +1,109 @@
+"""How a step starts: flags from its config model, errors as one line, exit code 2 for what a user can mend."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
+from threadpoolctl import threadpool_limits
+
+from vqi.artifacts import write_text
+from vqi.config import StepConfig
+from vqi.errors import VqiError
+from vqi.processor import threads
+
+_MENDABLE = {
+    errno.ENOSPC: "the disk is full: make room",
+    errno.EDQUOT: "the disk quota is used up: make room",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.EACCES: "no permission: choose a folder you may write to",
+}
+
+
+class StepArguments(BaseSettings):
+    """Base of a step's arguments: the flags alone decide; neither the environment nor a file fills a gap."""
+
+    model_config = SettingsConfigDict(cli_kebab_case=True, extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keep the flags only."""
+        return (init_settings,)
+
+
+Arguments = TypeVar("Arguments", bound=StepArguments)
+Config = TypeVar("Config", bound=StepConfig)
+
+
+def settings_of(arguments: StepConfig, model: type[Config]) -> Config:
+    """The settings among a step's arguments, without its paths."""
+    return model(**{name: getattr(arguments, name) for name in model.model_fields})
+
+
+def store_uri(environment: Mapping[str, str]) -> str:
+    """Where datasets and models are kept: ``$VQI_STORE``.
+
+    Raises:
+        VqiError: The variable is not set.
+    """
+    if not environment.get("VQI_STORE"):
+        raise VqiError("VQI_STORE is not set: set it to the object store, as file:///path or s3://bucket")
+    return environment["VQI_STORE"]
+
+
+def write_list(path: Path, values: Sequence[str]) -> None:
+    """Write an output parameter that is a list, as JSON."""
+    write_text(path, json.dumps(list(values), ensure_ascii=False))
+
+
+def main(model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:
+    """Parse the flags, run the step, and turn a known error into one line on stderr.
+
+    Returns:
+        0 done, 2 for what a user can mend. Anything else is a defect and ends with a traceback.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        arguments = CliApp.run(model, cli_args=list(sys.argv[1:] if argv is None else argv))
+        with threadpool_limits(threads()):
+            run(arguments)
+    except ValidationError as error:
+        return _fail(describe(error))
+    except VqiError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        return _fail(f"{error.filename or 'output'}: {os.strerror(error.errno)}: {_MENDABLE[error.errno]}")
+    return 0
+
+
+def describe(error: ValidationError) -> str:
+    """A pydantic error as one line: each parameter, what was expected, what was got."""
+    problems = []
+    for problem in error.errors(include_url=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "parameters"
+        message = problem["msg"].removeprefix("Value error, ")
+        got = "" if problem["type"] in ("missing", "value_error") else f", got {problem['input']!r}"
+        problems.append(f"{name}: {message}{got}")
+    return "; ".join(problems)
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return 2

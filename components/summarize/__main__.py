@@ -1,0 +1,35 @@
+"""Runs the step ``summarize``."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from vqi.table import to_csv, to_html, to_markdown
+
+from components import step
+from vqi.artifacts import write_text
+from vqi.config import Summarize
+
+
+class Arguments(Summarize, step.StepArguments, cli_prog_name="python -m components.summarize"):
+    """The result table over all categories."""
+
+    table: Path = Field(description="output: folder with table.md, table.csv and table.html")
+
+
+def run(arguments: Arguments) -> None:
+    """Load, call, save."""
+    rows = [json.loads(summary) for summary in arguments.summaries]
+    for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
+        write_text(arguments.table / name, render(rows))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the step; returns the exit code."""
+    return step.main(Arguments, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

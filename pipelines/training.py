@@ -1,0 +1,92 @@
+"""The training pipeline: the only place where the graph of steps is written; it reads as the data path."""
+
+from kfp import dsl
+
+from components.dataset_download.component import dataset_download
+from components.evaluate.component import evaluate
+from components.feature_extract.component import feature_extract
+from components.pca_fit.component import pca_fit
+from components.preprocess.component import preprocess
+from components.publish.component import publish
+from components.ssl_finetune.component import ssl_finetune
+from components.summarize.component import summarize
+from vqi import config
+
+_DATA = config.defaults(config.DatasetDownload)
+_IMAGES = config.defaults(config.Preprocess)
+_BACKBONE = config.defaults(config.SslFinetune)
+_FEATURES = config.defaults(config.FeatureExtract)
+_DETECTOR = config.defaults(config.PcaFit)
+
+
+@dsl.pipeline(name="training", description="Learn what good parts look like, a model a category, and evaluate it.")
+def training(
+    source: str = _DATA.source,
+    categories: list = _DATA.only_categories,  # type: ignore[type-arg]
+    image_size: int = _IMAGES.image_size,
+    max_bad_fraction: float = _IMAGES.max_bad_fraction,
+    backbone: str = _BACKBONE.backbone_name,
+    weights: str = _BACKBONE.weights,
+    method: str = _BACKBONE.method,
+    epochs: int = _BACKBONE.epochs,
+    layer: str = _FEATURES.layer,
+    pool: int = _FEATURES.pool,
+    batch_size: int = _FEATURES.batch_size,
+    engine: str = _FEATURES.engine,
+    precision: str = _FEATURES.precision,
+    variance: float = _DETECTOR.variance,
+    target_fpr: float = _DETECTOR.target_fpr,
+    folds: int = _DETECTOR.folds,
+    seed: int = _DETECTOR.seed,
+) -> dsl.Artifact:
+    download = dataset_download(source=source, only_categories=categories)
+    download.set_caching_options(False)  # what a source holds can change; a complete dataset is not written again
+
+    with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
+        prepared = preprocess(
+            dataset=download.outputs["dataset"],
+            category=category,
+            image_size=image_size,
+            max_bad_fraction=max_bad_fraction,
+        )
+        tuned = ssl_finetune(
+            images=prepared.outputs["images"],
+            method=method,
+            backbone_name=backbone,
+            weights=weights,
+            epochs=epochs,
+            seed=seed,
+        )
+        extracted = feature_extract(
+            images=prepared.outputs["images"],
+            backbone=tuned.outputs["backbone"],
+            layer=layer,
+            pool=pool,
+            batch_size=batch_size,
+            engine=engine,
+            precision=precision,
+        )
+        fitted = pca_fit(
+            features=extracted.outputs["features"],
+            variance=variance,
+            target_fpr=target_fpr,
+            folds=folds,
+            seed=seed,
+        )
+        evaluated = evaluate(
+            images=prepared.outputs["images"],
+            data_report=prepared.outputs["data_report"],
+            features=extracted.outputs["features"],
+            detector=fitted.outputs["detector"],
+            seed=seed,
+        )
+        published = publish(
+            backbone=tuned.outputs["backbone"],
+            detector=fitted.outputs["detector"],
+            metrics=evaluated.outputs["metrics"],
+            report=evaluated.outputs["report"],
+        )
+        published.set_caching_options(False)  # the store may have been emptied; an equal model is not written again
+
+    summary = summarize(summaries=dsl.Collected(evaluated.outputs["summary"]))
+    return summary.outputs["table"]

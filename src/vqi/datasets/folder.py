@@ -1,0 +1,84 @@
+"""The source ``folder:<path, file:// or s3:// uri>``: one's own images in an MVTec-AD-like tree.
+
+The folder holds categories, or is itself one (it has ``train/good``), which then takes the folder's name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from vqi.datasets.layout import EXPECTED, Dataset, Entry, is_image_name, place_of
+from vqi.errors import VqiError
+from vqi.progress import message
+from vqi.store import Store, open_store
+
+SHOWN = 3  # examples of what was found, in a message
+
+
+def read(argument: str) -> Dataset:
+    """The dataset below a path or URI.
+
+    Raises:
+        VqiError: nothing there fits the layout; the message says what was found and what was expected.
+    """
+    if not argument:
+        raise VqiError("the source 'folder' needs a place: expected folder:<path, file:// or s3:// uri>")
+    store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
+    keys = [info.key for info in store.list()]
+    name = store.uri.rstrip("/").rpartition("/")[2] or "dataset"
+    categories = group(keys, name)
+    if not categories:
+        raise VqiError(f"no images of the known layout in '{argument}': {EXPECTED}; found {describe(keys)}")
+    _note_left_out(keys, sum(len(paths) for paths in categories.values()))
+    prefix = "" if is_one_category(keys) else "{}/"
+    return Dataset(
+        name,
+        None,
+        {
+            category: tuple(_entry(store, prefix.format(category), path) for path in paths)
+            for category, paths in categories.items()
+        },
+    )
+
+
+def is_one_category(keys: Sequence[str]) -> bool:
+    """Whether the folder itself is a category: it has ``train/good``."""
+    return any((place := place_of(key)) is not None and place.split == "train" for key in keys)
+
+
+def group(keys: Sequence[str], name: str) -> dict[str, list[str]]:
+    """The paths in the layout by category, both sorted; what does not fit the layout is left out."""
+    found: dict[str, list[str]] = defaultdict(list)
+    one = is_one_category(keys)
+    for key in sorted(keys):
+        category, _, path = (name, "", key) if one else key.partition("/")
+        if place_of(path) is not None:
+            found[category].append(path)
+    return dict(sorted(found.items()))
+
+
+def describe(keys: Sequence[str]) -> str:
+    """What is there, in a few words."""
+    if not keys:
+        return "no files at all (is the place right?)"
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return f"{', '.join(keys[:SHOWN])}{more}"
+
+
+def _entry(store: Store, prefix: str, path: str) -> Entry:
+    key = f"{prefix}{path}"
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise VqiError(f"the file name {key!r} in {store.uri} is not UTF-8: rename the file") from error
+    return Entry(path, partial(store.get_bytes, key))
+
+
+def _note_left_out(keys: Sequence[str], taken: int) -> None:
+    """Say how many images are outside the layout, so that none is missed unnoticed."""
+    images = sum(is_image_name(key.rpartition("/")[2]) for key in keys)
+    if images > taken:
+        message(f"note: {images - taken} of {images} images are outside the layout and left out; {EXPECTED}")

@@ -1,0 +1,80 @@
+"""What every source yields: images by category, at paths of the MVTec AD layout.
+
+``train/good/x.png``, ``test/good/x.png``, ``test/<defect type>/x.png``, ``ground_truth/<defect type>/x_mask.png``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "test", "ground_truth"]
+
+GOOD = "good"
+MASK_ENDING = "_mask"
+EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"})
+EXPECTED = (
+    "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
+    f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(EXTENSIONS))}"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a category: its path in the layout, and what reads its bytes."""
+
+    path: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The terms of a dataset."""
+
+    name: str
+    url: str
+    notice: str  # who made it, what to cite, what is not allowed: a few sentences
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset as a source found it."""
+
+    name: str
+    licence: Licence | None  # None: the user's own images
+    categories: Mapping[str, tuple[Entry, ...]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file stands in the layout."""
+
+    split: Split
+    defect_type: str  # 'good' for a normal part
+    stem: str  # the file name without its extension
+
+    @property
+    def label(self) -> int:
+        """0 normal, 1 anomalous."""
+        return int(self.defect_type != GOOD)
+
+
+def place_of(path: str) -> Place | None:
+    """The place of ``path`` within its category; None for what is no image of the layout."""
+    parts = path.split("/")
+    if len(parts) != 3 or not is_image_name(parts[2]):
+        return None
+    split, defect_type, name = parts
+    stem = name.rpartition(".")[0]
+    if split == "train" and defect_type == GOOD:
+        return Place("train", defect_type, stem)
+    if split == "test":
+        return Place("test", defect_type, stem)
+    return Place("ground_truth", defect_type, stem) if split == "ground_truth" else None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name ends like an image, in any letter case, and is not hidden."""
+    stem, _, extension = name.rpartition(".")
+    return bool(stem) and not name.startswith(".") and extension.lower() in EXTENSIONS

@@ -1,0 +1,196 @@
+"""A dataset in the object store: one packed shard a category under a name that its content gives.
+
+``datasets/<name>@<digest>/<category>.zip`` and, written last, ``catalog.json``: where that stands, all is there. The
+shards are uncompressed zip files whose bytes depend on the images only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vqi.datasets import resolve
+from vqi.datasets.layout import Dataset, Entry, place_of
+from vqi.errors import VqiError, unknown
+from vqi.progress import message, track
+from vqi.store import Store, open_store
+from vqi.store.interface import sha256_bytes, sha256_file
+
+FORMAT = "vqi.dataset/1"
+CATALOG = "catalog.json"
+DIGEST_LETTERS = 12
+OLDEST = (1980, 1, 1, 0, 0, 0)  # the date of every file in a shard: zip knows none before
+
+Manifest = dict[str, dict[str, str]]  # category -> path -> sha256 of the bytes
+
+
+@dataclass(frozen=True)
+class DatasetHandle:
+    """A dataset in the object store."""
+
+    uri: str
+    categories: list[str]  # sorted
+    catalog: dict[str, Any]
+
+
+def download(source: str, categories: Sequence[str], store: Store) -> DatasetHandle:
+    """Bring a dataset into the object store; where it already is, nothing is written.
+
+    Args:
+        source: as for ``vqi.datasets.resolve``.
+        categories: which to take; empty for all.
+        store: where lasting assets stand.
+
+    Raises:
+        VqiError: the source, a category or the store is wrong.
+    """
+    dataset = select(resolve(source), categories)
+    if dataset.licence is not None:
+        message(
+            f"licence of '{dataset.name}': {dataset.licence.name} ({dataset.licence.url}). {dataset.licence.notice}"
+        )
+    manifest = read_manifest(dataset)
+    folder = f"datasets/{dataset.name}@{digest_of(manifest)[:DIGEST_LETTERS]}"
+    catalog = read_catalog(store, folder)
+    if catalog is None or not all(store.exists(f"{folder}/{shard_name(name)}") for name in manifest):
+        catalog = upload(dataset, manifest, store, folder)
+    else:
+        message(f"{store.uri_of(folder)} is complete: nothing to do")
+    return DatasetHandle(store.uri_of(folder), sorted(manifest), catalog)
+
+
+def open_shard(uri: str, category: str, folder: Path) -> Path:
+    """Fetch the shard of a category into ``folder`` and return its path there.
+
+    Raises:
+        VqiError: the dataset is not (completely) there, has no such category, or the shard is damaged.
+    """
+    store = open_store(uri)
+    catalog = read_catalog(store, "")
+    if catalog is None:
+        raise VqiError(f"no complete dataset at {uri}: {CATALOG} is missing; run dataset_download again")
+    if category not in catalog["categories"]:
+        raise unknown("category", category, catalog["categories"])
+    path = folder / shard_name(category)
+    store.get_file(shard_name(category), path)
+    expected, got = catalog["categories"][category]["sha256"], sha256_file(path)
+    if got != expected:
+        path.unlink()
+        raise VqiError(
+            f"{uri}/{path.name} is damaged: expected sha256 {expected}, got {got}; delete it and download again"
+        )
+    return path
+
+
+def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
+    """The dataset with the named categories only; all for none named."""
+    for name in categories:
+        if name not in dataset.categories:
+            raise unknown("category", name, dataset.categories)
+    chosen = sorted(set(categories) or dataset.categories)
+    return Dataset(dataset.name, dataset.licence, {name: dataset.categories[name] for name in chosen})
+
+
+def read_manifest(dataset: Dataset) -> Manifest:
+    """The sha256 of every image; they are read one by one, none is kept."""
+    return {
+        category: {e.path: sha256_bytes(e.read()) for e in track(entries, len(entries), f"read {category}")}
+        for category, entries in dataset.categories.items()
+    }
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The hex digest of a dataset's content: of its sorted categories, paths and sha256."""
+    digest = hashlib.sha256()
+    for category in sorted(manifest):
+        for path, sha256 in sorted(manifest[category].items()):
+            digest.update(f"{category}\0{path}\0{sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def read_catalog(store: Store, folder: str) -> dict[str, Any] | None:
+    """The catalog of a dataset; None where there is none, that is where the dataset is not complete."""
+    key = f"{folder}/{CATALOG}".lstrip("/")
+    if not store.exists(key):
+        return None
+    try:
+        catalog = json.loads(store.get_bytes(key))
+    except ValueError as error:
+        raise VqiError(f"{store.uri_of(key)} is damaged ({error}): delete it and download again") from error
+    if not isinstance(catalog, dict) or catalog.get("format") != FORMAT:
+        raise VqiError(f"{store.uri_of(key)} is not a catalog of this version: expected format '{FORMAT}'")
+    return catalog
+
+
+def upload(dataset: Dataset, manifest: Manifest, store: Store, folder: str) -> dict[str, Any]:
+    """Pack and store each category, then the catalog, which makes the dataset complete."""
+    described = {}
+    with tempfile.TemporaryDirectory(prefix="vqi-") as scratch:
+        for category, entries in dataset.categories.items():
+            shard = Path(scratch) / "shard.zip"
+            pack(
+                track(sorted(entries, key=lambda e: e.path), len(entries), f"pack {category}"),
+                manifest[category],
+                shard,
+            )
+            store.put_file(f"{folder}/{shard_name(category)}", shard)
+            described[category] = describe(manifest[category], shard)
+    catalog: dict[str, Any] = {
+        "format": FORMAT,
+        "name": dataset.name,
+        "digest": digest_of(manifest),
+        "licence": asdict(dataset.licence) if dataset.licence else None,
+        "categories": described,
+    }
+    text = json.dumps(catalog, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    store.put_bytes(f"{folder}/{CATALOG}", text.encode())
+    return catalog
+
+
+def describe(paths: dict[str, str], shard: Path) -> dict[str, Any]:
+    """What the catalog says of a category: files by folder, and the shard's size in bytes and sha256."""
+    files: dict[str, int] = {}
+    for path in sorted(paths):
+        place = place_of(path)
+        if place is not None:
+            group = f"{place.split}/{place.defect_type}"
+            files[group] = files.get(group, 0) + 1
+    return {"bytes": shard.stat().st_size, "sha256": sha256_file(shard), "files": files}
+
+
+def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> None:
+    """Write a shard, one image in memory at a time.
+
+    Raises:
+        VqiError: an image is not what it was when the manifest was made, or the disk is full.
+    """
+    try:
+        with zipfile.ZipFile(shard, "w", zipfile.ZIP_STORED) as archive:
+            for entry in entries:
+                data = entry.read()
+                if sha256_bytes(data) != digests[entry.path]:
+                    raise VqiError(
+                        f"{entry.path} changed while the dataset was read: run it again when nobody writes there"
+                    )
+                archive.writestr(_member(entry.path), data)
+    except OSError as error:
+        raise VqiError(f"cannot write {shard} ({error.strerror}): name a folder with room in TMPDIR") from error
+
+
+def shard_name(category: str) -> str:
+    """The key of a category's shard within its dataset."""
+    return f"{category}.zip"
+
+
+def _member(path: str) -> zipfile.ZipInfo:
+    """A member that says nothing of when, where or by whom the shard was made."""
+    member = zipfile.ZipInfo(path, OLDEST)
+    member.create_system = 3
+    member.external_attr = 0o644 << 16
+    return member

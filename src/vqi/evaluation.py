@@ -1,0 +1,234 @@
+"""Features and a detector -> scores, anomaly maps, metrics, and what the report shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vqi import metrics
+from vqi.artifacts import (
+    MAPS_FILE,
+    SCORES_FILE,
+    Detector,
+    Features,
+    FloatArray,
+    Images,
+    Json,
+    ScoreRow,
+    save_maps,
+    write_scores,
+)
+from vqi.calibration import Threshold, conformal_threshold, expected_false_alarms
+from vqi.config import Evaluate
+from vqi.detectors import subspace_of
+from vqi.detectors.pca import anomaly_maps, score
+from vqi.errors import VqiError
+from vqi.report import ReportData, ReportImage, choose_examples, render_report
+from vqi.table import COLUMNS
+
+AUPRO_FPR_LIMIT = 0.3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found out about a category."""
+
+    rows: list[int]  # of the test images in `images`
+    scores: list[ScoreRow]
+    maps: FloatArray  # (N_test, h, w), at the layer's resolution
+    metrics: Json
+    threshold: Threshold
+
+    def summary_json(self) -> str:
+        """The category's row of the result table."""
+        return json.dumps({name: self.metrics[name] for name in COLUMNS}, ensure_ascii=False, allow_nan=False)
+
+
+def evaluate(images: Images, features: Features, detector: Detector, settings: Evaluate) -> Evaluation:
+    """Score the test images of a category and measure.
+
+    Raises:
+        VqiError: Features, images and detector do not belong together.
+    """
+    rows = images.rows("test")
+    if len(rows) != len(features.test) or features.shape != detector.shape:
+        raise VqiError(
+            f"features of {len(features.test)} test images of shape {features.shape} do not belong to {len(rows)} test "
+            f"images and a detector of shape {detector.shape}: run the steps of one category again"
+        )
+    model = subspace_of(detector)
+    scores = score(features.test, model)
+    maps = anomaly_maps(features.test, model, features.shape)
+    labels = np.array([images.index[row].label for row in rows], dtype=np.int64)
+    threshold = conformal_threshold(detector.calibration_scores, detector.provenance["settings"]["target_fpr"])
+    table = [
+        ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > detector.threshold))
+        for entry, value in zip((images.index[row] for row in rows), scores, strict=True)
+    ]
+    figures = {
+        "category": _category(images),
+        "test_images": len(rows),
+        "test_good": int((labels == 0).sum()),
+        "test_anomalous": int((labels == 1).sum()),
+        "train_images": len(features.train),
+        "components": len(detector.components),
+        "threshold": detector.threshold,
+        "threshold_source": detector.provenance["threshold_source"],
+        "target_fpr": threshold.target_fpr,
+        "guaranteed_fpr": threshold.guaranteed_fpr,
+        "good_images_needed": threshold.needed,
+        **_image_figures(labels, scores, detector.threshold, settings),
+        **_pixel_figures(images, rows, maps),
+    }
+    return Evaluation(rows, table, maps, figures, threshold)
+
+
+def _category(images: Images) -> str:
+    return str(images.provenance["settings"]["category"])
+
+
+def _image_figures(
+    labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], threshold: float, settings: Evaluate
+) -> Json:
+    interval = metrics.bootstrap_interval(labels, scores, settings.seed, repeats=settings.bootstrap)
+    low, high = interval if interval is not None else (None, None)
+    return {
+        "image_auroc": metrics.image_auroc(labels, scores),
+        "image_auroc_low": low,
+        "image_auroc_high": high,
+        **metrics.at_threshold(labels, scores, threshold),
+        **metrics.oracle(labels, scores),
+    }
+
+
+def _pixel_figures(images: Images, rows: list[int], maps: FloatArray) -> Json:
+    """Pixel metrics over the good images and those defective ones that have a mask; None where there is no mask."""
+    measured = [
+        i for i, row in enumerate(rows) if images.index[row].label == 0 or images.index[row].mask_row is not None
+    ]
+    if not any(images.index[rows[i]].mask_row is not None for i in measured):
+        return {"pixel_auroc": None, "aupro": None}
+    side = images.images.shape[1]
+    large = np.stack([enlarge(maps[i], side) for i in measured])  # (n, H, W)
+    masks = np.stack([mask_of(images, rows[i]) for i in measured])
+    return {
+        "pixel_auroc": metrics.pixel_auroc(large, masks),
+        "aupro": metrics.aupro(large, masks, fpr_limit=AUPRO_FPR_LIMIT),
+    }
+
+
+def mask_of(images: Images, row: int) -> npt.NDArray[np.bool_]:
+    """The mask (H, W) of an image; all False where it has none."""
+    mask_row = images.index[row].mask_row
+    if mask_row is None:
+        return np.zeros(images.images.shape[1:3], np.bool_)
+    return np.asarray(images.masks[mask_row])
+
+
+def enlarge(anomaly_map: FloatArray, side: int) -> FloatArray:
+    """An anomaly map (h, w), bilinearly enlarged to the image, (side, side)."""
+    image = Image.fromarray(np.asarray(anomaly_map, np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR), np.float32)
+
+
+def save_scores(folder: Path, evaluation: Evaluation, detector: Detector) -> None:
+    """Write the artifact ``scores``: ``scores.csv`` and the anomaly maps, a row a test image."""
+    write_scores(folder / SCORES_FILE, evaluation.scores)
+    save_maps(folder / MAPS_FILE, evaluation.maps, {"detector": detector.provenance})
+
+
+# ----------------------------------------------------------------------------------------------------------- report
+
+
+def report_of(evaluation: Evaluation, images: Images, detector: Detector, data: Json, settings: Evaluate) -> str:
+    """The HTML report of a category."""
+    labels = np.array([row.label for row in evaluation.scores], dtype=np.int64)
+    scores = np.array([row.score for row in evaluation.scores])
+    made = detector.provenance
+    extracted = made["features"]
+    return render_report(
+        ReportData(
+            category=_category(images),
+            dataset=str(images.provenance["settings"]["dataset"]).rpartition("/")[2],
+            summary=evaluation.metrics,
+            labels=labels,
+            scores=scores,
+            threshold=detector.threshold,
+            threshold_info=evaluation.threshold,
+            calibration_scores=np.asarray(detector.calibration_scores),
+            images=_examples(evaluation, images, labels, scores, detector.threshold, settings.examples),
+            settings={
+                "Images": images.provenance["settings"],
+                "Features": extracted["settings"],
+                "Detector": made["settings"],
+                "Evaluation": settings.model_dump(),
+            },
+            data=data,
+            provenance={
+                "vqi": made["version"],
+                **{f"backbone {name}": value for name, value in extracted["backbone"].items()},
+                **{f"runtime {name}": value for name, value in extracted["runtime"].items()},
+                "components kept": len(detector.components),
+                "threshold": made["threshold_source"],
+            },
+            warnings=warnings_of(evaluation, data),
+        )
+    )
+
+
+def warnings_of(evaluation: Evaluation, data: Json) -> list[str]:
+    """What a reader must know before the figures, in whole sentences."""
+    found: list[str] = []
+    threshold, figures = evaluation.threshold, evaluation.metrics
+    if not threshold.enough:
+        found.append(
+            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} good images to calibrate; "
+            f"there are {threshold.n}. The threshold is the highest score of a good image, which promises "
+            f"{threshold.guaranteed_fpr:.1%}."
+        )
+    rate = figures["false_alarm_rate"]
+    if rate is not None:
+        _, _, high = expected_false_alarms(threshold.n, threshold.rank, figures["test_good"])
+        if rate > high:
+            found.append(
+                f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
+                "the good test images differ from the good training images."
+            )
+    unreadable = data.get("unreadable") or []
+    if unreadable:
+        found.append(f"{len(unreadable)} images could not be read and were left out; they are listed under Data.")
+    return found
+
+
+def _examples(
+    evaluation: Evaluation,
+    images: Images,
+    labels: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    threshold: float,
+    count: int,
+) -> list[ReportImage]:
+    side = images.images.shape[1]
+    examples: list[ReportImage] = []
+    for i, group in choose_examples(labels, scores, threshold, count):
+        row, entry = evaluation.rows[i], evaluation.scores[i]
+        has_mask = images.index[row].mask_row is not None
+        details: dict[str, Any] = {"path": entry.path, "label": entry.label, "defect_type": entry.defect_type}
+        examples.append(
+            ReportImage(
+                **details,
+                score=entry.score,
+                decision=entry.decision,
+                image=np.asarray(images.images[row]),
+                anomaly_map=enlarge(evaluation.maps[i], side),
+                mask=mask_of(images, row) if has_mask else None,
+                group=group,
+            )
+        )
+    return examples

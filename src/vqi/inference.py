@@ -1,0 +1,85 @@
+"""A published model -> scores, decisions and anomaly maps for new images. Imports torch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vqi.artifacts import Detector, FloatArray, load_detector
+from vqi.backbones import load_backbone
+from vqi.config import Preprocess, defaults
+from vqi.detectors import subspace_of
+from vqi.detectors.pca import anomaly_maps, score
+from vqi.evaluation import enlarge
+from vqi.features import FeatureNetwork, extract
+from vqi.images import decode
+from vqi.registry import fetch_model
+from vqi.runtime import Runtime, choose
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image."""
+
+    path: str
+    score: float
+    threshold: float
+    decision: int  # 0 normal, 1 anomalous
+    anomaly_map: FloatArray  # (H, W), at the size of the images that the model sees
+
+
+class Model:
+    """A model package, loaded."""
+
+    def __init__(self, uri: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="vqi-model-") as folder:
+            self.manifest = fetch_model(uri, Path(folder))
+            self.image_size = int(self.manifest["image_size"])
+            backbone = load_backbone(Path(folder) / "backbone.safetensors", self.image_size)
+            self.detector = _in_memory(load_detector(Path(folder) / "detector.safetensors"))
+        settings = self.manifest["features"]
+        self.batch_size = int(settings["batch_size"])
+        self.runtime = _runtime(self.manifest["runtime"])
+        self._network = FeatureNetwork(backbone, settings["layer"], int(settings["pool"]))
+
+    def predict(self, paths: Sequence[Path]) -> list[Prediction]:
+        """Score image files.
+
+        Raises:
+            VqiError: A file cannot be read as an image.
+        """
+        limit = int(defaults(Preprocess).max_pixels)
+        images = np.stack([decode(path.read_bytes(), str(path), self.image_size, limit) for path in paths])
+        features, shape = extract(images, list(range(len(images))), self._network, self.batch_size, self.runtime)
+        subspace = subspace_of(self.detector)
+        maps = anomaly_maps(features, subspace, shape)
+        return [
+            Prediction(
+                path=str(path),
+                score=float(value),
+                threshold=self.detector.threshold,
+                decision=int(value > self.detector.threshold),
+                anomaly_map=enlarge(small, self.image_size),
+            )
+            for path, value, small in zip(paths, score(features, subspace), maps, strict=True)
+        ]
+
+
+def _runtime(recorded: dict[str, str]) -> Runtime:
+    """The engine and precision that the threshold was calibrated with; another one gives slightly other scores."""
+    return choose(recorded["engine"], recorded["precision"])
+
+
+def _in_memory(detector: Detector) -> Detector:
+    """The detector with its arrays copied out of the file, which goes away."""
+    return replace(
+        detector,
+        mean=np.array(detector.mean),
+        components=np.array(detector.components),
+        explained_variance=np.array(detector.explained_variance),
+        calibration_scores=np.array(detector.calibration_scores),
+    )

@@ -1,0 +1,185 @@
+"""The store on this machine: a plain folder.
+
+The sha256 of ``a/b`` stands in ``a/.sha256/b``, beside the object, so that it is found from whichever root the store is
+opened. That file holds the digests of the latest versions, newest first, and is written before the object is renamed
+into place: whichever version a reader or a killed writer leaves, its digest is there. An object that somebody put into
+the folder by hand has none, and is read unchecked.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vqi.errors import VqiError
+from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted, sha256_bytes, sha256_file
+
+VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
+TEMPORARY = ".tmp-"
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space or name another folder",
+    errno.EDQUOT: "the quota of the disk is used up: free some space or name another folder",
+    errno.EROFS: "the disk is read-only: name a folder that can be written",
+    errno.EACCES: "permission denied: name a folder that this user can use",
+    errno.EPERM: "permission denied: name a folder that this user can use",
+    errno.ENOENT: "there is nothing of that name: check it",
+    errno.ENOTDIR: "a file stands where a folder is needed: name another folder",
+    errno.EISDIR: "a folder stands where an object is needed: name another key",
+    errno.ENAMETOOLONG: "the name is too long for this disk: use a shorter one",
+}
+
+
+class FolderStore(Store):
+    """Objects as files under ``root``; see ``Store``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uri = f"file://{root}"
+
+    def put_file(self, key: str, path: Path) -> None:
+        """See ``Store.put_file``."""
+        self._put(key, lambda temporary: shutil.copyfile(path, temporary))
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """See ``Store.put_bytes``."""
+        self._put(key, lambda temporary: temporary.write_bytes(data))
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """See ``Store.put_if_absent``."""
+        target = self._path(key)
+        with self._errors("write", key), _locked(target):
+            if os.path.lexists(target):
+                return False
+            self._commit(target, lambda temporary: temporary.write_bytes(data))
+            return True
+
+    def get_file(self, key: str, path: Path) -> None:
+        """See ``Store.get_file``."""
+        source = self._path(key)
+        with self._errors("read", key), _temporary(path) as temporary:
+            shutil.copyfile(source, temporary)
+            self._check(source, sha256_file(temporary))
+            temporary.replace(path)
+
+    def get_bytes(self, key: str) -> bytes:
+        """See ``Store.get_bytes``."""
+        source = self._path(key)
+        with self._errors("read", key):
+            data = source.read_bytes()
+            self._check(source, sha256_bytes(data))
+            return data
+
+    def exists(self, key: str) -> bool:
+        """See ``Store.exists``."""
+        with self._errors("look for", key):
+            return self._path(key).is_file()
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See ``Store.list``."""
+        folder = prefix.rpartition("/")[0]
+        start = self._path(folder) if folder else self.root
+        with self._errors("list", prefix):
+            found = sorted(_walk(start, f"{folder}/" if folder else ""))
+        return iter([info for info in found if info.key.startswith(prefix)])
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    def _put(self, key: str, write: Callable[[Path], object]) -> None:
+        target = self._path(key)
+        with self._errors("write", key), _locked(target):
+            self._commit(target, write)
+
+    def _commit(self, target: Path, write: Callable[[Path], object]) -> None:
+        """Write beside ``target``, note the digest, then rename. The caller holds the lock."""
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
+        with _temporary(target) as temporary:
+            write(temporary)
+            _synchronise(temporary)
+            _note(target, sha256_file(temporary))
+            temporary.replace(target)
+
+    def _check(self, source: Path, got: str) -> None:
+        noted = _noted(source)
+        if noted and got not in noted:
+            raise corrupted(f"file://{source}", noted[0], got)
+
+    @contextmanager
+    def _errors(self, action: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            number = error.errno or 0
+            advice = ADVICE.get(number, "check the disk")
+            # A missing source of put_file is another file than the object: the error names the one that it is about.
+            about = f" ({error.filename})" if error.filename and TEMPORARY not in str(error.filename) else ""
+            raise VqiError(f"cannot {action} {self.uri}/{key}: {error.strerror or error}{about}; {advice}") from error
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none."""
+    if not folder.is_dir():
+        return
+    for entry in os.scandir(folder):
+        if entry.name == DIGESTS or entry.name.startswith(TEMPORARY):
+            continue
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+        else:
+            yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """A temporary name beside ``target``, for a rename within one file system; gone afterwards in any case."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
+    os.close(handle)
+    path = Path(name)
+    path.chmod(0o644)  # mkstemp gives 0600; an object is for whoever may enter the folder
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """One writer at a time in a folder. The kernel drops the lock of a killed process."""
+    folder = target.parent / DIGESTS
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _noted(target: Path) -> list[str]:
+    """The digests noted for an object, newest first; none for an object put there by hand."""
+    note = target.parent / DIGESTS / target.name
+    return note.read_text("ascii").split() if note.is_file() else []
+
+
+def _note(target: Path, digest: str) -> None:
+    note = target.parent / DIGESTS / target.name
+    digests = [digest, *(old for old in _noted(target) if old != digest)][:VERSIONS]
+    with _temporary(note) as temporary:
+        temporary.write_text("\n".join(digests) + "\n", "ascii")
+        _synchronise(temporary)
+        temporary.replace(note)
+
+
+def _synchronise(path: Path) -> None:
+    """Bring the bytes to the disk before the rename does: a power cut leaves no empty file of the final name."""
+    with path.open("rb") as written:
+        os.fsync(written.fileno())

@@ -1,0 +1,98 @@
+"""What an object store is, and which keys it takes."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from vqi.errors import VqiError
+
+CHUNK = 1 << 20  # bytes read at once while hashing and copying
+DIGESTS = ".sha256"  # the folder of digests in a FolderStore: hidden, and refused in a key
+
+
+class ObjectInfo(NamedTuple):
+    """One object of a listing: its key within the store and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Store(ABC):
+    """Objects by key under one URI. A put becomes visible whole or not at all; a get is checked against its sha256.
+
+    Every method raises VqiError, in one line that says where, what was being done and what to do.
+    """
+
+    uri: str
+
+    @abstractmethod
+    def put_file(self, key: str, path: Path) -> None:
+        """Store the file at ``path`` under ``key``, replacing what is there."""
+
+    @abstractmethod
+    def get_file(self, key: str, path: Path) -> None:
+        """Copy the object to ``path``, whose folders are made; ``path`` appears only when complete and checked."""
+
+    @abstractmethod
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """Store ``data`` under ``key``, replacing what is there."""
+
+    @abstractmethod
+    def get_bytes(self, key: str) -> bytes:
+        """The bytes of the object; it is held in memory, so this is for small ones."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is an object of exactly this key."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The objects whose key starts with ``prefix`` (any text, not only whole folder names), sorted by key."""
+
+    @abstractmethod
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Store ``data`` only where ``key`` is free: True when stored, False when it was taken. Safe in a race."""
+
+    def uri_of(self, key: str) -> str:
+        """The full URI of an object of this store."""
+        return f"{self.uri.rstrip('/')}/{check_key(key)}"
+
+
+def check_key(key: str) -> str:
+    """``key`` itself when it stays inside the store.
+
+    Raises:
+        VqiError: it is empty, absolute, has a ``..``, ``.`` or empty part, a NUL, or names the folder of digests.
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..", DIGESTS) for part in parts) or "\0" in key:
+        raise VqiError(f"'{key}' is not a key of an object: expected a relative name/with/slashes without '..'")
+    return key
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The hex sha256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The hex sha256 of a file, read in pieces."""
+    with path.open("rb") as source:
+        return sha256_stream(source)
+
+
+def sha256_stream(source: BinaryIO) -> str:
+    """The hex sha256 of what is left in an open file."""
+    digest = hashlib.sha256()
+    while piece := source.read(CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def corrupted(uri: str, expected: str, got: str) -> VqiError:
+    """The error for an object whose bytes are not those that were stored."""
+    return VqiError(f"{uri} is corrupted: expected sha256 {expected}, got {got}; delete it and store it again")

