@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
@@ -28,10 +28,8 @@ _MENDABLE = {
 }
 
 
-class StepArguments(BaseSettings):
-    """Base of a step's arguments: the flags alone decide; neither the environment nor a file fills a gap."""
-
-    model_config = SettingsConfigDict(cli_kebab_case=True, extra="forbid", frozen=True)
+class _Flags(BaseSettings):
+    """The flags alone decide: neither the environment nor a file fills a gap."""
 
     @classmethod
     def settings_customise_sources(
@@ -42,11 +40,11 @@ class StepArguments(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keep the flags only."""
+        """Keep what is given in code, which the flags come through."""
         return (init_settings,)
 
 
-Arguments = TypeVar("Arguments", bound=StepArguments)
+Arguments = TypeVar("Arguments", bound=StepConfig)
 Config = TypeVar("Config", bound=StepConfig)
 
 
@@ -71,15 +69,33 @@ def write_list(path: Path, values: Sequence[str]) -> None:
     write_text(path, json.dumps(list(values), ensure_ascii=False))
 
 
-def main(model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:
+def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
+    """The arguments of the step ``name`` from its flags, which are generated from ``model``.
+
+    Raises:
+        ValidationError: A value is missing, of the wrong type or out of its range.
+        SystemExit: ``--help``, or an unknown flag (exit code 2).
+    """
+    config = SettingsConfigDict(cli_kebab_case=True, cli_prog_name=f"python -m components.{name}")
+    flags = type(model.__name__, (model, _Flags), {"__doc__": model.__doc__, "model_config": config})
+    return cast(Arguments, CliApp.run(flags, cli_args=list(argv)))
+
+
+def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:
     """Parse the flags, run the step, and turn a known error into one line on stderr.
+
+    Args:
+        name: Of the step's folder.
+        model: The step's config with its inputs and outputs.
+        run: Does the work.
+        argv: The flags; those of the process when None.
 
     Returns:
         0 done, 2 for what a user can mend. Anything else is a defect and ends with a traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        arguments = CliApp.run(model, cli_args=list(sys.argv[1:] if argv is None else argv))
+        arguments = parse(name, model, sys.argv[1:] if argv is None else argv)
         with threadpool_limits(threads()):
             run(arguments)
     except ValidationError as error:

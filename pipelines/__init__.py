@@ -1,0 +1,1 @@
+"""The pipeline, its compiled forms, what runs them, and the command ``vqi``."""

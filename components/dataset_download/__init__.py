@@ -1,0 +1,1 @@
+"""The step ``dataset_download``."""

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
-from vqi.datasets.shards import download
 
 from components import step
 from vqi.artifacts import write_json, write_text
 from vqi.config import DatasetDownload
+from vqi.datasets.shards import download
 from vqi.store import open_store
 
 
-class Arguments(DatasetDownload, step.StepArguments, cli_prog_name="python -m components.dataset_download"):
+class Arguments(DatasetDownload):
     """Fetch a dataset once and keep one packed shard a category in the object store ($VQI_STORE)."""
 
     catalog: Path = Field(description="output: JSON file, what the dataset holds")
@@ -32,7 +32,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("dataset_download", Arguments, run, argv)
 
 
 if __name__ == "__main__":

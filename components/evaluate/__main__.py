@@ -12,7 +12,7 @@ from vqi.config import Evaluate
 from vqi.evaluation import evaluate, report_of, save_scores
 
 
-class Arguments(Evaluate, step.StepArguments, cli_prog_name="python -m components.evaluate"):
+class Arguments(Evaluate):
     """Scores, anomaly maps, metrics and the report of a category."""
 
     images: Path = Field(description="input: folder written by preprocess")
@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("evaluate", Arguments, run, argv)
 
 
 if __name__ == "__main__":

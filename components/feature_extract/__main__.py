@@ -13,7 +13,7 @@ from vqi.config import FeatureExtract
 from vqi.features import extract_splits
 
 
-class Arguments(FeatureExtract, step.StepArguments, cli_prog_name="python -m components.feature_extract"):
+class Arguments(FeatureExtract):
     """One forward pass over train and test; the features of one layer."""
 
     images: Path = Field(description="input: folder written by preprocess")
@@ -30,7 +30,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("feature_extract", Arguments, run, argv)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The step ``pca_fit``."""

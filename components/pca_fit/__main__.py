@@ -12,7 +12,7 @@ from vqi.config import PcaFit
 from vqi.detectors import fit_detector
 
 
-class Arguments(PcaFit, step.StepArguments, cli_prog_name="python -m components.pca_fit"):
+class Arguments(PcaFit):
     """PCA of the good images' features, and a threshold from good images only."""
 
     features: Path = Field(description="input: safetensors file written by feature_extract")
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("pca_fit", Arguments, run, argv)
 
 
 if __name__ == "__main__":

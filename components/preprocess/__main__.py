@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
-from vqi.datasets.shards import open_shard
-from vqi.images import prepare
 
 from components import step
 from vqi.artifacts import write_json
 from vqi.config import Preprocess
+from vqi.datasets.shards import open_shard
+from vqi.images import prepare
 
 
-class Arguments(Preprocess, step.StepArguments, cli_prog_name="python -m components.preprocess"):
+class Arguments(Preprocess):
     """Decode, check and resize the images of a category into one memory-mappable file."""
 
     images: Path = Field(description="output: folder with images.safetensors and index.csv")
@@ -39,7 +39,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("preprocess", Arguments, run, argv)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from vqi.registry import publish
 from vqi.store import open_store
 
 
-class Arguments(Publish, step.StepArguments, cli_prog_name="python -m components.publish"):
+class Arguments(Publish):
     """Write a complete, versioned model package to the object store ($VQI_STORE)."""
 
     backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
@@ -34,7 +34,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("publish", Arguments, run, argv)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The step ``ssl_finetune``."""

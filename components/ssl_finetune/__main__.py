@@ -13,7 +13,7 @@ from vqi.config import SslFinetune
 from vqi.self_supervised import find_method
 
 
-class Arguments(SslFinetune, step.StepArguments, cli_prog_name="python -m components.ssl_finetune"):
+class Arguments(SslFinetune):
     """Provide the backbone: pretrained weights as they are, or fine-tuned on the good images."""
 
     images: Path = Field(description="input: folder written by preprocess")
@@ -33,7 +33,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("ssl_finetune", Arguments, run, argv)
 
 
 if __name__ == "__main__":

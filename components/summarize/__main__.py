@@ -13,7 +13,7 @@ from vqi.artifacts import write_text
 from vqi.config import Summarize
 
 
-class Arguments(Summarize, step.StepArguments, cli_prog_name="python -m components.summarize"):
+class Arguments(Summarize):
     """The result table over all categories."""
 
     table: Path = Field(description="output: folder with table.md, table.csv and table.html")
@@ -28,7 +28,7 @@ def run(arguments: Arguments) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the step; returns the exit code."""
-    return step.main(Arguments, run, argv)
+    return step.main("summarize", Arguments, run, argv)
 
 
 if __name__ == "__main__":

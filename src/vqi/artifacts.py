@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -253,7 +252,7 @@ class ImagesWriter:
         (self._partial / "masks").unlink()
         write_index(self._partial / INDEX_FILE, index)
         shutil.rmtree(self._folder, ignore_errors=True)
-        os.replace(self._partial, self._folder)
+        self._partial.replace(self._folder)
 
     def _append(self, name: str, array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
         if array.shape != shape or array.dtype != dtype:
@@ -366,7 +365,7 @@ class Detector:
 
 def save_detector(path: Path, detector: Detector) -> None:
     """Write ``detector.safetensors``."""
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "mean": detector.mean,
         "components": detector.components,
         "explained_variance": detector.explained_variance,

@@ -98,7 +98,7 @@ def _skeleton(name: str, image_size: int) -> Backbone:
 
 def _create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
     config = timm.get_pretrained_cfg(name)
-    fixed = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    fixed: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
     return timm.create_model(name, pretrained=pretrained, **fixed)
 
 
@@ -239,7 +239,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     Raises:
         VqiError: No such layer; the message lists near ones or the stages.
     """
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     if layer in modules and layer:
         return modules[layer]
     near = unknown("layer", layer, [name for name in modules if name])

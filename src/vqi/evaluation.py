@@ -188,8 +188,8 @@ def warnings_of(evaluation: Evaluation, data: Json) -> list[str]:
     threshold, figures = evaluation.threshold, evaluation.metrics
     if not threshold.enough:
         found.append(
-            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} good images to calibrate; "
-            f"there are {threshold.n}. The threshold is the highest score of a good image, which promises "
+            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} good images to "
+            f"calibrate; there are {threshold.n}. The threshold is the highest score of a good image, which promises "
             f"{threshold.guaranteed_fpr:.1%}."
         )
     rate = figures["false_alarm_rate"]

@@ -30,6 +30,8 @@ class FeatureNetwork(nn.Module):
         # x / 255 normalised by mean and std, as one multiplication and one addition
         scale = 1 / (255 * torch.tensor(backbone.std))
         shift = -torch.tensor(backbone.mean) / torch.tensor(backbone.std)
+        self.scale: torch.Tensor
+        self.shift: torch.Tensor
         self.register_buffer("scale", scale.reshape(1, 3, 1, 1))
         self.register_buffer("shift", shift.reshape(1, 3, 1, 1))
 

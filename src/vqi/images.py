@@ -5,7 +5,6 @@ Images are read, decoded by a few threads and written row by row, so that memory
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from vqi import processor
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, resize_mask
@@ -25,10 +25,9 @@ from vqi.errors import VqiError
 from vqi.progress import message, track
 from vqi.store.interface import sha256_bytes, sha256_file
 
-__all__ = ["UnreadableImage", "decode", "granted_threads", "prepare"]
+__all__ = ["UnreadableImage", "decode", "prepare"]
 
 FORMAT = "vqi.data_report/1"
-THREADS = "VQI_THREADS"
 NAMED = 5  # files named in an error; the report and the log name all
 
 Task = TypeVar("Task")
@@ -81,7 +80,7 @@ def prepare(
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
 
     Args:
-        threads: that decode; by default as many as ``granted_threads`` says. They do not change a byte.
+        threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
 
     Returns:
@@ -101,23 +100,13 @@ def prepare(
         with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
             tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
             loaded = in_order(
-                tasks, lambda task: load(*task, size=image_size, max_pixels=max_pixels), threads or granted_threads()
+                tasks, lambda task: load(*task, size=image_size, max_pixels=max_pixels), threads or processor.threads()
             )
             for item in track(loaded, len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)
             writer.finish(findings.index)
     return report(category, image_size, findings)
-
-
-def granted_threads() -> int:
-    """The threads to use: ``VQI_THREADS``, or the processors this process may run on."""
-    wanted = os.environ.get(THREADS, "")
-    if not wanted:
-        return len(os.sched_getaffinity(0))
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise VqiError(f"{THREADS} is '{wanted}': expected a number of threads, 1 or more")
-    return int(wanted)
 
 
 def find_members(names: Iterable[str]) -> list[Member]:

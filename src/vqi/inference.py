@@ -8,15 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from vqi.artifacts import Detector, FloatArray, load_detector
 from vqi.backbones import load_backbone
 from vqi.config import Preprocess, defaults
+from vqi.datasets.layout import EXTENSIONS
 from vqi.detectors import subspace_of
 from vqi.detectors.pca import anomaly_maps, score
+from vqi.errors import VqiError
 from vqi.evaluation import enlarge
 from vqi.features import FeatureNetwork, extract
 from vqi.images import decode
+from vqi.overlay import overlay
 from vqi.registry import fetch_model
 from vqi.runtime import Runtime, choose
 
@@ -29,6 +34,7 @@ class Prediction:
     score: float
     threshold: float
     decision: int  # 0 normal, 1 anomalous
+    image: npt.NDArray[np.uint8]  # (H, W, 3), as the model sees it
     anomaly_map: FloatArray  # (H, W), at the size of the images that the model sees
 
 
@@ -63,9 +69,10 @@ class Model:
                 score=float(value),
                 threshold=self.detector.threshold,
                 decision=int(value > self.detector.threshold),
+                image=image,
                 anomaly_map=enlarge(small, self.image_size),
             )
-            for path, value, small in zip(paths, score(features, subspace), maps, strict=True)
+            for path, value, image, small in zip(paths, score(features, subspace), images, maps, strict=True)
         ]
 
 
@@ -83,3 +90,34 @@ def _in_memory(detector: Detector) -> Detector:
         explained_variance=np.array(detector.explained_variance),
         calibration_scores=np.array(detector.calibration_scores),
     )
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The image files among files and folders, folders searched to the bottom, in order.
+
+    Raises:
+        VqiError: A path does not exist, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower().lstrip(".") in EXTENSIONS)
+            if not inside:
+                raise VqiError(f"{path}: expected image files ({', '.join(sorted(EXTENSIONS))}), got none")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise VqiError(f"{path}: no such file or folder")
+    return found
+
+
+def write_overlays(folder: Path, predictions: Sequence[Prediction]) -> None:
+    """Write each image with its anomaly map over it as PNG, under one colour scale for all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    top = max(float(prediction.anomaly_map.max()) for prediction in predictions)
+    width = len(str(len(predictions)))
+    for number, prediction in enumerate(predictions, start=1):
+        picture = overlay(prediction.image, prediction.anomaly_map, top)
+        name = f"{number:0{width}}-{Path(prediction.path).stem[:80]}.png"
+        Image.fromarray(picture).save(folder / name)

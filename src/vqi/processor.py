@@ -6,13 +6,23 @@ import math
 import os
 from pathlib import Path
 
+from vqi.errors import VqiError
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def threads() -> int:
-    """Threads to compute with: ``$VQI_THREADS``, which a runner of several steps at once sets, or what is granted."""
+    """Threads to compute with: ``$VQI_THREADS``, which a runner of several steps at once sets, or what is granted.
+
+    Raises:
+        VqiError: The variable holds no whole number.
+    """
     asked = os.environ.get("VQI_THREADS", "")
-    return max(1, int(asked)) if asked.isdecimal() else granted_cpus()
+    if not asked:
+        return granted_cpus()
+    if not asked.isdecimal() or int(asked) < 1:
+        raise VqiError(f"VQI_THREADS: expected a whole number of at least 1, got '{asked}'")
+    return int(asked)
 
 
 def granted_cpus(root: Path = CGROUP_ROOT) -> int:

@@ -34,7 +34,7 @@ class Runtime:
 
 
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...); empty where it is not known."""
+    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...); empty where not known."""
     if not cpuinfo.exists():
         return frozenset()
     for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -115,7 +115,7 @@ def _ipex(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> 
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimised = ipex.optimize(network, dtype=dtype, inplace=False)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
-            traced = torch.jit.freeze(torch.jit.trace(optimised, example, check_trace=False))  # type: ignore[no-untyped-call]
+            traced = torch.jit.freeze(torch.jit.trace(optimised, example, check_trace=False))
             for _ in range(2):  # the first calls specialise the graph
                 traced(example)
 
@@ -135,7 +135,7 @@ def _openvino(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's remarks on constants
         with torch.inference_mode():
-            traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
+            traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
         model = openvino.convert_model(traced, example_input=example, input=[list(example.shape)])
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "bf16" if runtime.precision == "bf16" else "f32",

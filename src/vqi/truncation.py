@@ -86,7 +86,11 @@ def fold_batch_norm(graph: fx.GraphModule) -> int:
         if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) != 1:
             continue
         convolution, norm = modules[str(source.target)], modules[node.target]
-        if type(convolution) in _PLAIN_CONVOLUTIONS and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
+        if (
+            type(convolution) in _PLAIN_CONVOLUTIONS
+            and isinstance(norm, nn.BatchNorm2d)
+            and norm.running_mean is not None
+        ):
             _replace(graph, str(source.target), fuse_conv_bn_eval(convolution, norm))
             rest = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
             _replace(graph, node.target, rest)

@@ -18,7 +18,7 @@ from PIL import Image
 from vqi.artifacts import load_images
 from vqi.decoding import decode_image, decode_mask, resize_mask
 from vqi.errors import VqiError
-from vqi.images import UnreadableImage, decode, granted_threads, in_order, prepare
+from vqi.images import UnreadableImage, decode, in_order, prepare
 
 MAX_PIXELS = 1_000_000
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))  # (64, 64), dark left, bright right
@@ -358,13 +358,3 @@ def test_in_order_keeps_the_order_and_raises_what_was_raised() -> None:
     assert list(in_order(range(50), lambda n: n * n, threads=3)) == [n * n for n in range(50)]
     with pytest.raises(ZeroDivisionError):
         list(in_order([1, 0], lambda n: 1 // n, threads=2))
-
-
-def test_granted_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VQI_THREADS", "3")
-    assert granted_threads() == 3
-    monkeypatch.setenv("VQI_THREADS", "many")
-    with pytest.raises(VqiError, match="VQI_THREADS is 'many'"):
-        granted_threads()
-    monkeypatch.delenv("VQI_THREADS")
-    assert granted_threads() >= 1

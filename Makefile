@@ -1,0 +1,62 @@
+# The two commands to know: `make run` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The CPU build of torch is a tenth of the size of the package index's, which brings CUDA libraries.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH := torch==2.8.0 torchvision==0.23.0
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format compile check-compiled bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make the virtual environment .venv and install everything into it
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "error: Python 3.10, 3.11 or 3.12 is needed, got $$($(PYTHON) --version): make PYTHON=python3.11 ..." >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2> /dev/null; then \
+		$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(TORCH); \
+	else \
+		echo "the CPU build of torch is out of reach: the package index's is taken, which is several GB (about 2 minutes)"; \
+	fi
+	$(BIN)/python -m pip install --quiet --editable '.[torch,embedded,pipelines,dev]'
+	touch $(INSTALLED)
+
+run: install ## Run the whole pipeline on the embedded dataset (ARGS="-p name=value ..." for more)
+	$(BIN)/vqi run $(ARGS)
+
+test: install ## Run all tests (ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install ## Lint, types, architecture, compiled files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory check-compiled
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+compile: install ## Compile the pipeline into manifests/
+	$(BIN)/vqi compile
+
+check-compiled: install ## Fail when manifests/ is not what the pipeline compiles to
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+		$(BIN)/vqi compile --output "$$scratch" > /dev/null && diff -ru manifests "$$scratch" || \
+		{ echo "manifests/ is out of date: run 'make compile' and commit the result" >&2; exit 1; }
+
+bench: install ## Measure speed and memory, printed as tables
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## Remove the virtual environment, runs, the local store and caches
+	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

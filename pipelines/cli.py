@@ -1,0 +1,185 @@
+"""The ``vqi`` command. What needs torch or kfp is imported by the commands that use it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from vqi import __version__
+from vqi.errors import VqiError
+from vqi.processor import granted_cpus
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
+
+
+def known_errors(command: Command) -> Command:
+    """Show a known error as one line on stderr, with exit code 2."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except VqiError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+
+    return wrapped  # type: ignore[return-value]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="vqi")
+def main() -> None:
+    """Visual quality inspection: learn what good parts look like, flag what is not.
+
+    \b
+    Start here:
+      vqi run                                  the whole pipeline on the embedded dataset
+      vqi run -p source=folder:/data/parts     on your own photographs
+      vqi predict store/models/elpv/mono IMAGE... score new images with the newest model
+    """
+
+
+@main.command()
+@click.option(
+    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML parameter file; repeatable."
+)
+@click.option(
+    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable."
+)
+@click.option(
+    "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
+)
+@click.option(
+    "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
+)
+@click.option(
+    "--artifacts", metavar="URI", help="Pass every artifact through this object store, as s3://bucket/prefix."
+)
+@click.option("--parallelism", type=click.IntRange(1), help=f"Steps at once. [cores, at most {MOST_PARALLEL}]")
+@click.option(
+    "--no-cache", is_flag=True, help="Run every step, also those whose inputs, parameters and code did not change."
+)
+@known_errors
+def run(
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    runs_dir: Path,
+    store: str | None,
+    artifacts: str | None,
+    parallelism: int | None,
+    no_cache: bool,
+) -> None:
+    """Run the training pipeline on this machine.
+
+    \b
+    The results come to stand in runs/latest: table.md, table.csv, table.html, and a folder a
+    category with its report.html. The same command again goes on where a run stopped.
+    Parameters: 'vqi parameters' lists them with their defaults.
+    """
+    from pipelines.compiled import training_ir
+    from pipelines.ir import read_ir
+    from pipelines.local import run_pipeline
+    from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
+    from pipelines.progress import observer_for
+
+    pipeline = read_ir(training_ir())
+    parameters = check_parameters(pipeline, read_parameters(files, assignments))
+    check_ranges(parameters)
+    parameters = absolute_paths(parameters)
+    result = run_pipeline(
+        pipeline,
+        parameters,
+        runs_dir=runs_dir,
+        parallelism=parallelism or min(granted_cpus(), MOST_PARALLEL),
+        use_cache=not no_cache,
+        artifacts=artifacts,
+        environment={"VQI_STORE": store_uri(store)},
+        observer=observer_for(sys.stdout),
+    )
+    sys.exit(result.exit_code)
+
+
+def store_uri(given: str | None) -> str:
+    """The store of datasets and models: what is given, ``$VQI_STORE``, or the folder ``store``; a path becomes absolute."""
+    uri = given or os.environ.get("VQI_STORE") or "store"
+    return uri if "://" in uri else f"file://{Path(uri).absolute()}"
+
+
+@main.command()
+@known_errors
+def parameters() -> None:
+    """List the pipeline's parameters: name, default, meaning."""
+    from pipelines.parameters import describe_parameters
+
+    for name, default, meaning in describe_parameters():
+        click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
+
+
+@main.command("compile")
+@click.option(
+    "--output", default="manifests", show_default=True, type=click.Path(path_type=Path), help="Folder to write to."
+)
+@known_errors
+def compile_command(output: Path) -> None:
+    """Compile the pipeline for Kubeflow Pipelines (IR YAML)."""
+    from pipelines.compiled import write_manifests
+
+    for path in write_manifests(output):
+        click.echo(path)
+
+
+@main.command()
+@click.argument("backbone")
+@click.option("--image-size", default=224, show_default=True, type=click.IntRange(32, 2048), help="Pixels a side.")
+@known_errors
+def layers(backbone: str, image_size: int) -> None:
+    """List the layers of a BACKBONE with the shape of their output (channels, height, width)."""
+    from vqi.backbones import build, layer_shapes
+
+    for name, kind, shape in layer_shapes(build(backbone, "random", image_size=image_size), image_size):
+        click.echo(f"{name:40} {kind:24} {' x '.join(map(str, shape))}")
+
+
+@main.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Of the output."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; standard output when not given.")
+@click.option(
+    "--maps",
+    type=click.Path(path_type=Path),
+    help="Folder that receives a PNG a picture, with the anomaly map over it.",
+)
+@known_errors
+def predict(model: str, images: tuple[Path, ...], form: str, output: Path | None, maps: Path | None) -> None:
+    """Score IMAGES (files or folders) with a published MODEL.
+
+    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
+    """
+    from vqi.inference import Model, image_files, write_overlays
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    predictions = Model(model).predict(image_files(images))
+    rows = [{"path": p.path, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions]
+    if maps is not None:
+        write_overlays(maps, predictions)
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file:
+        if form == "json":
+            file.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        else:
+            table = csv.DictWriter(file, ["path", "score", "threshold", "decision"], lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)

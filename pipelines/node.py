@@ -1,0 +1,70 @@
+"""Reading of nested mappings that forgets nothing: a key that nobody takes is an error with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from vqi.errors import VqiError
+
+
+class Node:
+    """A mapping and its place in the document; ``take`` removes a key, ``end`` refuses what is left."""
+
+    def __init__(self, value: object, place: str) -> None:
+        if not isinstance(value, dict):
+            raise VqiError(f"{place or 'pipeline'}: expected a mapping, got {type(value).__name__}")
+        self._left = dict(value)
+        self.place = place
+
+    def at(self, key: str) -> str:
+        """The place of a key."""
+        return f"{self.place}.{key}" if self.place else key
+
+    def has(self, key: str) -> bool:
+        """Whether a key is left."""
+        return key in self._left
+
+    def take(self, key: str, kind: type | tuple[type, ...] = object) -> Any:
+        """The value of a key, of the type asked for."""
+        if key not in self._left:
+            raise VqiError(f"{self.place or 'pipeline'}: expected the key '{key}', got {sorted(self._left)}")
+        value = self._left.pop(key)
+        if not isinstance(value, kind):
+            raise VqiError(f"{self.at(key)}: got {type(value).__name__}, which does not fit here")
+        return value
+
+    def maybe(self, key: str, kind: type | tuple[type, ...], otherwise: Any) -> Any:
+        """The value of a key, or ``otherwise`` where it is absent."""
+        return self.take(key, kind) if key in self._left else otherwise
+
+    def node(self, key: str) -> Node:
+        """The mapping of a key; an empty one where it is absent."""
+        return Node(self._left.pop(key, {}), self.at(key))
+
+    def nodes(self) -> Iterator[tuple[str, Node]]:
+        """All keys with their mappings."""
+        for key in list(self._left):
+            yield str(key), self.node(key)
+
+    def end(self, **why: str) -> None:
+        """Refuse what was not taken; ``why`` says for a key what it stands for."""
+        for key in self._left:
+            raise VqiError(f"{self.at(key)}: {why.get(str(key), 'this construct')} is not supported")
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML without duplicate keys."""
+
+
+def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            raise VqiError(f"line {node.start_mark.line + 1}: the key '{key}' stands twice")
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
+
+
+StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

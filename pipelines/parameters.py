@@ -1,0 +1,126 @@
+"""Parameter files, and the training pipeline's parameters held against ``vqi.config`` before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from components.step import describe
+from pipelines.ir import Pipeline
+from pipelines.values import from_text, typed
+from vqi import config
+from vqi.errors import VqiError, unknown
+
+# Where a step's parameter has another name in the pipeline.
+_PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone"}
+_MODELS: tuple[type[config.StepConfig], ...] = (
+    config.DatasetDownload,
+    config.Preprocess,
+    config.SslFinetune,
+    config.FeatureExtract,
+    config.PcaFit,
+    config.Evaluate,
+)
+
+
+def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
+    """Parameters from YAML files and ``key=value`` texts; later ones win.
+
+    Raises:
+        VqiError: A file is missing or is no mapping, or an assignment has no ``=``.
+    """
+    given: dict[str, Any] = {}
+    for file in files:
+        given.update(_read_file(file))
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        if not separator or not name:
+            raise VqiError(f"-p '{assignment}': expected name=value")
+        given[name] = value
+    return given
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise VqiError(f"parameter file {file}: expected YAML 'name: value' lines, got: {reason}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise VqiError(f"parameter file {file}: expected YAML 'name: value' lines, got {type(content).__name__}")
+    return {str(name): value for name, value in content.items()}
+
+
+def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a pipeline: those given, by their type, and the defaults of the others.
+
+    Raises:
+        VqiError: An unknown name, a value of another type, or a missing one that has no default.
+    """
+    for name in given:
+        if name not in pipeline.inputs:
+            raise unknown("parameter", name, pipeline.inputs)
+    values = {}
+    for name, parameter in pipeline.inputs.items():
+        if name in given:
+            convert = from_text if isinstance(given[name], str) else typed
+            values[name] = convert(given[name], parameter.type, f"parameter '{name}'")
+        elif parameter.default is None and not parameter.optional:
+            raise VqiError(f"parameter '{name}' has no default: set it with -p {name}=...")
+        else:
+            values[name] = parameter.default
+    return values
+
+
+def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The training pipeline's parameters with local paths made absolute, for steps start in folders of their own."""
+    values = dict(parameters)
+    kind, separator, place = str(values["source"]).partition(":")
+    if separator and "://" not in place:
+        values["source"] = f"{kind}:{Path(place).expanduser().absolute()}"
+    if "#sha256=" in values["weights"] and "://" not in values["weights"]:
+        values["weights"] = str(Path(values["weights"]).expanduser().absolute())
+    return values
+
+
+def check_ranges(parameters: Mapping[str, Any]) -> None:
+    """Hold the training pipeline's parameters against the steps' models, so that a bad value fails at once.
+
+    Raises:
+        VqiError: A value is out of its range; all of them are named.
+    """
+    problems: list[str] = []
+    for model in _MODELS:
+        values = {}
+        for field, info in model.model_fields.items():
+            name = _PIPELINE_NAMES.get(field, field)
+            if name in parameters:
+                values[field] = parameters[name]
+            elif info.is_required():
+                values[field] = "given by the step before"
+        try:
+            model(**values)
+        except ValidationError as error:
+            problems += [p for p in describe(error).split("; ") if p not in problems]
+    if problems:
+        raise VqiError("; ".join(problems))
+
+
+def describe_parameters() -> list[tuple[str, Any, str]]:
+    """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
+    from pipelines.training import training
+
+    known = set(training.pipeline_spec.root.input_definitions.parameters)
+    rows: dict[str, tuple[str, Any, str]] = {}
+    for model in _MODELS:
+        for field, info in model.model_fields.items():
+            name = _PIPELINE_NAMES.get(field, field)
+            if name in known and name not in rows:
+                rows[name] = (name, info.default, info.description or "")
+    return list(rows.values())

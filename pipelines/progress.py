@@ -1,0 +1,131 @@
+"""Observers of a run: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, Observer, RunState, TaskState
+
+_LOOKS = {
+    WAITING: ("·", "dim"),
+    RUNNING: ("▶", "bold cyan"),
+    DONE: ("✔", "green"),
+    CACHED: ("✔", "blue"),
+    FAILED: ("✘", "bold red"),
+    SKIPPED: ("-", "dim"),
+    STOPPED: ("■", "yellow"),
+}
+_TAIL_LINES = 15  # of a failed step's log
+_EVERY_SECONDS = 10.0  # a plain line for what runs
+
+
+def observer_for(stream: TextIO) -> Observer:
+    """The observer that fits where the output goes."""
+    return LiveTable(Console(file=stream)) if stream.isatty() else PlainLines(stream)
+
+
+class LiveTable:
+    """A row a task, redrawn as it changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._run: RunState | None = None
+
+    def begin(self, run: RunState) -> None:
+        """Show the table."""
+        self._run = run
+        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4)
+        self._live.start()
+
+    def changed(self, task: TaskState) -> None:
+        """The table is redrawn by itself."""
+
+    def end(self, run: RunState) -> None:
+        """Leave the last table on the screen, and say where the results are."""
+        if self._live is not None:
+            self._live.stop()
+        for line in closing_lines(run):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, expand=False)
+        for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
+            table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        for task in list(self._run.tasks.values()) if self._run else []:
+            symbol, style = _LOOKS[task.state]
+            seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
+            detail = task.message or (task.last_line if task.state == RUNNING else "")
+            table.add_row(Text(symbol, style), task.label, Text(task.state, style), seconds, Text(detail, "dim"))
+        return table
+
+
+class PlainLines:
+    """A line a change, and one every few seconds for what runs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._ended = threading.Event()
+        self._run: RunState | None = None
+        self._reminder = threading.Thread(target=self._remind, daemon=True)
+
+    def begin(self, run: RunState) -> None:
+        """Say what starts."""
+        self._run = run
+        self._say(f"run {run.run_id} in {run.folder}")
+        self._reminder.start()
+
+    def changed(self, task: TaskState) -> None:
+        """Say a change."""
+        if task.state == WAITING:
+            return
+        seconds = f" {task.seconds:.1f} s" if task.state in (DONE, FAILED, STOPPED) else ""
+        message = f": {task.message}" if task.message else ""
+        self._say(f"{task.label} {task.state}{seconds}{message}")
+
+    def end(self, run: RunState) -> None:
+        """Say how it ended."""
+        self._ended.set()
+        self._reminder.join()
+        for line in closing_lines(run):
+            self._say(line)
+
+    def _remind(self) -> None:
+        while not self._ended.wait(_EVERY_SECONDS):
+            for task in list(self._run.tasks.values()) if self._run else []:
+                if task.state == RUNNING:
+                    self._say(f"{task.label} running {task.elapsed():.0f} s: {task.last_line}")
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def closing_lines(run: RunState) -> list[str]:
+    """How the run ended, the last lines of what failed, the table, and where to look."""
+    lines: list[str] = []
+    for task in run.tasks.values():
+        if task.state == FAILED:
+            lines += ["", f"{task.label} failed: {task.message}", f"  log: {task.log}", *_tail(task)]
+    counts = ", ".join(f"{run.count(state)} {state}" for state in _LOOKS if run.count(state))
+    lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})"]
+    table = run.folder / "table.md"
+    if table.is_file():
+        lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
+    lines += [f"report: {path}" for path in sorted(run.folder.rglob("report.html")) if ".partial" not in path.parts]
+    if run.state in (FAILED, STOPPED):
+        lines.append("the same command again goes on where this run stopped")
+    return lines
+
+
+def _tail(task: TaskState) -> list[str]:
+    if not task.log.is_file():
+        return []
+    lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [f"  | {line}" for line in lines[-_TAIL_LINES:]]

@@ -1,0 +1,107 @@
+"""What is known of a run while it goes on: its tasks, their state and time. Observers show it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from vqi.artifacts import write_json
+
+WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
+FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
+
+
+@dataclass
+class TaskState:
+    """One container step of a run."""
+
+    label: str  # <loop item>/<task>; its folder below the run folder
+    folder: Path
+    state: str = WAITING
+    began: float = 0.0  # monotonic seconds
+    seconds: float = 0.0
+    last_line: str = ""
+    message: str = ""  # why it failed
+    exit_code: int | None = None
+
+    def elapsed(self) -> float:
+        """Seconds that it has run, or ran."""
+        return time.monotonic() - self.began if self.state == RUNNING else self.seconds
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return self.folder / "log.txt"
+
+
+class Observer(Protocol):
+    """Shows a run to a person."""
+
+    def begin(self, run: RunState) -> None:
+        """The run starts."""
+
+    def changed(self, task: TaskState) -> None:
+        """A task has another state."""
+
+    def end(self, run: RunState) -> None:
+        """The run has ended."""
+
+
+@dataclass
+class RunState:
+    """A run."""
+
+    run_id: str
+    folder: Path
+    pipeline: str
+    parameters: dict[str, Any]
+    observer: Observer
+    tasks: dict[str, TaskState] = field(default_factory=dict)
+    state: str = RUNNING
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    def task(self, label: str) -> TaskState:
+        """The task of that label, waiting when it is new."""
+        if label not in self.tasks:
+            self.tasks[label] = TaskState(label, self.folder / label)
+        return self.tasks[label]
+
+    def change(self, task: TaskState, state: str, message: str = "") -> None:
+        """Give a task another state and tell the observer."""
+        if state == RUNNING:
+            task.began = time.monotonic()
+        elif task.state == RUNNING:
+            task.seconds = time.monotonic() - task.began
+        task.state, task.message = state, message
+        self.observer.changed(task)
+
+    def count(self, state: str) -> int:
+        """How many tasks are in a state."""
+        return sum(task.state == state for task in self.tasks.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 2 when all that failed was for the user to mend, 130 stopped, else 1."""
+        if self.state == STOPPED:
+            return 130
+        failed = [task for task in self.tasks.values() if task.state == FAILED]
+        if self.state == DONE and not failed:
+            return 0
+        return 2 if failed and all(task.exit_code == 2 for task in failed) else 1
+
+    def save(self) -> None:
+        """Write ``run.json``."""
+        write_json(
+            self.folder / "run.json",
+            {
+                "run_id": self.run_id,
+                "pipeline": self.pipeline,
+                "state": self.state,
+                "parameters": self.parameters,
+                "seconds": round(self.seconds, 3),
+                "tasks": {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()},
+            },
+        )

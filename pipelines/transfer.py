@@ -1,0 +1,125 @@
+"""Where artifacts stand between steps: in the run folder, or in an object store that each step copies from and to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.cache import content_digest
+from vqi.store import Store, fetch_uri, open_store
+
+_ENDINGS = {"system.HTML": ".html", "system.Markdown": ".md"}
+
+
+@dataclass(frozen=True)
+class ArtifactRef:
+    """An artifact that was written."""
+
+    location: str  # a path, or a uri of an object store
+    digest: str
+    files: tuple[str, ...] = ()  # of a folder in an object store, relative
+
+
+def file_name(name: str, schema: str) -> str:
+    """The name of an artifact's file: with the ending that lets a browser show it."""
+    return name + _ENDINGS.get(schema, "")
+
+
+class RunFolder:
+    """Artifacts stand in the tasks' folders."""
+
+    place = "run folder"
+
+    def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
+        """The path at which a step finds its input."""
+        return Path(ref.location)
+
+    def keep(self, made: Path, task_folder: Path, key: str) -> ArtifactRef:
+        """Give an output its final name."""
+        final = task_folder / made.name
+        _remove(final)
+        made.replace(final)
+        return ArtifactRef(str(final), content_digest(final))
+
+    def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
+        """An equal artifact of an earlier run, linked into this one; None when it is gone or changed."""
+        source = earlier / record["location"]
+        if not source.exists() or content_digest(source) != record["digest"]:
+            return None
+        final = task_folder / source.name
+        _remove(final)
+        link_tree(source, final)
+        return ArtifactRef(str(final), record["digest"])
+
+    def record(self, ref: ArtifactRef) -> dict[str, Any]:
+        """What a cache entry keeps of an artifact."""
+        return {"location": Path(ref.location).name, "digest": ref.digest}
+
+
+class ObjectStore:
+    """Every artifact passes through an object store; a step starts in an empty folder."""
+
+    def __init__(self, uri: str, run_id: str) -> None:
+        self.place = uri
+        self._store: Store = open_store(uri)
+        self._run_id = run_id
+
+    def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
+        """Download an input."""
+        target = scratch / ref.location.rpartition("/")[2]
+        if not ref.files:
+            fetch_uri(ref.location, target)
+        for name in ref.files:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            fetch_uri(f"{ref.location}/{name}", target / name)
+        return target
+
+    def keep(self, made: Path, task_folder: Path, key: str) -> ArtifactRef:
+        """Upload an output."""
+        key = f"{self._run_id}/{key}"
+        if made.is_file():
+            self._store.put_file(key, made)
+            return ArtifactRef(self._store.uri_of(key), content_digest(made))
+        files = tuple(sorted(str(p.relative_to(made)) for p in made.rglob("*") if p.is_file()))
+        for name in files:
+            self._store.put_file(f"{key}/{name}", made / name)
+        return ArtifactRef(self._store.uri_of(key), content_digest(made), files)
+
+    def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
+        """An equal artifact of an earlier run; None when it is gone. Reading it checks its bytes."""
+        location, files = str(record["location"]), tuple(record["files"])
+        key = location.removeprefix(self._store.uri.rstrip("/") + "/")
+        keys = [f"{key}/{name}" for name in files] or [key]
+        return ArtifactRef(location, record["digest"], files) if all(map(self._store.exists, keys)) else None
+
+    def record(self, ref: ArtifactRef) -> dict[str, Any]:
+        """What a cache entry keeps of an artifact."""
+        return {"location": ref.location, "digest": ref.digest, "files": list(ref.files)}
+
+
+Transfer = RunFolder | ObjectStore
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Hard-link a file or a folder; copy where the file system cannot link."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_link)
+    else:
+        _link(str(source), str(target))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links: a copy does the same
+        shutil.copy2(source, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

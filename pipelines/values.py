@@ -1,0 +1,75 @@
+"""Parameter values by type: as the IR writes them, as a command line gives them, as a step is told and writes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vqi.errors import VqiError
+
+KINDS = {
+    "NUMBER_INTEGER": "a whole number",
+    "NUMBER_DOUBLE": "a number",
+    "STRING": "a text",
+    "BOOLEAN": "true or false",
+    "LIST": "a list",
+    "STRUCT": "a mapping",
+}
+_PYTHON = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
+
+
+def typed(value: Any, kind: str, place: str) -> Any:
+    """A value held against its type; numbers get the type's form, for the IR writes all of them as floats.
+
+    Raises:
+        VqiError: It does not fit.
+    """
+    if kind in _PYTHON:
+        if isinstance(value, _PYTHON[kind]):
+            return value
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if kind == "NUMBER_DOUBLE":
+            return float(value)
+        if float(value).is_integer():
+            return int(value)
+    raise VqiError(f"{place}: expected {KINDS[kind]}, got {value!r}")
+
+
+def from_text(text: str, kind: str, place: str) -> Any:
+    """A value from a command line; a list is JSON or ``a,b``.
+
+    Raises:
+        VqiError: It does not fit.
+    """
+    if kind == "STRING":
+        return text
+    if kind == "LIST" and not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        value = json.loads(text.lower() if kind == "BOOLEAN" else text)
+    except ValueError:
+        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{text}'") from None
+    return typed(value, kind, place)
+
+
+def to_text(value: Any) -> str:
+    """A value as a step is told it: lists and mappings as JSON, truth values in lower case."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parse_output(text: str, kind: str, name: str) -> Any:
+    """An output parameter as a step wrote it.
+
+    Raises:
+        VqiError: It is not of the declared type.
+    """
+    if kind == "STRING":
+        return text
+    place = f"output parameter '{name}'"
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise VqiError(f"{place}: expected {KINDS[kind]} as JSON, got '{text[:200]}'") from None
+    return typed(value, kind, place)

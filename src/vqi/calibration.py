@@ -1,0 +1,101 @@
+"""The threshold from good images only, at a false-alarm rate that the user names.
+
+The threshold is an order statistic of held-out scores. What is guaranteed, and what is not:
+
+- Where the scores come from one fixed model, on images it did not see, exchangeable with the images to come, a new good
+  image is flagged with a probability of at most (n + 1 - rank) / (n + 1), on average over calibration sets; that is at
+  most ``target_fpr`` where n is enough. One calibration set gives a rate that varies around it
+  (`expected_false_alarms`).
+- Here the scores are pooled over K folds (cross-conformal), and the model in use is fitted to all images. For that no
+  finite-sample bound at ``target_fpr`` is proved: CV+, which also scores a new image with the K fold models, is within
+  twice the rate (plus a term that falls with n). In practice each fold's model has seen less than the final one, so
+  its held-out scores are rather larger, and the threshold rather cautious.
+- Good images that differ from the training images (another camera, another batch) are outside all of this.
+
+Source: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World" (2005), chapter 2, for the rank; Vovk,
+"Cross-conformal predictors", Ann. Math. Artif. Intell. 74 (2015); Barber, Candes, Ramdas, Tibshirani, "Predictive
+inference with the jackknife+", Ann. Statist. 49 (2021), section 3 (CV+ and its bound).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import betabinom
+
+from vqi.errors import VqiError
+
+_BAND = 0.95  # of the expected number of false alarms
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold; a score above it is anomalous."""
+
+    value: float
+    n: int  # good images that it was calibrated on
+    rank: int  # of the calibration score that it is, from the lowest, 1-based
+    target_fpr: float
+    guaranteed_fpr: float  # (n + 1 - rank) / (n + 1), for exchangeable scores of one model
+    enough: bool  # whether n supports target_fpr
+    needed: int  # the smallest n that does
+
+
+def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> Threshold:
+    """The score of rank ceil((n + 1)(1 - target_fpr)) among n good scores; the highest where n is too small.
+
+    Args:
+        scores: (n,) held-out scores of good images, higher = more anomalous.
+        target_fpr: Share of good images that may be flagged, in (0, 1).
+
+    Raises:
+        VqiError: No scores, scores that are not finite, or a rate out of range.
+    """
+    if not 0 < target_fpr < 1:
+        raise VqiError(f"target_fpr: expected a rate between 0 and 1, got {target_fpr}")
+    n = len(scores)
+    if n == 0:
+        raise VqiError("no good images to calibrate the threshold on: add images to train/good")
+    if not np.isfinite(scores).all():
+        raise VqiError("the calibration scores hold NaN or infinity: fit the detector again")
+    alpha = Fraction(repr(float(target_fpr)))  # as written, so that (n + 1)(1 - 0.05) has no rounding error
+    rank = math.ceil((n + 1) * (1 - alpha))
+    enough = rank <= n
+    rank = min(rank, n)
+    return Threshold(
+        value=float(np.partition(scores, rank - 1)[rank - 1]),
+        n=n,
+        rank=rank,
+        target_fpr=float(target_fpr),
+        guaranteed_fpr=(n + 1 - rank) / (n + 1),
+        enough=enough,
+        needed=math.ceil(1 / alpha) - 1,
+    )
+
+
+def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float, float, float]:
+    """What chance alone gives on m new good images: the number of their false alarms is beta-binomial.
+
+    Args:
+        n_calibration: Calibration scores.
+        rank: Of the threshold among them, from the lowest, 1-based.
+        m: New good images, at least 1.
+
+    Returns:
+        The mean false-alarm rate and the ends of its 95 % band.
+
+    Raises:
+        VqiError: No new images, or a rank that is not among the calibration scores.
+
+    Source: Vovk, "Conditional validity of inductive conformal predictors", Mach. Learn. 92 (2013): given the
+    calibration set the rate is Beta(n + 1 - rank, rank) distributed.
+    """
+    if m < 1 or not 1 <= rank <= n_calibration:
+        raise VqiError(f"false alarms: expected m >= 1 and 1 <= rank <= {n_calibration}, got m = {m}, rank = {rank}")
+    law = betabinom(m, n_calibration + 1 - rank, rank)
+    low, high = law.interval(_BAND)
+    return float(law.mean()) / m, float(low) / m, float(high) / m

@@ -1,0 +1,35 @@
+"""How figures are printed for people; None is a dash. Percent appears only here, never in code or JSON."""
+
+from __future__ import annotations
+
+NOTHING = "–"
+
+
+def percent(rate: float | None) -> str:
+    """A rate in [0, 1] as ``5.1 %``."""
+    return NOTHING if rate is None else f"{100 * rate:.1f} %"
+
+
+def short_percent(rate: float) -> str:
+    """A rate that the user set, with no more decimals than it has: ``5 %``, ``0.25 %``."""
+    return f"{100 * rate:.4g} %"
+
+
+def area(value: float | None) -> str:
+    """An area under a curve as ``0.958``."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def area_with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """An area under a curve with its confidence interval, ``0.958 [0.944, 0.971]``."""
+    return area(value) if value is None or low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def figure(value: float | None) -> str:
+    """A score or a threshold, to four significant digits."""
+    return NOTHING if value is None else f"{value:.4g}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 good part``, ``2 good parts``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

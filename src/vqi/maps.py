@@ -1,0 +1,89 @@
+"""Anomaly maps as pictures: one colour scale, overlays, outlines of masks, data URIs of a bounded size."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.ndimage import binary_dilation, binary_erosion
+
+Pixels = npt.NDArray[np.uint8]
+Map = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+# Anchors of matplotlib's "inferno" (CC0): evenly rising lightness, so also readable colour-blind and in grey.
+COLOURS = ("#000004", "#1f0c48", "#550f6d", "#88226a", "#ba3655", "#e35933", "#f98e09", "#f9cb35", "#fcffa4")
+_ANCHORS = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS], np.float64)
+_OUTLINE = (0, 220, 255)  # cyan is not among the colours of the scale
+_STRENGTH = 0.75  # opacity of the hottest pixel of an overlay
+_SIDES = (256, 192, 128, 96, 64, 48)  # pictures of a report, pixels; smaller ones where there are many
+_QUALITY = 85
+
+
+def colour_range(maps: Sequence[Map]) -> tuple[float, float]:
+    """The common scale of maps (H, W): from their median to their 99.5th percentile, so that most of a part stays dark."""
+    if not maps:
+        return 0.0, 1.0
+    low, high = np.percentile(np.concatenate([one.ravel() for one in maps]), [50, 99.5])
+    return float(low), float(high)
+
+
+def scaled(anomaly_map: Map, limits: tuple[float, float]) -> Map:
+    """A map (H, W) on the scale: 0 at the lower limit and below, 1 at the upper and above."""
+    low, high = limits
+    width = high - low if high > low else 1.0
+    return np.clip((anomaly_map - low) / width, 0, 1).astype(np.float32)
+
+
+def coloured(values: Map) -> Pixels:
+    """Values in [0, 1], (H, W), as colours (H, W, 3)."""
+    at = np.linspace(0, 1, len(_ANCHORS))
+    channels = [np.interp(values, at, _ANCHORS[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)  # (H, W, 3)
+
+
+def overlaid(image: Pixels, values: Map, mask: Mask | None = None) -> Pixels:
+    """An image (H, W, 3) with values (H, W) in [0, 1] over it, opaque where high, and the outline of a mask."""
+    opacity = _STRENGTH * np.sqrt(values)[:, :, None]  # (H, W, 1)
+    mixed = ((1 - opacity) * image + opacity * coloured(values)).round().astype(np.uint8)
+    return mixed if mask is None else outlined(mixed, mask)
+
+
+def outlined(image: Pixels, mask: Mask) -> Pixels:
+    """An image with a bright line just outside a mask, on a dark one so that it shows on any ground."""
+    around = _grown(mask, max(1, image.shape[0] // 112))
+    result = image.copy()
+    result[_grown(around, 1) & ~mask] = 0
+    result[around & ~mask] = _OUTLINE
+    # a mask over the whole image has no outside: line its inner edge
+    if mask.all():
+        result[mask & ~binary_erosion(mask)] = _OUTLINE
+    return result
+
+
+def _grown(mask: Mask, pixels: int) -> Mask:
+    return np.asarray(binary_dilation(mask, np.ones((3, 3), bool), iterations=pixels))
+
+
+def data_uris(pictures: Sequence[Pixels], budget: int) -> list[str]:
+    """Pictures as JPEG data URIs, all of one size: the largest side with which they keep to the budget in bytes.
+
+    With very many pictures the smallest side is taken even if they do not.
+    """
+    for side in _SIDES:
+        uris = [_data_uri(picture, side) for picture in pictures]
+        if sum(map(len, uris)) <= budget:
+            break
+    return uris
+
+
+def _data_uri(picture: Pixels, side: int) -> str:
+    file = io.BytesIO()
+    image = Image.fromarray(picture)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)  # never enlarges
+    image.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

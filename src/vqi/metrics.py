@@ -1,0 +1,209 @@
+"""Image and pixel metrics. Labels: 0 normal, 1 anomalous; higher scores = more anomalous; figures in [0, 1].
+
+A figure that is not defined (one class only) is None, never NaN; scores that are not finite are an error.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import label as connected_components
+from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from vqi.errors import VqiError
+
+Labels = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.floating]
+Masks = npt.NDArray[np.bool_]
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
+
+
+def image_auroc(labels: Labels, scores: Scores) -> float | None:
+    """Area under the ROC curve of labels (N,) and scores (N,); None with one class only.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+    """
+    _check(labels, scores, "scores")
+    return float(roc_auc_score(labels, scores)) if _both_classes(labels) else None
+
+
+def bootstrap_interval(
+    labels: Labels, scores: Scores, seed: int, repeats: int = 1000, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Percentile interval of the image AUROC under resampling within each class.
+
+    Returns:
+        (low, high), or None with one class only.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+
+    Source: Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
+    """
+    _check(labels, scores, "scores")
+    if not _both_classes(labels):
+        return None
+    random = np.random.default_rng(seed)
+    good, bad = np.sort(scores[labels == 0]), scores[labels == 1]
+    # how many good scores lie below each bad one, ties half: its mean over good and bad is the AUROC
+    below = (np.searchsorted(good, bad, "left"), np.searchsorted(good, bad, "right"))
+    figures = np.empty(repeats)
+    for repeat in range(repeats):
+        weights = np.bincount(random.integers(len(good), size=len(good)), minlength=len(good))
+        cumulated = np.concatenate([[0], np.cumsum(weights)])  # weight of the good scores below
+        wins = (cumulated[below[0]] + cumulated[below[1]]) / 2
+        figures[repeat] = wins[random.integers(len(bad), size=len(bad))].mean() / len(good)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(figures, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def at_threshold(labels: Labels, scores: Scores, threshold: float) -> dict[str, float | int | None]:
+    """Counts and rates of the decision ``score > threshold``.
+
+    Returns:
+        The counts ``tp``, ``fp``, ``tn``, ``fn``, and ``accuracy``, ``precision``, ``recall``, ``f1`` and
+        ``false_alarm_rate`` (of the good images); None where the denominator is zero.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+    """
+    _check(labels, scores, "scores")
+    flagged, anomalous = scores > threshold, labels == 1
+    tp, fp = int((flagged & anomalous).sum()), int((flagged & ~anomalous).sum())
+    fn, tn = int((~flagged & anomalous).sum()), int((~flagged & ~anomalous).sum())
+    return {
+        "tp": tp,
+        "fp": fp,
+        "tn": tn,
+        "fn": fn,
+        "accuracy": _ratio(tp + tn, len(labels)),
+        "precision": _ratio(tp, tp + fp),
+        "recall": _ratio(tp, tp + fn),
+        "f1": _ratio(2 * tp, 2 * tp + fp + fn) if anomalous.any() else None,
+        "false_alarm_rate": _ratio(fp, fp + tn),
+    }
+
+
+def oracle(labels: Labels, scores: Scores) -> dict[str, float | None]:
+    """What the best threshold would give if the test labels were known; not attainable in practice.
+
+    Returns:
+        ``oracle_accuracy`` with its ``oracle_accuracy_threshold``, and the highest Youden index (recall minus
+        false-alarm rate) ``oracle_youden`` with its ``oracle_youden_threshold``; a score at a threshold is not flagged.
+        All None with one class only.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+    """
+    _check(labels, scores, "scores")
+    names = ["oracle_accuracy", "oracle_accuracy_threshold", "oracle_youden", "oracle_youden_threshold"]
+    if not _both_classes(labels):
+        return dict.fromkeys(names)
+    false_rate, true_rate, at = roc_curve(labels, scores, drop_intermediate=False)  # flags score >= at
+    bad = int((labels == 1).sum())
+    good = len(labels) - bad
+    accuracy = (true_rate * bad + (1 - false_rate) * good) / len(labels)
+    youden = true_rate - false_rate
+    best, balanced = int(accuracy.argmax()), int(youden.argmax())
+    figures = [accuracy[best], _below(scores, at[best]), youden[balanced], _below(scores, at[balanced])]
+    return {name: float(figure) for name, figure in zip(names, figures, strict=True)}
+
+
+def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
+    """Area under the ROC curve over all pixels of maps (n, H, W) with masks (n, H, W); None with one class only.
+
+    Exact over all thresholds, ties half; about 30 bytes of memory a pixel.
+
+    Raises:
+        VqiError: Maps and masks differ in shape, or a map is not finite.
+
+    Source: Mann, Whitney, Ann. Math. Statist. 18 (1947): the area is the rank sum of the anomalous pixels, rescaled.
+    """
+    _check(masks, maps, "maps")
+    anomalous = masks.ravel()
+    positives = int(anomalous.sum())
+    negatives = anomalous.size - positives
+    if not positives or not negatives:
+        return None
+    ranks = rankdata(maps.ravel())
+    wins = ranks[anomalous].sum() - positives * (positives + 1) / 2
+    return float(wins / positives / negatives)
+
+
+def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = 0.3) -> float | None:
+    """Area under the per-region-overlap curve up to a false-positive rate, divided by that rate.
+
+    The overlap of each region (8-connected) is the part of it above the threshold; the curve is the mean over the
+    regions against the false-positive rate over the normal pixels, exact over all thresholds and linear in between.
+
+    Args:
+        maps: (n, H, W).
+        masks: (n, H, W); images without a defect are all False and count for the false-positive rate.
+        fpr_limit: Where the integration ends, in (0, 1].
+
+    Returns:
+        In [0, 1]; None where no pixel, or every pixel, is anomalous.
+
+    Raises:
+        VqiError: Maps and masks differ in shape, a map is not finite, or the limit is out of range.
+
+    Source: Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 129 (2021), section 5.1.
+    """
+    _check(masks, maps, "maps")
+    if not 0 < fpr_limit <= 1:
+        raise VqiError(f"fpr_limit: expected a rate above 0 and at most 1, got {fpr_limit}")
+    weights, regions = _region_weights(masks)
+    normal = int((~masks).sum())
+    if not regions or not normal:
+        return None
+    flat = maps.ravel()
+    order = np.argsort(flat)[::-1]
+    ends = np.flatnonzero(np.append(np.diff(flat[order]) != 0, True))  # the last pixel of each distinct value
+    weights = weights[order]
+    overlap = np.concatenate([[0.0], np.cumsum(weights)[ends] / regions])
+    rate = np.concatenate([[0.0], np.cumsum(weights == 0)[ends] / normal])
+    inside = rate <= fpr_limit
+    x = np.append(rate[inside], fpr_limit)
+    y = np.append(overlap[inside], np.interp(fpr_limit, rate, overlap))
+    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() / fpr_limit)
+
+
+def _region_weights(masks: Masks) -> tuple[npt.NDArray[np.float64], int]:
+    """For each pixel of (n, H, W), 1 / size of its region, or 0 in none; and how many regions there are."""
+    weights = np.zeros(masks.shape)
+    regions = 0
+    for weight, mask in zip(weights, masks, strict=True):
+        marked, count = connected_components(mask, structure=_EIGHT_NEIGHBOURS)
+        sizes = np.bincount(marked.ravel())
+        weight[mask] = 1 / sizes[marked[mask]]
+        regions += count
+    return weights.ravel(), regions
+
+
+def _check(truth: npt.NDArray[np.generic], values: Scores, name: str) -> None:
+    """Refuse what would make a figure NaN or meaningless."""
+    if truth.shape != values.shape:
+        raise VqiError(f"metrics: expected {name} of shape {truth.shape} as the labels, got {values.shape}")
+    if not np.isfinite(values).all():
+        broken = int((~np.isfinite(values)).sum())
+        raise VqiError(
+            f"metrics: expected finite {name}, got {broken} NaN or infinite of {values.size}: fit the detector again"
+        )
+
+
+def _both_classes(labels: Labels) -> bool:
+    return bool((labels == 0).any() and (labels == 1).any())
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _below(scores: Scores, at: float) -> float:
+    """The threshold for ``score > threshold`` that decides as ``score >= at`` does: the next lower score."""
+    lower = scores[scores < at]
+    return float(lower.max()) if len(lower) else float(np.nextafter(scores.min(), -np.inf))

@@ -1,0 +1,34 @@
+"""HTML pages from the templates beside this module: self-contained, no JavaScript, everything escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+from vqi import __version__, formatting
+
+_NBSP = "\N{NO-BREAK SPACE}"
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template of ``vqi/templates``; an unknown name in it is an error."""
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vqi", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=lambda rate: formatting.percent(rate).replace(" ", _NBSP),
+        short_percent=lambda rate: formatting.short_percent(rate).replace(" ", _NBSP),
+        area=formatting.area,
+        figure=formatting.figure,
+        count=formatting.count,
+    )
+    return environment
