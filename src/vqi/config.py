@@ -6,13 +6,23 @@ test holds the kfp signatures against it. An unknown key is an error.
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import NoDecode
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+
+def _from_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+# On a command line a list is one JSON text, and is read by us: its texts may themselves be JSON.
+Texts = Annotated[list[str], NoDecode, BeforeValidator(_from_json)]
 
 
 class StepConfig(BaseModel):
@@ -33,7 +43,7 @@ class DatasetDownload(StepConfig):
     source: str = Field(
         "elpv", description="where the images come from: 'elpv', or 'folder:<path or uri>'", min_length=1
     )
-    only_categories: list[str] = Field([], description="which categories to take; empty = all")
+    only_categories: Texts = Field([], description="which categories to take; empty = all")
 
 
 class Preprocess(StepConfig):
@@ -116,4 +126,4 @@ class Publish(StepConfig):
 class Summarize(StepConfig):
     """The result table over all categories."""
 
-    summaries: list[str] = Field(description="the JSON summaries of the categories, from evaluate")
+    summaries: Texts = Field(description="the JSON summaries of the categories, from evaluate")

@@ -90,7 +90,7 @@ def evaluate(images: Images, features: Features, detector: Detector, settings: E
 
 
 def _category(images: Images) -> str:
-    return str(images.provenance["settings"]["category"])
+    return str(images.provenance["category"])
 
 
 def _image_figures(
@@ -155,7 +155,7 @@ def report_of(evaluation: Evaluation, images: Images, detector: Detector, data: 
     return render_report(
         ReportData(
             category=_category(images),
-            dataset=str(images.provenance["settings"]["dataset"]).rpartition("/")[2],
+            dataset=str(images.provenance["dataset"]),
             summary=evaluation.metrics,
             labels=labels,
             scores=scores,

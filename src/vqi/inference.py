@@ -21,7 +21,7 @@ from vqi.errors import VqiError
 from vqi.evaluation import enlarge
 from vqi.features import FeatureNetwork, extract
 from vqi.images import decode
-from vqi.overlay import overlay
+from vqi.maps import colour_range, overlaid, scaled
 from vqi.registry import fetch_model
 from vqi.runtime import Runtime, choose
 
@@ -115,9 +115,9 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 def write_overlays(folder: Path, predictions: Sequence[Prediction]) -> None:
     """Write each image with its anomaly map over it as PNG, under one colour scale for all."""
     folder.mkdir(parents=True, exist_ok=True)
-    top = max(float(prediction.anomaly_map.max()) for prediction in predictions)
+    limits = colour_range([prediction.anomaly_map for prediction in predictions])
     width = len(str(len(predictions)))
     for number, prediction in enumerate(predictions, start=1):
-        picture = overlay(prediction.image, prediction.anomaly_map, top)
+        picture = overlaid(prediction.image, scaled(prediction.anomaly_map, limits))
         name = f"{number:0{width}}-{Path(prediction.path).stem[:80]}.png"
         Image.fromarray(picture).save(folder / name)

@@ -25,7 +25,7 @@ _QUALITY = 85
 
 
 def colour_range(maps: Sequence[Map]) -> tuple[float, float]:
-    """The common scale of maps (H, W): from their median to their 99.5th percentile, so that most of a part stays dark."""
+    """The common scale of maps (H, W): from their median to their 99.5th percentile; most of a part stays dark."""
     if not maps:
         return 0.0, 1.0
     low, high = np.percentile(np.concatenate([one.ravel() for one in maps]), [50, 99.5])
@@ -36,7 +36,7 @@ def scaled(anomaly_map: Map, limits: tuple[float, float]) -> Map:
     """A map (H, W) on the scale: 0 at the lower limit and below, 1 at the upper and above."""
     low, high = limits
     width = high - low if high > low else 1.0
-    return np.clip((anomaly_map - low) / width, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((anomaly_map - low) / width, 0, 1), np.float32)
 
 
 def coloured(values: Map) -> Pixels:

@@ -25,10 +25,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=lambda rate: formatting.percent(rate).replace(" ", _NBSP),
-        short_percent=lambda rate: formatting.short_percent(rate).replace(" ", _NBSP),
-        area=formatting.area,
         figure=formatting.figure,
-        count=formatting.count,
+        short_percent=formatting.short_percent,
+        unbroken=lambda words: words.replace(" %", _NBSP + "%"),  # keeps a number and its percent sign on one line
     )
     return environment

@@ -50,12 +50,12 @@ def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report:
 def _manifest(detector: Path, files: dict[str, Path]) -> Json:
     """What the package is: enough to score an image and to say where the model comes from."""
     made = load_detector(detector).provenance
-    images = made["features"]["images"]["settings"]
+    images = made["features"]["images"]
     digests = {name: sha256_file(path) for name, path in files.items()}
     return {
         "format": "vqi.model/1",
         "vqi": __version__,
-        "dataset": str(images["dataset"]).rpartition("/")[2].partition("@")[0],
+        "dataset": str(images["dataset"]).partition("@")[0],
         "category": images["category"],
         "image_size": made["features"]["image_size"],
         "features": made["features"]["settings"],

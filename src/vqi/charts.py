@@ -1,0 +1,211 @@
+"""Charts as inline SVG: pure functions of figures, text that scales with the page, colours from CSS variables.
+
+The variables (``--good``, ``--bad``, ``--ink``, ``--muted``, ``--grid``) come from the page; blue and orange are told
+apart by colour-blind readers, and nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+_WIDTH = 440
+_BINS = 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 14, 14, 10, 46  # margins around a plot
+_ROC_LEFT = 68  # room for the labels of its vertical axis
+_PANEL, _HEADING = 84, 34  # heights of a histogram's bars and of the text over them
+_COLOURS = {
+    "good": "var(--good, #0b62a4)",
+    "bad": "var(--bad, #c8500a)",
+    "ink": "var(--ink, #1c2430)",
+    "muted": "var(--muted, #5a6675)",
+    "grid": "var(--grid, #dde2e8)",
+    "surface": "var(--surface, #ffffff)",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Scores that make one panel of a histogram."""
+
+    name: str
+    scores: Floats
+    colour: str  # "good" or "bad"
+    below: str  # what it means to lie at or below the threshold: "passed"
+    above: str  # and above: "false alarms"
+
+
+def roc_svg(false_alarm_rates: Floats, recalls: Floats, operating: tuple[float, float] | None = None) -> str:
+    """The ROC curve with the chance line and the operating point.
+
+    Args:
+        false_alarm_rates: (n,) in [0, 1], ascending.
+        recalls: (n,) in [0, 1].
+        operating: False-alarm rate and recall at the threshold.
+    """
+    size = _WIDTH - _ROC_LEFT - _RIGHT
+
+    def x(rate: float) -> float:
+        return _ROC_LEFT + rate * size
+
+    def y(rate: float) -> float:
+        return _TOP + (1 - rate) * size
+
+    curve = _path([(x(a), y(b)) for a, b in zip(false_alarm_rates, recalls, strict=True)])
+    parts = [_percent_grid(x, y)]
+    parts.append(_line(x(0), y(0), x(1), y(1), "muted", dashes="5 5"))
+    parts.append(_text(x(0.62), y(0.585), "guessing", "muted", "start"))
+    parts.append(
+        f'<path d="{curve}" style="fill:none;stroke:{_COLOURS["good"]};stroke-width:3;stroke-linejoin:round"/>'
+    )
+    parts.append(_text(x(0.5), y(0) + 40, "good parts flagged (false alarms)", "ink", "middle"))
+    parts.append(_text(16, y(0.5), "defective parts caught (recall)", "ink", "middle", turned=True))
+    if operating is not None:
+        parts.append(_operating_point(x(operating[0]), y(operating[1]), operating))
+    title = "ROC curve: defective parts caught against good parts flagged, over all thresholds"
+    return _svg(title, size + _TOP + _BOTTOM, parts)
+
+
+def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
+    """Score histograms, a panel a group over one axis, with the threshold through all of them.
+
+    An edge of the bars lies on the threshold, and a score at the threshold is left of it, so each bar is wholly on the
+    side that its images are on. Scores far above the others are counted in the last bar.
+
+    Args:
+        groups: With at least one score each.
+        threshold: A score above it is flagged.
+    """
+    edges, cut = _edges(np.concatenate([group.scores for group in groups]), threshold)
+    low, high = float(edges[0]), float(edges[-1])
+
+    def x(score: float) -> float:
+        return _LEFT + (score - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+    shares = [bin_counts(group.scores, edges, threshold) / len(group.scores) for group in groups]
+    tallest = max(float(share.max()) for share in shares)
+    tops = [_TOP + i * (_PANEL + _HEADING) for i in range(len(groups))]
+    parts = [
+        _panel(group, share / tallest, [x(edge) for edge in edges], threshold, top)
+        for group, share, top in zip(groups, shares, tops, strict=True)
+    ]
+    bottom = _TOP + len(groups) * (_PANEL + _HEADING)
+    at = x(threshold)
+    parts += [_line(at, y + _HEADING - 6, at, y + _HEADING + _PANEL, "ink", dashes="6 4", width=2) for y in tops]
+    parts += [_tick(x(tick), bottom, f"{tick:g}") for tick in nice_ticks(low, high, 6)]
+    labels = ["anomaly score, higher = less like the good parts"]
+    labels += [f"(the last bar also counts {cut:,} further to the right)"] if cut else []
+    parts += [_text(_WIDTH / 2, bottom + 40 + 18 * i, label, "ink", "middle") for i, label in enumerate(labels)]
+    title = "Histogram of scores: " + ", ".join(group.name for group in groups)
+    return _svg(title, bottom + _BOTTOM + 18 * (len(labels) - 1), parts)
+
+
+def bin_counts(scores: Floats, edges: Floats, threshold: float) -> npt.NDArray[np.int64]:
+    """How many scores (n,) fall into each bar, (bars,): its right end included, what is outside in the outermost."""
+    width = (edges[-1] - edges[0]) / (len(edges) - 1)
+    middle = int(np.abs(edges - threshold).argmin())  # the edge that is the threshold
+    bars = np.ceil((scores - threshold) / width).astype(np.int64) - 1 + middle
+    # whatever rounding says, the side of the threshold is the decision's
+    bars = np.where(scores > threshold, np.maximum(bars, middle), np.minimum(bars, middle - 1))
+    return np.bincount(np.clip(bars, 0, len(edges) - 2), minlength=len(edges) - 1)
+
+
+def nice_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most ``most`` round numbers (1, 2, 5 times a power of ten apart) within [low, high]."""
+    magnitude = 10.0 ** math.floor(math.log10((high - low) / most))
+    steps = [factor * magnitude for factor in (1, 2, 5, 10, 20)]
+    for step in steps:
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if last - first < most:
+            break
+    return [round(step * i, 12 - math.floor(math.log10(step))) for i in range(first, last + 1)]
+
+
+def _edges(scores: Floats, threshold: float) -> tuple[Floats, int]:
+    """Edges of equal bars that have the threshold among them, and how many scores lie beyond the last."""
+    low, high = min(float(scores.min()), threshold), max(float(scores.max()), threshold)
+    usual = max(float(np.quantile(scores, 0.98)), threshold)
+    if high - low > 1.6 * (usual - low):  # a few far ones would press all others into a corner
+        high = usual + 0.1 * (usual - low)
+    width = (high - low) / _BINS if high > low else max(abs(low), 1.0) / _BINS
+    below = max(1, math.ceil((threshold - low) / width))
+    above = max(1, math.ceil((high - threshold) / width))
+    edges = threshold + width * np.arange(-below, above + 1)
+    return edges, int((scores > edges[-1]).sum())
+
+
+def _panel(group: Group, heights: Floats, xs: Sequence[float], threshold: float, top: float) -> str:
+    """One group's bars between ``xs``, heights (bars,) in [0, 1], with its name and what it counts."""
+    bottom = top + _HEADING + _PANEL
+    flagged = int((group.scores > threshold).sum())
+    counts = f"{len(group.scores) - flagged:,} {group.below} | {flagged:,} {group.above}"
+    bars = [
+        f'<rect x="{a:.1f}" y="{bottom - height * _PANEL:.1f}" width="{max(b - a - 1, 0.8):.1f}" '
+        f'height="{height * _PANEL:.1f}" style="fill:{_COLOURS[group.colour]}"/>'
+        for a, b, height in zip(xs[:-1], xs[1:], heights, strict=True)
+        if height > 0
+    ]
+    name = _text(_LEFT, top + 18, group.name, group.colour, "start", bold=True)
+    right = _text(_WIDTH - _RIGHT, top + 18, counts, "ink", "end")
+    return name + right + "".join(bars) + _line(_LEFT, bottom, _WIDTH - _RIGHT, bottom, "muted")
+
+
+def _operating_point(x: float, y: float, rates: tuple[float, float]) -> str:
+    left = x > _WIDTH / 2
+    label_x, anchor = (x - 14, "end") if left else (x + 14, "start")
+    low = min(max(y + 22, _TOP + 34), _WIDTH - _RIGHT - 24)
+    dot = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" '
+        f'style="fill:{_COLOURS["bad"]};stroke:{_COLOURS["surface"]};stroke-width:2.5"/>'
+    )
+    words = f"{100 * rates[1]:.1f} % caught, {100 * rates[0]:.1f} % false alarms"
+    name = _text(label_x, low, "at the threshold:", "ink", anchor, bold=True)
+    return dot + name + _text(label_x, low + 17, words, "ink", anchor)
+
+
+def _percent_grid(x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    """Lines and labels at every 20 % of the unit square."""
+    parts = []
+    for rate in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        label = f"{100 * rate:.0f} %"
+        parts.append(_line(x(rate), y(0), x(rate), y(1), "grid") + _line(x(0), y(rate), x(1), y(rate), "grid"))
+        parts.append(_text(x(rate), y(0) + 20, label, "muted", "middle" if rate < 1 else "end"))
+        parts.append(_text(x(0) - 7, y(rate) + 4, label, "muted", "end"))
+    return "".join(parts)
+
+
+def _tick(x: float, y: float, label: str) -> str:
+    return _line(x, y, x, y + 5, "muted") + _text(x, y + 20, label, "muted", "middle")
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    """The d of a line through points, those that print the same only once."""
+    printed = list(dict.fromkeys(f"{x:.1f} {y:.1f}" for x, y in points))
+    return "M" + "L".join(printed)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = "", width: float = 1) -> str:
+    style = f"stroke:{_COLOURS[colour]};stroke-width:{width}" + (f";stroke-dasharray:{dashes}" if dashes else "")
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="{style}"/>'
+
+
+def _text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: bool = False, turned: bool = False) -> str:
+    weight = ";font-weight:600" if bold else ""
+    turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}'
+    return f'<text {place} style="fill:{_COLOURS[colour]}{weight}">{escape(words)}</text>'
+
+
+def _svg(title: str, height: float, parts: Sequence[str]) -> str:
+    name = escape(title, quote=True)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{name}" '
+        f'font-size="13" font-family="system-ui, sans-serif"><title>{name}</title>{"".join(parts)}</svg>'
+    )
