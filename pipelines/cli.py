@@ -111,7 +111,7 @@ def run(
 
 
 def store_uri(given: str | None) -> str:
-    """The store of datasets and models: what is given, ``$VQI_STORE``, or the folder ``store``; a path becomes absolute."""
+    """The store of datasets and models: what is given, ``$VQI_STORE``, or ``store``; a path becomes absolute."""
     uri = given or os.environ.get("VQI_STORE") or "store"
     return uri if "://" in uri else f"file://{Path(uri).absolute()}"
 

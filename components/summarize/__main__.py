@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
-from vqi.table import to_csv, to_html, to_markdown
 
 from components import step
 from vqi.artifacts import write_text
 from vqi.config import Summarize
+from vqi.table import to_csv, to_html, to_markdown
 
 
 class Arguments(Summarize):

@@ -33,3 +33,9 @@ def figure(value: float | None) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 good part``, ``2 good parts``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """``1st``, ``12th``, ``1,003rd``."""
+    teens = number % 100 in (11, 12, 13)
+    return f"{number:,}" + ("th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))

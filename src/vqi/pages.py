@@ -26,7 +26,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         figure=formatting.figure,
-        short_percent=formatting.short_percent,
+        ordinal=formatting.ordinal,
         unbroken=lambda words: words.replace(" %", _NBSP + "%"),  # keeps a number and its percent sign on one line
     )
     return environment

@@ -111,6 +111,7 @@ def _ipex(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> 
         warnings.simplefilter("ignore")  # its own use of deprecated interfaces
         import intel_extension_for_pytorch as ipex
 
+        logging.getLogger("IPEX").setLevel(logging.ERROR)  # its remarks on folding that was done before
         dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimised = ipex.optimize(network, dtype=dtype, inplace=False)

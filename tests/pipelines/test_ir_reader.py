@@ -13,8 +13,6 @@ from pipelines.compiled import training_ir
 from pipelines.ir import FromConstant, FromInput, FromTask, Pipeline, read_ir
 from vqi.errors import VqiError
 
-# ruff: noqa: ANN
-
 
 @dsl.container_component
 def make(names: dsl.OutputPath(list), folder: dsl.Output[dsl.Dataset], count: int = 3):
@@ -76,7 +74,7 @@ def test_a_small_pipeline() -> None:
     assert joined.after == (loop.name,)
     assert pipeline.root.tasks["join-2"].parameters["results"] == FromConstant(["a"])
     assert pipeline.root.tasks["join-2"].after == ("join",)
-    assert list(pipeline.root.tasks)[0] == "make"
+    assert next(iter(pipeline.root.tasks)) == "make"
     assert pipeline.root.artifact_outputs == {"Output": FromTask("join", "page")}
     assert pipeline.components["comp-join"].output_artifacts["page"].schema == "system.HTML"
 

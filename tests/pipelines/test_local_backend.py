@@ -20,8 +20,6 @@ from pipelines.parameters import check_parameters
 from pipelines.progress import PlainLines
 from pipelines.state import RunState
 
-# ruff: noqa: ANN
-
 SOURCE = """
 import sys, json, pathlib
 names, folder, count, calls = sys.argv[1:5]
@@ -106,7 +104,7 @@ class Bench:
         return sorted(self.calls.read_text().split())
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(ir: str, tmp_path: Path) -> Bench:
     return Bench(ir, tmp_path)
 
@@ -263,7 +261,7 @@ kept.write_text("whole")
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def held(tmp_path: Path) -> tuple[list[str], Path]:
     """A command that runs two steps, of which the second waits for a file."""
 

@@ -1,5 +1,7 @@
 """The metrics against hand-computed cases, brute force and scikit-learn."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from vqi import metrics
+from vqi.errors import VqiError
 
 LABELS = np.array([0, 0, 0, 1, 1])
 SCORES = np.array([0.1, 0.4, 0.35, 0.8, 0.35])
@@ -121,6 +124,21 @@ def test_aupro_weighs_regions_alike_and_joins_diagonal_neighbours() -> None:
     assert value == pytest.approx((3 / 4 + 3 / 4 + 0.3 / 4) / 2)
 
 
+def regions_by_flood_fill(image: int, mask: np.ndarray) -> list[set[tuple[int, int, int]]]:
+    """The 8-connected regions of a mask, as sets of (image, row, column)."""
+    left, regions = set(zip(*np.nonzero(mask), strict=True)), []
+    while left:
+        edge, region = [left.pop()], set()
+        while edge:
+            y, x = edge.pop()
+            region.add((image, y, x))
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= near
+            edge += near
+        regions.append(region)
+    return regions
+
+
 @given(st.integers(0, 10_000))
 def test_aupro_as_brute_force(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -128,20 +146,84 @@ def test_aupro_as_brute_force(seed: int) -> None:
     maps = random.integers(0, 5, (2, 5, 5)).astype(np.float32)
     if not masks.any() or masks.all():
         return
-    weights, count = metrics._region_weights(masks)
+    regions = [region for image, mask in enumerate(masks) for region in regions_by_flood_fill(image, mask)]
     points = [(0.0, 0.0)]
     for threshold in sorted(set(maps.ravel()), reverse=True):
-        above = maps.ravel() >= threshold
-        points.append(((above & ~masks.ravel()).sum() / (~masks).sum(), (weights * above).sum() / count))
-    x, y = np.array(points).T
+        above = maps >= threshold
+        overlap = np.mean([np.mean([above[pixel] for pixel in region]) for region in regions])
+        points.append(((above & ~masks).sum() / (~masks).sum(), overlap))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if x0 >= 0.3:
             break
         end = min(x1, 0.3)
         y_end = y1 if x1 <= 0.3 else y0 + (y1 - y0) * (end - x0) / (x1 - x0)
         area += (end - x0) * (y0 + y_end) / 2
     assert metrics.aupro(maps, masks) == pytest.approx(area / 0.3)
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 1))
+def test_pixel_metrics_ignore_a_monotone_change(seed: int, limit: float) -> None:
+    random = np.random.default_rng(seed)
+    masks = random.random((2, 6, 6)) < 0.3
+    masks[0, 0, 0], masks[0, 0, 1] = True, False
+    maps = random.integers(0, 9, masks.shape).astype(np.float32)
+    changed = np.exp(maps / 3).astype(np.float32)
+    assert metrics.pixel_auroc(maps, masks) == pytest.approx(metrics.pixel_auroc(changed, masks))
+    assert metrics.aupro(maps, masks, limit) == pytest.approx(metrics.aupro(changed, masks, limit))
+    assert 0 <= metrics.aupro(maps, masks, limit) <= 1
+
+
+@given(cases)
+def test_negated_scores_mirror_the_auroc(case: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = case
+    assert metrics.image_auroc(labels, scores) == pytest.approx(1 - metrics.image_auroc(labels, -scores))
+    low, high = metrics.bootstrap_interval(labels, scores, seed=0, repeats=50)
+    assert 0 <= low <= high <= 1
+
+
+def test_bootstrap_is_the_auroc_of_resampled_images() -> None:
+    # against the slow way: resample, then scikit-learn
+    random = np.random.default_rng(5)
+    labels = np.repeat([0, 1], [30, 40])
+    scores = np.round(random.normal(size=70) + labels, 1)
+    slow = []
+    for _ in range(2000):
+        rows = np.concatenate([random.choice(np.flatnonzero(labels == one), (labels == one).sum()) for one in (0, 1)])
+        slow.append(roc_auc_score(labels[rows], scores[rows]))
+    expected = np.quantile(slow, [0.025, 0.975])
+    assert metrics.bootstrap_interval(labels, scores, seed=1, repeats=2000) == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(broken: float) -> None:
+    scores = np.where(SCORES == 0.8, broken, SCORES)
+    calls = [
+        lambda: metrics.image_auroc(LABELS, scores),
+        lambda: metrics.bootstrap_interval(LABELS, scores, 0),
+        lambda: metrics.at_threshold(LABELS, scores, 0.5),
+        lambda: metrics.oracle(LABELS, scores),
+        lambda: metrics.pixel_auroc(scores.reshape(1, 1, 5), LABELS.reshape(1, 1, 5) == 1),
+        lambda: metrics.aupro(scores.reshape(1, 1, 5), LABELS.reshape(1, 1, 5) == 1),
+    ]
+    for call in calls:
+        with pytest.raises(VqiError, match="1 NaN or infinite of 5"):
+            call()
+
+
+def test_shapes_and_limits_are_checked() -> None:
+    with pytest.raises(VqiError, match=r"shape \(5,\).*got \(4,\)"):
+        metrics.image_auroc(LABELS, SCORES[:4])
+    masks = np.eye(4, dtype=bool)[None]
+    for limit in (0.0, 1.5, -1.0):
+        with pytest.raises(VqiError, match="fpr_limit"):
+            metrics.aupro(masks.astype(np.float32), masks, limit)
+
+
+def test_aupro_is_none_without_regions_or_without_normal_pixels() -> None:
+    maps = np.zeros((1, 3, 3), np.float32)
+    assert metrics.aupro(maps, np.zeros((1, 3, 3), bool)) is None
+    assert metrics.aupro(maps, np.ones((1, 3, 3), bool)) is None
 
 
 def test_perfect_maps_give_one() -> None:

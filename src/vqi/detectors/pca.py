@@ -123,7 +123,8 @@ def _held_out_gram(
     centred = cross - cross_means[:, None] - row_means + grand
     norms2 = np.diag(gram)[part] - 2 * cross_means + grand
     coordinates = centred @ (vectors / np.sqrt(values))  # (P, K)
-    return np.sqrt(np.maximum(norms2 - _norms2(coordinates), 0))
+    errors2: DoubleArray = norms2 - _norms2(coordinates)
+    return np.sqrt(np.maximum(errors2, 0))
 
 
 def _held_out_covariance(

@@ -1,0 +1,34 @@
+"""``make bench``: measures speed and memory on this machine and prints tables. Never part of the tests.
+
+Figures are comparable only within one run: each table puts the peers side by side. ``ARGS="pca engines"`` for some.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from tests.benchmarks import default_setting, engines, pca, pipeline, precision, scaling
+
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "pca": pca.main,
+    "engines": engines.main,
+    "precision": precision.main,
+    "scaling": scaling.main,
+    "pipeline": pipeline.main,
+    "default_setting": default_setting.main,
+}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"error: unknown benchmark '{unknown[0]}': known: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or BENCHMARKS:
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""Images a second of each engine against plain eager fp32, in one run."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+
+from tests.benchmarks.measure import table
+from vqi.backbones import build, find_layer
+from vqi.features import FeatureNetwork
+from vqi.runtime import Runtime, choose, compile_network
+
+BATCH = 16
+BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]
+ENGINES = [("eager", "fp32"), ("eager", "bf16"), ("ipex", "fp32"), ("ipex", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")]  # fmt: skip
+ROUNDS, CALLS = 3, 6
+
+
+def main() -> None:
+    for name, weights, layer in BACKBONES:
+        backbone = build(name, weights)
+        images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 224, 224, 3), dtype=np.uint8))
+        plain = _plain(backbone.model, layer)
+        forwards = {"plain eager fp32": lambda: plain(images)}
+        for engine, precision in ENGINES:
+            network = FeatureNetwork(backbone, layer, 1)
+            forward = compile_network(network, images, Runtime(engine, precision, ""))
+            forwards[f"{engine} {precision}"] = lambda forward=forward: forward(images)
+        rates = dict.fromkeys(forwards, 0.0)
+        for _ in range(ROUNDS):  # in turn, so that a disturbance hits all alike
+            for label, call in forwards.items():
+                rates[label] = max(rates[label], _rate(call))
+        chosen = choose("auto", "auto")
+        rows = [
+            [label + (" (auto)" if label == f"{chosen.engine} {chosen.precision}" else ""), f"{rate:.0f}",
+             f"{rate / rates['plain eager fp32']:.1f}x"]
+            for label, rate in rates.items()
+        ]  # fmt: skip
+        table(f"{name} to {layer}, 224 px, batch {BATCH}; {chosen.reason}", ["engine", "images/s", "ratio"], rows)
+
+
+def _plain(model: torch.nn.Module, layer: str) -> object:
+    """What a first attempt looks like: normalise, the whole model, a hook."""
+    kept: list[torch.Tensor] = []
+    find_layer(model, layer).register_forward_hook(lambda module, inputs, output: kept.append(output))
+    model.eval()
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            model(((images.permute(0, 3, 1, 2).contiguous().float() / 255) - 0.5) / 0.5)
+        return kept.pop()
+
+    return forward
+
+
+def _rate(call: object) -> float:
+    call()
+    begin = time.perf_counter()
+    for _ in range(CALLS):
+        call()
+    return BATCH * CALLS / (time.perf_counter() - begin)

@@ -1,0 +1,103 @@
+"""Time and memory of functions and of commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    peak_mb: float
+
+
+def best_of(function: Callable[[], Any], repeats: int = 3) -> float:
+    """The shortest time in seconds: what others on the machine disturb least."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def allocated(function: Callable[[], Any]) -> float:
+    """The peak of what a function allocates on top of what was there, in bytes."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def command_cost(command: Sequence[str], **options: Any) -> Cost:
+    """Run a command; its time, and the most memory that it and its children held at once (sampled)."""
+    begin = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:
+        peak = 0
+        ended = threading.Event()
+
+        def sample() -> None:
+            nonlocal peak
+            while not ended.wait(0.05):
+                peak = max(peak, tree_memory(process.pid))
+
+        sampler = threading.Thread(target=sample)
+        sampler.start()
+        _, errors = process.communicate()
+        ended.set()
+        sampler.join()
+    if process.returncode:
+        raise RuntimeError(f"{command}: exit code {process.returncode}: {errors.decode()[-2000:]}")
+    return Cost(time.perf_counter() - begin, peak / MB)
+
+
+def tree_memory(pid: int) -> int:
+    """Bytes that a process and its descendants hold; a page that several share counts a part for each."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it ended
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    total, todo = 0, [pid]
+    while todo:
+        current = todo.pop()
+        todo += parents.get(current, [])
+        total += _proportional(current)
+    return total
+
+
+def _proportional(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:  # it ended
+        return 0
+    return 1024 * int(next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:")))
+
+
+def vqi(*arguments: str) -> list[str]:
+    """The ``vqi`` command of this environment."""
+    return [str(Path(sys.executable).with_name("vqi")), *arguments]
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a Markdown table."""
+    print(f"\n## {title} ({os.cpu_count()} cores)\n")
+    print("| " + " | ".join(heads) + " |")
+    print("| " + " | ".join(["---"] + ["---:"] * (len(heads) - 1)) + " |")
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
