@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from threadpoolctl import threadpool_limits
 
-from vqi.artifacts import write_text
+from vqi.artifacts import Json, write_text
 from vqi.config import StepConfig
 from vqi.errors import VqiError
 from vqi.processor import threads
@@ -25,6 +25,10 @@ _MENDABLE = {
     errno.EDQUOT: "the disk quota is used up: make room",
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.EACCES: "no permission: choose a folder you may write to",
+    errno.EPERM: "no permission: choose a folder you may write to",
+    errno.ENOTDIR: "a file stands where a folder is needed: choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed: choose another folder",
+    errno.EISDIR: "a folder stands where a file is needed: choose another path",
 }
 
 
@@ -69,16 +73,41 @@ def write_list(path: Path, values: Sequence[str]) -> None:
     write_text(path, json.dumps(list(values), ensure_ascii=False))
 
 
+def read_objects(texts: Sequence[str], name: str) -> list[Json]:
+    """The JSON objects in an input parameter that is a list of texts.
+
+    Raises:
+        VqiError: A text is no JSON object.
+    """
+    found = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise VqiError(f"{name}: text {number} is no JSON ({error}): run the step that writes it again") from error
+        if not isinstance(content, dict):
+            raise VqiError(f"{name}: expected text {number} to be a JSON object, got {type(content).__name__}")
+        found.append(content)
+    return found
+
+
 def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
     """The arguments of the step ``name`` from its flags, which are generated from ``model``.
 
     Raises:
         ValidationError: A value is missing, of the wrong type or out of its range.
-        SystemExit: ``--help``, or an unknown flag (exit code 2).
+        VqiError: An unknown flag, or one without its value.
+        SystemExit: ``--help``.
     """
-    config = SettingsConfigDict(cli_kebab_case=True, cli_prog_name=f"python -m components.{name}")
+    config = SettingsConfigDict(
+        cli_kebab_case=True, cli_prog_name=f"python -m components.{name}", cli_exit_on_error=False
+    )
     flags = type(model.__name__, (model, _Flags), {"__doc__": model.__doc__, "model_config": config})
-    return cast(Arguments, CliApp.run(flags, cli_args=list(argv)))
+    try:
+        return cast(Arguments, CliApp.run(flags, cli_args=list(argv)))
+    except SettingsError as error:
+        reason = str(error).removeprefix("error parsing CLI: ")
+        raise VqiError(f"{reason}: 'python -m components.{name} --help' lists the flags") from error
 
 
 def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:

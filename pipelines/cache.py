@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,14 +35,35 @@ def content_digest(path: Path) -> str:
     return digest_json([[str(p.relative_to(path)), sha256_file(p)] for p in files])
 
 
-def step_key(name: str, command: Sequence[str], image: str, inputs: dict[str, str], place: str) -> str:
-    """The key of a step's result: its command with parameters filled in, its inputs' digests, and its code."""
+def step_key(
+    name: str,
+    command: Sequence[str],
+    image: str,
+    *,
+    parameters: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    env: Sequence[tuple[str, str]],
+    place: str,
+) -> str:
+    """The key of a step's result: what it is told, what it reads, and its code.
+
+    Args:
+        name: Of the component.
+        command: With the parameters filled in, paths by name.
+        image: Of the container.
+        parameters: Also those that the command does not show, for ``{{$}}`` tells them all.
+        inputs: The digest of each input artifact.
+        env: The step's own environment variables.
+        place: Where artifacts stand, for an entry points there.
+    """
     return digest_json(
         {
             "name": name,
             "command": list(command),
             "image": image,
-            "inputs": inputs,
+            "parameters": dict(parameters),
+            "inputs": dict(inputs),
+            "env": [list(pair) for pair in env],
             "code": code_digest(tuple(command[:3])),
             "packages": packages_digest(),
             "place": place,

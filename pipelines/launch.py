@@ -9,11 +9,13 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vqi.errors import VqiError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 GRACE_SECONDS = 10
 
 
@@ -53,7 +55,7 @@ async def run_subprocess(
     try:
         await _copy_lines(process, log, on_line)
         return await process.wait()
-    except asyncio.CancelledError:
+    except BaseException:  # cancelled, or the log cannot be written
         await _end(process)
         raise
 
@@ -74,17 +76,30 @@ async def _copy_lines(process: asyncio.subprocess.Process, log: Path, on_line: C
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask the process group to end, and end it when it does not in time."""
-    if process.returncode is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        await asyncio.wait_for(process.wait(), GRACE_SECONDS)
-    except asyncio.TimeoutError:
-        os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    """Ask the process group to end, and end it when it does not in time, or when it is asked for a second time."""
+    if process.returncode is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(_exit_of(process), GRACE_SECONDS)
+        except (asyncio.TimeoutError, asyncio.CancelledError):
+            _signal_group(process.pid, signal.SIGKILL)
+    _signal_group(process.pid, signal.SIGKILL)  # what it started and left behind
+
+
+async def _exit_of(process: asyncio.subprocess.Process) -> None:
+    """Wait for the exit, reading on: a step that prints while it ends must not block on a full pipe."""
+    if process.stdout is not None:
+        while await process.stdout.read(1 << 16):
+            continue
+    await process.wait()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # all of it has ended by itself
+        os.killpg(group, number)
 
 
 def _die_with_parent() -> None:
-    """Let the kernel end the step when the runner is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Let the kernel end the step when the runner is killed. Runs between fork and exec: loads nothing."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

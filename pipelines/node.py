@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from vqi.errors import VqiError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,199}")  # names become folders and files: none may lead elsewhere
 
 
 class Node:
@@ -27,10 +30,14 @@ class Node:
         """Whether a key is left."""
         return key in self._left
 
+    def keys(self) -> list[str]:
+        """The keys that are left."""
+        return [str(key) for key in self._left]
+
     def take(self, key: str, kind: type | tuple[type, ...] = object) -> Any:
         """The value of a key, of the type asked for."""
         if key not in self._left:
-            raise VqiError(f"{self.place or 'pipeline'}: expected the key '{key}', got {sorted(self._left)}")
+            raise VqiError(f"{self.place or 'pipeline'}: expected the key '{key}', got {sorted(self.keys())}")
         value = self._left.pop(key)
         if not isinstance(value, kind):
             raise VqiError(f"{self.at(key)}: got {type(value).__name__}, which does not fit here")
@@ -39,6 +46,21 @@ class Node:
     def maybe(self, key: str, kind: type | tuple[type, ...], otherwise: Any) -> Any:
         """The value of a key, or ``otherwise`` where it is absent."""
         return self.take(key, kind) if key in self._left else otherwise
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The list of texts of a key; an empty one where it is absent."""
+        values = self.maybe(key, list, [])
+        for place, value in enumerate(values):
+            if not isinstance(value, str):
+                raise VqiError(f"{self.at(key)}[{place}]: expected a text, got {value!r}")
+        return tuple(values)
+
+    def name(self, text: str, key: str = "") -> str:
+        """A name, refused where it could not be a folder's."""
+        if not _NAME.fullmatch(text):
+            place = self.at(key) if key else self.place
+            raise VqiError(f"{place}: expected a name of letters, digits and '_-. ', got '{text}'")
+        return text
 
     def node(self, key: str) -> Node:
         """The mapping of a key; an empty one where it is absent."""
@@ -62,6 +84,8 @@ class StrictLoader(yaml.SafeLoader):
 def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     for place, key in enumerate(keys):
+        if isinstance(key, list | dict):
+            raise VqiError(f"line {node.start_mark.line + 1}: expected a text as key, got {key!r}")
         if key in keys[:place]:
             raise VqiError(f"line {node.start_mark.line + 1}: the key '{key}' stands twice")
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}

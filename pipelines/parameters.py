@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from components.step import describe
-from pipelines.ir import Pipeline
+from pipelines.graph import Pipeline
 from pipelines.values import from_text, typed
 from vqi import config
 from vqi.errors import VqiError, unknown

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.values import to_text
 from vqi.errors import VqiError
 
+CHANNEL = "pipelinechannel--"  # begins the name of an input that only other inputs' values refer to
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}")
 _PATHS = {
     "input_artifacts": re.compile(r"\.inputs\.artifacts\['([^']+)'\]\.path"),
@@ -18,6 +19,7 @@ _PATHS = {
     "output_parameters": re.compile(r"\.outputs\.parameters\['([^']+)'\]\.output_file"),
 }
 _PARAMETER = re.compile(r"\.inputs\.parameters\['([^']+)'\]")
+_STRUCTURES = {"Concat": ({"Concat"}, {"Concat"}), "IfPresent": ({"InputName", "Then"}, {"InputName", "Then", "Else"})}
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,79 @@ class StepValues:
     executor_input: str | None  # JSON
 
 
+def executor_input(
+    values: StepValues, schemas: Mapping[str, str], input_schemas: Mapping[str, str], output_file: str
+) -> str:
+    """What ``{{$}}`` stands for: all of a step's inputs and outputs as JSON.
+
+    Args:
+        values: Its parameters and paths.
+        schemas: Of the output artifacts, as ``system.HTML``.
+        input_schemas: Of the input artifacts.
+        output_file: Where the step may write its ExecutorOutput.
+
+    Source: ``ExecutorInput`` in pipeline_spec.proto.
+    """
+    inputs = {
+        "parameterValues": dict(values.parameters),
+        "artifacts": _artifacts(values.input_artifacts, input_schemas),
+    }
+    outputs = {
+        "parameters": {name: {"outputFile": path} for name, path in values.output_parameters.items()},
+        "artifacts": _artifacts(values.output_artifacts, schemas),
+        "outputFile": output_file,
+    }
+    return json.dumps({"inputs": inputs, "outputs": outputs}, ensure_ascii=False)
+
+
+def _artifacts(paths: Mapping[str, str], schemas: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"artifacts": [{"name": name, "type": {"schemaTitle": schemas[name]}, "uri": path, "metadata": {}}]}
+        for name, path in paths.items()
+    }
+
+
+def check_template(
+    part: str,
+    parameters: Container[str],
+    input_artifacts: Container[str],
+    output_artifacts: Container[str],
+    output_parameters: Container[str],
+) -> None:
+    """Hold one element of a command against the inputs and outputs that its placeholders may name.
+
+    Raises:
+        VqiError: A placeholder that is not known, or that names what the component does not have.
+    """
+    known = {
+        "input_artifacts": input_artifacts,
+        "output_artifacts": output_artifacts,
+        "output_parameters": output_parameters,
+    }
+    for text in _texts(part, parameters, input_artifacts):
+        for inside in _PLACEHOLDER.findall(text):
+            if inside == "":
+                continue
+            kind, name = _named(inside)
+            if name not in known.get(kind, parameters):
+                raise VqiError(f"the placeholder '{{{{${inside}}}}}' names '{name}', which the component does not have")
+
+
+def _texts(part: str, parameters: Container[str], artifacts: Container[str]) -> list[str]:
+    """All texts of an element, those inside of ``Concat`` and ``IfPresent`` too."""
+    structure = _structure(part)
+    if structure is None:
+        return [part]
+    if "Concat" in structure:
+        elements = structure["Concat"]
+    else:
+        name = structure["InputName"]
+        if name not in parameters and name not in artifacts:
+            raise VqiError(f"IfPresent names '{name}', which the component does not have")
+        elements = [*_as_list(structure["Then"]), *_as_list(structure.get("Else", []))]
+    return [text for element in elements for text in _texts(_as_text(element), parameters, artifacts)]
+
+
 def resolve(part: str, values: StepValues) -> list[str]:
     """One element of a command with its placeholders filled in, each once; an ``IfPresent`` may give none or several.
 
@@ -42,37 +117,86 @@ def resolve(part: str, values: StepValues) -> list[str]:
         return [_PLACEHOLDER.sub(lambda match: _lookup(match[1], values), part)]
     if "Concat" in structure:
         return ["".join(text for element in structure["Concat"] for text in resolve(_as_text(element), values))]
-    condition = structure["IfPresent"]
-    present = values.parameters.get(condition["InputName"]) is not None or (
-        condition["InputName"] in values.input_artifacts
-    )
-    chosen = condition["Then"] if present else condition.get("Else", [])
-    elements = chosen if isinstance(chosen, list) else [chosen]
+    name = structure["InputName"]
+    present = values.parameters.get(name) is not None or name in values.input_artifacts
+    elements = _as_list(structure["Then"] if present else structure.get("Else", []))
     return [text for element in elements for text in resolve(_as_text(element), values)]
+
+
+def names_in(value: Any, place: str) -> list[str]:
+    """The inputs that a constant's placeholders name (kfp compiles an f-string to such a constant).
+
+    Raises:
+        VqiError: A placeholder of another kind.
+    """
+    if isinstance(value, dict):
+        return [name for part in value.values() for name in names_in(part, place)]
+    if isinstance(value, list):
+        return [name for part in value for name in names_in(part, place)]
+    found = []
+    for inside in _PLACEHOLDER.findall(value) if isinstance(value, str) else []:
+        match = _PARAMETER.fullmatch(inside)
+        if not match:
+            raise VqiError(f"{place}: the placeholder '{{{{${inside}}}}}' is not supported")
+        found.append(match[1])
+    return found
+
+
+def fill_constant(value: Any, parameters: Mapping[str, Any]) -> Any:
+    """A constant with its placeholders filled in; one that is nothing but a placeholder keeps the value's type."""
+    if isinstance(value, dict):
+        return {key: fill_constant(part, parameters) for key, part in value.items()}
+    if isinstance(value, list):
+        return [fill_constant(part, parameters) for part in value]
+    if not isinstance(value, str):
+        return value
+    whole = _PLACEHOLDER.fullmatch(value)
+    if whole and (match := _PARAMETER.fullmatch(whole[1])):
+        return _get(parameters, match[1], whole[1])
+    return resolve(value, StepValues(parameters, {}, {}, {}, None))[0] if "{{$" in value else value
 
 
 def _structure(part: str) -> dict[str, Any] | None:
     """The JSON of a ``Concat`` or ``IfPresent``; None for anything else."""
     if not part.startswith(('{"Concat"', '{"IfPresent"')):
         return None
-    structure: dict[str, Any] = json.loads(part)
-    return structure
+    try:
+        whole = json.loads(part)
+    except ValueError as error:
+        raise VqiError(f"expected JSON of a Concat or IfPresent, got '{part[:200]}'") from error
+    kind = next(iter(whole))
+    structure = whole if kind == "Concat" else whole["IfPresent"]
+    needed, allowed = _STRUCTURES[kind]
+    fits = len(whole) == 1 and isinstance(structure, dict) and needed <= structure.keys() <= allowed
+    if not fits or not isinstance(structure.get("Concat", []), list):
+        raise VqiError(f"expected a Concat or IfPresent with {sorted(needed)}, got '{part[:200]}'")
+    return dict(structure)
 
 
 def _as_text(element: Any) -> str:
     return element if isinstance(element, str) else json.dumps(element)
 
 
+def _as_list(element: Any) -> list[Any]:
+    return element if isinstance(element, list) else [element]
+
+
+def _named(inside: str) -> tuple[str, str]:
+    """The kind of a placeholder and the name in it."""
+    if match := _PARAMETER.fullmatch(inside):
+        return "parameters", match[1]
+    for kind, pattern in _PATHS.items():
+        if match := pattern.fullmatch(inside):
+            return kind, match[1]
+    raise VqiError(f"the placeholder '{{{{${inside}}}}}' is not supported")
+
+
 def _lookup(inside: str, values: StepValues) -> str:
     """What stands between ``{{$`` and ``}}``."""
     if inside == "" and values.executor_input is not None:
         return values.executor_input
-    if match := _PARAMETER.fullmatch(inside):
-        return to_text(_get(values.parameters, match[1], inside))
-    for name, pattern in _PATHS.items():
-        if match := pattern.fullmatch(inside):
-            return str(_get(getattr(values, name), match[1], inside))
-    raise VqiError(f"the placeholder '{{{{${inside}}}}}' is not supported")
+    kind, name = _named(inside)
+    return to_text(_get(getattr(values, kind), name, inside))
 
 
 def _get(known: Mapping[str, Any], name: str, inside: str) -> Any:

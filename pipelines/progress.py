@@ -36,6 +36,7 @@ class LiveTable:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
+        self._ended = False
         self._run: RunState | None = None
 
     def begin(self, run: RunState) -> None:
@@ -49,6 +50,7 @@ class LiveTable:
 
     def end(self, run: RunState) -> None:
         """Leave the last table on the screen, and say where the results are."""
+        self._ended = True
         if self._live is not None:
             self._live.stop()
         for line in closing_lines(run):
@@ -58,12 +60,21 @@ class LiveTable:
         table = Table(box=None, pad_edge=False, expand=False)
         for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
             table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
-        for task in list(self._run.tasks.values()) if self._run else []:
+        tasks = list(self._run.tasks.values()) if self._run else []
+        room = len(tasks) if self._ended else max(1, self._console.height - 2)  # the header, and the cursor's line
+        for task in most_telling(tasks, room):
             symbol, style = _LOOKS[task.state]
             seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
             detail = task.message or (task.last_line if task.state == RUNNING else "")
             table.add_row(Text(symbol, style), task.label, Text(task.state, style), seconds, Text(detail, "dim"))
         return table
+
+
+def most_telling(tasks: list[TaskState], room: int) -> list[TaskState]:
+    """As many tasks as there is room for, in their order: what failed and what runs first, then what comes next."""
+    rank = {FAILED: 0, RUNNING: 0, STOPPED: 0, WAITING: 1}
+    chosen = sorted(range(len(tasks)), key=lambda place: (rank.get(tasks[place].state, 2), place))[:room]
+    return [tasks[place] for place in sorted(chosen)]
 
 
 class PlainLines:
@@ -72,6 +83,7 @@ class PlainLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._ended = threading.Event()
+        self._unread = False
         self._run: RunState | None = None
         self._reminder = threading.Thread(target=self._remind, daemon=True)
 
@@ -103,8 +115,13 @@ class PlainLines:
                     self._say(f"{task.label} running {task.elapsed():.0f} s: {task.last_line}")
 
     def _say(self, text: str) -> None:
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        if self._unread:
+            return
+        try:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+        except BrokenPipeError:  # the reader has left (vqi run | head); the run goes on, and its folder has it all
+            self._unread = True
 
 
 def closing_lines(run: RunState) -> list[str]:

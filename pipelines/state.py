@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
 from vqi.artifacts import write_json
+from vqi.errors import VqiError
 
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
@@ -21,6 +23,7 @@ class TaskState:
     folder: Path
     state: str = WAITING
     began: float = 0.0  # monotonic seconds
+    started_at: str = ""  # UTC, ISO 8601
     seconds: float = 0.0
     last_line: str = ""
     message: str = ""  # why it failed
@@ -73,6 +76,7 @@ class RunState:
         """Give a task another state and tell the observer."""
         if state == RUNNING:
             task.began = time.monotonic()
+            task.started_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         elif task.state == RUNNING:
             task.seconds = time.monotonic() - task.began
         task.state, task.message = state, message
@@ -93,15 +97,22 @@ class RunState:
         return 2 if failed and all(task.exit_code == 2 for task in failed) else 1
 
     def save(self) -> None:
-        """Write ``run.json``."""
-        write_json(
-            self.folder / "run.json",
-            {
-                "run_id": self.run_id,
-                "pipeline": self.pipeline,
-                "state": self.state,
-                "parameters": self.parameters,
-                "seconds": round(self.seconds, 3),
-                "tasks": {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()},
-            },
-        )
+        """Write ``run.json``.
+
+        Raises:
+            VqiError: The disk is full, say.
+        """
+        tasks = {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()}
+        content = {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "state": self.state,
+            "parameters": self.parameters,
+            "seconds": round(self.seconds, 3),
+            "tasks": tasks,
+        }
+        try:
+            write_json(self.folder / "run.json", content)
+        except OSError as error:
+            reason = error.strerror or error
+            raise VqiError(f"run folder {self.folder}: {reason}: mend that, or choose another --runs-dir") from error

@@ -20,7 +20,7 @@ class ArtifactRef:
 
     location: str  # a path, or a uri of an object store
     digest: str
-    files: tuple[str, ...] = ()  # of a folder in an object store, relative
+    files: tuple[str, ...] | None = None  # of a folder in an object store, relative; None for a file
 
 
 def file_name(name: str, schema: str) -> str:
@@ -70,8 +70,10 @@ class ObjectStore:
     def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
         """Download an input."""
         target = scratch / ref.location.rpartition("/")[2]
-        if not ref.files:
+        if ref.files is None:
             fetch_uri(ref.location, target)
+            return target
+        target.mkdir()
         for name in ref.files:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             fetch_uri(f"{ref.location}/{name}", target / name)
@@ -90,14 +92,15 @@ class ObjectStore:
 
     def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
         """An equal artifact of an earlier run; None when it is gone. Reading it checks its bytes."""
-        location, files = str(record["location"]), tuple(record["files"])
+        location = str(record["location"])
+        files = None if record["files"] is None else tuple(record["files"])
         key = location.removeprefix(self._store.uri.rstrip("/") + "/")
-        keys = [f"{key}/{name}" for name in files] or [key]
+        keys = [key] if files is None else [f"{key}/{name}" for name in files]
         return ArtifactRef(location, record["digest"], files) if all(map(self._store.exists, keys)) else None
 
     def record(self, ref: ArtifactRef) -> dict[str, Any]:
         """What a cache entry keeps of an artifact."""
-        return {"location": ref.location, "digest": ref.digest, "files": list(ref.files)}
+        return {"location": ref.location, "digest": ref.digest, "files": None if ref.files is None else list(ref.files)}
 
 
 Transfer = RunFolder | ObjectStore
@@ -114,6 +117,8 @@ def link_tree(source: Path, target: Path) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
+    except FileExistsError:  # a copy would write through the link into the artifact that is there
+        raise
     except OSError:  # another file system, or one without links: a copy does the same
         shutil.copy2(source, target)
 

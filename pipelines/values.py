@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from vqi.errors import VqiError
@@ -28,11 +29,19 @@ def typed(value: Any, kind: str, place: str) -> Any:
         if isinstance(value, _PYTHON[kind]):
             return value
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if kind == "NUMBER_DOUBLE":
+        if kind == "NUMBER_DOUBLE" and _is_finite(value):
             return float(value)
-        if float(value).is_integer():
+        if kind == "NUMBER_INTEGER" and (isinstance(value, int) or value.is_integer()):
             return int(value)
     raise VqiError(f"{place}: expected {KINDS[kind]}, got {value!r}")
+
+
+def _is_finite(value: float) -> bool:
+    """Whether it is a number that JSON and a float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
 
 
 def from_text(text: str, kind: str, place: str) -> Any:
@@ -46,9 +55,9 @@ def from_text(text: str, kind: str, place: str) -> Any:
     if kind == "LIST" and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        value = json.loads(text.lower() if kind == "BOOLEAN" else text)
+        value = float(text) if kind == "NUMBER_DOUBLE" else json.loads(text.lower() if kind == "BOOLEAN" else text)
     except ValueError:
-        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{text}'") from None
+        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{text[:200]}'") from None
     return typed(value, kind, place)
 
 

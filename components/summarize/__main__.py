@@ -1,6 +1,5 @@
 """Runs the step ``summarize``."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ class Arguments(Summarize):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    rows = [json.loads(summary) for summary in arguments.summaries]
+    rows = step.read_objects(arguments.summaries, "summaries")
     for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
         write_text(arguments.table / name, render(rows))
 

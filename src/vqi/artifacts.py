@@ -110,8 +110,23 @@ def provenance(step: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
     """Write arrays of a format ``kind`` (as ``vqi.features/1``) with a provenance header."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(to_safetensors(contiguous, metadata=tensor_metadata(kind, header)))
+    write_safetensors(path, to_safetensors(contiguous, metadata=tensor_metadata(kind, header)))
+
+
+def write_safetensors(path: Path, data: bytes) -> None:
+    """Write what safetensors serialised, whole or not at all, with the metadata in a fixed order.
+
+    The library writes the metadata in the random order of a hash map; the same input must give the same bytes.
+    """
+    (length,) = _LENGTH.unpack_from(data)
+    end = _LENGTH.size + length
+    header = json.loads(data[_LENGTH.size : end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _LENGTH.size)  # the arrays stay aligned
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(_LENGTH.pack(len(text)) + text)
+        file.write(memoryview(data)[end:])
 
 
 def load_tensors(path: Path, kind: str, names: Sequence[str]) -> tuple[dict[str, npt.NDArray[Any]], Json]:

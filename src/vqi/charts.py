@@ -200,7 +200,9 @@ def _text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: boo
     weight = ";font-weight:600" if bold else ""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}'
-    return f'<text {place} style="fill:{_COLOURS[colour]}{weight}">{escape(words)}</text>'
+    # a rim in the ground's colour keeps words readable over lines
+    rim = f"paint-order:stroke;stroke:{_COLOURS['surface']};stroke-width:4px"
+    return f'<text {place} style="fill:{_COLOURS[colour]};{rim}{weight}">{escape(words)}</text>'
 
 
 def _svg(title: str, height: float, parts: Sequence[str]) -> str:

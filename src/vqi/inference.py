@@ -58,6 +58,8 @@ class Model:
         Raises:
             VqiError: A file cannot be read as an image.
         """
+        if not paths:
+            return []
         limit = int(defaults(Preprocess).max_pixels)
         images = np.stack([decode(path.read_bytes(), str(path), self.image_size, limit) for path in paths])
         features, shape = extract(images, list(range(len(images))), self._network, self.batch_size, self.runtime)

@@ -9,6 +9,7 @@ from pathlib import Path
 from vqi.errors import VqiError
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def threads() -> int:
@@ -25,20 +26,41 @@ def threads() -> int:
     return int(asked)
 
 
-def granted_cpus(root: Path = CGROUP_ROOT) -> int:
+def granted_cpus(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int:
     """Whole cores granted, rounded up; at least 1."""
     affinity = len(os.sched_getaffinity(0))
-    quota = cgroup_quota(root)
+    quota = cgroup_quota(root, membership)
     return max(1, affinity if quota is None else min(affinity, math.ceil(quota)))
 
 
-def cgroup_quota(root: Path = CGROUP_ROOT) -> float | None:
-    """The CPU quota in cores; None where there is none."""
-    whole = root / "cpu.max"  # version 2: "<quota> <period>", quota may be "max"
+def cgroup_quota(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> float | None:
+    """The tightest CPU quota, in cores, of this process's cgroup and of those around it; None where there is none."""
+    quotas = [_quota(folder) for folder in _cgroups(root, membership)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _cgroups(root: Path, membership: Path) -> list[Path]:
+    """The folders of this process's cgroups and of all around them, up to ``root``, which is its own in a container."""
+    folders = {root, root / "cpu"}
+    lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
+    for line in lines:  # "<number>:<controllers>:<path>"; version 2 names no controller
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "cpu" if controllers else root
+        inside = Path(path.lstrip("/"))
+        if ".." not in inside.parts:  # a group outside of what this process sees
+            folders |= {top / part for part in (inside, *inside.parents)}
+    return sorted(folders)
+
+
+def _quota(folder: Path) -> float | None:
+    """The CPU quota of one cgroup, in cores."""
+    whole = folder / "cpu.max"  # version 2: "<quota> <period>", quota may be "max"
     if whole.is_file():
         quota, _, period = whole.read_text(encoding="ascii").strip().partition(" ")
         return None if quota == "max" else int(quota) / int(period)
-    quota_file, period_file = root / "cpu" / "cpu.cfs_quota_us", root / "cpu" / "cpu.cfs_period_us"
+    quota_file, period_file = folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"
     if quota_file.is_file() and period_file.is_file():
         limit, span = int(quota_file.read_text(encoding="ascii")), int(period_file.read_text(encoding="ascii"))
         return None if limit < 0 else limit / span

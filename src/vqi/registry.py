@@ -17,7 +17,9 @@ from vqi.artifacts import Json, digest_json, load_detector, sha256_file
 from vqi.errors import VqiError
 from vqi.store import Store, fetch_uri, open_store, read_uri
 
+FORMAT = "vqi.model/1"
 MANIFEST = "manifest.json"
+_FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report.html")
 _RESERVED = "reserved.json"
 _VERSION = re.compile(r"v(\d+)")
 
@@ -28,12 +30,7 @@ def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report:
     Returns:
         What was decided: ``published`` (whether something was written), ``model`` (uri), ``version`` and ``reason``.
     """
-    files = {
-        "backbone.safetensors": backbone,
-        "detector.safetensors": detector,
-        "metrics.json": metrics,
-        "report.html": report,
-    }
+    files = dict(zip(_FILES, (backbone, detector, metrics, report), strict=True))
     manifest = _manifest(detector, files)
     prefix = "/".join(["models", quote(manifest["dataset"], safe="@"), quote(manifest["category"], safe="")])
     newest = _newest(store, prefix)
@@ -53,7 +50,7 @@ def _manifest(detector: Path, files: dict[str, Path]) -> Json:
     images = made["features"]["images"]
     digests = {name: sha256_file(path) for name, path in files.items()}
     return {
-        "format": "vqi.model/1",
+        "format": FORMAT,
         "vqi": __version__,
         "dataset": str(images["dataset"]).partition("@")[0],
         "category": images["category"],
@@ -97,9 +94,22 @@ def _newest(store: Store, prefix: str) -> int:
 
 
 def _manifest_at(store: Store, prefix: str) -> Json:
-    content: Any = json.loads(store.get_bytes(f"{prefix}/{MANIFEST}"))
-    if content.get("format") != "vqi.model/1":
-        raise VqiError(f"{store.uri_of(prefix)}: expected a model package 'vqi.model/1', got '{content.get('format')}'")
+    return _checked(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix))
+
+
+def _checked(data: bytes, uri: str) -> Json:
+    """The manifest in ``data``, which was read from the model at ``uri``.
+
+    Raises:
+        VqiError: It is none, or one of another format.
+    """
+    try:
+        content: Any = json.loads(data)
+    except ValueError as error:
+        raise VqiError(f"{uri}/{MANIFEST} is damaged ({error}): delete this version and publish again") from error
+    kind = content.get("format") if isinstance(content, dict) else None
+    if kind != FORMAT or set(content["files"]) != set(_FILES):
+        raise VqiError(f"{uri}: expected a model package '{FORMAT}' of {', '.join(_FILES)}, got '{kind}'")
     return dict(content)
 
 
@@ -107,7 +117,7 @@ def fetch_model(uri: str, folder: Path) -> Json:
     """Copy a model package into a folder and verify it.
 
     Args:
-        uri: Of a version (``.../v3``), or of a category, which means its newest version.
+        uri: Of a version (``.../v3``, or a copy of it), or of a category, which means its newest version.
         folder: Receives the files.
 
     Returns:
@@ -116,18 +126,24 @@ def fetch_model(uri: str, folder: Path) -> Json:
     Raises:
         VqiError: There is no model at that place, or a file is not what the manifest says.
     """
-    uri = uri.rstrip("/")
-    if not _VERSION.fullmatch(uri.rpartition("/")[2]):
-        uri = _newest_of(uri)
+    uri = _version_at(uri.rstrip("/"))
     try:
-        manifest = json.loads(read_uri(f"{uri}/{MANIFEST}"))
+        data = read_uri(f"{uri}/{MANIFEST}")
     except VqiError as error:
         raise VqiError(f"no model at '{uri}': expected the uri or folder of a model version ({error})") from error
+    manifest = _checked(data, uri)
     for name, digest in manifest["files"].items():
         fetch_uri(f"{uri}/{name}", folder / name)
         if sha256_file(folder / name) != digest:
             raise VqiError(f"{uri}/{name}: not the file that the manifest names; publish the model again")
-    return dict(manifest)
+    return manifest
+
+
+def _version_at(uri: str) -> str:
+    """The uri of a version: what is given where a package stands there, else the newest version below it."""
+    if _VERSION.fullmatch(uri.rpartition("/")[2]) or (uri and open_store(uri).exists(MANIFEST)):
+        return uri
+    return _newest_of(uri)
 
 
 def _newest_of(uri: str) -> str:

@@ -94,8 +94,15 @@ def _installed(engine: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
+def _channels_last(network: torch.nn.Module) -> None:
+    """Lay out the weights as the images are. Module.to() would fail at a tensor of rank 5, as the masks in Swin."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
 def _eager(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _channels_last(network)
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=runtime.precision == "bf16"):
@@ -113,11 +120,12 @@ def _ipex(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> 
 
         logging.getLogger("IPEX").setLevel(logging.ERROR)  # its remarks on folding that was done before
         dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _channels_last(network)
         optimised = ipex.optimize(network, dtype=dtype, inplace=False)
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
             traced = torch.jit.freeze(torch.jit.trace(optimised, example, check_trace=False))
-            for _ in range(2):  # the first calls specialise the graph
+        with torch.inference_mode():
+            for _ in range(2):  # the first calls, in the mode of all later ones, specialise the graph
                 traced(example)
 
     def forward(batch: torch.Tensor) -> torch.Tensor:

@@ -72,9 +72,9 @@ def truncate(model: nn.Module, layer: str) -> nn.Module:
         )
     except (fx.proxy.TraceError, NameError, TypeError, ValueError, RuntimeError) as error:
         _LOG.info("the model cannot be cut off behind '%s' (%s); the whole of it is run", layer, str(error)[:120])
-        return _Hooked(model.eval(), layer)  # the attempt may have left it in training mode
+        return _Hooked(model, layer).eval()  # the attempt may have left it in training mode
     fold_batch_norm(graph)
-    return _Traced(graph)
+    return _Traced(graph).eval()
 
 
 def fold_batch_norm(graph: fx.GraphModule) -> int:

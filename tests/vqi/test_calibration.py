@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vqi.calibration import conformal_threshold, expected_false_alarms
@@ -43,6 +43,9 @@ def test_rate_out_of_range(rate: float) -> None:
 
 
 @given(st.integers(1, 5000), st.integers(1, 999))
+@example(9, 300)  # 0.3 is a little less than 3/10 in floating point
+@example(19, 50)
+@example(99, 70)
 def test_rank_is_exact_for_any_rate(n: int, thousandths: int) -> None:
     # in whole numbers: ceil((n + 1)(1000 - t) / 1000)
     rank = -((n + 1) * (thousandths - 1000) // 1000)

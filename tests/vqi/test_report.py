@@ -97,7 +97,15 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
     )
 
 
-GOOD = [*np.linspace(1, 150, 95), 195, 196, 197, 198, 199]  # threshold: the 191st of 200, so five are flagged
+GOOD = [
+    *np.linspace(1, 150, 94),
+    191,
+    195,
+    196,
+    197,
+    198,
+    199,
+]  # above the threshold, 191: five
 BAD = [100, 150, 192, *np.linspace(250, 400, 7)]
 
 
@@ -107,6 +115,8 @@ def test_says_in_plain_words_what_was_found() -> None:
     assert headline in page.text
     assert "A false-alarm rate of 5 % needs at least 19 good images to calibrate on; there were 200." in page.text
     assert "It is the 191st lowest of them." in page.text
+    assert "80.0 % caught, 5.0 % false alarms" in page.text  # in the ROC curve
+    assert "95 passed | 5 false alarms" in page.text  # in the histogram
     assert "Seen on 100 good test parts: 5.0 %, within the" in page.text
     assert page.text.index("Mind the gap.") < page.text.index("Of 100 good parts")
     for found in ("Image AUROC", "False alarms 5.0 %", "weights sha256", "ab12", "x.png", "truncated", "folds 10"):

@@ -97,6 +97,10 @@ def test_mean_is_over_the_categories_that_have_the_figure() -> None:
     assert mean == "| **Mean** |  | 0.879 | 77.7 % | 5.1 % | 76.7 % | 88.9 % |"
 
 
+def test_zero_counts_in_the_mean() -> None:
+    assert "| 2.5 % |" in to_markdown([row(false_alarm_rate=0.0), row(false_alarm_rate=0.05)]).splitlines()[-1]
+
+
 def test_markdown_cells_cannot_break_the_table() -> None:
     body = to_markdown([row("a|b\n<script>*")]).splitlines()[2]
     assert body.startswith(r"| a\|b &lt;script>\* | 431 |")

@@ -1,0 +1,130 @@
+"""What the reader makes of a compiled pipeline: its graph of tasks, typed and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input or output parameter."""
+
+    name: str
+    type: str  # NUMBER_INTEGER | NUMBER_DOUBLE | STRING | BOOLEAN | LIST | STRUCT
+    default: Any = None
+    optional: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An input or output artifact."""
+
+    name: str
+    schema: str  # as system.HTML
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class FromConstant:
+    """A value that stands in the pipeline."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class FromInput:
+    """An input of the graph that the task stands in."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FromTask:
+    """An output of another task of the same graph."""
+
+    task: str
+    output: str
+
+
+Source = FromConstant | FromInput | FromTask
+ArtifactSource = FromInput | FromTask
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A task that runs once for each item of a list."""
+
+    items: FromConstant | FromInput  # an input of the task's own component
+    item_input: str
+    parallelism: int | None = None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a failed step is tried again, and how long to wait."""
+
+    max_retries: int
+    backoff_seconds: float = 0.0
+    backoff_factor: float = 2.0
+    backoff_max_seconds: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A component at its place in a graph."""
+
+    name: str
+    component: str
+    after: tuple[str, ...] = ()  # all tasks that it waits for
+    parameters: Mapping[str, Source] = field(default_factory=dict)
+    artifacts: Mapping[str, ArtifactSource] = field(default_factory=dict)
+    loop: Loop | None = None
+    cache: bool = False
+    retry: Retry | None = None
+
+
+@dataclass(frozen=True)
+class Dag:
+    """A graph of tasks, each after those that it waits for."""
+
+    tasks: Mapping[str, Task]
+    outputs: Mapping[str, FromTask] = field(default_factory=dict)
+    artifact_outputs: Mapping[str, FromTask] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a step runs."""
+
+    image: str
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A container step or a graph, with its inputs and outputs."""
+
+    name: str
+    inputs: Mapping[str, Parameter]
+    input_artifacts: Mapping[str, Artifact]
+    outputs: Mapping[str, Parameter]
+    output_artifacts: Mapping[str, Artifact]
+    container: Container | None = None
+    dag: Dag | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A compiled pipeline."""
+
+    name: str
+    description: str
+    inputs: Mapping[str, Parameter]
+    root: Dag
+    components: Mapping[str, Component]

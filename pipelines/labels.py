@@ -1,0 +1,37 @@
+"""The folders of a loop's iterations: named after their items where that is safe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+_PLAIN = re.compile(r"[^\W_][\w.\- ]*")
+_BY_PLACE = re.compile(r"item-\d+")
+_FILE_ENDINGS = (".json", ".md", ".csv", ".html", ".txt")  # the run's own files stand beside the folders
+_MOST_BYTES = 200  # file systems allow 255
+
+
+def item_labels(items: list[Any], reserved: Collection[str] = ()) -> list[str]:
+    """A folder name for each item of a loop, all different: the item itself where it can be one, else its place.
+
+    Args:
+        items: Of the loop.
+        reserved: Names that stand for other folders, as those of tasks.
+    """
+    names = [item if isinstance(item, str) else json.dumps(item) for item in items]
+    return [
+        name if names.count(name) == 1 and name not in reserved and _is_plain(name) else f"item-{place}"
+        for place, name in enumerate(names)
+    ]
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it is a folder name that leads nowhere else and is not taken for something else."""
+    return (
+        _PLAIN.fullmatch(name) is not None
+        and _BY_PLACE.fullmatch(name) is None
+        and not name.lower().endswith(_FILE_ENDINGS)
+        and len(name.encode()) <= _MOST_BYTES
+    )

@@ -1,0 +1,299 @@
+"""One container step on this machine: inputs brought, command run, outputs kept; or an equal result taken."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines import cache, state
+from pipelines.graph import Component, Container, Retry, Task
+from pipelines.launch import run_subprocess
+from pipelines.placeholders import StepValues, executor_input, resolve
+from pipelines.state import RunState, TaskState
+from pipelines.transfer import ArtifactRef, Transfer, file_name
+from pipelines.values import parse_output
+from vqi.artifacts import write_json
+from vqi.errors import VqiError
+
+BAD_INPUT = 2  # exit code of a step for what a user can mend: final, never tried again
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a task, or a whole graph, gave or is given."""
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactRef] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One container step of a run: what to run, with what, and where it is shown."""
+
+    task: Task
+    component: Component
+    container: Container
+    given: Outputs
+    view: TaskState
+
+
+class StepRunner:
+    """Runs steps, at most ``parallelism`` at once."""
+
+    def __init__(
+        self,
+        run: RunState,
+        runs_dir: Path,
+        transfer: Transfer,
+        *,
+        parallelism: int,
+        use_cache: bool,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._run, self._runs_dir, self._transfer = run, runs_dir, transfer
+        self._slots = asyncio.Semaphore(parallelism)
+        self._use_cache, self._environment = use_cache, environment
+
+    async def run(self, step: Step) -> Outputs | None:
+        """Run a step, or take an equal earlier result; None when it failed, with the reason in its view."""
+        try:
+            key = await asyncio.to_thread(self._key, step)
+        except VqiError as error:
+            self._fail(step, str(error))
+            return None
+        if self._use_cache and step.task.cache:
+            found = await self._guarded(step, asyncio.to_thread(self._reuse, key, step))
+            if found is not None or step.view.state == state.FAILED:
+                return found
+        retry = step.task.retry or Retry(0)
+        for number in range(retry.max_retries + 1):
+            if number:
+                await asyncio.sleep(backoff(retry, number))
+            async with self._slots:
+                outputs = await self._guarded(step, self._attempt(key, step))
+            if outputs is not None or step.view.exit_code == BAD_INPUT:
+                return outputs
+        return None
+
+    async def _guarded(self, step: Step, work: Awaitable[Outputs | None]) -> Outputs | None:
+        """What ``work`` gives; None, with the step failed or stopped, where it raised what a user can mend."""
+        try:
+            return await work
+        except VqiError as error:
+            self._fail(step, str(error))
+        except OSError as error:
+            self._fail(step, f"{error.filename or step.view.folder}: {error.strerror or error}")
+        except asyncio.CancelledError:
+            if step.view.state == state.RUNNING:
+                self._close(step, state.STOPPED)
+            raise
+        return None
+
+    def _fail(self, step: Step, message: str) -> None:
+        step.view.exit_code = step.view.exit_code or BAD_INPUT
+        self._close(step, state.FAILED, message)
+
+    def _close(self, step: Step, end: str, message: str = "") -> None:
+        """Record and show a step that gave nothing."""
+        with suppress(OSError):  # a full disk, say, is why it failed; the message tells
+            self._record(step, end, Outputs(), message)
+        self._run.change(step.view, end, message)
+
+    # ------------------------------------------------------------------------------------------------------ attempts
+
+    async def _attempt(self, key: str, step: Step) -> Outputs:
+        """Run a step once.
+
+        Raises:
+            VqiError: It failed.
+        """
+        partial, view = step.view.folder / PARTIAL, step.view
+        view.exit_code, view.last_line = None, ""
+        self._run.change(view, state.RUNNING)
+        try:
+            values = await asyncio.to_thread(self._prepare, step, partial)
+            environment = {**self._environment, **dict(step.container.env)}
+
+            def on_line(text: str) -> None:
+                view.last_line = text
+
+            command = command_of(step.container, values)
+            view.exit_code = await run_subprocess(command, partial / "work", view.log, environment, on_line)
+            if view.exit_code != 0:
+                raise VqiError(_failure(view))
+            outputs = await asyncio.to_thread(self._collect, step, values)
+            await asyncio.to_thread(self._finish, key, step, outputs)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        self._run.change(view, state.DONE)
+        return outputs
+
+    def _prepare(self, step: Step, partial: Path) -> StepValues:
+        """Empty folders for a step, its inputs brought there, and the paths that it is told."""
+        shutil.rmtree(partial, ignore_errors=True)
+        for name in ("inputs", "outputs", "parameters", "work"):
+            (partial / name).mkdir(parents=True)
+        brought = {}
+        for name, ref in step.given.artifacts.items():
+            scratch = partial / "inputs" / name
+            scratch.mkdir()
+            brought[name] = str(self._transfer.bring(ref, scratch))
+        component = step.component
+        outputs = component.output_artifacts.items()
+        values = StepValues(
+            parameters=step.given.parameters,
+            input_artifacts=brought,
+            output_artifacts={name: str(partial / "outputs" / file_name(name, a.schema)) for name, a in outputs},
+            output_parameters={name: str(partial / "parameters" / name) for name in component.outputs},
+            executor_input=None,
+        )
+        return with_executor_input(values, component, partial / "executor_output.json")
+
+    def _collect(self, step: Step, values: StepValues) -> Outputs:
+        """Read the output parameters and give the artifacts their final place.
+
+        Raises:
+            VqiError: The step ended well but did not write what it declares.
+        """
+        parameters = {
+            name: _output_parameter(Path(values.output_parameters[name]), declared.type, name)
+            for name, declared in step.component.outputs.items()
+        }
+        for name, made in values.output_artifacts.items():
+            if not Path(made).exists():
+                raise VqiError(f"the step ended without writing its output artifact '{name}'")
+        view = step.view
+        artifacts = {
+            name: self._transfer.keep(Path(made), view.folder, f"{view.label}/{Path(made).name}")
+            for name, made in values.output_artifacts.items()
+        }
+        return Outputs(parameters, artifacts)
+
+    def _finish(self, key: str, step: Step, outputs: Outputs) -> None:
+        """Write down a step that is done: from here on it is never run again for the same input."""
+        self._record(step, state.DONE, outputs)
+        if step.task.cache:
+            self._remember(key, step, outputs)
+
+    def _record(self, step: Step, end: str, outputs: Outputs, message: str = "") -> None:
+        """Write ``task.json``."""
+        view = step.view
+        record = {
+            "task": step.task.name,
+            "component": step.task.component,
+            "state": end,
+            "cached": end == state.CACHED,
+            "message": message,
+            "parameters": step.given.parameters,
+            "input_artifacts": {name: ref.digest for name, ref in step.given.artifacts.items()},
+            "output_parameters": outputs.parameters,
+            "output_artifacts": {name: self._transfer.record(ref) for name, ref in outputs.artifacts.items()},
+            "started_at": view.started_at,
+            "seconds": round(view.elapsed(), 3),
+            "exit_code": view.exit_code,
+        }
+        write_json(view.folder / "task.json", record)
+
+    # --------------------------------------------------------------------------------------------------------- cache
+
+    @property
+    def _entries(self) -> Path:
+        return self._runs_dir / ".cache"
+
+    def _key(self, step: Step) -> str:
+        """The key of a step's result; paths stand in it by name, for they differ from run to run."""
+        component, given = step.component, step.given
+        names = StepValues(
+            parameters=given.parameters,
+            input_artifacts={name: f"<{name}>" for name in given.artifacts},
+            output_artifacts={name: f"<{name}>" for name in component.output_artifacts},
+            output_parameters={name: f"<{name}>" for name in component.outputs},
+            executor_input="<executor input>",
+        )
+        return cache.step_key(
+            step.task.component,
+            command_of(step.container, names),
+            step.container.image,
+            parameters=given.parameters,
+            inputs={name: ref.digest for name, ref in given.artifacts.items()},
+            env=step.container.env,
+            place=self._transfer.place,
+        )
+
+    def _reuse(self, key: str, step: Step) -> Outputs | None:
+        """The outputs of an equal earlier step; None when there is none or something of it is gone."""
+        entry = cache.load_entry(self._entries, key)
+        if entry is None:
+            return None
+        view = step.view
+        view.folder.mkdir(parents=True, exist_ok=True)
+        artifacts = {}
+        for name, record in entry.artifacts.items():
+            ref = self._transfer.reuse(record, view.folder, self._runs_dir / entry.folder)
+            if ref is None:
+                return None
+            artifacts[name] = ref
+        view.log.write_text(f"taken from {entry.folder}: inputs, parameters and code are the same\n", encoding="utf-8")
+        outputs = Outputs(dict(entry.parameters), artifacts)
+        self._record(step, state.CACHED, outputs)
+        self._remember(key, step, outputs)  # so that the earlier run may be deleted
+        self._run.change(view, state.CACHED)
+        return outputs
+
+    def _remember(self, key: str, step: Step, outputs: Outputs) -> None:
+        folder = str(step.view.folder.relative_to(self._runs_dir))
+        artifacts = {name: self._transfer.record(ref) for name, ref in outputs.artifacts.items()}
+        cache.save_entry(self._entries, key, cache.Entry(folder, outputs.parameters, artifacts))
+
+
+# ------------------------------------------------------------------------------------------------------- small pieces
+
+
+def command_of(container: Container, values: StepValues) -> list[str]:
+    """A container's command and arguments with the placeholders filled in."""
+    return [text for part in (*container.command, *container.args) for text in resolve(part, values)]
+
+
+def with_executor_input(values: StepValues, component: Component, output_file: Path) -> StepValues:
+    """The values with what ``{{$}}`` stands for."""
+    text = executor_input(
+        values,
+        {name: artifact.schema for name, artifact in component.output_artifacts.items()},
+        {name: artifact.schema for name, artifact in component.input_artifacts.items()},
+        str(output_file),
+    )
+    return StepValues(
+        values.parameters, values.input_artifacts, values.output_artifacts, values.output_parameters, text
+    )
+
+
+def backoff(retry: Retry, number: int) -> float:
+    """Seconds to wait before the retry of that number, from 1."""
+    return min(retry.backoff_max_seconds, retry.backoff_seconds * retry.backoff_factor ** (number - 1))
+
+
+def _output_parameter(path: Path, kind: str, name: str) -> Any:
+    if not path.is_file():
+        raise VqiError(f"the step ended without writing its output parameter '{name}'")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise VqiError(f"output parameter '{name}': expected UTF-8 text, got other bytes") from error
+    return parse_output(text, kind, name)
+
+
+def _failure(view: TaskState) -> str:
+    """Why a step failed: its own error line, or its exit code or signal."""
+    code = view.exit_code or 0
+    if code < 0:
+        return f"ended by signal {signal.Signals(-code).name}"
+    if view.last_line.startswith("error: "):
+        return view.last_line.removeprefix("error: ")
+    return f"exit code {code}"

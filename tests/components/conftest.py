@@ -1,0 +1,132 @@
+"""One small chain of the steps, each run through its ``main`` as in a container, shared by all tests of steps."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+BACKBONE, LAYER, SIZE = "tf_efficientnet_lite0", "blocks.2", 64
+CATEGORY = "bracket"
+
+
+def run_step(name: str, store: Path | str | None = None, **flags: object) -> int:
+    """A step's exit code. Keyword arguments become flags; with ``store`` as ``$VQI_STORE``."""
+    argv: list[str] = []
+    for flag, value in flags.items():
+        argv += [f"--{flag.replace('_', '-')}", str(value)]
+    before = os.environ.pop("VQI_STORE", None)
+    try:
+        if store is not None:
+            os.environ["VQI_STORE"] = str(store)
+        code: int = importlib.import_module(f"components.{name}.__main__").main(argv)
+        return code
+    finally:
+        os.environ.pop("VQI_STORE", None)
+        if before is not None:
+            os.environ["VQI_STORE"] = before
+
+
+class Chain:
+    """The outputs of the steps over one category, in ``folder``; ``run(step, **changed)`` runs one of them again."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        self.folder, self.source, self.store = folder, source, folder / "store"
+
+    def flags(self, name: str) -> dict[str, object]:
+        """The flags of a step: its settings, its inputs in the chain and its outputs."""
+        at = self.folder
+        images, features, detector = at / "images", at / "features.safetensors", at / "detector.safetensors"
+        settings: dict[str, dict[str, object]] = {
+            "dataset_download": {
+                "source": f"folder:{self.source}",
+                "catalog": at / "catalog.json",
+                "dataset": at / "dataset",
+                "categories": at / "categories",
+            },
+            "preprocess": {
+                "category": CATEGORY,
+                "image_size": SIZE,
+                "images": images,
+                "data_report": at / "data_report.json",
+            },
+            "ssl_finetune": {
+                "backbone_name": BACKBONE,
+                "weights": "random",
+                "images": images,
+                "backbone": at / "backbone.safetensors",
+            },
+            "feature_extract": {
+                "layer": LAYER,
+                "engine": "eager",
+                "precision": "fp32",
+                "images": images,
+                "backbone": at / "backbone.safetensors",
+                "features": features,
+            },
+            "pca_fit": {"folds": 4, "features": features, "detector": detector},
+            "evaluate": {
+                "bootstrap": 100,
+                "examples": 2,
+                "images": images,
+                "data_report": at / "data_report.json",
+                "features": features,
+                "detector": detector,
+                "scores": at / "scores",
+                "metrics": at / "metrics.json",
+                "report": at / "report.html",
+                "summary": at / "summary",
+            },
+            "publish": {
+                "backbone": at / "backbone.safetensors",
+                "detector": detector,
+                "metrics": at / "metrics.json",
+                "report": at / "report.html",
+                "decision": at / "decision",
+            },
+            "summarize": {"table": at / "table"},
+        }
+        flags = settings[name]
+        if name == "preprocess":
+            flags["dataset"] = (at / "dataset").read_text()
+        if name == "summarize":
+            flags["summaries"] = json.dumps([(at / "summary").read_text()])
+        return flags
+
+    def run(self, name: str, **changed: object) -> int:
+        """The exit code of a step with some flags changed."""
+        return run_step(name, self.store, **{**self.flags(name), **changed})
+
+
+STEPS = (
+    "dataset_download", "preprocess", "ssl_finetune", "feature_extract", "pca_fit", "evaluate", "publish", "summarize",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory, make_defect_dataset: Callable[..., Path]) -> Chain:
+    """All steps, run once. Tests write their own outputs elsewhere."""
+    folder = tmp_path_factory.mktemp("chain")
+    made = Chain(folder, make_defect_dataset(folder / "parts", train=12, good=4, defective=3, size=SIZE))
+    for name in STEPS:
+        assert made.run(name) == 0, name
+    return made
+
+
+@pytest.fixture
+def one_error(capsys: pytest.CaptureFixture[str]) -> Callable[[int], str]:
+    """Checks exit code 2 and one line of error on stderr without a traceback; gives the message."""
+
+    def check(code: int) -> str:
+        stderr = capsys.readouterr().err
+        errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
+        assert (code, len(errors)) == (2, 1), stderr
+        assert "Traceback" not in stderr
+        assert stderr.splitlines()[-1] == errors[0], stderr
+        return errors[0].removeprefix("error: ")
+
+    return check

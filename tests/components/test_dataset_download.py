@@ -1,0 +1,56 @@
+"""The step dataset_download: a source becomes one shard a category in the object store."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vqi.artifacts import read_json
+
+OneError = Callable[[int], str]
+
+
+def outputs(folder: Path) -> dict[str, object]:
+    return {name: folder / name for name in ("catalog", "dataset", "categories")}
+
+
+def test_writes_catalog_uri_and_categories(chain: Any) -> None:
+    catalog = read_json(chain.folder / "catalog.json")
+    uri = (chain.folder / "dataset").read_text()
+    assert uri.startswith(f"file://{chain.store}/datasets/parts@{catalog['digest'][:12]}")
+    assert json.loads((chain.folder / "categories").read_text()) == ["bracket", "fabric"]
+    assert catalog["categories"]["bracket"]["files"]["train/good"] == 12
+
+
+def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
+    assert chain.run("dataset_download", **outputs(tmp_path)) == 0
+    for written, first in (("catalog", "catalog.json"), ("dataset", "dataset"), ("categories", "categories")):
+        assert (tmp_path / written).read_bytes() == (chain.folder / first).read_bytes()
+
+
+def test_only_some_categories(chain: Any, tmp_path: Path) -> None:
+    assert chain.run("dataset_download", only_categories='["fabric"]', **outputs(tmp_path)) == 0
+    assert json.loads((tmp_path / "categories").read_text()) == ["fabric"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"source": "elpw"}, "unknown dataset source 'elpw': did you mean 'elpv'?"),
+        ({"source": "folder:/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"source": ""}, "source"),
+        ({"only_categories": '["brackett"]'}, "unknown category 'brackett': did you mean 'bracket'?"),
+        ({"only_categories": "bracket"}, "only_categories"),
+    ],
+)
+def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dict[str, object], message: str) -> None:
+    assert message in one_error(chain.run("dataset_download", **{**outputs(tmp_path), **changed}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_store_is_not_set(chain: Any, tmp_path: Path, one_error: OneError) -> None:
+    chain_without_store = type(chain)(chain.folder, chain.source)
+    chain_without_store.store = ""
+    assert "VQI_STORE is not set" in one_error(chain_without_store.run("dataset_download", **outputs(tmp_path)))

@@ -1,0 +1,60 @@
+"""The step feature_extract: images and a backbone become one row of features an image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vqi.artifacts import load_features
+
+OneError = Callable[[int], str]
+
+
+def test_features_of_both_splits(chain: Any) -> None:
+    features = load_features(chain.folder / "features.safetensors")
+    assert features.shape == (40, 8, 8)  # blocks.2 of EfficientNet-Lite0: stride 8
+    assert (features.train.shape, features.test.shape) == ((12, 2560), (10, 2560))
+    assert features.train.dtype == np.float32
+    made = features.provenance
+    assert (made["image_size"], made["settings"]["layer"]) == (64, "blocks.2")
+    assert (made["runtime"]["engine"], made["runtime"]["precision"]) == ("eager", "fp32")
+    assert made["images"]["category"] == "bracket"
+    assert made["backbone"]["mean"] == [0.5, 0.5, 0.5]
+
+
+def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
+    assert chain.run("feature_extract", features=tmp_path / "f") == 0
+    assert (tmp_path / "f").read_bytes() == (chain.folder / "features.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("pool", "shape"), [(0, (40, 1, 1)), (2, (40, 4, 4))])
+def test_pooling(chain: Any, tmp_path: Path, pool: int, shape: tuple[int, int, int]) -> None:
+    assert chain.run("feature_extract", features=tmp_path / "f", pool=pool) == 0
+    full, pooled = load_features(chain.folder / "features.safetensors"), load_features(tmp_path / "f")
+    assert pooled.shape == shape
+    side = 8 // shape[1]
+    expected = full.train.reshape(12, 40, shape[1], side, shape[1], side).mean(axis=(3, 5)).reshape(12, -1)
+    np.testing.assert_allclose(pooled.train, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"layer": "blocks.22"}, "unknown layer 'blocks.22': did you mean 'blocks.2"),
+        ({"layer": "nonsense"}, "layers here: conv_stem, bn1"),
+        ({"pool": 9}, "pool 9 does not fit"),
+        ({"pool": -1}, "pool: Input should be greater than or equal to 0, got '-1'"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"engine": "tensorrt"}, "engine: Input should be 'auto', 'ipex', 'openvino' or 'eager', got 'tensorrt'"),
+        ({"backbone": "FEATURES"}, "expected format 'vqi.backbone/1', got 'vqi.features/1'"),
+        ({"backbone": "/nowhere/b"}, "/nowhere/b"),
+    ],
+)
+def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dict[str, object], message: str) -> None:
+    if changed.get("backbone") == "FEATURES":
+        changed = {"backbone": chain.folder / "features.safetensors"}
+    found = one_error(chain.run("feature_extract", **{"features": tmp_path / "f", **changed}))
+    assert message in found
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,153 @@
+"""A step has one set of parameters: that of its config model. Its declaration and its command say the same."""
+
+import ast
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from components import step
+from vqi import config
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
+KFP_TYPES = {str: "String", int: "Integer", float: "Float"}
+PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\w+)'\](\.path|\.output_file)?\}\}")
+
+
+def declared(name: str) -> Any:
+    return getattr(importlib.import_module(f"components.{name}.component"), name).component_spec
+
+
+def command(name: str) -> ModuleType:
+    return importlib.import_module(f"components.{name}.__main__")
+
+
+def model_of(name: str) -> type[config.StepConfig]:
+    """The config model that the step's Arguments extend."""
+    (base,) = command(name).Arguments.__bases__
+    assert issubclass(base, config.StepConfig)
+    return base
+
+
+def kfp_type(field: FieldInfo) -> str:
+    """The kfp type of a config field; a choice of texts is a text."""
+    annotation: Any = field.annotation
+    return KFP_TYPES.get(annotation) or ("List" if "list" in str(annotation) else "String")
+
+
+def split_inputs(name: str) -> tuple[dict[str, Any], set[str]]:
+    """Declared parameters, and the names of declared artifacts."""
+    inputs = declared(name).inputs or {}
+    parameters = {key: spec for key, spec in inputs.items() if "@" not in spec.type}  # artifacts: schema@version
+    return parameters, set(inputs) - set(parameters)
+
+
+def test_every_folder_is_a_step() -> None:
+    folders = {path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").exists()}
+    assert set(FOLDERS) == folders
+    assert len(FOLDERS) >= 8
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folder_function_and_command_share_a_name(name: str) -> None:
+    container = declared(name).implementation.container
+    assert declared(name).name == name.replace("_", "-")
+    assert container.command == ["python", "-m", f"components.{name}"]
+    assert model_of(name).__name__ == "".join(word.capitalize() for word in name.split("_"))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_declared_parameters_are_those_of_the_config_model(name: str) -> None:
+    parameters, _ = split_inputs(name)
+    got = {key: (spec.type, None if not spec.optional else spec.default) for key, spec in parameters.items()}
+    fields = model_of(name).model_fields
+    assert got == {
+        key: (kfp_type(field), None if field.is_required() else field.default) for key, field in fields.items()
+    }
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_args_name_exactly_the_flags_and_each_gets_its_own(name: str) -> None:
+    args = declared(name).implementation.container.args
+    flags, values = args[::2], args[1::2]
+    arguments = command(name).Arguments.model_fields
+    assert sorted(flags) == sorted(f"--{key.replace('_', '-')}" for key in arguments)
+    for flag, value in zip(flags, values, strict=True):
+        found = PLACEHOLDER.fullmatch(str(value))
+        assert found, value
+        assert found[3] == flag.removeprefix("--").replace("-", "_")
+    spec = declared(name)
+    assert {PLACEHOLDER.fullmatch(str(value))[3] for value in values} == {  # type: ignore[index]
+        *(spec.inputs or {}),
+        *(spec.outputs or {}),
+    }
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_compiled_args_parse_to_the_defaults(name: str) -> None:
+    """What a backend passes, text for text, is what the step's command reads."""
+    parameters, _ = split_inputs(name)
+    example = {key: spec.default if spec.optional else ["x"] if spec.type == "List" else "x" for key, spec in
+               parameters.items()}  # fmt: skip
+
+    def filled(match: re.Match[str]) -> str:
+        if match[1] == "inputs" and match[2] == "parameters":
+            value = example[match[3]]
+            return value if isinstance(value, str) else json.dumps(value)
+        return f"/somewhere/{match[3]}"
+
+    argv = [PLACEHOLDER.sub(filled, str(arg)) for arg in declared(name).implementation.container.args]
+    parsed = step.parse(name, command(name).Arguments, argv)
+    assert step.settings_of(parsed, model_of(name)).model_dump() == example
+    paths = set(command(name).Arguments.model_fields) - set(example)
+    assert {key: str(getattr(parsed, key)) for key in paths} == {key: f"/somewhere/{key}" for key in paths}
+
+
+def test_defaults_stand_in_the_config_only() -> None:
+    """A declaration takes its defaults from the model, so that a number stands nowhere twice."""
+    for name in FOLDERS:
+        tree = ast.parse((ROOT / "components" / name / "component.py").read_text())
+        (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        for default in function.args.defaults:
+            assert isinstance(default, ast.Attribute), f"{name}: {ast.unparse(default)}"
+
+
+def attributes_read() -> dict[str, set[str]]:
+    """Every attribute name that code outside config.py and the declarations reads, by file."""
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "components").rglob("*.py")]
+    return {
+        str(path): {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+            and isinstance(node.value, ast.Name) and node.value.id in ("arguments", "settings")
+        }
+        for path in files
+        if path.name not in ("config.py", "component.py")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_every_setting_is_read(name: str) -> None:
+    """A field that no code reads is a promise that nothing keeps."""
+    read = set().union(*attributes_read().values())
+    unread = set(model_of(name).model_fields) - read
+    # 'pretrained' does not train: its epochs are checked by the model itself and read by the methods that train
+    assert unread <= {"epochs"}, f"{name}: no code reads {sorted(unread)}"
+
+
+def test_compiling_needs_no_torch() -> None:
+    code = (
+        "import sys, pipelines.compiled; assert pipelines.compiled.training_ir(); "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'timm'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,92 @@
+"""How every step starts and ends: flags, exit codes, one line for what a user can mend."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import step
+from vqi.config import PcaFit, Summarize
+from vqi.errors import VqiError
+
+OneError = Callable[[int], str]
+
+
+def nothing(arguments: object) -> None:
+    """A step that has nothing to do."""
+
+
+def test_real_full_disk(one_error: OneError) -> None:
+    def fill(arguments: PcaFit) -> None:
+        Path("/dev/full").write_text("x" * 100_000)
+
+    assert "the disk is full: make room" in one_error(step.main("pca_fit", PcaFit, fill, []))
+
+
+def test_an_unexpected_error_is_a_defect_with_its_traceback() -> None:
+    def broken(arguments: PcaFit) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        step.main("pca_fit", PcaFit, broken, [])
+
+
+@pytest.mark.parametrize("name", ["pca_fit", "evaluate", "feature_extract", "ssl_finetune", "publish", "summarize"])
+def test_output_below_a_file(chain: Any, tmp_path: Path, one_error: OneError, name: str) -> None:
+    """Read-only for everybody, root included."""
+    (tmp_path / "file").write_text("")
+    outputs = {
+        "pca_fit": ["detector"], "evaluate": ["scores", "metrics", "report", "summary"],
+        "feature_extract": ["features"], "ssl_finetune": ["backbone"], "publish": ["decision"], "summarize": ["table"],
+    }[name]  # fmt: skip
+    flags = {output: tmp_path / "file" / "below" / output for output in outputs}
+    assert str(tmp_path / "file") in one_error(chain.run(name, **flags))
+
+
+def test_the_environment_fills_no_gap(monkeypatch: pytest.MonkeyPatch, one_error: OneError) -> None:
+    monkeypatch.setenv("VARIANCE", "0.5")
+    monkeypatch.setenv("SUMMARIES", "[]")
+    assert step.parse("pca_fit", PcaFit, []).variance == 0.99
+    assert "summaries: Field required" in one_error(step.main("summarize", Summarize, nothing, []))
+
+
+def test_several_problems_in_one_line(one_error: OneError) -> None:
+    message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2", "--folds", "x"]))
+    assert "variance: " in message
+    assert "folds: " in message
+
+
+def test_store_uri() -> None:
+    assert step.store_uri({"VQI_STORE": "s3://bucket"}) == "s3://bucket"
+    for environment in ({}, {"VQI_STORE": ""}):
+        with pytest.raises(VqiError, match="VQI_STORE is not set"):
+            step.store_uri(environment)
+
+
+def run_module(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *argv]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+
+
+def test_as_a_container_runs_it(chain: Any, tmp_path: Path) -> None:
+    flags = [text for key, value in chain.flags("pca_fit").items() for text in (f"--{key}", str(value))]
+    done = run_module("components.pca_fit", *flags, "--detector", str(tmp_path / "d"))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (tmp_path / "d").read_bytes() == (chain.folder / "detector.safetensors").read_bytes()
+    bad = run_module("components.pca_fit", *flags, "--variance", "7")
+    assert bad.returncode == 2
+    assert bad.stderr.strip().splitlines()[-1] == "error: variance: Input should be less than 1, got '7'"
+
+
+def test_help_and_an_unknown_flag() -> None:
+    helped = run_module("components.preprocess", "--help")
+    assert helped.returncode == 0
+    assert "height and width in pixels" in helped.stdout
+    wrong = run_module("components.preprocess", "--image-sise", "3")
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    assert len([line for line in wrong.stderr.splitlines() if line.startswith("error: ")]) == 1, wrong.stderr

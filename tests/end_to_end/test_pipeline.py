@@ -1,0 +1,242 @@
+"""The whole pipeline through the ``vqi`` command, as a user runs it."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vqi.artifacts import read_scores
+from vqi.store import open_store
+
+COLUMNS = (
+    "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,accuracy,"
+    "f1,false_alarm_rate,recall,oracle_accuracy"
+)
+HEADER = (
+    "| Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall "
+    "| Best possible accuracy (uses test labels) |"
+)
+FAST = {"engine": "eager", "precision": "fp32", "image_size": 96}
+CATEGORIES = ["bracket", "fabric"]
+
+
+def vqi(*argv: object, cwd: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VQI_", "AWS_"))}
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("vqi")), *map(str, argv)],
+        cwd=cwd,
+        env=kept | dict(environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+def run(
+    folder: Path, *flags: object, environment: Mapping[str, str] | None = None, **parameters: object
+) -> subprocess.CompletedProcess[str]:
+    """``vqi run`` in ``folder``."""
+    assignments = [text for name, value in parameters.items() for text in ("-p", f"{name}={value}")]
+    return vqi("run", *flags, *assignments, cwd=folder, environment=environment)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "runs" / "latest" / "table.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def scores_csv(folder: Path, category: str) -> Path:
+    (found,) = (folder / "runs" / "latest" / category).rglob("scores.csv")
+    return found
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, make_defect_dataset: Callable[..., Path]) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    return make_defect_dataset(folder / "parts", CATEGORIES, train=24, good=6, defective=5, size=96)
+
+
+@pytest.fixture(scope="module")
+def trained(parts: Path) -> Path:
+    """The folder in which the pipeline ran once over the parts; store and runs are in it."""
+    done = run(parts.parent, source="folder:parts", **FAST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return parts.parent
+
+
+def test_drawn_defects_are_found(trained: Path) -> None:
+    rows = table(trained)
+    assert [row["category"] for row in rows] == CATEGORIES
+    for row in rows:
+        assert row["test_images"] == "16"
+        assert float(row["image_auroc"]) > 0.9
+        assert float(row["pixel_auroc"]) > 0.8
+        assert float(row["aupro"]) > 0.5
+
+
+def test_names_that_others_script_against(trained: Path) -> None:
+    latest = trained / "runs" / "latest"
+    assert latest.is_symlink()
+    assert (latest / "table.csv").read_text().splitlines()[0] == COLUMNS
+    assert (latest / "table.md").read_text().splitlines()[0] == HEADER
+    assert "<script" not in (latest / "table.html").read_text()
+    for category in CATEGORIES:
+        steps = {path.name for path in (latest / category).iterdir() if path.is_dir()}
+        assert steps >= {"preprocess", "ssl-finetune", "feature-extract", "pca-fit", "evaluate", "publish"}, steps
+        (report,) = (latest / category).rglob("report.html")
+        assert "<script" not in report.read_text()
+        rows = read_scores(scores_csv(trained, category))
+        assert len(rows) == 16
+    assert (trained / "store" / "models" / "parts" / "bracket" / "v1" / "manifest.json").is_file()
+
+
+def test_the_report_is_self_contained(trained: Path) -> None:
+    for report in (trained / "runs" / "latest").rglob("*.html"):
+        html = report.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not [bad for bad in ("http://", "https://", "<script", "@import") if bad in html], report
+
+
+def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
+    before = table(trained)
+    again = run(trained, source="folder:parts", **FAST)
+    assert again.returncode == 0, again.stderr
+    assert table(trained) == before
+    states = task_states(trained)
+    assert {state for name, state in states.items() if not name.endswith(("dataset-download", "publish"))} == {"cached"}
+    assert not (trained / "store" / "models" / "parts" / "bracket" / "v2").exists()
+    other = run(trained, source="folder:parts", **FAST | {"variance": 0.9}, categories='["bracket"]')
+    assert other.returncode == 0, other.stderr
+    states = task_states(trained)
+    assert states["bracket/pca-fit"] == "done"
+    assert [row["category"] for row in table(trained)] == ["bracket"]
+    back = run(trained, source="folder:parts", **FAST)
+    assert back.returncode == 0, back.stderr
+    assert table(trained) == before
+
+
+def task_states(folder: Path) -> dict[str, str]:
+    """The state of every task of the latest run."""
+    run = json.loads((folder / "runs" / "latest" / "run.json").read_text())
+    return {name: task["state"] for name, task in run["tasks"].items()}
+
+
+def test_predict_gives_the_scores_of_evaluate(trained: Path) -> None:
+    images = sorted((trained / "parts" / "bracket" / "test").rglob("*.png"))
+    model = "store/models/parts/bracket/v1"
+    done = vqi("predict", model, *images, "--format", "json", "--maps", "overlays", cwd=trained)
+    assert done.returncode == 0, done.stderr
+    predicted = {row["path"].partition("bracket/")[2]: row for row in json.loads(done.stdout)}
+    rows = read_scores(scores_csv(trained, "bracket"))
+    assert set(predicted) == {row.path for row in rows}
+    for row in rows:
+        assert predicted[row.path]["score"] == pytest.approx(row.score, rel=1e-5)
+        assert predicted[row.path]["decision"] == row.decision
+    assert len(list((trained / "overlays").glob("*.png"))) == len(images)
+
+
+def test_through_the_object_store_the_scores_are_the_same(
+    trained: Path, parts: Path, tmp_path: Path, s3_environment: Any
+) -> None:
+    shutil.copytree(parts, tmp_path / "parts")
+    flags = ("--artifacts", "s3://passing/some/prefix", "--store", "s3://lasting")
+    done = run(tmp_path, *flags, environment=s3_environment.environment, source="folder:parts", **FAST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    passing = open_store("s3://passing/some/prefix")
+    passed = [entry.key for entry in passing.list()]
+    for category in CATEGORIES:
+        (key,) = [key for key in passed if key.endswith(f"/{category}/evaluate/scores/scores.csv")]
+        assert passing.get_bytes(key) == scores_csv(trained, category).read_bytes()
+    assert (tmp_path / "runs/latest/table.csv").read_bytes() == (trained / "runs/latest/table.csv").read_bytes()
+    assert not (tmp_path / "store").exists()
+    image = next((parts / "fabric" / "test" / "spot").iterdir())
+    model = "s3://lasting/models/parts/fabric"
+    predicted = vqi("predict", model, image, cwd=tmp_path, environment=s3_environment.environment)
+    assert predicted.returncode == 0, predicted.stderr
+    assert predicted.stdout.startswith("path,score,threshold,decision\n")
+
+
+def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> None:
+    make_defect_dataset(tmp_path / "parts", ["bracket"], train=8, good=0, defective=0, size=96)
+    done = run(tmp_path, source="folder:parts", **FAST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = table(tmp_path)
+    assert (row["category"], row["test_images"], row["target_fpr"]) == ("bracket", "0", "0.05")
+    assert float(row["threshold"]) > 0
+    empty = set(COLUMNS.split(",")) - {"category", "test_images", "threshold", "target_fpr"}
+    assert {name for name, value in row.items() if not value} == empty
+    (report,) = (tmp_path / "runs" / "latest").rglob("report.html")
+    assert "nothing could be measured" in " ".join(report.read_text().split()).lower()
+    image = next((tmp_path / "parts").rglob("*.png"))
+    predicted = vqi("predict", "store/models/parts/bracket/v1", image, "--format", "json", cwd=tmp_path)
+    assert predicted.returncode == 0, predicted.stderr
+    assert json.loads(predicted.stdout)[0]["decision"] == 0
+
+
+def copy_elpv(root: Path, train: int, good: int, defective: int) -> None:
+    """A slice of the solar cells as folders: probability 0 is good, 1.0 is defective."""
+    package = Path(str(files("elpv_dataset")))
+    (labels,) = package.rglob("labels.csv")
+    chosen = random.Random(1)
+    for kind in ("mono", "poly"):
+        rows = [line.split() for line in labels.read_text().splitlines() if line.split()[-1] == kind]
+        groups = {
+            probability: sorted(row[0] for row in rows if float(row[1]) == probability) for probability in (0.0, 1.0)
+        }
+        for names in groups.values():
+            chosen.shuffle(names)
+        placed = {
+            "train/good": groups[0.0][:train],
+            "test/good": groups[0.0][train : train + good],
+            "test/defective": groups[1.0][:defective],
+        }
+        for place, names in placed.items():
+            (root / kind / place).mkdir(parents=True)
+            for name in names:
+                shutil.copy(labels.parent / name, root / kind / place)
+
+
+def test_slice_of_real_solar_cells(tmp_path: Path) -> None:
+    """With the embedded weights and the default setting, but few images."""
+    copy_elpv(tmp_path / "cells", train=40, good=15, defective=15)
+    done = run(tmp_path, source="folder:cells")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {row["category"]: row for row in table(tmp_path)}
+    assert {name: row["test_images"] for name, row in rows.items()} == {"mono": "30", "poly": "30"}
+    assert float(rows["mono"]["image_auroc"]) > 0.75
+    assert float(rows["poly"]["image_auroc"]) > 0.75
+    for row in rows.values():
+        assert (row["pixel_auroc"], row["aupro"]) == ("", "")  # no masks, nothing to measure
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"image_sise": 96}, "unknown parameter 'image_sise': did you mean 'image_size'?"),
+        ({"variance": 2}, "variance: Input should be less than 1"),
+        ({"image_size": "big"}, "image_size"),
+    ],
+)
+def test_bad_parameters_fail_at_once(tmp_path: Path, parameters: dict[str, object], message: str) -> None:
+    done = run(tmp_path, **parameters)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_step_that_fails_says_why(parts: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, source=f"folder:{parts}", categories='["brackett"]', **FAST)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "unknown category 'brackett': did you mean 'bracket'?" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

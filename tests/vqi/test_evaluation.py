@@ -1,0 +1,152 @@
+"""What evaluate measures: by the images, masks and good images that there are."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vqi.artifacts import Detector, Features, Images, IndexRow
+from vqi.config import Evaluate, PcaFit
+from vqi.detectors import fit_detector
+from vqi.errors import VqiError
+from vqi.evaluation import Evaluation, enlarge, evaluate, mask_of, report_of, warnings_of
+
+SETTINGS = Evaluate(bootstrap=100, examples=2)
+SHAPE = (3, 4, 4)
+SIDE = 8
+
+
+def category(
+    train: int = 30, good: int = 6, bad: int = 4, masks: int = 4, shift: float = 0.0
+) -> tuple[Images, Features]:
+    """Features of a plane in noise; a defect is a corner that leaves it. ``shift`` moves the good test images too."""
+    random = np.random.default_rng(0)
+    basis = random.normal(size=(3, 48))
+
+    def normal(count: int) -> Any:
+        return (random.normal(size=(count, 3)) @ basis + random.normal(0, 0.05, (count, 48))).astype(np.float32)
+
+    test = normal(good + bad).reshape(-1, *SHAPE)
+    test[:good] += np.float32(shift) * random.normal(size=(good, *SHAPE)).astype(np.float32)
+    test[good:, :, :2, :2] += random.normal(0, 5, (bad, 3, 2, 2)).astype(np.float32)
+    corner = np.zeros((masks, SIDE, SIDE), np.bool_)
+    corner[:, : SIDE // 2, : SIDE // 2] = True
+    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "") for i in range(train)]
+    index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "") for i in range(good)]
+    index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "") for i in range(bad)]
+    pixels = random.integers(0, 256, (len(index), SIDE, SIDE, 3), np.uint8)
+    made = {"category": "part", "dataset": "parts@1", "settings": {"image_size": SIDE}}
+    images = Images(pixels, corner, index, made)
+    record = {
+        "images": made,
+        "settings": {"layer": "x"},
+        "backbone": {"name": "b"},
+        "runtime": {"engine": "eager"},
+    }
+    return images, Features(normal(train), test.reshape(good + bad, 48), SHAPE, record)
+
+
+def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Images, Detector]:
+    images, features = category(**given)
+    detector = fit_detector(features, PcaFit(target_fpr=target_fpr))
+    return evaluate(images, features, detector, SETTINGS), images, detector
+
+
+def test_all_figures() -> None:
+    evaluation, images, detector = evaluated()
+    figures = evaluation.metrics
+    assert (figures["category"], figures["test_images"], figures["test_good"], figures["test_anomalous"]) == (
+        "part", 10, 6, 4,
+    )  # fmt: skip
+    assert (figures["image_auroc"], figures["recall"], figures["oracle_accuracy"]) == (1.0, 1.0, 1.0)
+    assert figures["pixel_auroc"] > 0.95
+    assert figures["aupro"] > 0.8
+    assert figures["threshold"] == detector.threshold
+    assert [row.decision for row in evaluation.scores] == [int(r.score > detector.threshold) for r in evaluation.scores]
+    assert [images.index[row].path for row in evaluation.rows] == [row.path for row in evaluation.scores]
+
+
+def test_pixel_figures_only_where_masks_are() -> None:
+    assert evaluated(masks=0)[0].metrics["pixel_auroc"] is None
+    assert evaluated(masks=0)[0].metrics["aupro"] is None
+    assert evaluated(masks=0)[0].metrics["image_auroc"] == 1.0
+
+
+def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
+    """Its defect would count as false alarms: the pixel figures must be as if it were not there."""
+    images, features = category(bad=4, masks=2)
+    detector = fit_detector(features, PcaFit())
+    with_both = evaluate(images, features, detector, SETTINGS).metrics
+    fewer = replace(images, images=images.images[:-2], index=images.index[:-2])
+    without = evaluate(fewer, replace(features, test=features.test[:-2]), detector, SETTINGS).metrics
+    assert with_both["pixel_auroc"] == without["pixel_auroc"] is not None
+    assert with_both["aupro"] == without["aupro"]
+    assert with_both["test_anomalous"] == 4
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "known"),
+    [
+        (0, 0, set()),
+        (5, 0, {"accuracy", "false_alarm_rate", "oracle_accuracy"}),
+        (0, 5, {"accuracy", "recall", "f1", "oracle_accuracy"}),
+    ],
+)
+def test_what_cannot_be_measured_is_none(good: int, bad: int, known: set[str]) -> None:
+    evaluation, images, detector = evaluated(good=good, bad=bad, masks=0)
+    figures = evaluation.metrics
+    assert figures["image_auroc"] is figures["image_auroc_low"] is figures["image_auroc_high"] is None
+    names = {"accuracy", "false_alarm_rate", "recall", "f1", "oracle_accuracy"}
+    assert {name for name in names if figures[name] is not None} <= known
+    assert figures["threshold"] > 0
+    assert "part" in evaluation.summary_json()
+    assert "<html" in report_of(evaluation, images, detector, {"unreadable": []}, SETTINGS)
+
+
+def test_parts_that_do_not_belong_together() -> None:
+    images, features = category()
+    detector = fit_detector(features, PcaFit())
+    with pytest.raises(VqiError, match=r"features of 9 test images of shape \(3, 4, 4\) do not belong to 10 test"):
+        evaluate(images, replace(features, test=features.test[:9]), detector, SETTINGS)
+    with pytest.raises(VqiError, match=r"detector of shape \(48, 1, 1\): run the steps of one category again"):
+        evaluate(images, features, replace(detector, shape=(48, 1, 1)), SETTINGS)
+
+
+# ----------------------------------------------------------------------------------------------------------- warnings
+
+
+def test_too_few_good_images() -> None:
+    evaluation, _, _ = evaluated(train=10, target_fpr=0.05)
+    assert warnings_of(evaluation, {}) == [
+        "A false-alarm rate of 5.0% needs at least 19 good images to calibrate; there are 10. The threshold is the "
+        "highest score of a good image, which promises 9.1%."
+    ]
+    assert warnings_of(evaluated(train=30)[0], {}) == []
+
+
+def test_good_test_images_that_are_unlike_the_training_images() -> None:
+    (warning,) = warnings_of(evaluated(good=20, shift=3.0)[0], {})
+    assert warning.startswith("100.0% of the good test images were flagged, more than chance explains (")
+    assert warning.endswith("the good test images differ from the good training images.")
+
+
+def test_unreadable_images_are_mentioned() -> None:
+    data = {"unreadable": [{"path": "a.png", "reason": "empty"}] * 2}
+    (warning,) = warnings_of(evaluated()[0], data)
+    assert warning == "2 images could not be read and were left out; they are listed under Data."
+
+
+# ---------------------------------------------------------------------------------------------------------------- maps
+
+
+def test_masks_and_enlarged_maps() -> None:
+    images, _ = category()
+    assert not mask_of(images, 0).any()
+    assert mask_of(images, 36)[:4, :4].all()
+    large = enlarge(np.array([[0, 1], [2, 3]], np.float32), 6)
+    assert (large.shape, large.dtype) == ((6, 6), np.float32)
+    assert large.min() == 0
+    assert large.max() == 3
+    assert np.all(np.diff(large, axis=0) >= 0)
+    assert np.all(np.diff(large, axis=1) >= 0)
