@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vqi.artifacts import digest_json, sha256_file, write_json
+from vqi.artifacts import write_json
+from vqi.digests import digest_json, sha256_file
 
 _OWN_PACKAGES = ("vqi", "components")  # whose code counts; of other packages the version does
 
@@ -92,7 +93,7 @@ def _source_digest(path: Path) -> str:
     """Of a module's file and of the files beside it that are no modules, as templates."""
     digest = hashlib.sha256(path.read_bytes())
     if path.name == "__init__.py":
-        for other in sorted(p for p in path.parent.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")):
+        for other in sorted(p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"):
             digest.update(other.read_bytes())
     return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from components import step
 from vqi.artifacts import write_json
 from vqi.config import Preprocess
-from vqi.datasets.shards import open_shard
+from vqi.datasets.shards import licence_of, open_shard
 from vqi.images import prepare
 
 
@@ -33,6 +33,7 @@ def run(arguments: Arguments) -> None:
             max_bad_fraction=arguments.max_bad_fraction,
             max_pixels=arguments.max_pixels,
             dataset=arguments.dataset,
+            licence=licence_of(arguments.dataset),
         )
     write_json(arguments.data_report, report)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from components import step
-from vqi.artifacts import load_images, provenance, sha256_file
+from vqi.artifacts import load_images, provenance
 from vqi.backbones import build, save_backbone
 from vqi.config import SslFinetune
+from vqi.digests import sha256_file
 from vqi.self_supervised import find_method
 
 

@@ -29,6 +29,7 @@ from vqi.config import Evaluate
 from vqi.detectors import subspace_of
 from vqi.detectors.pca import anomaly_maps, score
 from vqi.errors import VqiError
+from vqi.formatting import count
 from vqi.report import ReportData, ReportImage, choose_examples, render_report
 from vqi.table import COLUMNS
 
@@ -202,7 +203,7 @@ def warnings_of(evaluation: Evaluation, data: Json) -> list[str]:
             )
     unreadable = data.get("unreadable") or []
     if unreadable:
-        found.append(f"{len(unreadable)} images could not be read and were left out; they are listed under Data.")
+        found.append(f"{count(len(unreadable), 'image')} could not be read: left out here, and listed under Data.")
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ from vqi import processor
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, resize_mask
+from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message, track
-from vqi.store.interface import sha256_bytes, sha256_file
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
@@ -76,12 +76,14 @@ def prepare(
     max_pixels: int,
     threads: int | None = None,
     dataset: str = "",
+    licence: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
 
     Args:
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
+        licence: of the dataset, for the report; None for the user's own images.
 
     Returns:
         The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
@@ -106,7 +108,7 @@ def prepare(
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)
             writer.finish(findings.index)
-    return report(category, image_size, findings)
+    return {**report(category, image_size, findings), "licence": licence}
 
 
 def find_members(names: Iterable[str]) -> list[Member]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from vqi import __version__, formatting
+from vqi import __version__, formatting, templates
 
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -18,7 +18,7 @@ def render(template: str, **values: Any) -> str:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vqi", "templates"),
+        loader=jinja2.FileSystemLoader(templates.FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

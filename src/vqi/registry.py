@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 from vqi import __version__
-from vqi.artifacts import Json, digest_json, load_detector, sha256_file
+from vqi.artifacts import Json, load_detector
+from vqi.digests import digest_json, sha256_file
 from vqi.errors import VqiError
 from vqi.store import Store, fetch_uri, open_store, read_uri
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,11 +12,11 @@ import torch
 from tests.benchmarks.measure import table
 from vqi.backbones import build, find_layer
 from vqi.features import FeatureNetwork
-from vqi.runtime import Runtime, choose, compile_network
+from vqi.runtime import Forward, Runtime, choose, compile_network
 
 BATCH = 16
 BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]
-ENGINES = [("eager", "fp32"), ("eager", "bf16"), ("ipex", "fp32"), ("ipex", "bf16"), ("openvino", "fp32"), ("openvino", "bf16")]  # fmt: skip
+ENGINES = [(engine, precision) for engine in ("eager", "ipex", "openvino") for precision in ("fp32", "bf16")]
 ROUNDS, CALLS = 3, 6
 
 
@@ -22,12 +24,11 @@ def main() -> None:
     for name, weights, layer in BACKBONES:
         backbone = build(name, weights)
         images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 224, 224, 3), dtype=np.uint8))
-        plain = _plain(backbone.model, layer)
-        forwards = {"plain eager fp32": lambda: plain(images)}
+        forwards = {"plain eager fp32": partial(_plain(backbone.model, layer), images)}
         for engine, precision in ENGINES:
             network = FeatureNetwork(backbone, layer, 1)
             forward = compile_network(network, images, Runtime(engine, precision, ""))
-            forwards[f"{engine} {precision}"] = lambda forward=forward: forward(images)
+            forwards[f"{engine} {precision}"] = partial(forward, images)
         rates = dict.fromkeys(forwards, 0.0)
         for _ in range(ROUNDS):  # in turn, so that a disturbance hits all alike
             for label, call in forwards.items():
@@ -41,7 +42,7 @@ def main() -> None:
         table(f"{name} to {layer}, 224 px, batch {BATCH}; {chosen.reason}", ["engine", "images/s", "ratio"], rows)
 
 
-def _plain(model: torch.nn.Module, layer: str) -> object:
+def _plain(model: torch.nn.Module, layer: str) -> Forward:
     """What a first attempt looks like: normalise, the whole model, a hook."""
     kept: list[torch.Tensor] = []
     find_layer(model, layer).register_forward_hook(lambda module, inputs, output: kept.append(output))
@@ -55,7 +56,7 @@ def _plain(model: torch.nn.Module, layer: str) -> object:
     return forward
 
 
-def _rate(call: object) -> float:
+def _rate(call: Callable[[], torch.Tensor]) -> float:
     call()
     begin = time.perf_counter()
     for _ in range(CALLS):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from sklearn.decomposition import PCA
 
@@ -24,12 +26,12 @@ def main() -> None:
     for n, d in SHAPES:
         x = features(n, d)
         new = x[:100] + np.random.default_rng(1).normal(size=(100, d)).astype(np.float32) * 0.05
-        ours = best_of(lambda: pca.fit(x, VARIANCE))
-        theirs = best_of(lambda: PCA(VARIANCE, svd_solver="full").fit(x), repeats=2)
+        ours = best_of(partial(pca.fit, x, VARIANCE))
+        theirs = best_of(partial(PCA(VARIANCE, svd_solver="full").fit, x), repeats=2)
         model, reference = pca.fit(x, VARIANCE), PCA(VARIANCE, svd_solver="full").fit(x)
         expected = np.linalg.norm(new - reference.inverse_transform(reference.transform(new)), axis=1)
         error = np.abs(pca.score(new, model) / expected - 1).max()
-        memory = 1 + allocated(lambda: pca.fit(x, VARIANCE)) / x.nbytes
+        memory = 1 + allocated(partial(pca.fit, x, VARIANCE)) / x.nbytes
         components = f"{len(model.components)} = {reference.n_components_}"
         rows.append(
             [f"{n} x {d}", f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.0f}x", components, f"{error:.0e}",

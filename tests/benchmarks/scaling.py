@@ -33,7 +33,8 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     for i in range(n):
         ramp = np.add.outer(np.arange(PIXELS), np.arange(PIXELS)) % 200 + random.integers(0, 55, (PIXELS, PIXELS))
         Image.fromarray(ramp.astype(np.uint8)).save(source / f"{i:05}.png", compress_level=1)
-    at = {name: str(folder / name) for name in ("catalog", "dataset", "categories", "images", "report", "backbone", "features", "detector")}  # fmt: skip
+    names = ("catalog", "dataset", "categories", "images", "report", "backbone", "features", "detector")
+    at = {name: str(folder / name) for name in names}
     environment = {**os.environ, "VQI_STORE": f"file://{folder / 'store'}"}
 
     def step(name: str, *flags: str) -> Cost:
@@ -42,19 +43,9 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     step("dataset_download", "--source", f"folder:{folder / 'source'}", "--catalog", at["catalog"],
          "--dataset", at["dataset"], "--categories", at["categories"])  # fmt: skip
     dataset = Path(at["dataset"]).read_text()
-    costs = {
-        "preprocess": step(
-            "preprocess",
-            "--dataset",
-            dataset,
-            "--category",
-            "part",
-            "--images",
-            at["images"],
-            "--data-report",
-            at["report"],
-        )  # fmt: skip
-    }
+    costs = {}
+    costs["preprocess"] = step("preprocess", "--dataset", dataset, "--category", "part",
+                               "--images", at["images"], "--data-report", at["report"])  # fmt: skip
     step("ssl_finetune", "--images", at["images"], "--backbone", at["backbone"])
     costs["feature_extract"] = step("feature_extract", "--images", at["images"], "--backbone", at["backbone"],
                                     "--features", at["features"])  # fmt: skip

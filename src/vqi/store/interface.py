@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from vqi.errors import VqiError
 
-CHUNK = 1 << 20  # bytes read at once while hashing and copying
 DIGESTS = ".sha256"  # the folder of digests in a FolderStore: hidden, and refused in a key
 
 
@@ -72,25 +70,6 @@ def check_key(key: str) -> str:
     if any(part in ("", ".", "..", DIGESTS) for part in parts) or "\0" in key:
         raise VqiError(f"'{key}' is not a key of an object: expected a relative name/with/slashes without '..'")
     return key
-
-
-def sha256_bytes(data: bytes) -> str:
-    """The hex sha256 of ``data``."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """The hex sha256 of a file, read in pieces."""
-    with path.open("rb") as source:
-        return sha256_stream(source)
-
-
-def sha256_stream(source: BinaryIO) -> str:
-    """The hex sha256 of what is left in an open file."""
-    digest = hashlib.sha256()
-    while piece := source.read(CHUNK):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def corrupted(uri: str, expected: str, got: str) -> VqiError:

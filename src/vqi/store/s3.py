@@ -23,8 +23,9 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
+from vqi.digests import CHUNK, sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.interface import CHUNK, ObjectInfo, Store, check_key, corrupted, sha256_bytes, sha256_file
+from vqi.store.interface import ObjectInfo, Store, check_key, corrupted
 from vqi.store.s3_errors import explain
 
 ENDPOINT = "VQI_S3_ENDPOINT"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vqi.datasets import shards
-from vqi.datasets.shards import download, open_shard
+from vqi.datasets.shards import download, licence_of, open_shard
 from vqi.errors import VqiError
 from vqi.store import Store, open_store
 
@@ -163,3 +163,4 @@ def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     handle = download("elpv", ["mono"], open_store(str(tmp_path)))
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
     assert handle.catalog["licence"]["name"] == "CC BY-NC-SA 4.0"
+    assert licence_of(handle.uri) == handle.catalog["licence"]

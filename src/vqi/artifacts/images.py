@@ -1,0 +1,172 @@
+"""The artifact ``images``: decoded images and masks in one memory-mappable file, with an index."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.files import Json, atomic_path
+from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
+from vqi.errors import VqiError
+
+IMAGES_FILE = "images.safetensors"
+INDEX_FILE = "index.csv"
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One image of ``images.safetensors``, in row order."""
+
+    path: str
+    split: str  # train | test
+    label: int  # 0 normal, 1 anomalous
+    defect_type: str
+    mask_row: int | None  # row of `masks`, where the image has one
+    sha256: str  # of the source file
+
+
+@dataclass(frozen=True)
+class Images:
+    """The artifact ``images``."""
+
+    images: npt.NDArray[np.uint8]  # (N, H, W, 3)
+    masks: npt.NDArray[np.bool_]  # (M, H, W)
+    index: list[IndexRow]
+    provenance: Json
+
+    def rows(self, split: str) -> list[int]:
+        """The rows of a split, in order."""
+        return [i for i, row in enumerate(self.index) if row.split == split]
+
+
+class ImagesWriter:
+    """Writes the artifact ``images`` row by row, so that memory does not grow with the number of images.
+
+    Args:
+        folder: Where the artifact comes to stand, complete or not at all.
+        size: Height and width in pixels.
+        provenance: What goes into the header.
+    """
+
+    HEADER_BYTES = 1 << 14  # the header is written last, over this room; safetensors allows trailing spaces
+
+    def __init__(self, folder: Path, size: int, provenance: Json) -> None:
+        self._folder, self._size, self._provenance = folder, size, provenance
+        self._counts = {"images": 0, "masks": 0}
+        self._files: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> ImagesWriter:
+        self._partial = self._folder.with_name(f".{self._folder.name}.partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._files = {
+            "images": (self._partial / IMAGES_FILE).open("w+b"),
+            "masks": (self._partial / "masks").open("w+b"),
+        }
+        self._files["images"].write(b" " * (LENGTH.size + self.HEADER_BYTES))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        shutil.rmtree(self._partial, ignore_errors=True)  # gone already when finish() renamed it
+
+    def add_image(self, image: npt.NDArray[np.uint8]) -> int:
+        """Append an image (H, W, 3) uint8; returns its row."""
+        return self._append("images", image, np.dtype(np.uint8), (self._size, self._size, 3))
+
+    def add_mask(self, mask: npt.NDArray[np.bool_]) -> int:
+        """Append a mask (H, W) bool; returns its row."""
+        return self._append("masks", mask, np.dtype(np.bool_), (self._size, self._size))
+
+    def finish(self, index: Sequence[IndexRow]) -> None:
+        """Write the header and the index, and give the artifact its name."""
+        if len(index) != self._counts["images"]:
+            raise ValueError(f"index of {len(index)} rows for {self._counts['images']} images")
+        images = self._files["images"]
+        self._files["masks"].seek(0)
+        shutil.copyfileobj(self._files["masks"], images, 1 << 20)
+        images.seek(0)
+        images.write(LENGTH.pack(self.HEADER_BYTES) + self._header())
+        for file in self._files.values():
+            file.close()
+        (self._partial / "masks").unlink()
+        write_index(self._partial / INDEX_FILE, index)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._partial.replace(self._folder)
+
+    def _append(self, name: str, array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
+        if array.shape != shape or array.dtype != dtype:
+            raise ValueError(f"{name}: expected {dtype} {shape}, got {array.dtype} {array.shape}")
+        self._files[name].write(np.ascontiguousarray(array).tobytes())
+        self._counts[name] += 1
+        return self._counts[name] - 1
+
+    def _header(self) -> bytes:
+        n, m, side = self._counts["images"], self._counts["masks"], self._size
+        middle = n * side * side * 3
+        header = {
+            "__metadata__": tensor_metadata("vqi.images/1", self._provenance),
+            "images": {"dtype": "U8", "shape": [n, side, side, 3], "data_offsets": [0, middle]},
+            "masks": {"dtype": "BOOL", "shape": [m, side, side], "data_offsets": [middle, middle + m * side * side]},
+        }
+        text = json.dumps(header, sort_keys=True).encode()
+        if len(text) > self.HEADER_BYTES:
+            raise ValueError(f"a header of {len(text)} bytes; at most {self.HEADER_BYTES}")
+        return text.ljust(self.HEADER_BYTES)
+
+
+def write_index(path: Path, index: Sequence[IndexRow]) -> None:
+    """Write ``index.csv``."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["row", "path", "split", "label", "defect_type", "mask", "sha256"])
+        for row, entry in enumerate(index):
+            mask = "" if entry.mask_row is None else entry.mask_row
+            table.writerow([row, entry.path, entry.split, entry.label, entry.defect_type, mask, entry.sha256])
+
+
+def load_images(folder: Path) -> Images:
+    """Memory-map the artifact ``images``.
+
+    Raises:
+        VqiError: A file is missing or does not fit.
+    """
+    arrays, header = load_tensors(folder / IMAGES_FILE, "vqi.images/1", ["images", "masks"])
+    index = _read_index(folder / INDEX_FILE)
+    if len(index) != len(arrays["images"]):
+        raise VqiError(
+            f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows; run preprocess again"
+        )
+    return Images(arrays["images"], arrays["masks"], index, header)
+
+
+def _read_index(path: Path) -> list[IndexRow]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                IndexRow(
+                    path=row["path"],
+                    split=row["split"],
+                    label=int(row["label"]),
+                    defect_type=row["defect_type"],
+                    mask_row=int(row["mask"]) if row["mask"] else None,
+                    sha256=row["sha256"],
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        raise VqiError(
+            f"{path}: expected the index of an images artifact, got: {error}; run preprocess again"
+        ) from error

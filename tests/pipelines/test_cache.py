@@ -1,0 +1,28 @@
+"""What a step's cached result depends on."""
+
+from pathlib import Path
+
+from pipelines import cache
+
+
+def test_code_digest_follows_imports_only() -> None:
+    preprocess = cache.code_digest(("python", "-m", "components.preprocess"))
+    assert preprocess == cache.code_digest(("python", "-m", "components.preprocess"))
+    assert preprocess != cache.code_digest(("python", "-m", "components.evaluate"))
+    found: dict[str, Path] = {}
+    cache._collect("components.preprocess.__main__", found)
+    assert {"vqi", "vqi.images", "components.step", "vqi.config"} <= set(found)
+    assert not {"vqi.report", "vqi.templates"} & set(found)
+    cache._collect("components.evaluate.__main__", found)
+    assert {"vqi.report", "vqi.templates"} <= set(found), "a changed template is a changed report"
+    assert cache.code_digest(("sh", "-c", "x")) == ""
+
+
+def test_files_beside_a_package_count(tmp_path: Path) -> None:
+    module = tmp_path / "__init__.py"
+    module.write_text("")
+    template = tmp_path / "page.html.j2"
+    template.write_text("a")
+    before = cache._source_digest(module)
+    template.write_text("b")
+    assert cache._source_digest(module) != before
