@@ -31,10 +31,11 @@ _LATEST = "latest"
 
 @dataclass(frozen=True)
 class Scope:
-    """What the tasks of a graph see: its inputs, and where its folders stand below the run folder."""
+    """What the tasks of a graph see: its inputs, where its folders stand below the run folder, and its place."""
 
     inputs: Outputs
     prefix: str = ""
+    place: tuple[int, ...] = ()  # in the order of the pipeline, a number a level
 
 
 def run_pipeline(
@@ -146,11 +147,12 @@ class _Execution:
     async def _graph(self, dag: Dag, scope: Scope) -> Outputs | None:
         """Run a graph; None when a task of it failed. What does not depend on that runs all the same."""
         results: dict[str, asyncio.Future[Outputs | None]] = {}
+        places = {name: (*scope.place, index) for index, name in enumerate(dag.tasks)}
         for task in dag.tasks.values():
             if self._component(task).container and not task.loop:
-                self._run.task(_join(scope.prefix, task.name))
+                self._run.task(_join(scope.prefix, task.name), places[task.name])
         for task in dag.tasks.values():
-            results[task.name] = asyncio.ensure_future(self._task(task, scope, results))
+            results[task.name] = asyncio.ensure_future(self._task(task, places[task.name], scope, results))
         try:
             outcomes = dict(zip(results, await asyncio.gather(*results.values()), strict=True))
         except BaseException:
@@ -167,7 +169,7 @@ class _Execution:
         )
 
     async def _task(
-        self, task: Task, scope: Scope, results: Mapping[str, asyncio.Future[Outputs | None]]
+        self, task: Task, place: tuple[int, ...], scope: Scope, results: Mapping[str, asyncio.Future[Outputs | None]]
     ) -> Outputs | None:
         """Run a task once those that it depends on are done; None when it or one of them failed."""
         component = self._component(task)
@@ -181,30 +183,31 @@ class _Execution:
             given = self._inputs(task, component, scope.inputs, done)
             items = self._items(task.loop, given) if task.loop else []
         except VqiError as error:
-            view = self._run.task(_join(scope.prefix, task.name))
+            view = self._run.task(_join(scope.prefix, task.name), place)
             view.exit_code = BAD_INPUT
             self._run.change(view, state.FAILED, str(error))
             return None
         if task.loop and component.dag:
-            return await self._loop(task.loop, component.dag, items, given, scope.prefix)
+            return await self._loop(task.loop, component.dag, items, Scope(given, scope.prefix, place))
         below = _join(scope.prefix, task.name)
         if component.dag:
-            return await self._graph(component.dag, Scope(given, below))
+            return await self._graph(component.dag, Scope(given, below, place))
         if component.container is None:
             raise RuntimeError(f"component '{component.name}' has neither a container nor a graph")
         return await self._steps.run(Step(task, component, component.container, given, self._run.task(below)))
 
-    async def _loop(self, loop: Loop, dag: Dag, items: list[Any], given: Outputs, prefix: str) -> Outputs | None:
+    async def _loop(self, loop: Loop, dag: Dag, items: list[Any], scope: Scope) -> Outputs | None:
         """Run a graph for each item, side by side; its output parameters become lists in the items' order."""
         slots = asyncio.Semaphore(loop.parallelism or max(1, len(items)))
 
-        async def iteration(label: str, item: Any) -> Outputs | None:
-            async with slots:
-                inputs = Outputs({**given.parameters, loop.item_input: item}, given.artifacts)
-                return await self._graph(dag, Scope(inputs, _join(prefix, label)))
-
         labels = item_labels(items, self._task_names)
-        outcomes = await asyncio.gather(*(iteration(label, item) for label, item in zip(labels, items, strict=True)))
+
+        async def iteration(index: int, item: Any) -> Outputs | None:
+            async with slots:
+                inputs = Outputs({**scope.inputs.parameters, loop.item_input: item}, scope.inputs.artifacts)
+                return await self._graph(dag, Scope(inputs, _join(scope.prefix, labels[index]), (*scope.place, index)))
+
+        outcomes = await asyncio.gather(*(iteration(index, item) for index, item in enumerate(items)))
         whole = [outcome for outcome in outcomes if outcome is not None]
         if len(whole) < len(outcomes):
             return None

@@ -60,7 +60,7 @@ class LiveTable:
         table = Table(box=None, pad_edge=False, expand=False)
         for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
             table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
-        tasks = list(self._run.tasks.values()) if self._run else []
+        tasks = self._run.in_order() if self._run else []
         room = len(tasks) if self._ended else max(1, self._console.height - 2)  # the header, and the cursor's line
         for task in most_telling(tasks, room):
             symbol, style = _LOOKS[task.state]
@@ -110,7 +110,7 @@ class PlainLines:
 
     def _remind(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
-            for task in list(self._run.tasks.values()) if self._run else []:
+            for task in self._run.in_order() if self._run else []:
                 if task.state == RUNNING:
                     self._say(f"{task.label} running {task.elapsed():.0f} s: {task.last_line}")
 
@@ -127,7 +127,7 @@ class PlainLines:
 def closing_lines(run: RunState) -> list[str]:
     """How the run ended, the last lines of what failed, the table, and where to look."""
     lines: list[str] = []
-    for task in run.tasks.values():
+    for task in run.in_order():
         if task.state == FAILED:
             lines += ["", f"{task.label} failed: {task.message}", f"  log: {task.log}", *_tail(task)]
     counts = ", ".join(f"{run.count(state)} {state}" for state in _LOOKS if run.count(state))

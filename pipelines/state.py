@@ -28,6 +28,7 @@ class TaskState:
     last_line: str = ""
     message: str = ""  # why it failed
     exit_code: int | None = None
+    place: tuple[int, ...] = ()  # in the order of the pipeline, a number a level
 
     def elapsed(self) -> float:
         """Seconds that it has run, or ran."""
@@ -66,11 +67,15 @@ class RunState:
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
-    def task(self, label: str) -> TaskState:
-        """The task of that label, waiting when it is new."""
+    def task(self, label: str, place: tuple[int, ...] = ()) -> TaskState:
+        """The task of that label, waiting when it is new; ``place`` is where it stands in the pipeline."""
         if label not in self.tasks:
-            self.tasks[label] = TaskState(label, self.folder / label)
+            self.tasks[label] = TaskState(label, self.folder / label, place=place)
         return self.tasks[label]
+
+    def in_order(self) -> list[TaskState]:
+        """The tasks in the order of the pipeline."""
+        return sorted(self.tasks.values(), key=lambda task: task.place)
 
     def change(self, task: TaskState, state: str, message: str = "") -> None:
         """Give a task another state and tell the observer."""

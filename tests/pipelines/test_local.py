@@ -112,6 +112,7 @@ def test_fan_out_and_fan_in(bench: Bench) -> None:
     run = bench.run()
     assert (run.state, run.exit_code) == ("done", 0)
     assert bench.called() == ["a", "b", "c", "join", "make"]
+    assert [task.label for task in run.in_order()] == ["make", "a/each", "b/each", "c/each", "join"]
     assert (bench.runs / "latest").resolve() == run.folder
     assert (run.folder / "table.md").read_text() == "adata bdata cdata"  # in the order of the items
     assert (run.folder / "b" / "each" / "kept.html").read_text() == "b"
