@@ -10,7 +10,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from vqi import __version__
 from vqi.artifacts import Json, load_detector
@@ -33,7 +32,7 @@ def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report:
     """
     files = dict(zip(_FILES, (backbone, detector, metrics, report), strict=True))
     manifest = _manifest(detector, files)
-    prefix = "/".join(["models", quote(manifest["dataset"], safe="@"), quote(manifest["category"], safe="")])
+    prefix = f"models/{manifest['dataset']}/{manifest['category']}"
     newest = _newest(store, prefix)
     if newest and _manifest_at(store, f"{prefix}/v{newest}")["digest"] == manifest["digest"]:
         return _decision(store, prefix, newest, published=False, reason="an equal model is the newest version")

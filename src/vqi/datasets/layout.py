@@ -13,7 +13,7 @@ Split = Literal["train", "test", "ground_truth"]
 
 GOOD = "good"
 MASK_ENDING = "_mask"
-EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"})
+EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp"})
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
     f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(EXTENSIONS))}"
