@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Iterator
 from typing import TextIO
 
 from rich.console import Console
@@ -11,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, Observer, RunState, TaskState
+from vqi.artifacts import read_json
 
 _LOOKS = {
     WAITING: ("·", "dim"),
@@ -136,9 +139,23 @@ def closing_lines(run: RunState) -> list[str]:
     if table.is_file():
         lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
     lines += [f"report: {path}" for path in sorted(run.folder.rglob("report.html")) if ".partial" not in path.parts]
+    models = list(_models(run))
+    lines += [f"model: {model}" for model in models]
+    if models:
+        lines.append("score new images with one: vqi predict MODEL IMAGE...")
     if run.state in (FAILED, STOPPED):
         lines.append("the same command again goes on where this run stopped")
     return lines
+
+
+def _models(run: RunState) -> Iterator[str]:
+    """Where the models of a run are: what its ``publish`` tasks decided, with whether it is a new one."""
+    for task in run.in_order():
+        if task.folder.name == "publish" and task.state in (DONE, CACHED):
+            text = read_json(task.folder / "task.json")["output_parameters"].get("decision", "")
+            decision = json.loads(text) if text.startswith("{") else {}
+            if "model" in decision:  # another pipeline's task of that name decides something else
+                yield f"{decision['model'].removeprefix('file://')} ({decision['reason']})"
 
 
 def _tail(task: TaskState) -> list[str]:

@@ -110,6 +110,8 @@ def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
     before = table(trained)
     again = run(trained, source="folder:parts", **FAST)
     assert again.returncode == 0, again.stderr
+    model = trained / "store" / "models" / "parts" / "bracket" / "v1"
+    assert f"model: {model} (an equal model is the newest version)" in again.stdout
     assert table(trained) == before
     states = task_states(trained)
     assert {state for name, state in states.items() if not name.endswith(("dataset-download", "publish"))} == {"cached"}

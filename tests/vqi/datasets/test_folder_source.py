@@ -48,7 +48,18 @@ def test_one_category_that_is_the_folder_itself(tmp_path: Path) -> None:
 
 
 def test_any_known_ending_in_any_case_and_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["a.PNG", "b.JPeG", "c.jpg", "d.bmp", "e.TIF", "f.tiff", "g.webp", "h.gif", "né 良品 #1%41?.png", "n" * 240 + ".png"]
+    names = [
+        "a.PNG",
+        "b.JPeG",
+        "c.jpg",
+        "d.bmp",
+        "e.TIF",
+        "f.tiff",
+        "g.webp",
+        "h.gif",
+        "né 良品 #1%41?.png",
+        "n" * 240 + ".png",
+    ]
     root = touch(tmp_path, *(f"widget/train/good/{name}" for name in names))
     touch(tmp_path, "readme.txt", "widget/license.txt", "widget/train/good/notes.txt", "widget/train/good/._a.png")
     found = resolve(f"folder:{root}").categories["widget"]
