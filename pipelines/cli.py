@@ -119,11 +119,15 @@ def store_uri(given: str | None) -> str:
 @main.command()
 @known_errors
 def parameters() -> None:
-    """List the pipeline's parameters: name, default, meaning."""
-    from pipelines.parameters import describe_parameters
+    """List the pipeline's parameters: name, default, meaning; and the keys of 'finetune'."""
+    from pipelines.parameters import describe_finetune, describe_parameters
 
     for name, default, meaning in describe_parameters():
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
+    for method, keys in describe_finetune():
+        click.echo(f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"lr\": 0.01}}'")
+        for name, default, meaning in keys:
+            click.echo(f"  {click.style(name, bold=True)} = {default}\n      {meaning}")
 
 
 @main.command("compile")

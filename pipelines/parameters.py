@@ -112,6 +112,14 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
         raise VqiError("; ".join(problems))
 
 
+def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
+    """By method the keys of the parameter ``finetune``: name, default, meaning."""
+    return [
+        (method, [(name, field.default, field.description or "") for name, field in model.model_fields.items()])
+        for method, model in config.FINETUNE.items()
+    ]
+
+
 def describe_parameters() -> list[tuple[str, Any, str]]:
     """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
     from pipelines.training import training

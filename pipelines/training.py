@@ -29,6 +29,7 @@ def training(
     weights: str = _BACKBONE.weights,
     method: str = _BACKBONE.method,
     epochs: int = _BACKBONE.epochs,
+    finetune: dict = _BACKBONE.finetune,  # type: ignore[type-arg]
     layer: str = _FEATURES.layer,
     pool: int = _FEATURES.pool,
     batch_size: int = _FEATURES.batch_size,
@@ -55,6 +56,8 @@ def training(
             backbone_name=backbone,
             weights=weights,
             epochs=epochs,
+            layer=layer,
+            finetune=finetune,
             seed=seed,
         )
         extracted = feature_extract(

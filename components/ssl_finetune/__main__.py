@@ -11,7 +11,7 @@ from vqi.artifacts import load_images, provenance
 from vqi.backbones import build, save_backbone
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.self_supervised import find_method
+from vqi.self_supervised import finetune, save_log
 
 
 class Arguments(SslFinetune):
@@ -19,17 +19,19 @@ class Arguments(SslFinetune):
 
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="output: safetensors file, the weights and their record")
+    training_log: Path = Field(description="output: CSV file, a row an epoch; no rows for 'pretrained'")
 
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
     settings = step.settings_of(arguments, SslFinetune)
-    finetune = find_method(settings.method)
     images = load_images(arguments.images)
     parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])
-    backbone = finetune(parent, images, settings)
+    tuned = finetune(parent, images, settings)
     inputs = {"images": sha256_file(arguments.images / "index.csv")}
-    save_backbone(arguments.backbone, backbone, provenance("ssl_finetune", settings.model_dump(), inputs))
+    made = provenance("ssl_finetune", settings.model_dump(), inputs, parent=parent.weights, best_epoch=tuned.best_epoch)
+    save_backbone(arguments.backbone, tuned.backbone, made)
+    save_log(arguments.training_log, tuned)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,10 +12,13 @@ _DEFAULT = defaults(SslFinetune)
 def ssl_finetune(
     images: dsl.Input[dsl.Dataset],
     backbone: dsl.Output[dsl.Model],
+    training_log: dsl.Output[dsl.Artifact],
     method: str = _DEFAULT.method,
     backbone_name: str = _DEFAULT.backbone_name,
     weights: str = _DEFAULT.weights,
     epochs: int = _DEFAULT.epochs,
+    layer: str = _DEFAULT.layer,
+    finetune: dict = _DEFAULT.finetune,  # type: ignore[type-arg]
     seed: int = _DEFAULT.seed,
 ):
     return step(
@@ -26,6 +29,9 @@ def ssl_finetune(
         backbone_name=backbone_name,
         weights=weights,
         epochs=epochs,
+        layer=layer,
+        finetune=finetune,
         seed=seed,
         backbone=backbone.path,
+        training_log=training_log.path,
     )

@@ -10,11 +10,14 @@ import json
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import NoDecode
+
+from vqi.errors import unknown
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
+LAYER = "blocks.5"  # of the default backbone: what is fine-tuned is what is read
 
 
 def _from_json(value: Any) -> Any:
@@ -23,6 +26,7 @@ def _from_json(value: Any) -> Any:
 
 # On a command line a list is one JSON text, and is read by us: its texts may themselves be JSON.
 Texts = Annotated[list[str], NoDecode, BeforeValidator(_from_json)]
+Mapping = Annotated[dict[str, Any], NoDecode, BeforeValidator(_from_json)]
 
 
 class StepConfig(BaseModel):
@@ -63,10 +67,77 @@ class Preprocess(StepConfig):
     )
 
 
+class Finetune(StepConfig):
+    """What all methods of fine-tuning share: the keys of the parameter ``finetune``."""
+
+    batch_size: int = Field(32, ge=2, le=4096, description="images a step of the optimiser")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd (with momentum 0.9) or adamw")
+    lr: float = Field(0.03, gt=0, le=10, description="learning rate at the start; it falls to 0 along a cosine")
+    weight_decay: float = Field(3e-5, ge=0, le=1, description="weight decay")
+    frozen_layers: list[str] = Field([], description="layers that never train, by name or by the beginning of it")
+    freeze_epochs: int = Field(0, ge=0, description="epochs at the start in which only the method's own head trains")
+    validation_fraction: float = Field(
+        0.1, gt=0, le=0.5, description="share of the good training images that do not train and choose the best epoch"
+    )
+    patience: int = Field(0, ge=0, description="epochs without a better validation loss before it stops; 0 = never")
+    precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
+
+
+class SimSiam(Finetune):
+    """SimSiam's keys of ``finetune``. Each augmentation can be turned off: it may look like a defect."""
+
+    lr: float = Field(0.05, gt=0, le=10, description="learning rate for a batch of 256, scaled with the batch")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="weight decay")
+    projection_width: int = Field(2048, ge=8, le=8192, description="width d of the projection, the output z")
+    prediction_width: int = Field(512, ge=4, le=8192, description="width of the prediction's hidden layer")
+    crop_min_scale: float = Field(0.2, gt=0, le=1, description="smallest share of the area that a crop keeps")
+    flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
+    jitter: float = Field(0.8, ge=0, le=1, description="probability of a change of colours")
+    brightness: float = Field(0.4, ge=0, le=1, description="largest change of brightness")
+    contrast: float = Field(0.4, ge=0, le=1, description="largest change of contrast")
+    saturation: float = Field(0.4, ge=0, le=1, description="largest change of saturation")
+    hue: float = Field(0.1, ge=0, le=0.5, description="largest change of hue, as a share of the colour circle")
+    greyscale: float = Field(0.2, ge=0, le=1, description="probability of a view in greys")
+    blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur of sigma 0.1 to 2 pixels")
+
+
+class CutPaste(Finetune):
+    """CutPaste's keys of ``finetune``; lengths in pixels of the images that train."""
+
+    variant: Literal["normal", "scar", "union", "3way"] = Field(
+        "3way", description="normal: patches; scar: thin rotated ones; union: both as one class; 3way: as two classes"
+    )
+    freeze_epochs: int = Field(1, ge=0, description="epochs at the start in which only the method's own head trains")
+    head_layers: int = Field(2, ge=1, le=8, description="layers of the classification head, the last one included")
+    head_width: int = Field(128, ge=2, le=4096, description="width of the head's hidden layers")
+    patch_area: tuple[float, float] = Field((0.02, 0.15), description="least and most share of the image in a patch")
+    patch_aspect: tuple[float, float] = Field((0.3, 3.3), description="least and most ratio of a patch's sides")
+    scar_width: tuple[int, int] = Field((2, 16), description="least and most width of a scar")
+    scar_length: tuple[int, int] = Field((10, 25), description="least and most length of a scar")
+    scar_rotation: float = Field(45, ge=0, le=180, description="largest rotation of a scar, in degrees")
+    patch_jitter: float = Field(0.1, ge=0, le=1, description="largest change of colours within a patch or scar")
+
+    @model_validator(mode="after")
+    def _ranges_in_order(self) -> CutPaste:
+        for name in ("patch_area", "patch_aspect", "scar_width", "scar_length"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: expected two numbers, 0 < least <= most, got {low}, {high}")
+        if self.patch_area[1] > 1:
+            raise ValueError(f"patch_area: expected at most the whole image, 1, got {self.patch_area[1]}")
+        return self
+
+
+FINETUNE: dict[str, type[Finetune]] = {"simsiam": SimSiam, "cutpaste": CutPaste}  # by method
+
+
 class SslFinetune(StepConfig):
     """Provide the backbone: pretrained weights as they are, or fine-tuned on the good images."""
 
-    method: str = Field("pretrained", description="how to fine-tune the backbone: 'pretrained' leaves it as it is")
+    method: str = Field(
+        "pretrained",
+        description="how to fine-tune the backbone: 'simsiam', 'cutpaste', or 'pretrained', which leaves it as it is",
+    )
     backbone_name: str = Field(
         "tf_efficientnet_lite0", description="name of any torchvision or timm model", min_length=1
     )
@@ -77,21 +148,52 @@ class SslFinetune(StepConfig):
         min_length=1,
     )
     epochs: int = Field(0, ge=0, le=10_000, description="epochs to fine-tune; 0 for 'pretrained', which does not train")
+    layer: str = Field(LAYER, description="layer whose output is the feature map; 'vqi layers <backbone>' lists them")
+    finetune: Mapping = Field(
+        {}, description="settings of the method, as {\"lr\": 0.01}; 'vqi parameters' lists the keys of each method"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
     @model_validator(mode="after")
-    def _epochs_fit_method(self) -> SslFinetune:
-        if self.method == "pretrained" and self.epochs != 0:
-            raise ValueError(f"method 'pretrained' does not train: expected epochs 0, got {self.epochs}")
+    def _fits_method(self) -> SslFinetune:
+        if self.method == "pretrained":
+            if self.epochs != 0 or self.finetune:
+                got = f"epochs {self.epochs}" if self.epochs else f"finetune {self.finetune}"
+                raise ValueError(f"method 'pretrained' does not train: expected epochs 0 and no finetune, got {got}")
+            return self
+        if self.method not in FINETUNE:
+            raise ValueError(str(unknown("method", self.method, ["pretrained", *FINETUNE])))
+        options = self.finetune_settings()
+        if self.epochs <= options.freeze_epochs:
+            raise ValueError(
+                f"method '{self.method}' trains the backbone after freeze_epochs {options.freeze_epochs}: expected "
+                f"more epochs than that, got {self.epochs}"
+            )
         return self
+
+    def finetune_settings(self) -> Finetune:
+        """The method's settings: what ``finetune`` says, and the defaults of the others.
+
+        Raises:
+            ValueError: An unknown key, or a value out of its range.
+        """
+        model = FINETUNE[self.method]
+        for key in self.finetune:
+            if key not in model.model_fields:
+                raise ValueError(str(unknown(f"key of finetune for {self.method}", key, model.model_fields)))
+        try:
+            return model(**self.finetune)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            name = ".".join(str(part) for part in problem["loc"])
+            message = f"{name}: {problem['msg']}, got {problem['input']!r}" if name else problem["msg"]
+            raise ValueError(f"finetune {message.removeprefix('Value error, ')}") from None
 
 
 class FeatureExtract(StepConfig):
     """One forward pass over train and test; the features of one layer."""
 
-    layer: str = Field(
-        "blocks.5", description="layer whose output is the feature map; 'vqi layers <backbone>' lists them"
-    )
+    layer: str = Field(LAYER, description="layer whose output is the feature map; 'vqi layers <backbone>' lists them")
     pool: int = Field(
         1, ge=0, le=64, description="average-pooling kernel over the feature map; 1 = none, 0 = global average"
     )

@@ -59,9 +59,28 @@ def truncate(model: nn.Module, layer: str) -> nn.Module:
         VqiError: No such layer.
     """
     model = copy.deepcopy(model).eval()
+    graph = _cut(model, layer)
+    if graph is None:
+        return _Hooked(model, layer).eval()  # the attempt may have left it in training mode
+    fold_batch_norm(graph)
+    return _Traced(graph).eval()
+
+
+def trainable(model: nn.Module, layer: str) -> nn.Module:
+    """A network for training from normalised images to the output of ``layer``; it shares the weights of ``model``.
+
+    Raises:
+        VqiError: No such layer.
+    """
+    graph = _cut(model, layer)
+    return _Hooked(model, layer) if graph is None else _Traced(graph)
+
+
+def _cut(model: nn.Module, layer: str) -> fx.GraphModule | None:
+    """The graph of a model up to a layer, with the model's own modules; None where it cannot be traced."""
     find_layer(model, layer)
     try:
-        graph = create_feature_extractor(
+        graph: fx.GraphModule = create_feature_extractor(
             model,
             {layer: _OUTPUT},
             tracer_kwargs={
@@ -72,9 +91,8 @@ def truncate(model: nn.Module, layer: str) -> nn.Module:
         )
     except (fx.proxy.TraceError, NameError, TypeError, ValueError, RuntimeError) as error:
         _LOG.info("the model cannot be cut off behind '%s' (%s); the whole of it is run", layer, str(error)[:120])
-        return _Hooked(model, layer).eval()  # the attempt may have left it in training mode
-    fold_batch_norm(graph)
-    return _Traced(graph).eval()
+        return None
+    return graph
 
 
 def fold_batch_norm(graph: fx.GraphModule) -> int:

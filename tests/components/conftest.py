@@ -59,6 +59,7 @@ class Chain:
                 "weights": "random",
                 "images": images,
                 "backbone": at / "backbone.safetensors",
+                "training_log": at / "training_log.csv",
             },
             "feature_extract": {
                 "layer": LAYER,

@@ -1,0 +1,40 @@
+"""What a method of fine-tuning gives to the training loop. Imports torch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+# Images (B, 3, H, W) in [0, 1] -> pooled features of the layer that trains, (B, C).
+Encode = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one batch gave: the loss, and a figure that says whether training is healthy (1 is)."""
+
+    loss: torch.Tensor
+    health: float
+
+
+class Method(nn.Module):
+    """The loss of a method, with the layers of its own that train and are then thrown away."""
+
+    @abstractmethod
+    def base_lr(self) -> float:
+        """The learning rate at the start."""
+
+    @abstractmethod
+    def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
+        """The loss of images (B, 3, H, W) in [0, 1]."""
+
+    def fixed_lr_parameters(self) -> list[nn.Parameter]:
+        """Those of its parameters whose learning rate does not fall."""
+        return []
+
+    def check_health(self, health: float) -> None:
+        """Fail when training has gone wrong; ``health`` is the mean over an epoch."""

@@ -1,0 +1,60 @@
+"""Augmentations: in range, different, repeatable, and off when they are turned off."""
+
+import pytest
+import torch
+
+from vqi.config import SimSiam
+from vqi.self_supervised.augment import blurred, cropped, recoloured, view
+
+OFF = SimSiam(crop_min_scale=1, flip=0, jitter=0, greyscale=0, blur=0)
+
+
+def pictures(count: int = 6) -> torch.Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_views_differ_stay_in_range_and_leave_the_source_alone() -> None:
+    images = pictures()
+    before = images.clone()
+    first, second = view(images, SimSiam(), seeded(1)), view(images, SimSiam(), seeded(2))
+    assert first.shape == images.shape
+    for one in (first, second):
+        assert 0 <= float(one.min()) <= float(one.max()) <= 1
+        assert all(not torch.allclose(a, b, atol=1e-3) for a, b in zip(one, images, strict=True))
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(images, before, rtol=0, atol=0)
+    torch.testing.assert_close(view(images, SimSiam(), seeded(1)), first, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"crop_min_scale": 0.3}, {"flip": 1.0}, {"jitter": 1.0}, {"greyscale": 1.0}, {"blur": 1.0}],
+)
+def test_each_can_be_turned_on_alone(changed: dict[str, float]) -> None:
+    images = pictures()
+    torch.testing.assert_close(view(images, OFF, seeded()), images, atol=1e-4, rtol=0)
+    assert not torch.allclose(view(images, OFF.model_copy(update=changed), seeded()), view(images, OFF, seeded()))
+
+
+def test_a_flip_is_a_mirror() -> None:
+    torch.manual_seed(0)
+    image = pictures(1)
+    grid_only = cropped(image, 1.0, 0.0, seeded())
+    torch.testing.assert_close(cropped(image, 1.0, 1.0, seeded()), grid_only.flip(3), atol=1e-4, rtol=0)
+
+
+def test_grey_stays_grey_under_saturation_and_hue() -> None:
+    grey = pictures()[:, :1].expand(-1, 3, -1, -1).clone()
+    settings = SimSiam(jitter=1, brightness=0, contrast=0, saturation=0.9, hue=0.4)
+    torch.testing.assert_close(recoloured(grey, settings, seeded()), grey, atol=1e-3, rtol=0)
+
+
+def test_blur_takes_away_detail_and_keeps_the_mean() -> None:
+    images = pictures(4)
+    result = blurred(images.clone(), 1.0, seeded())
+    assert float(result.std()) < float(images.std())
+    assert float(result.mean()) == pytest.approx(float(images.mean()), abs=0.01)

@@ -1,0 +1,154 @@
+"""The training loop: what trains, what does not, what is kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vqi.artifacts import Images, IndexRow
+from vqi.backbones import Backbone, build
+from vqi.config import FeatureExtract, SslFinetune
+from vqi.detectors import pca
+from vqi.errors import VqiError
+from vqi.features import extract_splits
+from vqi.metrics import image_auroc
+from vqi.self_supervised import finetune, save_log
+from vqi.self_supervised.training import split
+
+SIDE = 64
+QUICK = {"batch_size": 8, "lr": 0.01, "precision": "fp32"}
+
+
+def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
+    """Smooth stripes; on the bad ones a small piece is moved."""
+    random = np.random.default_rng(0)
+    pictures, index = [], []
+    for i in range(train + good + bad):
+        phase, tilt = random.uniform(0, 6.28), random.uniform(-0.05, 0.05)
+        y, x = np.mgrid[:SIDE, :SIDE]
+        grey = 127 + 90 * np.sin(0.4 * x + tilt * y + phase) + random.normal(0, 4, (SIDE, SIDE))
+        label = int(i >= train + good)
+        if label:
+            top, left = random.integers(4, SIDE - 24, 2)
+            grey[top : top + 10, left : left + 10] = grey[top : top + 10, left + 2 : left + 12].copy()
+        pictures.append(np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
+        name = "train" if i < train else "test"
+        index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64))
+    provenance = {"category": "stripes", "dataset": "d@1", "settings": {}, "inputs": {}}
+    return Images(np.stack(pictures), np.zeros((0, SIDE, SIDE), bool), index, provenance)
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return parts()
+
+
+@pytest.fixture(scope="module")
+def parent() -> Backbone:
+    return build("resnet18", "random", 0, SIDE)
+
+
+def settings(method: str = "cutpaste", epochs: int = 2, layer: str = "layer2", **options: Any) -> SslFinetune:
+    return SslFinetune(
+        method=method, backbone_name="resnet18", weights="random", epochs=epochs, layer=layer, finetune=QUICK | options
+    )
+
+
+def moved(a: Backbone, b: Backbone) -> set[str]:
+    """The names of all weights and running statistics that differ."""
+    theirs = b.model.state_dict()
+    return {name for name, tensor in a.model.state_dict().items() if not torch.equal(tensor, theirs[name])}
+
+
+@pytest.mark.parametrize("method", ["simsiam", "cutpaste"])
+def test_what_is_not_frozen_moves_and_what_is_frozen_does_not(images: Images, parent: Backbone, method: str) -> None:
+    before = {name: tensor.clone() for name, tensor in parent.model.state_dict().items()}
+    tuned = finetune(parent, images, settings(method, frozen_layers=["conv1", "bn1", "layer1.0"], freeze_epochs=0))
+    changed = moved(tuned.backbone, parent)
+    assert {"layer1.1.conv1.weight", "layer2.0.conv1.weight", "layer2.1.bn2.running_mean"} <= changed
+    beyond = ("conv1", "bn1", "layer1.0", "layer3", "layer4", "fc")  # frozen, and behind the layer that trains
+    assert not [name for name in changed if name.startswith(beyond)]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in parent.model.state_dict().items())
+
+
+def test_while_frozen_nothing_in_the_backbone_moves(
+    images: Images, parent: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vqi.self_supervised import training
+
+    seen: list[tuple[int, bool]] = []
+    original = training._Loop.epoch
+
+    def watched(self: Any, number: int, *rest: Any) -> Any:
+        before = {name: tensor.clone() for name, tensor in self.encoder.network.state_dict().items()}
+        result = original(self, number, *rest)
+        after = self.encoder.network.state_dict()
+        seen.append((result.backbone_trains, any(not torch.equal(after[name], before[name]) for name in before)))
+        return result
+
+    monkeypatch.setattr(training._Loop, "epoch", watched)
+    finetune(parent, images, settings(epochs=3, freeze_epochs=2))
+    assert seen == [(0, False), (0, False), (1, True)]
+
+
+def test_same_seed_same_weights_another_seed_others(images: Images, parent: Backbone) -> None:
+    first, again = (finetune(parent, images, settings(freeze_epochs=0)) for _ in range(2))
+    assert not moved(first.backbone, again.backbone)
+    other = settings(freeze_epochs=0).model_copy(update={"seed": 1})
+    assert moved(first.backbone, finetune(parent, images, other).backbone)
+
+
+def test_the_epoch_with_the_best_validation_loss_is_kept(images: Images, parent: Backbone) -> None:
+    tuned = finetune(parent, images, settings(epochs=4, freeze_epochs=1))
+    trained = [row for row in tuned.log if row.backbone_trains]
+    assert tuned.best_epoch == min(trained, key=lambda row: row.validation_loss).epoch
+    shorter = finetune(parent, images, settings(epochs=4, freeze_epochs=1, patience=1))
+    assert len(shorter.log) <= len(tuned.log)
+    lrs = [row.lr for row in tuned.log]
+    assert lrs == sorted(lrs, reverse=True)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_optimisers(images: Images, parent: Backbone, optimizer: str) -> None:
+    lr = 0.001 if optimizer == "adamw" else 0.01
+    tuned = finetune(parent, images, settings(epochs=3, optimizer=optimizer, freeze_epochs=0, lr=lr))
+    assert tuned.log[-1].train_loss < tuned.log[0].train_loss
+
+
+def test_the_split_is_of_good_training_images_and_whole(images: Images) -> None:
+    options = settings(validation_fraction=0.25).finetune_settings()
+    train, held_out = split(images.rows("train"), options, seed=0)
+    assert sorted(train + held_out) == images.rows("train")
+    assert len(held_out) == 6
+    with pytest.raises(VqiError, match="at least 4 good training images, got 3"):
+        split([0, 1, 2], options, seed=0)
+
+
+def test_a_loss_that_is_not_finite(images: Images, parent: Backbone) -> None:
+    broken = parts(train=8)
+    with pytest.raises(VqiError, match="the loss is not finite in epoch"):
+        finetune(parent, broken, settings(epochs=20, lr=10, freeze_epochs=0, weight_decay=1, batch_size=2))
+
+
+def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbone) -> None:
+    images = parts(train=48, good=20, bad=20)
+    labels = np.array([images.index[row].label for row in images.rows("test")])
+
+    def auroc(backbone: Backbone) -> float:
+        options = FeatureExtract(layer="layer2", pool=0, engine="eager", precision="fp32")
+        features = extract_splits(images, backbone, options)
+        return float(image_auroc(labels, pca.score(features.test, pca.fit(features.train, 0.99))))
+
+    tuned = finetune(parent, images, settings(epochs=12, variant="normal", freeze_epochs=0, lr=0.03))
+    assert auroc(parent) < 0.87
+    assert auroc(tuned.backbone) > 0.93
+
+
+def test_log(images: Images, parent: Backbone, tmp_path: Path) -> None:
+    tuned = finetune(parent, images, settings(freeze_epochs=1))
+    save_log(tmp_path / "log.csv", tuned)
+    head, *rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert head.startswith("epoch,backbone_trains,lr,train_loss,validation_loss,health")
+    assert [row.split(",")[:2] for row in rows] == [["1", "0"], ["2", "1"]]
