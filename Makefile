@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format compile check-compiled bench clean
+.PHONY: help install run test check format compile check-compiled bench images lock check-lock sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,14 +40,16 @@ check: install ## Lint, types, architecture, compiled files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory check-compiled
+	$(MAKE) --no-print-directory check-compiled check-lock
 
 format: install ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-compile: install ## Compile the pipeline into manifests/
+compile: install ## Compile the pipeline into manifests/ and chart/
 	$(BIN)/vqi compile
+	cp manifests/argo/training.yaml chart/files/training.yaml
+	$(BIN)/python chart/readme.py
 
 check-compiled: install ## Fail when manifests/ is not what the pipeline compiles to
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
@@ -56,6 +58,20 @@ check-compiled: install ## Fail when manifests/ is not what the pipeline compile
 
 bench: install ## Measure speed and memory, printed as tables
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+images: ## Build the container images (ENGINE=podman BASE=name@sha256:... as images/build says)
+	images/build
+
+lock: install ## Resolve the packages of the container images into images/locks
+	$(BIN)/python images/lock.py
+
+check-lock: install ## Fail when images/locks is not of this pyproject.toml
+	$(BIN)/python images/lock.py --check
+
+sbom: ## Write what is in the container images to dist/*.cdx.json (CycloneDX)
+	mkdir -p dist
+	$(PYTHON) images/sbom.py vqi:latest > dist/vqi.cdx.json
+	$(PYTHON) images/sbom.py vqi-torch:latest > dist/vqi-torch.cdx.json
 
 clean: ## Remove the virtual environment, runs, the local store and caches
 	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -45,6 +45,7 @@ def step_key(
     inputs: Mapping[str, str],
     env: Sequence[tuple[str, str]],
     place: str,
+    code: Mapping[str, str],
 ) -> str:
     """The key of a step's result: what it is told, what it reads, and its code.
 
@@ -56,6 +57,7 @@ def step_key(
         inputs: The digest of each input artifact.
         env: The step's own environment variables.
         place: Where artifacts stand, for an entry points there.
+        code: What its launcher takes for its code.
     """
     return digest_json(
         {
@@ -65,9 +67,8 @@ def step_key(
             "parameters": dict(parameters),
             "inputs": dict(inputs),
             "env": [list(pair) for pair in env],
-            "code": code_digest(tuple(command[:3])),
-            "packages": packages_digest(),
             "place": place,
+            **code,
         }
     )
 

@@ -70,6 +70,13 @@ def main() -> None:
 @click.option(
     "--no-cache", is_flag=True, help="Run every step, also those whose inputs, parameters and code did not change."
 )
+@click.option(
+    "--launcher",
+    type=click.Choice(["subprocess", "podman", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="How each step is started: as a subprocess, or as a container of the images that 'make images' builds.",
+)
 @known_errors
 def run(
     files: tuple[Path, ...],
@@ -79,6 +86,7 @@ def run(
     artifacts: str | None,
     parallelism: int | None,
     no_cache: bool,
+    launcher: str,
 ) -> None:
     """Run the training pipeline on this machine.
 
@@ -88,7 +96,9 @@ def run(
     Parameters: 'vqi parameters' lists them with their defaults.
     """
     from pipelines.compiled import training_ir
+    from pipelines.containers import Containers
     from pipelines.ir import read_ir
+    from pipelines.launch import Subprocesses
     from pipelines.local import run_pipeline
     from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
     from pipelines.progress import observer_for
@@ -106,6 +116,7 @@ def run(
         artifacts=artifacts,
         environment={"VQI_STORE": store_uri(store)},
         observer=observer_for(sys.stdout),
+        launcher=Subprocesses() if launcher == "subprocess" else Containers(launcher),
     )
     sys.exit(result.exit_code)
 
@@ -131,15 +142,24 @@ def parameters() -> None:
 
 
 @main.command("compile")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--output", default="manifests", show_default=True, type=click.Path(path_type=Path), help="Folder to write to."
 )
+@click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
 @known_errors
-def compile_command(output: Path) -> None:
-    """Compile the pipeline for Kubeflow Pipelines (IR YAML)."""
-    from pipelines.compiled import write_manifests
+def compile_command(file: Path | None, output: Path, targets: tuple[str, ...]) -> None:
+    """Compile the training pipeline, or the pipelines that a Python FILE defines.
 
-    for path in write_manifests(output):
+    \b
+    kubeflow   IR YAML, for Kubeflow Pipelines
+    argo       plain Argo Workflows YAML, of pipelines of container components; what has no
+               equivalent there is refused by name
+    """
+    from pipelines.manifests import TARGETS, write_manifests, write_other
+
+    chosen = targets or TARGETS
+    for path in write_other(file, output, chosen) if file else write_manifests(output, chosen):
         click.echo(path)
 
 

@@ -1,4 +1,4 @@
-"""The compiled pipeline: in memory for the local backend, in ``manifests/`` for the others."""
+"""The compiled pipeline, in memory: what the local backend runs and the others are made from."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from pathlib import Path
 from kfp.compiler import Compiler
 
 from pipelines.training import training
-from vqi.artifacts import atomic_path
 
 
 def training_ir() -> str:
     """The training pipeline as PipelineSpec YAML."""
+    return ir_of(training)
+
+
+def ir_of(pipeline: object) -> str:
+    """A kfp pipeline as PipelineSpec YAML."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "training.yaml"
-        Compiler().compile(training, str(path))
+        path = Path(folder) / "pipeline.yaml"
+        Compiler().compile(pipeline, str(path))
         return path.read_text(encoding="utf-8")
-
-
-def write_manifests(folder: Path) -> list[Path]:
-    """Write the compiled forms; returns their paths."""
-    path = folder / "kubeflow" / "training.yaml"
-    with atomic_path(path) as temporary:
-        temporary.write_text(training_ir(), encoding="utf-8")
-    return [path]

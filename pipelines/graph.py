@@ -84,6 +84,7 @@ class Task:
     loop: Loop | None = None
     cache: bool = False
     retry: Retry | None = None
+    always: bool = False  # runs whatever became of the tasks that it waits for: an exit handler
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,50 @@ class Dag:
 
 
 @dataclass(frozen=True)
+class KeptValue:
+    """An environment variable whose value a Secret or ConfigMap of the cluster holds."""
+
+    variable: str
+    kind: str  # Secret | ConfigMap
+    object: str
+    key: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """A taint of nodes that a step may run on all the same."""
+
+    key: str = ""
+    operator: str = "Equal"  # Equal | Exists
+    value: str = ""
+    effect: str = ""
+    seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A PersistentVolumeClaim that a step finds below a path."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """What kfp-kubernetes says of a step's pod. It matters on a cluster only."""
+
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    env: tuple[KeptValue, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    pull_policy: str | None = None  # Always | IfNotPresent | Never
+    deadline_seconds: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Container:
     """What a step runs."""
 
@@ -104,6 +149,7 @@ class Container:
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     resources: Mapping[str, Any] = field(default_factory=dict)
+    pod: PodSettings = field(default_factory=PodSettings)
 
 
 @dataclass(frozen=True)

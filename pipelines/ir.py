@@ -1,12 +1,14 @@
 """Strict, typed reader of the subset of the kfp PipelineSpec (IR) that all backends run.
 
 An unknown construct is an error that names it and its place; nothing is skipped. Format: ``pipeline_spec.proto`` of
-kfp-pipeline-spec 2.17. ``graph`` holds the types, ``ir_tasks`` reads the graphs, ``references`` checks what they name.
+kfp-pipeline-spec 2.17. ``graph`` holds the types, ``ir_tasks`` reads the graphs, ``ir_platforms`` what kfp-kubernetes
+adds, ``references`` checks what they name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -23,10 +25,12 @@ from pipelines.graph import (
     Loop,
     Parameter,
     Pipeline,
+    PodSettings,
     Retry,
     Source,
     Task,
 )
+from pipelines.ir_platforms import read_pod_settings
 from pipelines.ir_tasks import read_dag
 from pipelines.node import Node, StrictLoader
 from pipelines.placeholders import check_template
@@ -73,16 +77,15 @@ def read_ir(text: str) -> Pipeline:
         raise VqiError("the compiled pipeline is empty: compile it with kfp 2")
     if len(documents) > 2:
         raise VqiError(f"the compiled pipeline: expected one or two YAML documents, got {len(documents)}")
-    for document in documents[1:]:
-        _platforms(Node(document, ""))
-    return _pipeline(Node(documents[0], ""))
+    pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
+    return _pipeline(Node(documents[0], ""), pods)
 
 
-def _pipeline(node: Node) -> Pipeline:
+def _pipeline(node: Node, pods: Mapping[str, PodSettings]) -> Pipeline:
     info = node.node("pipelineInfo")
     name, description = info.name(info.take("name", str), "name"), info.maybe("description", str, "")
     info.end()
-    executors = _executors(node.node("deploymentSpec"))
+    executors = _executors(node.node("deploymentSpec"), pods)
     components = {key: _component(key, part, executors) for key, part in node.node("components").nodes()}
     root = node.node("root")
     inputs, input_artifacts = _definitions(root.node("inputDefinitions"))
@@ -97,29 +100,19 @@ def _pipeline(node: Node) -> Pipeline:
     return check_references(Pipeline(name, description, inputs, dag, components))
 
 
-def _platforms(node: Node) -> None:
-    """The second document, of kfp-kubernetes: it may say nothing, for no backend would follow it."""
-    platforms = node.node("platforms")
-    if not platforms.has("kubernetes"):
-        raise VqiError(f"platforms.kubernetes: expected settings for Kubernetes, got {platforms.keys() or 'nothing'}")
-    kubernetes = platforms.node("kubernetes")
-    spec = kubernetes.node("deploymentSpec")
-    for _, executor in spec.node("executors").nodes():
-        executor.end()
-    for part in (spec, kubernetes, platforms, node):
-        part.end()
-
-
 # ------------------------------------------------------------------------------------------------------- components
 
 
-def _executors(node: Node) -> dict[str, Container]:
+def _executors(node: Node, pods: Mapping[str, PodSettings]) -> dict[str, Container]:
     found = {}
     for key, executor in node.node("executors").nodes():
         if executor.has("container"):
-            found[key] = _container(executor.node("container"))
+            found[key] = replace(_container(executor.node("container")), pod=pods.get(key, PodSettings()))
         executor.end(importer="an importer")
     node.end()
+    for key in pods:
+        if key not in found:
+            raise VqiError(f"platforms.kubernetes.deploymentSpec.executors.{key}: there is no such container")
     return found
 
 

@@ -11,6 +11,8 @@ from pipelines.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTa
 from pipelines.node import Node
 from vqi.errors import VqiError
 
+_STRATEGIES = ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED")
+
 
 def read_dag(node: Node) -> Dag:
     """A graph, its tasks each after those that they wait for.
@@ -79,12 +81,20 @@ def _task(name: str, node: Node) -> Task:
         loop=_loop(node),
         cache=cache,
         retry=_retry(node.node("retryPolicy")) if node.has("retryPolicy") else None,
+        always=_always(node),
     )
-    node.end(
-        triggerPolicy="a condition (dsl.If) or an exit handler",
-        artifactIterator="a loop over artifacts",
-    )
+    node.end(artifactIterator="a loop over artifacts")
     return task
+
+
+def _always(node: Node) -> bool:
+    """Whether a task runs even when those that it waits for failed."""
+    policy = node.node("triggerPolicy")
+    strategy = policy.maybe("strategy", str, _STRATEGIES[0])
+    if strategy not in _STRATEGIES:
+        raise VqiError(f"{policy.at('strategy')}: {strategy} is not supported")
+    policy.end(condition="a condition (dsl.If)")
+    return bool(strategy == _STRATEGIES[1])
 
 
 def _after(named: Iterable[str], sources: Iterable[Source]) -> tuple[str, ...]:

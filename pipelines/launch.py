@@ -1,4 +1,7 @@
-"""One step as a subprocess: its own process group, an empty working folder, its output in a log."""
+"""How a step is started: what every launcher is told and tells, and the launcher of subprocesses.
+
+A step runs in a process group of its own, in an empty working folder, with its output in a log.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +11,109 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
+from pipelines.cache import code_digest, packages_digest
+from pipelines.graph import Container
+from pipelines.limits import killed
 from vqi.errors import VqiError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-GRACE_SECONDS = 10
+GRACE_SECONDS = 6  # from asking a step to end to ending it; with what comes after it stays below ten
 
 
-async def run_subprocess(
-    command: Sequence[str],
-    work: Path,
-    log: Path,
-    environment: Mapping[str, str],
-    on_line: Callable[[str], None],
+@dataclass(frozen=True)
+class Job:
+    """A step that is about to start."""
+
+    label: str  # of the task in its run, as mono/pca-fit
+    container: Container
+    command: Sequence[str]  # of the container, placeholders filled in
+    folder: Path  # receives all that it writes; holds the empty folder "work", which it starts in
+    inputs: Sequence[Path]  # the artifacts that it reads
+    parameters: Mapping[str, Any]
+    environment: Mapping[str, str]  # of the run
+    log: Path  # what it prints is appended there
+    on_line: Callable[[str], None]  # is told each line of that
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended."""
+
+    code: int  # its exit code; negative: the signal that ended it
+    reason: str = ""  # why, where its launcher knows it
+
+
+class Launcher(Protocol):
+    """Starts steps."""
+
+    def check(self, images: Iterable[str]) -> None:
+        """Look before anything runs whether steps of these container images can be started.
+
+        Raises:
+            VqiError: They cannot; the message says what to do.
+        """
+
+    def code_of(self, container: Container) -> Mapping[str, str]:
+        """What stands for a step's code in the key of its result."""
+
+    async def run(self, job: Job) -> Ended:
+        """Run a step to its end; a cancellation ends it and all that it started.
+
+        Raises:
+            VqiError: It cannot be started.
+        """
+
+
+class Subprocesses:
+    """Steps as subprocesses of this one, with the packages and the code that are installed here."""
+
+    def check(self, images: Iterable[str]) -> None:
+        """See ``Launcher.check``: nothing is needed."""
+
+    def code_of(self, container: Container) -> Mapping[str, str]:
+        """See ``Launcher.code_of``: the modules of the project that the step imports, and all packages."""
+        return {"code": code_digest(container.command[:3]), "packages": packages_digest()}
+
+    async def run(self, job: Job) -> Ended:
+        """See ``Launcher.run``; ``python`` means the interpreter that runs this."""
+        program = sys.executable if job.command[0] in ("python", "python3") else shutil.which(job.command[0])
+        if program is None:
+            raise VqiError(f"the step's program '{job.command[0]}' is not installed on this machine")
+        environment = {**job.environment, **dict(job.container.env)}
+        code = await run_process([program, *job.command[1:]], job, environment, signal.SIGKILL)
+        return Ended(code, killed(job.command, None) if code == -signal.SIGKILL else "")
+
+
+async def run_process(
+    command: Sequence[str], job: Job, environment: Mapping[str, str], with_parent: signal.Signals
 ) -> int:
     """Run a command to its end and return its exit code; a cancellation ends its whole process group.
 
     Args:
-        command: ``python`` means the interpreter that runs this.
-        work: An empty folder that it starts in.
-        log: Receives what it prints, appended.
+        command: Its program as a path.
+        job: Where it starts, and who is told what it prints.
         environment: All of its environment.
-        on_line: Is told each line.
-
-    Raises:
-        VqiError: The program is not installed.
+        with_parent: What the kernel sends it when this process is killed.
     """
-    program = sys.executable if command[0] in ("python", "python3") else shutil.which(command[0])
-    if program is None:
-        raise VqiError(f"the step's program '{command[0]}' is not installed on this machine")
     process = await asyncio.create_subprocess_exec(
-        program,
-        *command[1:],
-        cwd=work,
+        *command,
+        cwd=job.folder / "work",
         env=dict(environment),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_end_with_parent(with_parent),
     )
     try:
-        await _copy_lines(process, log, on_line)
+        await _copy_lines(process, job.log, job.on_line)
         return await process.wait()
     except BaseException:  # cancelled, or the log cannot be written
         await _end(process)
@@ -99,7 +159,9 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _die_with_parent() -> None:
-    """Let the kernel end the step when the runner is killed. Runs between fork and exec: loads nothing."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Let the kernel signal the step when the runner is killed. Runs between fork and exec: loads nothing."""
+    if _LIBC is None:
+        return None
+    control = _LIBC.prctl
+    return lambda: control(_PR_SET_PDEATHSIG, int(number))

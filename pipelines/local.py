@@ -1,4 +1,4 @@
-"""The local backend: the compiled pipeline run on this machine, each step a subprocess."""
+"""The local backend: the compiled pipeline run on this machine, each step a subprocess or a container."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import Any
 from pipelines import state
 from pipelines.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
 from pipelines.labels import item_labels
+from pipelines.launch import Launcher, Subprocesses
+from pipelines.local_limits import check_runs_here
 from pipelines.placeholders import fill_constant
 from pipelines.state import Observer, RunState
 from pipelines.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
@@ -48,6 +50,7 @@ def run_pipeline(
     artifacts: str | None,
     environment: Mapping[str, str],
     observer: Observer,
+    launcher: Launcher | None = None,
 ) -> RunState:
     """Run a compiled pipeline.
 
@@ -60,10 +63,15 @@ def run_pipeline(
         artifacts: Object store that every artifact passes through; None keeps them in the run folder.
         environment: For the steps, beside that of this process.
         observer: Shows the run.
+        launcher: Starts the steps; as subprocesses when None.
 
     Raises:
-        VqiError: The runs folder cannot be written to.
+        VqiError: The runs folder cannot be written to, the launcher cannot start the steps, or one of them asks for
+            what only a cluster has.
     """
+    check_runs_here(pipeline, {**os.environ, **environment})
+    launcher = launcher or Subprocesses()
+    launcher.check(sorted({part.container.image for part in pipeline.components.values() if part.container}))
     runs_dir = runs_dir.absolute()
     run_id, folder = _new_run(runs_dir, pipeline.name)
     run = RunState(run_id, folder, pipeline.name, dict(parameters), observer)
@@ -74,6 +82,7 @@ def run_pipeline(
         run,
         runs_dir,
         transfer,
+        launcher,
         parallelism=parallelism,
         use_cache=use_cache,
         environment={**os.environ, **sizes, **environment},
@@ -175,7 +184,7 @@ class _Execution:
         component = self._component(task)
         before = {name: await results[name] for name in task.after}
         done = {name: outputs for name, outputs in before.items() if outputs is not None}
-        if len(done) < len(before):
+        if len(done) < len(before) and not task.always:
             if component.container and not task.loop:
                 self._run.change(self._run.task(_join(scope.prefix, task.name)), state.SKIPPED)
             return None

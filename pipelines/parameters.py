@@ -84,9 +84,19 @@ def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
     kind, separator, place = str(values["source"]).partition(":")
     if separator and "://" not in place:
         values["source"] = f"{kind}:{Path(place).expanduser().absolute()}"
-    if "#sha256=" in values["weights"] and "://" not in values["weights"]:
-        values["weights"] = str(Path(values["weights"]).expanduser().absolute())
+    if values["url"] and "://" not in values["url"]:
+        values["url"] = str(Path(values["url"]).expanduser().absolute())
+    values["weights"] = _absolute_file(values["weights"])
+    checkpoint = values["finetune"].get("initial_checkpoint")
+    if isinstance(checkpoint, str):
+        values["finetune"] = {**values["finetune"], "initial_checkpoint": _absolute_file(checkpoint)}
     return values
+
+
+def _absolute_file(weights: str) -> str:
+    """A local ``<path>#sha256=<hex>`` with an absolute path; anything else as it is."""
+    local = "#sha256=" in weights and "://" not in weights
+    return str(Path(weights).expanduser().absolute()) if local else weights
 
 
 def check_ranges(parameters: Mapping[str, Any]) -> None:

@@ -68,6 +68,8 @@ def _checked_task(task: Task, place: str, dag: Dag, components: Mapping[str, Com
             raise VqiError(f"{place}.inputs.{name}: there is no input '{source.name}'")
         if isinstance(source, FromTask):
             _check_output(source, f"{place}.inputs.{name}", dag, components)
+    if task.always and any(isinstance(source, FromTask) for source in {**task.parameters, **task.artifacts}.values()):
+        raise VqiError(f"{place}: it runs whatever became of the tasks before it, and so can take no output of theirs")
     _check_complete(task, component, place)
     _check_loop(task, component, place)
     parameters = {

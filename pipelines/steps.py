@@ -13,7 +13,7 @@ from typing import Any
 
 from pipelines import cache, state
 from pipelines.graph import Component, Container, Retry, Task
-from pipelines.launch import run_subprocess
+from pipelines.launch import Job, Launcher
 from pipelines.placeholders import StepValues, executor_input, resolve
 from pipelines.state import RunState, TaskState
 from pipelines.transfer import ArtifactRef, Transfer, file_name
@@ -52,12 +52,13 @@ class StepRunner:
         run: RunState,
         runs_dir: Path,
         transfer: Transfer,
+        launcher: Launcher,
         *,
         parallelism: int,
         use_cache: bool,
         environment: Mapping[str, str],
     ) -> None:
-        self._run, self._runs_dir, self._transfer = run, runs_dir, transfer
+        self._run, self._runs_dir, self._transfer, self._launcher = run, runs_dir, transfer, launcher
         self._slots = asyncio.Semaphore(parallelism)
         self._use_cache, self._environment = use_cache, environment
 
@@ -119,21 +120,34 @@ class StepRunner:
         self._run.change(view, state.RUNNING)
         try:
             values = await asyncio.to_thread(self._prepare, step, partial)
-            environment = {**self._environment, **dict(step.container.env)}
-
-            def on_line(text: str) -> None:
-                view.last_line = text
-
-            command = command_of(step.container, values)
-            view.exit_code = await run_subprocess(command, partial / "work", view.log, environment, on_line)
-            if view.exit_code != 0:
-                raise VqiError(_failure(view))
+            ended = await self._launcher.run(self._job(step, partial, values))
+            view.exit_code = ended.code
+            if ended.code != 0:
+                raise VqiError(ended.reason or _failure(view))
             outputs = await asyncio.to_thread(self._collect, step, values)
             await asyncio.to_thread(self._finish, key, step, outputs)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self._run.change(view, state.DONE)
         return outputs
+
+    def _job(self, step: Step, partial: Path, values: StepValues) -> Job:
+        view = step.view
+
+        def on_line(text: str) -> None:
+            view.last_line = text
+
+        return Job(
+            view.label,
+            step.container,
+            command_of(step.container, values),
+            folder=partial,
+            inputs=[Path(path) for path in values.input_artifacts.values()],
+            parameters=step.given.parameters,
+            environment=self._environment,
+            log=view.log,
+            on_line=on_line,
+        )
 
     def _prepare(self, step: Step, partial: Path) -> StepValues:
         """Empty folders for a step, its inputs brought there, and the paths that it is told."""
@@ -225,6 +239,7 @@ class StepRunner:
             inputs={name: ref.digest for name, ref in given.artifacts.items()},
             env=step.container.env,
             place=self._transfer.place,
+            code=self._launcher.code_of(step.container),
         )
 
     def _reuse(self, key: str, step: Step) -> Outputs | None:

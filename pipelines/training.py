@@ -1,6 +1,6 @@
 """The training pipeline: the only place where the graph of steps is written; it reads as the data path."""
 
-from kfp import dsl
+from kfp import dsl, kubernetes
 
 from components.dataset_download.component import dataset_download
 from components.evaluate.component import evaluate
@@ -18,11 +18,26 @@ _BACKBONE = config.defaults(config.SslFinetune)
 _FEATURES = config.defaults(config.FeatureExtract)
 _DETECTOR = config.defaults(config.PcaFit)
 
+# What a step that reads or writes lasting assets is told of their store; on a cluster a Secret of this name holds it.
+STORE_SECRET = "vqi-store"  # noqa: S105 - its name
+STORE_VARIABLES = ("VQI_STORE", "VQI_S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+
+
+def _with_store(task: dsl.PipelineTask) -> None:
+    kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in STORE_VARIABLES}, optional=True)
+
 
 @dsl.pipeline(name="training", description="Learn what good parts look like, a model a category, and evaluate it.")
 def training(
     source: str = _DATA.source,
     categories: list = _DATA.only_categories,  # type: ignore[type-arg]
+    url: str = _DATA.url,
+    sha256: str = _DATA.sha256,
+    accept_license: bool = _DATA.accept_license,
+    limit_per_class: int = _DATA.limit_per_class,
+    train_fraction: float = _DATA.train_fraction,
+    hold_out_near_duplicates: bool = _DATA.hold_out_near_duplicates,
+    split_seed: int = _DATA.split_seed,
     image_size: int = _IMAGES.image_size,
     max_bad_fraction: float = _IMAGES.max_bad_fraction,
     backbone: str = _BACKBONE.backbone_name,
@@ -40,8 +55,20 @@ def training(
     folds: int = _DETECTOR.folds,
     seed: int = _DETECTOR.seed,
 ) -> dsl.Artifact:
-    download = dataset_download(source=source, only_categories=categories)
+    download = dataset_download(
+        source=source,
+        only_categories=categories,
+        url=url,
+        sha256=sha256,
+        accept_license=accept_license,
+        limit_per_class=limit_per_class,
+        train_fraction=train_fraction,
+        hold_out_near_duplicates=hold_out_near_duplicates,
+        split_seed=split_seed,
+    )
     download.set_caching_options(False)  # what a source holds can change; a complete dataset is not written again
+
+    _with_store(download)
 
     with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
         prepared = preprocess(
@@ -50,6 +77,7 @@ def training(
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
         )
+        _with_store(prepared)
         tuned = ssl_finetune(
             images=prepared.outputs["images"],
             method=method,
@@ -60,9 +88,11 @@ def training(
             finetune=finetune,
             seed=seed,
         )
+        _with_store(tuned)
         extracted = feature_extract(
             images=prepared.outputs["images"],
             backbone=tuned.outputs["backbone"],
+            parent=tuned.outputs["parent"],
             layer=layer,
             pool=pool,
             batch_size=batch_size,
@@ -81,6 +111,7 @@ def training(
             data_report=prepared.outputs["data_report"],
             features=extracted.outputs["features"],
             detector=fitted.outputs["detector"],
+            training_log=tuned.outputs["training_log"],
             seed=seed,
         )
         published = publish(
@@ -90,6 +121,7 @@ def training(
             report=evaluated.outputs["report"],
         )
         published.set_caching_options(False)  # the store may have been emptied; an equal model is not written again
+        _with_store(published)
 
     summary = summarize(summaries=dsl.Collected(evaluated.outputs["summary"]))
     return summary.outputs["table"]

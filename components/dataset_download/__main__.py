@@ -10,7 +10,9 @@ from pydantic import Field
 from components import step
 from vqi.artifacts import write_json, write_text
 from vqi.config import DatasetDownload
+from vqi.datasets.request import Request
 from vqi.datasets.shards import download
+from vqi.datasets.splits import Options
 from vqi.store import open_store
 
 
@@ -24,7 +26,15 @@ class Arguments(DatasetDownload):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    handle = download(arguments.source, arguments.only_categories, open_store(step.store_uri(os.environ)))
+    request = Request(url=arguments.url, sha256=arguments.sha256, accept_license=arguments.accept_license)
+    store = open_store(step.store_uri(os.environ))
+    options = Options(
+        limit_per_class=arguments.limit_per_class,
+        train_fraction=arguments.train_fraction,
+        hold_out_near_duplicates=arguments.hold_out_near_duplicates,
+        split_seed=arguments.split_seed,
+    )
+    handle = download(arguments.source, arguments.only_categories, store, request, options)
     write_json(arguments.catalog, handle.catalog)
     write_text(arguments.dataset, handle.uri)
     step.write_list(arguments.categories, handle.categories)

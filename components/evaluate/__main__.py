@@ -7,7 +7,15 @@ from pathlib import Path
 from pydantic import Field
 
 from components import step
-from vqi.artifacts import load_detector, load_features, load_images, read_json, write_json, write_text
+from vqi.artifacts import (
+    load_detector,
+    load_features,
+    load_images,
+    read_json,
+    read_training_log,
+    write_json,
+    write_text,
+)
 from vqi.config import Evaluate
 from vqi.evaluation import evaluate, report_of, save_scores
 
@@ -19,6 +27,7 @@ class Arguments(Evaluate):
     data_report: Path = Field(description="input: JSON file written by preprocess")
     features: Path = Field(description="input: safetensors file written by feature_extract")
     detector: Path = Field(description="input: safetensors file written by pca_fit")
+    training_log: Path = Field(description="input: CSV file written by ssl_finetune")
     scores: Path = Field(description="output: folder with scores.csv and anomaly_maps.safetensors")
     metrics: Path = Field(description="output: JSON file")
     report: Path = Field(description="output: HTML file")
@@ -33,7 +42,8 @@ def run(arguments: Arguments) -> None:
     evaluation = evaluate(images, load_features(arguments.features), detector, settings)
     save_scores(arguments.scores, evaluation, detector)
     write_json(arguments.metrics, evaluation.metrics)
-    write_text(arguments.report, report_of(evaluation, images, detector, data, settings))
+    log = read_training_log(arguments.training_log)
+    write_text(arguments.report, report_of(evaluation, images, detector, data, settings, log))
     write_text(arguments.summary, evaluation.summary_json())
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components import step
 from vqi.artifacts import load_images, save_features
-from vqi.backbones import load_backbone
+from vqi.backbones import load_backbone, load_parent
 from vqi.config import FeatureExtract
 from vqi.features import extract_splits
 
@@ -18,6 +18,7 @@ class Arguments(FeatureExtract):
 
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
+    parent: Path = Field(description="input: safetensors file written by ssl_finetune, for a comparison")
     features: Path = Field(description="output: safetensors file, a row an image")
 
 
@@ -25,7 +26,9 @@ def run(arguments: Arguments) -> None:
     """Load, call, save."""
     images = load_images(arguments.images)
     backbone = load_backbone(arguments.backbone, images.images.shape[1])
-    save_features(arguments.features, extract_splits(images, backbone, step.settings_of(arguments, FeatureExtract)))
+    parent = load_parent(arguments.parent, backbone)
+    settings = step.settings_of(arguments, FeatureExtract)
+    save_features(arguments.features, extract_splits(images, backbone, settings, parent))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

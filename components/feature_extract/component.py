@@ -12,6 +12,7 @@ _DEFAULT = defaults(FeatureExtract)
 def feature_extract(
     images: dsl.Input[dsl.Dataset],
     backbone: dsl.Input[dsl.Model],
+    parent: dsl.Input[dsl.Model],
     features: dsl.Output[dsl.Dataset],
     layer: str = _DEFAULT.layer,
     pool: int = _DEFAULT.pool,
@@ -24,6 +25,7 @@ def feature_extract(
         TORCH_IMAGE,
         images=images.path,
         backbone=backbone.path,
+        parent=parent.path,
         layer=layer,
         pool=pool,
         batch_size=batch_size,

@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import Field
 
 from components import step
-from vqi.artifacts import write_json
+from vqi.artifacts import load_images, write_json, write_text
 from vqi.config import Preprocess
+from vqi.data_page import render
 from vqi.datasets.shards import licence_of, open_shard
 from vqi.images import prepare
 
@@ -19,6 +20,7 @@ class Arguments(Preprocess):
 
     images: Path = Field(description="output: folder with images.safetensors and index.csv")
     data_report: Path = Field(description="output: JSON file, counts and problems of the data")
+    data_page: Path = Field(description="output: the same as a page, with pictures of the problems")
 
 
 def run(arguments: Arguments) -> None:
@@ -36,6 +38,7 @@ def run(arguments: Arguments) -> None:
             licence=licence_of(arguments.dataset),
         )
     write_json(arguments.data_report, report)
+    write_text(arguments.data_page, render(report, load_images(arguments.images)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ def preprocess(
     category: str,
     images: dsl.Output[dsl.Dataset],
     data_report: dsl.Output[dsl.Artifact],
+    data_page: dsl.Output[dsl.HTML],
     image_size: int = _DEFAULT.image_size,
     max_bad_fraction: float = _DEFAULT.max_bad_fraction,
     max_pixels: int = _DEFAULT.max_pixels,
@@ -28,4 +29,5 @@ def preprocess(
         max_pixels=max_pixels,
         images=images.path,
         data_report=data_report.path,
+        data_page=data_page.path,
     )

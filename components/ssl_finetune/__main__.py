@@ -1,5 +1,6 @@
 """Runs the step ``ssl_finetune``."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 from pydantic import Field
 
 from components import step
-from vqi.artifacts import load_images, provenance
-from vqi.backbones import build, save_backbone
+from vqi.artifacts import load_images, provenance, write_training_log
+from vqi.backbones import build, save_backbone, save_parent
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.self_supervised import finetune, save_log
+from vqi.self_supervised import finetune
+from vqi.store import open_store
 
 
 class Arguments(SslFinetune):
@@ -19,6 +21,9 @@ class Arguments(SslFinetune):
 
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="output: safetensors file, the weights and their record")
+    parent: Path = Field(
+        description="output: safetensors file, the weights that were changed, as they were; none for 'pretrained'"
+    )
     training_log: Path = Field(description="output: CSV file, a row an epoch; no rows for 'pretrained'")
 
 
@@ -27,11 +32,19 @@ def run(arguments: Arguments) -> None:
     settings = step.settings_of(arguments, SslFinetune)
     images = load_images(arguments.images)
     parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])
-    tuned = finetune(parent, images, settings)
-    inputs = {"images": sha256_file(arguments.images / "index.csv")}
-    made = provenance("ssl_finetune", settings.model_dump(), inputs, parent=parent.weights, best_epoch=tuned.best_epoch)
+    store = open_store(os.environ["VQI_STORE"]) if os.environ.get("VQI_STORE") else None
+    tuned = finetune(parent, images, settings, store)
+    made = provenance(
+        "ssl_finetune",
+        settings.model_dump(),
+        {"images": sha256_file(arguments.images / "index.csv")},
+        parent=parent.weights,
+        best_epoch=tuned.best_epoch,
+        held_out=list(tuned.held_out),
+    )
     save_backbone(arguments.backbone, tuned.backbone, made)
-    save_log(arguments.training_log, tuned)
+    save_parent(arguments.parent, tuned.before, made)
+    write_training_log(arguments.training_log, tuned.log)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ _DEFAULT = defaults(SslFinetune)
 def ssl_finetune(
     images: dsl.Input[dsl.Dataset],
     backbone: dsl.Output[dsl.Model],
+    parent: dsl.Output[dsl.Model],
     training_log: dsl.Output[dsl.Artifact],
     method: str = _DEFAULT.method,
     backbone_name: str = _DEFAULT.backbone_name,
@@ -33,5 +34,6 @@ def ssl_finetune(
         finetune=finetune,
         seed=seed,
         backbone=backbone.path,
+        parent=parent.path,
         training_log=training_log.path,
     )

@@ -5,6 +5,8 @@ The normalisation of the input belongs to the backbone's record and is never an 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from vqi.errors import VqiError, unknown
 from vqi.weights import EMBEDDED, load_strictly, load_weights_file
 
 KIND = "vqi.backbone/1"
+PARENT_KIND = "vqi.parent/1"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -192,6 +195,27 @@ def save_backbone(path: Path, backbone: Backbone, provenance: Json) -> None:
     state = {name: tensor.detach().contiguous() for name, tensor in backbone.model.state_dict().items()}
     header = artifacts.tensor_metadata(KIND, {**provenance, "backbone": record})
     artifacts.write_safetensors(path, save(state, metadata=header))
+
+
+def save_parent(path: Path, before: Mapping[str, torch.Tensor], provenance: Json) -> None:
+    """Write ``parent``: those weights of a backbone that fine-tuning changed, as they were before; none without it."""
+    state = {name: tensor.detach().contiguous() for name, tensor in before.items()}
+    artifacts.write_safetensors(path, save(state, metadata=artifacts.tensor_metadata(PARENT_KIND, provenance)))
+
+
+def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
+    """The backbone before it was fine-tuned; None where it was not.
+
+    Raises:
+        VqiError: Another file, or one of another backbone.
+    """
+    artifacts.load_tensors(path, PARENT_KIND, [])
+    before = load_file(path)
+    if not before:
+        return None
+    model = copy.deepcopy(backbone.model)
+    load_strictly(model, model.state_dict() | before, str(path))
+    return replace(backbone, model=model)
 
 
 def load_backbone(path: Path, image_size: int) -> Backbone:

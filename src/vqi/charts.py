@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
-_WIDTH = 440
+WIDTH = 440
 _BINS = 36
 _LEFT, _RIGHT, _TOP, _BOTTOM = 14, 14, 10, 46  # margins around a plot
 _ROC_LEFT = 68  # room for the labels of its vertical axis
@@ -50,7 +50,7 @@ def roc_svg(false_alarm_rates: Floats, recalls: Floats, operating: tuple[float, 
         recalls: (n,) in [0, 1].
         operating: False-alarm rate and recall at the threshold.
     """
-    size = _WIDTH - _ROC_LEFT - _RIGHT
+    size = WIDTH - _ROC_LEFT - _RIGHT
 
     def x(rate: float) -> float:
         return _ROC_LEFT + rate * size
@@ -58,19 +58,17 @@ def roc_svg(false_alarm_rates: Floats, recalls: Floats, operating: tuple[float, 
     def y(rate: float) -> float:
         return _TOP + (1 - rate) * size
 
-    curve = _path([(x(a), y(b)) for a, b in zip(false_alarm_rates, recalls, strict=True)])
+    curve = path([(x(a), y(b)) for a, b in zip(false_alarm_rates, recalls, strict=True)], "good")
     parts = [_percent_grid(x, y)]
-    parts.append(_line(x(0), y(0), x(1), y(1), "muted", dashes="5 5"))
-    parts.append(_text(x(0.62), y(0.585), "guessing", "muted", "start"))
-    parts.append(
-        f'<path d="{curve}" style="fill:none;stroke:{_COLOURS["good"]};stroke-width:3;stroke-linejoin:round"/>'
-    )
-    parts.append(_text(x(0.5), y(0) + 40, "good parts flagged (false alarms)", "ink", "middle"))
-    parts.append(_text(16, y(0.5), "defective parts caught (recall)", "ink", "middle", turned=True))
+    parts.append(line(x(0), y(0), x(1), y(1), "muted", dashes="5 5"))
+    parts.append(text(x(0.62), y(0.585), "guessing", "muted", "start"))
+    parts.append(curve)
+    parts.append(text(x(0.5), y(0) + 40, "good parts flagged (false alarms)", "ink", "middle"))
+    parts.append(text(16, y(0.5), "defective parts caught (recall)", "ink", "middle", turned=True))
     if operating is not None:
         parts.append(_operating_point(x(operating[0]), y(operating[1]), operating))
     title = "ROC curve: defective parts caught against good parts flagged, over all thresholds"
-    return _svg(title, size + _TOP + _BOTTOM, parts)
+    return svg(title, size + _TOP + _BOTTOM, parts)
 
 
 def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
@@ -87,7 +85,7 @@ def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
     low, high = float(edges[0]), float(edges[-1])
 
     def x(score: float) -> float:
-        return _LEFT + (score - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (score - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
 
     shares = [bin_counts(group.scores, edges, threshold) / len(group.scores) for group in groups]
     tallest = max(float(share.max()) for share in shares)
@@ -98,13 +96,13 @@ def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
     ]
     bottom = _TOP + len(groups) * (_PANEL + _HEADING)
     at = x(threshold)
-    parts += [_line(at, y + _HEADING - 6, at, y + _HEADING + _PANEL, "ink", dashes="6 4", width=2) for y in tops]
-    parts += [_tick(x(tick), bottom, f"{tick:g}") for tick in nice_ticks(low, high, 6)]
+    parts += [line(at, y + _HEADING - 6, at, y + _HEADING + _PANEL, "ink", dashes="6 4", width=2) for y in tops]
+    parts += [tick(x(score), bottom, f"{score:g}") for score in nice_ticks(low, high, 6)]
     labels = ["anomaly score, higher = less like the good parts"]
     labels += [f"(the last bar also counts {cut:,} further to the right)"] if cut else []
-    parts += [_text(_WIDTH / 2, bottom + 40 + 18 * i, label, "ink", "middle") for i, label in enumerate(labels)]
+    parts += [text(WIDTH / 2, bottom + 40 + 18 * i, label, "ink", "middle") for i, label in enumerate(labels)]
     title = "Histogram of scores: " + ", ".join(group.name for group in groups)
-    return _svg(title, bottom + _BOTTOM + 18 * (len(labels) - 1), parts)
+    return svg(title, bottom + _BOTTOM + 18 * (len(labels) - 1), parts)
 
 
 def bin_counts(scores: Floats, edges: Floats, threshold: float) -> npt.NDArray[np.int64]:
@@ -152,22 +150,22 @@ def _panel(group: Group, heights: Floats, xs: Sequence[float], threshold: float,
         for a, b, height in zip(xs[:-1], xs[1:], heights, strict=True)
         if height > 0
     ]
-    name = _text(_LEFT, top + 18, group.name, group.colour, "start", bold=True)
-    right = _text(_WIDTH - _RIGHT, top + 18, counts, "ink", "end")
-    return name + right + "".join(bars) + _line(_LEFT, bottom, _WIDTH - _RIGHT, bottom, "muted")
+    name = text(_LEFT, top + 18, group.name, group.colour, "start", bold=True)
+    right = text(WIDTH - _RIGHT, top + 18, counts, "ink", "end")
+    return name + right + "".join(bars) + line(_LEFT, bottom, WIDTH - _RIGHT, bottom, "muted")
 
 
 def _operating_point(x: float, y: float, rates: tuple[float, float]) -> str:
-    left = x > _WIDTH / 2
+    left = x > WIDTH / 2
     label_x, anchor = (x - 14, "end") if left else (x + 14, "start")
-    low = min(max(y + 22, _TOP + 34), _WIDTH - _RIGHT - 24)
+    low = min(max(y + 22, _TOP + 34), WIDTH - _RIGHT - 24)
     dot = (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" '
         f'style="fill:{_COLOURS["bad"]};stroke:{_COLOURS["surface"]};stroke-width:2.5"/>'
     )
     words = f"{100 * rates[1]:.1f} % caught, {100 * rates[0]:.1f} % false alarms"
-    name = _text(label_x, low, "at the threshold:", "ink", anchor, bold=True)
-    return dot + name + _text(label_x, low + 17, words, "ink", anchor)
+    name = text(label_x, low, "at the threshold:", "ink", anchor, bold=True)
+    return dot + name + text(label_x, low + 17, words, "ink", anchor)
 
 
 def _percent_grid(x: Callable[[float], float], y: Callable[[float], float]) -> str:
@@ -175,28 +173,36 @@ def _percent_grid(x: Callable[[float], float], y: Callable[[float], float]) -> s
     parts = []
     for rate in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         label = f"{100 * rate:.0f} %"
-        parts.append(_line(x(rate), y(0), x(rate), y(1), "grid") + _line(x(0), y(rate), x(1), y(rate), "grid"))
-        parts.append(_text(x(rate), y(0) + 20, label, "muted", "middle" if rate < 1 else "end"))
-        parts.append(_text(x(0) - 7, y(rate) + 4, label, "muted", "end"))
+        parts.append(line(x(rate), y(0), x(rate), y(1), "grid") + line(x(0), y(rate), x(1), y(rate), "grid"))
+        parts.append(text(x(rate), y(0) + 20, label, "muted", "middle" if rate < 1 else "end"))
+        parts.append(text(x(0) - 7, y(rate) + 4, label, "muted", "end"))
     return "".join(parts)
 
 
-def _tick(x: float, y: float, label: str) -> str:
-    return _line(x, y, x, y + 5, "muted") + _text(x, y + 20, label, "muted", "middle")
+def tick(x: float, y: float, label: str) -> str:
+    """A mark with a label below an axis."""
+    return line(x, y, x, y + 5, "muted") + text(x, y + 20, label, "muted", "middle")
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    """The d of a line through points, those that print the same only once."""
+def path(points: Sequence[tuple[float, float]], colour: str, dashes: str = "") -> str:
+    """A line through points, those that print the same only once; a dot where that leaves one."""
     printed = list(dict.fromkeys(f"{x:.1f} {y:.1f}" for x, y in points))
-    return "M" + "L".join(printed)
+    if len(printed) == 1:
+        x, y = points[0]
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" style="fill:{_COLOURS[colour]}"/>'
+    dashed = f";stroke-dasharray:{dashes}" if dashes else ""
+    style = f"fill:none;stroke:{_COLOURS[colour]};stroke-width:3;stroke-linejoin:round{dashed}"
+    return f'<path d="M{"L".join(printed)}" style="{style}"/>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = "", width: float = 1) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = "", width: float = 1) -> str:
+    """A straight line."""
     style = f"stroke:{_COLOURS[colour]};stroke-width:{width}" + (f";stroke-dasharray:{dashes}" if dashes else "")
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" style="{style}"/>'
 
 
-def _text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: bool = False, turned: bool = False) -> str:
+def text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: bool = False, turned: bool = False) -> str:
+    """A line of text, readable over whatever it stands on."""
     weight = ";font-weight:600" if bold else ""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}'
@@ -205,9 +211,10 @@ def _text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: boo
     return f'<text {place} style="fill:{_COLOURS[colour]};{rim}{weight}">{escape(words)}</text>'
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> str:
+def svg(title: str, height: float, parts: Sequence[str]) -> str:
+    """The whole picture."""
     name = escape(title, quote=True)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{name}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{name}" '
         f'font-size="13" font-family="system-ui, sans-serif"><title>{name}</title>{"".join(parts)}</svg>'
     )

@@ -45,9 +45,27 @@ class DatasetDownload(StepConfig):
     """Fetch a dataset once, verify it, and keep one packed shard a category in the object store."""
 
     source: str = Field(
-        "elpv", description="where the images come from: 'elpv', or 'folder:<path or uri>'", min_length=1
+        "elpv",
+        description="where the images come from: 'elpv', 'folder:<path or uri>', 'archive:<path or uri>', "
+        "'csv:<path or uri>', 'bucket:<s3:// uri>', 'mvtec-ad', 'visa', 'btad' or 'kolektor-sdd'",
+        min_length=1,
     )
     only_categories: Texts = Field([], description="which categories to take; empty = all")
+    url: str = Field("", description="where a public dataset's archive is, in place of the known address; or a path")
+    sha256: str = Field(
+        "", pattern="^([0-9a-f]{64})?$", description="what the archive's sha256 must be; empty = the known one, if any"
+    )
+    accept_license: bool = Field(
+        False, description="whether you accept the licence of a public dataset; USER_CONSENT=y says the same"
+    )
+    limit_per_class: int = Field(0, ge=0, description="images taken of each split and defect type; 0 = all")
+    train_fraction: float = Field(
+        0.8, gt=0, le=1, description="share of the good images that train, where the source brings no split"
+    )
+    hold_out_near_duplicates: bool = Field(
+        True, description="whether photographs of the same part stay on one side of a split that is made here"
+    )
+    split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice of limit_per_class and of the split")
 
 
 class Preprocess(StepConfig):
@@ -74,20 +92,35 @@ class Finetune(StepConfig):
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd (with momentum 0.9) or adamw")
     lr: float = Field(0.03, gt=0, le=10, description="learning rate at the start; it falls to 0 along a cosine")
     weight_decay: float = Field(3e-5, ge=0, le=1, description="weight decay")
-    frozen_layers: list[str] = Field([], description="layers that never train, by name or by the beginning of it")
+    frozen_up_to: str = Field(
+        "auto",
+        description="the network up to and including this layer never trains; auto = the stage before `layer` by its "
+        "name (blocks.4 before blocks.5), so that only the last one trains; '' = all of it trains",
+    )
+    batch_norm: Literal["frozen", "train"] = Field(
+        "frozen",
+        description="the statistics of batch normalisation: frozen = as they came with the weights; train = of each "
+        "batch, which a few hundred images of one kind of part estimate badly",
+    )
     freeze_epochs: int = Field(0, ge=0, description="epochs at the start in which only the method's own head trains")
     validation_fraction: float = Field(
         0.1, gt=0, le=0.5, description="share of the good training images that do not train and choose the best epoch"
     )
     patience: int = Field(0, ge=0, description="epochs without a better validation loss before it stops; 0 = never")
+    image_size: int = Field(0, ge=0, le=2048, description="pixels a side while it trains; 0 = as prepared")
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
 
 
 class SimSiam(Finetune):
     """SimSiam's keys of ``finetune``. Each augmentation can be turned off: it may look like a defect."""
 
-    lr: float = Field(0.05, gt=0, le=10, description="learning rate for a batch of 256, scaled with the batch")
+    lr: float = Field(0.25, gt=0, le=10, description="learning rate for a batch of 256, scaled with the batch")
     weight_decay: float = Field(1e-4, ge=0, le=1, description="weight decay")
+    initial_checkpoint: str = Field(
+        "",
+        description="a SimSiam checkpoint in its authors' layout (module.encoder.*), whose encoder takes the place of "
+        "`weights`: '<path or uri>#sha256=<64 hex digits>'; '' = none",
+    )
     projection_width: int = Field(2048, ge=8, le=8192, description="width d of the projection, the output z")
     prediction_width: int = Field(512, ge=4, le=8192, description="width of the prediction's hidden layer")
     crop_min_scale: float = Field(0.2, gt=0, le=1, description="smallest share of the area that a crop keeps")

@@ -92,6 +92,15 @@ def decode_mask(data: bytes, name: str, max_pixels: int) -> npt.NDArray[np.bool_
         return (np.asarray(rgba.convert("RGB").convert("L")) > least) & (np.asarray(rgba.getchannel("A")) > 0)
 
 
+def image_size(data: bytes) -> str:
+    """Width and height of an image file as its header says, ``300x300``; ``unreadable`` where it has none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return f"{image.width}x{image.height}"
+    except DAMAGED:
+        return "unreadable"
+
+
 def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     """A mask (height, width) as (size, size): defect where at least half of a pixel's area is."""
     # the box filter is the mean over a pixel's area; over values of 0 or 255

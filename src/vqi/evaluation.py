@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from vqi.artifacts import (
     MAPS_FILE,
     SCORES_FILE,
     Detector,
+    Epoch,
     Features,
     FloatArray,
     Images,
@@ -25,6 +27,7 @@ from vqi.artifacts import (
     write_scores,
 )
 from vqi.calibration import Threshold, conformal_threshold, expected_false_alarms
+from vqi.comparison import Suitability, suitability
 from vqi.config import Evaluate
 from vqi.detectors import subspace_of
 from vqi.detectors.pca import anomaly_maps, score
@@ -34,6 +37,7 @@ from vqi.report import ReportData, ReportImage, choose_examples, render_report
 from vqi.table import COLUMNS
 
 AUPRO_FPR_LIMIT = 0.3
+HARM = 1.5  # times the parent's held-out FRE ratio: beyond it the report warns
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Evaluation:
     maps: FloatArray  # (N_test, h, w), at the layer's resolution
     metrics: Json
     threshold: Threshold
+    suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
 
     def summary_json(self) -> str:
         """The category's row of the result table."""
@@ -72,6 +77,7 @@ def evaluate(images: Images, features: Features, detector: Detector, settings: E
         ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > detector.threshold))
         for entry, value in zip((images.index[row] for row in rows), scores, strict=True)
     ]
+    compared = _compared(images, features, labels, detector)
     figures = {
         "category": _category(images),
         "test_images": len(rows),
@@ -86,8 +92,24 @@ def evaluate(images: Images, features: Features, detector: Detector, settings: E
         "good_images_needed": threshold.needed,
         **_image_figures(labels, scores, detector.threshold, settings),
         **_pixel_figures(images, rows, maps),
+        "held_out_fre_ratio": compared[1].held_out_fre_ratio if compared else None,
+        "parent_held_out_fre_ratio": compared[0].held_out_fre_ratio if compared else None,
+        "parent_image_auroc": compared[0].image_auroc if compared else None,
     }
-    return Evaluation(rows, table, maps, figures, threshold)
+    return Evaluation(rows, table, maps, figures, threshold, compared)
+
+
+def _compared(
+    images: Images, features: Features, labels: npt.NDArray[np.int64], detector: Detector
+) -> tuple[Suitability, Suitability] | None:
+    """How suitable the parent and the fine-tuned backbone are; None where nothing was fine-tuned."""
+    if features.parent is None:
+        return None
+    places = {row: place for place, row in enumerate(images.rows("train"))}
+    held_out = [places[row] for row in features.provenance["finetune"]["held_out"]]
+    variance = detector.provenance["settings"]["variance"]
+    before = suitability(*features.parent, labels, held_out, variance)
+    return before, suitability(features.train, features.test, labels, held_out, variance)
 
 
 def _category(images: Images) -> str:
@@ -147,8 +169,15 @@ def save_scores(folder: Path, evaluation: Evaluation, detector: Detector) -> Non
 # ----------------------------------------------------------------------------------------------------------- report
 
 
-def report_of(evaluation: Evaluation, images: Images, detector: Detector, data: Json, settings: Evaluate) -> str:
-    """The HTML report of a category."""
+def report_of(
+    evaluation: Evaluation,
+    images: Images,
+    detector: Detector,
+    data: Json,
+    settings: Evaluate,
+    log: Sequence[Epoch] = (),
+) -> str:
+    """The HTML report of a category; ``log`` is that of the training, where the backbone was fine-tuned."""
     labels = np.array([row.label for row in evaluation.scores], dtype=np.int64)
     scores = np.array([row.score for row in evaluation.scores])
     made = detector.provenance
@@ -166,6 +195,7 @@ def report_of(evaluation: Evaluation, images: Images, detector: Detector, data: 
             images=_examples(evaluation, images, labels, scores, detector.threshold, settings.examples),
             settings={
                 "Images": images.provenance["settings"],
+                "Backbone": (extracted.get("finetune") or {}).get("settings", {}),
                 "Features": extracted["settings"],
                 "Detector": made["settings"],
                 "Evaluation": settings.model_dump(),
@@ -179,6 +209,8 @@ def report_of(evaluation: Evaluation, images: Images, detector: Detector, data: 
                 "threshold": made["threshold_source"],
             },
             warnings=warnings_of(evaluation, data),
+            training=log,
+            suitability=evaluation.suitability,
         )
     )
 
@@ -201,9 +233,30 @@ def warnings_of(evaluation: Evaluation, data: Json) -> list[str]:
                 f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
                 "the good test images differ from the good training images."
             )
+    found += _harm(evaluation.suitability)
     unreadable = data.get("unreadable") or []
     if unreadable:
         found.append(f"{count(len(unreadable), 'image')} could not be read: left out here, and listed under Data.")
+    return found
+
+
+def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
+    """What speaks against the fine-tuned backbone."""
+    if compared is None:
+        return []
+    before, after = compared
+    found = []
+    if after.held_out_fre_ratio > HARM * before.held_out_fre_ratio:
+        found.append(
+            "Fine-tuning made held-out good images harder to describe: their unexplained share of the variance is "
+            f"{after.held_out_fre_ratio:.1%}, and was {before.held_out_fre_ratio:.1%} with the pretrained weights. "
+            "Look at the comparison under Fine-tuning before you use this model."
+        )
+    if after.image_auroc is not None and before.image_auroc is not None and after.image_auroc < before.image_auroc:
+        found.append(
+            f"The fine-tuned backbone separates the test images less well than its pretrained parent (image AUROC "
+            f"{after.image_auroc:.3f} against {before.image_auroc:.3f}): method 'pretrained' is better here."
+        )
     return found
 
 

@@ -18,15 +18,12 @@ from vqi.runtime import Runtime, choose, compile_network
 from vqi.truncation import truncate
 
 
-class FeatureNetwork(nn.Module):
-    """uint8 images (B, H, W, 3) -> the pooled output of a layer, (B, C, h, w)."""
+class TruncatedNetwork(nn.Module):
+    """uint8 images (B, H, W, 3) -> the output of a layer, in the form that the backbone gives it."""
 
-    def __init__(self, backbone: Backbone, layer: str, pool: int) -> None:
+    def __init__(self, backbone: Backbone, layer: str) -> None:
         super().__init__()
         self.truncated = truncate(backbone.model, layer)
-        self.pool = pool
-        self.channels_last = backbone.channels_last
-        self.prefix_tokens = backbone.prefix_tokens
         # x / 255 normalised by mean and std, as one multiplication and one addition
         scale = 1 / (255 * torch.tensor(backbone.std))
         shift = -torch.tensor(backbone.mean) / torch.tensor(backbone.std)
@@ -36,10 +33,24 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("shift", shift.reshape(1, 3, 1, 1))
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, 3) uint8 -> (B, C, h, w)."""
+        """(B, H, W, 3) uint8 -> (B, ...)."""
         images = batch.permute(0, 3, 1, 2)  # B x 3 x H x W, channels last in memory
-        output = self.truncated(images.float() * self.scale + self.shift)
-        feature_map = to_map(output, self.channels_last, self.prefix_tokens)
+        output: torch.Tensor = self.truncated(images.float() * self.scale + self.shift)
+        return output
+
+
+class FeatureNetwork(TruncatedNetwork):
+    """uint8 images (B, H, W, 3) -> the pooled output of a layer, (B, C, h, w)."""
+
+    def __init__(self, backbone: Backbone, layer: str, pool: int) -> None:
+        super().__init__(backbone, layer)
+        self.pool = pool
+        self.channels_last = backbone.channels_last
+        self.prefix_tokens = backbone.prefix_tokens
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, 3) uint8 -> (B, C, h, w)."""
+        feature_map = to_map(super().forward(batch), self.channels_last, self.prefix_tokens)
         if self.pool == 0:
             return feature_map.mean(dim=(2, 3), keepdim=True)  # B x C x 1 x 1
         return nn.functional.avg_pool2d(feature_map, self.pool) if self.pool > 1 else feature_map
@@ -111,16 +122,24 @@ def _output_shape(network: FeatureNetwork, example: torch.Tensor) -> tuple[int, 
     return c, h, w
 
 
-def extract_splits(images: Images, backbone: Backbone, settings: FeatureExtract) -> Features:
-    """Features of the train and of the test images.
+def extract_splits(
+    images: Images, backbone: Backbone, settings: FeatureExtract, parent: Backbone | None = None
+) -> Features:
+    """Features of the train and of the test images; of both backbones where one was fine-tuned from ``parent``.
 
     Raises:
         VqiError: Unknown layer, a layer that gives no map, an engine that is not installed.
     """
     runtime = choose(settings.engine, settings.precision)
-    network = FeatureNetwork(backbone, settings.layer, settings.pool)
-    train = images.rows("train")
-    features, shape = extract(images.images, train + images.rows("test"), network, settings.batch_size, runtime)
+    train, test = images.rows("train"), images.rows("test")
+
+    def features_of(one: Backbone) -> tuple[tuple[FloatArray, FloatArray], tuple[int, int, int]]:
+        network = FeatureNetwork(one, settings.layer, settings.pool)
+        features, shape = extract(images.images, train + test, network, settings.batch_size, runtime)
+        return (features[: len(train)], features[len(train) :]), shape
+
+    features, shape = features_of(backbone)
+    before = None if parent is None else features_of(parent)[0]
     record = {
         **provenance("feature_extract", settings.model_dump(), {}),
         "images": images.provenance,
@@ -136,4 +155,4 @@ def extract_splits(images: Images, backbone: Backbone, settings: FeatureExtract)
         "finetune": backbone.provenance,
         "runtime": {"engine": runtime.engine, "precision": runtime.precision, "reason": runtime.reason},
     }
-    return Features(features[: len(train)], features[len(train) :], shape, record)
+    return Features(*features, shape, record, before)

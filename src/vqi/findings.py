@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts import Epoch, best_epoch
 from vqi.calibration import Threshold, expected_false_alarms
+from vqi.comparison import Suitability
 from vqi.formatting import NOTHING, area, count, figure, percent, short_percent
 
 Scores = npt.NDArray[np.float64]
@@ -91,6 +93,41 @@ def oracle_figures(summary: Mapping[str, Any]) -> list[Figure]:
         for key, name, shown, at in known
         if _has(summary, key)
     ]
+
+
+def training(log: Sequence[Epoch]) -> str:
+    """How the fine-tuning went, in a sentence; '' where there was none."""
+    if not log:
+        return ""
+    best = best_epoch(log)
+    trained = sum(row.backbone_trains for row in log)
+    speed = float(np.median([row.images_per_second for row in log]))
+    head = len(log) - trained
+    before = f", after {count(head, 'epoch')} of the method's own layers alone" if head else ""
+    return (
+        f"The backbone trained for {count(trained, 'epoch')}{before}, at {speed:.0f} images a second. The weights of "
+        f"epoch {best.epoch} were kept: its loss on good images that did not train is the lowest "
+        f"({best.validation_loss:.3f})."
+    )
+
+
+def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[str, str, str, str]]:
+    """Rows that hold the fine-tuned backbone against its parent: figure, parent, fine-tuned, meaning."""
+    if compared is None:
+        return []
+    before, after = compared
+    rows = [
+        (
+            "Held-out FRE ratio",
+            percent(before.held_out_fre_ratio),
+            percent(after.held_out_fre_ratio),
+            "how much of what tells held-out good images apart is left unexplained; lower is better",
+        )
+    ]
+    if before.image_auroc is not None and after.image_auroc is not None:
+        meaning = "of the test images, with the same detector; higher is better"
+        rows.append(("Image AUROC", area(before.image_auroc), area(after.image_auroc), meaning))
+    return rows
 
 
 def promise(threshold: Threshold, good: Scores, value: float) -> list[str]:

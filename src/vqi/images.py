@@ -18,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi import processor
+from vqi.appearance import Look, distributions, lighting_warnings, look_of, separation
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
+from vqi.config import PcaFit, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, resize_mask
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message, track
+from vqi.similarity import SIDE, near_duplicates, shrink
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
@@ -65,6 +68,8 @@ class Findings:
     unreadable: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
     mask_problems: list[dict[str, str]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)  # a row of the index each, as the squares
+    squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
 
 
 def prepare(
@@ -192,6 +197,9 @@ def report(category: str, image_size: int, findings: Findings) -> dict[str, Any]
     for row in findings.index:
         counts[row.split][row.defect_type] = counts[row.split].get(row.defect_type, 0) + 1
     within, across = duplicates(findings.index)
+    near_within, near_across = similar(findings)
+    areas = separation(findings.index, findings.looks)
+    good = sum(row.split == "train" for row in findings.index)
     return {
         "format": FORMAT,
         "category": category,
@@ -206,6 +214,12 @@ def report(category: str, image_size: int, findings: Findings) -> dict[str, Any]
         "notes": findings.notes,
         "duplicates_within_splits": within,
         "duplicates_across_splits": across,
+        "near_duplicates_within_splits": near_within,
+        "near_duplicates_across_splits": near_across,
+        "looks": distributions(findings.index, findings.looks),
+        "separation": areas,
+        "smallest_false_alarm_rate": round(1 / (good + 1), 5),
+        "warnings": lighting_warnings(areas) + leaks(across, near_across) + too_few(good),
         "mask_problems": findings.mask_problems,
     }
 
@@ -219,6 +233,40 @@ def duplicates(index: Sequence[IndexRow]) -> tuple[list[list[str]], list[list[st
     within = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) == 1]
     across = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) > 1]
     return within, across
+
+
+def similar(findings: Findings) -> tuple[list[list[str]], list[list[str]]]:
+    """Pairs of paths of near-duplicates that are not the same file: within one split, and across train and test."""
+    index = findings.index
+    squares = np.stack(findings.squares) if findings.squares else np.zeros((0, SIDE, SIDE), np.float32)
+    within: list[list[str]] = []
+    across: list[list[str]] = []
+    for pair in near_duplicates(squares):
+        first, second = index[pair.first], index[pair.second]
+        if first.sha256 != second.sha256:
+            (within if first.split == second.split else across).append([first.path, second.path])
+    return within, across
+
+
+def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
+    """What to say where the test has images that the training saw."""
+    if not across and not near_across:
+        return []
+    return [
+        f"{len(across)} files stand in both train and test, and {len(near_across)} pairs across them seem to show the "
+        "same part: the test looks better than it is."
+    ]
+
+
+def too_few(good: int) -> list[str]:
+    """What to say where the good training images cannot carry the default false-alarm rate."""
+    wanted = defaults(PcaFit).target_fpr
+    if 1 / (good + 1) <= wanted:
+        return []
+    return [
+        f"{good} good training images carry a false-alarm rate of {1 / (good + 1):.1%} at best; {wanted:.0%} needs "
+        f"{round(1 / wanted) - 1}."
+    ]
 
 
 def _labels(index: Sequence[IndexRow], split: str) -> Iterator[tuple[str, int]]:
@@ -239,6 +287,8 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
     findings.sizes[f"{item.image.width}x{item.image.height}"] += 1
     findings.modes[item.image.mode] += 1
     writer.add_image(item.image.pixels)
+    findings.looks.append(look_of(item.image.pixels))
+    findings.squares.append(shrink(item.image.pixels))
     mask_row = None if item.mask is None else writer.add_mask(item.mask)
     findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -14,10 +14,19 @@ BAR_SECONDS = 0.1
 BAR_CELLS = 30
 
 
-def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Yield ``items`` one by one and say on stderr how many of ``total`` are done.
+def track(
+    items: Iterable[Item], total: int, what: str, *, unit: str = "", size: Callable[[Item], int] | None = None
+) -> Iterator[Item]:
+    """Yield ``items`` one by one and say on stderr how many of ``total`` are done, how fast, and what time is left.
 
     The last state is always said, so that a log shows that the work ended, and where it broke off.
+
+    Args:
+        items: What is worked through.
+        total: How many there are, counted by ``size``.
+        what: The name of the work.
+        unit: What is counted, for the rate.
+        size: How many an item counts; one when None.
     """
     on_terminal = sys.stderr.isatty()
     interval = BAR_SECONDS if on_terminal else LOG_SECONDS
@@ -26,12 +35,12 @@ def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     try:
         for item in items:
             yield item
-            done += 1
+            done += size(item) if size else 1
             if time.monotonic() - said >= interval:
                 said = time.monotonic()
-                _say(what, done, total, said - started, on_terminal)
+                _say(line(what, done, total, said - started, unit), done, total, on_terminal)
     finally:
-        _say(what, done, total, time.monotonic() - started, on_terminal)
+        _say(line(what, done, total, time.monotonic() - started, unit), done, total, on_terminal)
         if on_terminal:
             _write("\n")
 
@@ -41,11 +50,21 @@ def message(text: str) -> None:
     _write(f"{text}\n")
 
 
-def line(what: str, done: int, total: int, seconds: float) -> str:
-    """``decode mono: 300/901 (33 %), 152.3/s``; the rate is left out before there is one."""
+def line(what: str, done: int, total: int, seconds: float, unit: str = "") -> str:
+    """``decode mono: 300/901 (33 %), 152.3/s, 0:04 left``; rate and time are left out before there are any."""
     share = f" ({100 * done // total} %)" if total else ""
-    rate = f", {done / seconds:.1f}/s" if seconds > 0 and done else ""
-    return f"{what}: {done}/{total}{share}{rate}"
+    if not done or seconds <= 0:
+        return f"{what}: {done}/{total}{share}"
+    rate = f", {done / seconds:.1f}{f' {unit}' if unit else ''}/s"
+    left = f", {clock((total - done) * seconds / done)} left" if done < total else ""
+    return f"{what}: {done}/{total}{share}{rate}{left}"
+
+
+def clock(seconds: float) -> str:
+    """``0:07``, ``12:30``, ``1:00:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def bar(done: int, total: int) -> str:
@@ -54,8 +73,7 @@ def bar(done: int, total: int) -> str:
     return f"[{'#' * filled}{'-' * (BAR_CELLS - filled)}]"
 
 
-def _say(what: str, done: int, total: int, seconds: float, on_terminal: bool) -> None:
-    text = line(what, done, total, seconds)
+def _say(text: str, done: int, total: int, on_terminal: bool) -> None:
     _write(f"\r\x1b[K{bar(done, total)} {text}" if on_terminal else f"{text}\n")
 
 

@@ -11,10 +11,13 @@ import numpy.typing as npt
 from sklearn.metrics import roc_curve
 
 from vqi import findings, maps
+from vqi.artifacts import Epoch
 from vqi.calibration import Threshold
 from vqi.charts import Group, histogram_svg, roc_svg
+from vqi.comparison import Suitability
 from vqi.formatting import figure
 from vqi.pages import render
+from vqi.training_chart import training_svg
 
 ExampleGroup = Literal["false alarms", "missed", "typical defects", "typical good"]
 Labels = npt.NDArray[np.int64]
@@ -61,6 +64,8 @@ class ReportData:
     data: Mapping[str, Any]  # the data report
     provenance: Mapping[str, Any]  # weights, versions
     warnings: Sequence[str]
+    training: Sequence[Epoch] = ()  # of fine-tuning
+    suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
 
 
 def render_report(report: ReportData) -> str:
@@ -83,6 +88,9 @@ def render_report(report: ReportData) -> str:
         colours=maps.COLOURS,
         limits=[figure(limit) for limit in limits],
         masks=any(one.mask is not None for one in report.images),
+        training=training_svg(report.training) if report.training else None,
+        training_said=findings.training(report.training),
+        compared=findings.comparison(report.suitability),
         settings=report.settings,
         data=report.data,
         provenance=report.provenance,

@@ -56,7 +56,7 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         fp32, IPEX with AVX-512 BF16 alone; the next one where that is not installed.
 
     Raises:
-        VqiError: The engine asked for is not installed.
+        VqiError: The engine asked for is not installed, or does not compute in that precision on this processor.
     """
     flags = processor_flags() if flags is None else flags
     native = "amx_bf16" if "amx_bf16" in flags else "avx512_bf16" if "avx512_bf16" in flags else ""
@@ -66,10 +66,16 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
     if engine != "auto":
         if not _installed(engine):
             raise VqiError(f"engine '{engine}' is not installed: pip install 'vqi[torch]', or set engine to 'auto'")
+        if not supports(engine, precision, flags):
+            raise VqiError(
+                f"engine '{engine}' computes in {precision} only on a processor with AVX-512, which this one is not: "
+                "set precision to 'fp32', or engine to 'auto'"
+            )
         return Runtime(engine, precision, f"engine '{engine}' was asked for, on {has}")
     first = "ipex" if native == "avx512_bf16" and precision == "bf16" else "openvino"
     order = [first, "openvino" if first == "ipex" else "ipex", "eager"]
-    return Runtime(next(name for name in order if _installed(name)), precision, f"auto, on {has}")
+    engine = next(name for name in order if _installed(name) and supports(name, precision, flags))
+    return Runtime(engine, precision, f"auto, on {has}")
 
 
 def compile_network(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
@@ -87,6 +93,11 @@ def compile_network(network: torch.nn.Module, example: torch.Tensor, runtime: Ru
         "engine %s, %s, %d threads (%s)", runtime.engine, runtime.precision, threads(), runtime.reason
     )
     return forward
+
+
+def supports(engine: str, precision: str, flags: frozenset[str]) -> bool:
+    """Whether an engine has the precision on a processor with these flags: IPEX's bf16 kernels are AVX-512."""
+    return engine != "ipex" or precision != "bf16" or "avx512f" in flags
 
 
 def _installed(engine: str) -> bool:

@@ -25,14 +25,26 @@ def load_weights_file(model: nn.Module, weights: str) -> tuple[str, str]:
         Where the weights come from, and the sha256 of the file.
 
     Raises:
-        VqiError: Another form, no such file, a sha256 that does not match, keys that do not fit.
+        VqiError: As ``read_weights_file``, or keys that do not fit.
+    """
+    tensors = read_weights_file(weights)
+    location, _, sha256 = weights.partition("#sha256=")
+    load_strictly(model, tensors, location)
+    return f"file {Path(location).name}", sha256
+
+
+def read_weights_file(weights: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file named as ``<path or uri>#sha256=<hex>``, without the prefix ``module.`` of their names.
+
+    Raises:
+        VqiError: Another form, no such file, a sha256 that does not match.
     """
     location, _, expected = weights.partition("#sha256=")
     if not re.fullmatch(r"[0-9a-f]{64}", expected):
         raise VqiError(
             f"weights '{weights}': expected 'pretrained', 'random', or '<path or uri>#sha256=<64 hex digits>'"
         )
-    if not location.endswith((".safetensors", ".pth", ".pt")):
+    if not location.endswith((".safetensors", ".pth", ".pt", ".pth.tar")):
         raise VqiError(f"weights '{location}': expected a .safetensors or .pth file")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(location)
@@ -41,9 +53,7 @@ def load_weights_file(model: nn.Module, weights: str) -> tuple[str, str]:
             fetch_uri(location, path)
         elif not path.is_file():
             raise VqiError(f"weights '{location}': no such file")
-        tensors = _read_state(path, expected, location)
-    load_strictly(model, tensors, location)
-    return f"file {Path(location).name}", expected
+        return _read_state(path, expected, location)
 
 
 def _read_state(path: Path, expected: str, source: str) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import default_setting, engines, pca, pipeline, precision, scaling
+from tests.benchmarks import default_setting, engines, finetune, finetune_speed, pca, pipeline, precision, scaling
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "pca": pca.main,
@@ -17,6 +17,8 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "scaling": scaling.main,
     "pipeline": pipeline.main,
     "default_setting": default_setting.main,
+    "finetune_speed": finetune_speed.main,
+    "finetune": finetune.main,
 }
 
 

@@ -12,7 +12,7 @@ import torch
 from tests.benchmarks.measure import table
 from vqi.backbones import build, find_layer
 from vqi.features import FeatureNetwork
-from vqi.runtime import Forward, Runtime, choose, compile_network
+from vqi.runtime import Forward, Runtime, choose, compile_network, processor_flags, supports
 
 BATCH = 16
 BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]
@@ -26,6 +26,8 @@ def main() -> None:
         images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, 224, 224, 3), dtype=np.uint8))
         forwards = {"plain eager fp32": partial(_plain(backbone.model, layer), images)}
         for engine, precision in ENGINES:
+            if not supports(engine, precision, processor_flags()):
+                continue
             network = FeatureNetwork(backbone, layer, 1)
             forward = compile_network(network, images, Runtime(engine, precision, ""))
             forwards[f"{engine} {precision}"] = partial(forward, images)

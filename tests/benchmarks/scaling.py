@@ -33,7 +33,7 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     for i in range(n):
         ramp = np.add.outer(np.arange(PIXELS), np.arange(PIXELS)) % 200 + random.integers(0, 55, (PIXELS, PIXELS))
         Image.fromarray(ramp.astype(np.uint8)).save(source / f"{i:05}.png", compress_level=1)
-    names = ("catalog", "dataset", "categories", "images", "report", "backbone", "features", "detector")
+    names = ("catalog", "dataset", "categories", "images", "report", "page", "backbone", "features", "detector")
     at = {name: str(folder / name) for name in names}
     environment = {**os.environ, "VQI_STORE": f"file://{folder / 'store'}"}
 
@@ -45,7 +45,8 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     dataset = Path(at["dataset"]).read_text()
     costs = {}
     costs["preprocess"] = step("preprocess", "--dataset", dataset, "--category", "part",
-                               "--images", at["images"], "--data-report", at["report"])  # fmt: skip
+                               "--images", at["images"], "--data-report", at["report"],
+                               "--data-page", at["page"])  # fmt: skip
     step("ssl_finetune", "--images", at["images"], "--backbone", at["backbone"])
     costs["feature_extract"] = step("feature_extract", "--images", at["images"], "--backbone", at["backbone"],
                                     "--features", at["features"])  # fmt: skip

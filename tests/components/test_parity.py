@@ -18,7 +18,7 @@ from vqi import config
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
-KFP_TYPES = {str: "String", int: "Integer", float: "Float"}
+KFP_TYPES = {str: "String", int: "Integer", float: "Float", bool: "Boolean"}
 PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\w+)'\](\.path|\.output_file)?\}\}")
 
 
@@ -157,7 +157,7 @@ def test_every_key_of_finetune_is_read(method: str) -> None:
 
 def test_compiling_needs_no_torch() -> None:
     code = (
-        "import sys, pipelines.compiled; assert pipelines.compiled.training_ir(); "
+        "import sys, pipelines.manifests; assert pipelines.manifests.training_ir(); "
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'timm'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

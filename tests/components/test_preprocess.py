@@ -15,7 +15,7 @@ TINY = {"train": 3, "good": 1, "defective": 1, "size": 48}
 
 
 def outputs(folder: Path) -> dict[str, object]:
-    return {"images": folder / "images", "data_report": folder / "data_report.json"}
+    return {"images": folder / "images", "data_report": folder / "data_report.json", "data_page": folder / "page.html"}
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -37,6 +37,7 @@ def test_images_masks_and_report(chain: Any) -> None:
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     assert chain.run("preprocess", **outputs(tmp_path)) == 0
     assert bytes_of(tmp_path / "images") == bytes_of(chain.folder / "images")
+    assert (tmp_path / "page.html").read_bytes() == (chain.folder / "data_page.html").read_bytes()
     assert (tmp_path / "data_report.json").read_bytes() == (chain.folder / "data_report.json").read_bytes()
 
 
@@ -58,7 +59,7 @@ def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dic
 def test_output_that_cannot_be_written(chain: Any, tmp_path: Path, one_error: OneError) -> None:
     """A folder below a file: nobody, root included, can write there."""
     (tmp_path / "file").write_text("")
-    message = one_error(chain.run("preprocess", images=tmp_path / "file" / "images", data_report=tmp_path / "report"))
+    message = one_error(chain.run("preprocess", **outputs(tmp_path) | {"images": tmp_path / "file" / "images"}))
     assert str(tmp_path / "file") in message
 
 

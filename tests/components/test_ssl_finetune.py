@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from vqi.backbones import build, load_backbone
+from vqi.artifacts import read_training_log
+from vqi.backbones import build, load_backbone, load_parent
 
 OneError = Callable[[int], str]
 
@@ -22,23 +24,43 @@ def test_backbone_and_its_record(chain: Any) -> None:
     assert backbone.provenance is not None
     assert backbone.provenance["settings"]["method"] == "pretrained"
     assert list(backbone.provenance["inputs"]) == ["images"]
-    log = (chain.folder / "training_log.csv").read_text().splitlines()
-    assert log == ["epoch,backbone_trains,lr,train_loss,validation_loss,health,images_per_second"]
+    assert read_training_log(chain.folder / "training_log.csv") == []
+    assert load_parent(chain.folder / "parent.safetensors", backbone) is None
 
 
 @pytest.mark.parametrize(("method", "epochs"), [("simsiam", 2), ("cutpaste", 3)])
 def test_fine_tuned_and_used_by_the_next_step(chain: Any, tmp_path: Path, method: str, epochs: int) -> None:
     options = {"batch_size": 8, "lr": 0.01}
-    out = {"backbone": tmp_path / "tuned", "training_log": tmp_path / "log.csv"}
+    out = {"backbone": tmp_path / "tuned", "parent": tmp_path / "parent", "training_log": tmp_path / "log.csv"}
     assert chain.run("ssl_finetune", method=method, epochs=epochs, finetune=json.dumps(options), **out) == 0
     tuned, parent = (load_backbone(path, 64) for path in (out["backbone"], chain.folder / "backbone.safetensors"))
     assert tuned.weights == f"random, seed 0, fine-tuned with {method}"
     assert tuned.provenance is not None
     assert tuned.provenance["parent"] == "random, seed 0"
     assert 1 <= tuned.provenance["best_epoch"] <= epochs
-    assert any((a != b).any() for a, b in zip(tuned.model.parameters(), parent.model.parameters(), strict=True))
-    assert len(out["training_log"].read_text().splitlines()) == 1 + epochs
-    assert chain.run("feature_extract", backbone=out["backbone"], features=tmp_path / "features") == 0
+    changed = {
+        name for name, p in tuned.model.named_parameters() if not torch.equal(p, parent.model.get_parameter(name))
+    }
+    assert changed
+    assert {name.rpartition(".")[0].partition(".")[0] for name in changed} == {"blocks"}
+    before = load_parent(out["parent"], tuned)
+    assert before is not None
+    assert all(torch.equal(before.model.state_dict()[n], t) for n, t in parent.model.state_dict().items())
+    assert [row.epoch for row in read_training_log(out["training_log"])] == list(range(1, epochs + 1))
+    assert not list((chain.folder / "store" / "checkpoints").glob("*.safetensors")), "gone when the training is done"
+    features = tmp_path / "features"
+    assert chain.run("feature_extract", backbone=out["backbone"], parent=out["parent"], features=features) == 0
+    assert chain.run("pca_fit", features=features, detector=tmp_path / "detector") == 0
+    made = {name: tmp_path / name for name in ("scores", "metrics", "report", "summary")}
+    inputs = {"features": features, "detector": tmp_path / "detector", "training_log": out["training_log"]}
+    assert chain.run("evaluate", **inputs, **made) == 0
+    metrics = json.loads(made["metrics"].read_text())
+    pretrained = json.loads((chain.folder / "metrics.json").read_text())
+    assert metrics["parent_image_auroc"] == pytest.approx(pretrained["image_auroc"])
+    assert 0 < metrics["held_out_fre_ratio"] != metrics["parent_held_out_fre_ratio"] > 0
+    assert pretrained["parent_image_auroc"] is pretrained["held_out_fre_ratio"] is None
+    assert "Against its pretrained parent" in made["report"].read_text()
+    assert "Against its pretrained parent" not in (chain.folder / "report.html").read_text()
 
 
 def test_same_input_same_bytes_another_seed_others(chain: Any, tmp_path: Path) -> None:
@@ -63,7 +85,7 @@ def test_same_input_same_bytes_another_seed_others(chain: Any, tmp_path: Path) -
         ({"method": "simsiam", "epochs": 1, "finetune": '{"flp": 0}'}, "did you mean 'flip'?"),
         ({"method": "simsiam", "epochs": 1, "finetune": '{"flip": 2}'}, "finetune flip: Input should be less than"),
         ({"method": "simsiam", "epochs": 1, "layer": "blocks.77"}, "unknown layer 'blocks.77'"),
-        ({"method": "simsiam", "epochs": 1, "finetune": '{"frozen_layers": ["x"]}'}, "frozen_layers: no layer 'x'"),
+        ({"method": "simsiam", "epochs": 1, "finetune": '{"frozen_up_to": "x"}'}, "unknown layer 'x'"),
         ({"images": "/nowhere/images"}, "/nowhere/images/images.safetensors"),
     ],
 )

@@ -105,7 +105,7 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("root/dag/tasks/make/triggerPolicy", {"condition": "x"}, r"root\.dag\.tasks\.make\.triggerPolicy: a condition"),
+        ("root/dag/tasks/make/triggerPolicy", {"condition": "x"}, r"root\.dag\.tasks\.make\.triggerPolicy\.condition: a condition"),
         ("root/dag/tasks/make/colour", 1, r"root\.dag\.tasks\.make\.colour: this construct is not supported"),
         ("root/dag/tasks/make/componentRef/name", "comp-nope", "there is no component 'comp-nope'"),
         ("root/dag/tasks/make/dependentTasks", ["join"], "wait for each other"),

@@ -39,7 +39,7 @@ def full(who: str = "x", n: int = 4):
 
 @pytest.fixture(scope="module")
 def documents() -> list[dict[str, Any]]:
-    return [yaml.safe_load(text) for text in (compile_text(full), training_ir())]
+    return [next(yaml.safe_load_all(text)) for text in (compile_text(full), training_ir())]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -175,10 +175,6 @@ def test_real_constructs_that_are_refused_by_name() -> None:
     def many(made: dsl.Input[List[dsl.Dataset]]):  # noqa: UP006
         pass
 
-    @dsl.component
-    def last():
-        pass
-
     @dsl.pipeline(name="collected")
     def collected():
         with dsl.ParallelFor(["a", "b"]) as item:
@@ -189,20 +185,14 @@ def test_real_constructs_that_are_refused_by_name() -> None:
     def imported():
         take(made=dsl.importer(artifact_uri="file:///x", artifact_class=dsl.Dataset).output)
 
-    @dsl.pipeline(name="exiting")
-    def exiting():
-        with dsl.ExitHandler(last()):
-            say(n=1)
-
     @dsl.pipeline(name="platform")
     def platform():
-        kubernetes.add_node_selector(say(n=1), "disk", "ssd")
+        kubernetes.empty_dir_mount(say(n=1), "scratch", "/scratch")
 
     for pipeline, message in (
         (collected, r"isArtifactList: a list of artifacts"),
         (imported, r"exec-importer\.importer: an importer is not supported"),
-        (exiting, r"root\.dag\.tasks\.last\.triggerPolicy"),
-        (platform, r"platforms\.kubernetes\.deploymentSpec\.executors\.exec-say\.nodeSelector"),
+        (platform, r"platforms\.kubernetes\.deploymentSpec\.executors\.exec-say\.emptyDirMounts"),
     ):
         with pytest.raises(VqiError, match=message):
             read_ir(compile_text(pipeline))

@@ -17,7 +17,12 @@ from vqi.runtime import Runtime, choose, compile_network, processor_flags
 AMX = frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"})
 AVX512 = frozenset({"avx512f", "avx512_bf16"})
 NONE = frozenset({"sse4_2", "avx2"})
-ENGINES = [name for name in ("eager", "ipex", "openvino") if runtime._installed(name)]
+ENGINES = [
+    (name, precision)
+    for name in ("eager", "ipex", "openvino")
+    for precision in ("fp32", "bf16")
+    if runtime._installed(name) and runtime.supports(name, precision, processor_flags())
+]
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits a layer, every engine is off by 0.073
 
 
@@ -35,6 +40,7 @@ TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits a 
         (NONE, "auto", "", ("eager", "fp32")),
         (AVX512, "auto", "", ("eager", "bf16")),
         (frozenset(), "auto", "ipex", ("ipex", "fp32")),
+        (NONE, "bf16", "ipex", ("eager", "bf16")),
     ],
 )
 def test_rule(
@@ -55,6 +61,8 @@ def test_an_engine_that_was_asked_for_is_taken_or_refused(monkeypatch: pytest.Mo
     assert choose("eager", "auto", NONE) == Runtime(
         "eager", "fp32", "engine 'eager' was asked for, on a processor without bf16"
     )
+    with pytest.raises(VqiError, match="engine 'ipex' computes in bf16 only on a processor with AVX-512"):
+        choose("ipex", "bf16", NONE)
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name))
     with pytest.raises(VqiError, match=r"engine 'openvino' is not installed: pip install 'vqi\[torch\]'"):
@@ -93,8 +101,7 @@ def expected(network: FeatureNetwork, cells: torch.Tensor) -> torch.Tensor:
         return result
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("engine", "precision"), ENGINES)
 def test_engine_computes_what_eager_fp32_does(
     network: FeatureNetwork, cells: torch.Tensor, expected: torch.Tensor, engine: str, precision: str
 ) -> None:

@@ -67,6 +67,16 @@ def test_list_is_sorted_recursive_by_any_prefix_and_hides_what_is_not_an_object(
     assert list(store.list("nothing/")) == []
 
 
+def test_delete_removes_one_object_and_does_not_mind_that_there_is_none(store: Store) -> None:
+    store.delete("a/b")
+    store.put_bytes("a/b", b"old")
+    store.put_bytes("a/c", b"x")
+    store.delete("a/b")
+    assert [info.key for info in store.list()] == ["a/c"]
+    store.put_bytes("a/b", b"new")
+    assert store.get_bytes("a/b") == b"new"
+
+
 def test_exists_means_exactly_this_object(store: Store) -> None:
     assert not store.exists("a/b")
     store.put_bytes("a/b", b"x")

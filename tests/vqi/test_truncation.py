@@ -8,7 +8,7 @@ from torch import nn
 
 from vqi.backbones import build, find_layer
 from vqi.errors import VqiError
-from vqi.truncation import _Hooked, truncate
+from vqi.truncation import _Hooked, trainable, truncate
 
 CASES = [
     ("resnet18", "layer3"),
@@ -111,3 +111,41 @@ def test_a_model_with_control_flow_is_run_whole() -> None:
 def test_unknown_layer() -> None:
     with pytest.raises(VqiError, match="unknown layer 'layer9'"):
         truncate(build("resnet18", "random").model, "layer9")
+
+
+SECTIONS = [
+    ("resnet18", "layer2", "layer3"),
+    ("tf_efficientnet_lite0", "blocks.4", "blocks.5"),
+    ("torchvision/efficientnet_b0", "features.3", "features.5"),
+    ("swin_tiny_patch4_window7_224", "layers.0", "layers.1"),
+]
+
+
+@pytest.mark.parametrize(("name", "behind", "layer"), SECTIONS)
+def test_a_section_goes_on_where_the_part_before_it_ends(name: str, behind: str, layer: str) -> None:
+    model = with_statistics(build(name, "random", 0, 224).model).eval()
+    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    section = trainable(model, layer, behind).eval()
+    with torch.inference_mode():
+        whole = trainable(model, layer).eval()(images)
+        torch.testing.assert_close(section(trainable(model, behind).eval()(images)), whole, rtol=0, atol=0)
+    within = {id(parameter) for parameter in find_layer(model, layer).parameters()}
+    before = {id(parameter) for parameter in find_layer(model, behind).parameters()}
+    trained = {id(parameter) for parameter in section.parameters()}
+    assert trained >= within, "it shares the weights of the model"
+    assert not trained & before
+
+
+@pytest.mark.parametrize(
+    ("name", "behind", "message"),
+    [
+        ("resnet18", "layer3.0.conv1", "does not follow from its output alone: choose the end of a stage"),
+        ("resnet18", "layer4", "does not follow from its output alone"),
+        ("resnet18", "layer33", "unknown layer 'layer33'"),
+        ("vit_tiny_patch16_224", "blocks.2", "cannot be cut behind 'blocks.2'"),
+    ],
+)
+def test_where_no_section_can_begin(name: str, behind: str, message: str) -> None:
+    layer = "blocks.3" if name.startswith("vit") else "layer3"
+    with pytest.raises(VqiError, match=message):
+        trainable(build(name, "random", 0, 224).model.eval(), layer, behind)

@@ -32,6 +32,7 @@ from vqi.artifacts.scores import (
     write_scores,
 )
 from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors, tensor_metadata, write_safetensors
+from vqi.artifacts.training_log import Epoch, best_epoch, read_training_log, write_training_log
 
 __all__ = [
     "IMAGES_FILE",
@@ -39,6 +40,7 @@ __all__ = [
     "MAPS_FILE",
     "SCORES_FILE",
     "Detector",
+    "Epoch",
     "Features",
     "FloatArray",
     "Images",
@@ -47,6 +49,7 @@ __all__ = [
     "Json",
     "ScoreRow",
     "atomic_path",
+    "best_epoch",
     "load_detector",
     "load_features",
     "load_images",
@@ -55,6 +58,7 @@ __all__ = [
     "provenance",
     "read_json",
     "read_scores",
+    "read_training_log",
     "save_detector",
     "save_features",
     "save_maps",
@@ -65,4 +69,5 @@ __all__ = [
     "write_safetensors",
     "write_scores",
     "write_text",
+    "write_training_log",
 ]

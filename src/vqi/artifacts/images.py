@@ -130,7 +130,7 @@ class ImagesWriter:
 def write_index(path: Path, index: Sequence[IndexRow]) -> None:
     """Write ``index.csv``."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # a name may hold a CR
         table.writerow(["row", "path", "split", "label", "defect_type", "mask", "sha256"])
         for row, entry in enumerate(index):
             mask = "" if entry.mask_row is None else entry.mask_row

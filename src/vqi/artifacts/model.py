@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.files import Json
-from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors
+from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors, tensor_names
 from vqi.errors import VqiError
+
+_PARENT = ("parent_train", "parent_test")
 
 
 @dataclass(frozen=True)
@@ -22,23 +24,29 @@ class Features:
     test: FloatArray  # (N_test, D)
     shape: tuple[int, int, int]  # (C, h, w), D = C * h * w, so that a residual folds back into a map
     provenance: Json = field(default_factory=dict)
+    parent: tuple[FloatArray, FloatArray] | None = None  # train and test, of the backbone before it was fine-tuned
 
 
 def save_features(path: Path, features: Features) -> None:
     """Write ``features.safetensors``."""
     header = {**features.provenance, "shape": list(features.shape)}
-    save_tensors(path, "vqi.features/1", {"train": features.train, "test": features.test}, header)
+    tensors = {"train": features.train, "test": features.test}
+    if features.parent is not None:
+        tensors |= dict(zip(_PARENT, features.parent, strict=True))
+    save_tensors(path, "vqi.features/1", tensors, header)
 
 
 def load_features(path: Path) -> Features:
     """Memory-map ``features.safetensors``."""
-    arrays, header = load_tensors(path, "vqi.features/1", ["train", "test"])
+    names = tensor_names(path)
+    arrays, header = load_tensors(path, "vqi.features/1", ["train", "test", *(n for n in _PARENT if n in names)])
     c, h, w = header.pop("shape")
     if arrays["train"].shape[1] != c * h * w:
         raise VqiError(
             f"{path}: expected {c * h * w} features a row, got {arrays['train'].shape[1]}; extract them again"
         )
-    return Features(arrays["train"], arrays["test"], (c, h, w), header)
+    parent = (arrays[_PARENT[0]], arrays[_PARENT[1]]) if set(_PARENT) <= set(names) else None
+    return Features(arrays["train"], arrays["test"], (c, h, w), header, parent)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ class ScoreRow:
 def write_scores(path: Path, rows: Sequence[ScoreRow]) -> None:
     """Write ``scores.csv`` with full precision."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # a name may hold a CR
         table.writerow(["path", "label", "defect_type", "score", "decision"])
         for row in rows:
-            table.writerow([row.path, row.label, row.defect_type, repr(float(row.score)), row.decision])
+            table.writerow([row.path, row.label, row.defect_type, float(row.score), row.decision])
 
 
 def read_scores(path: Path) -> list[ScoreRow]:

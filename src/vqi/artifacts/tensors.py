@@ -23,7 +23,7 @@ _DTYPES = {"U8": "u1", "BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8", "I
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
     """Write arrays of a format ``kind`` (as ``vqi.features/1``) with a provenance header."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     write_safetensors(path, to_safetensors(contiguous, metadata=tensor_metadata(kind, header)))
 
 
@@ -65,6 +65,15 @@ def load_tensors(path: Path, kind: str, names: Sequence[str]) -> tuple[dict[str,
     return arrays, json.loads(meta["provenance"])
 
 
+def tensor_names(path: Path) -> list[str]:
+    """The names of the arrays in a safetensors file.
+
+    Raises:
+        VqiError: The file is missing or damaged.
+    """
+    return sorted(set(_read_header(path)[0]) - {"__metadata__"})
+
+
 def tensor_metadata(kind: str, header: Mapping[str, Any]) -> dict[str, str]:
     """The ``__metadata__`` of a safetensors file of format ``kind``."""
     return {"format": kind, "provenance": json.dumps(header, sort_keys=True, ensure_ascii=False)}
@@ -93,4 +102,5 @@ def _map_array(path: Path, entry: Json, offset: int, size: int) -> npt.NDArray[A
     dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
     if begin == end:
         return np.zeros(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset + begin, shape=shape)
+    mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=offset + begin, shape=shape)
+    return mapped.reshape(shape)  # a memmap has at least one dimension

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from vqi.datasets import elpv, folder
+from vqi.datasets import archive, bucket, elpv, folder, public, table
 from vqi.datasets.layout import Dataset
+from vqi.datasets.request import DEFAULT, Request
 from vqi.errors import VqiError, unknown
 
-__all__ = ["SOURCES", "Dataset", "resolve"]
+__all__ = ["SOURCES", "Dataset", "Request", "resolve"]
 
-# name -> what reads it, given the text behind 'name:'
-SOURCES: dict[str, Callable[[str], Dataset]] = {
+# name -> what reads it, given the text behind 'name:' and what else was asked for
+SOURCES: dict[str, Callable[[str, Request], Dataset]] = {
+    "archive": archive.read,
+    "bucket": bucket.read,
+    "csv": table.read,
+    "btad": partial(public.read, "btad"),
     "elpv": elpv.read,
     "folder": folder.read,
+    "kolektor-sdd": partial(public.read, "kolektor-sdd"),
+    "mvtec-ad": partial(public.read, "mvtec-ad"),
+    "visa": partial(public.read, "visa"),
 }
+TAKE_URL = frozenset(public.origins())
+TAKE_SHA256 = TAKE_URL | {"archive"}
 
 
-def resolve(source: str) -> Dataset:
-    """The dataset that a source names: ``elpv``, or ``folder:<path, file:// or s3:// uri>``.
+def resolve(source: str, request: Request = DEFAULT) -> Dataset:
+    """The dataset that a source names: a name of ``SOURCES`` and what it needs, as ``folder:<path or uri>``.
 
     Images are read later, one by one.
 
@@ -27,7 +38,14 @@ def resolve(source: str) -> Dataset:
     """
     name, _, argument = source.partition(":")
     if name in SOURCES:
-        return SOURCES[name](argument)
+        _refuse_unused("url", request.url, name, TAKE_URL)
+        _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
+        return SOURCES[name](argument, request)
     if "/" in source or argument.startswith("//"):
         raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
     raise unknown("dataset source", name, SOURCES)
+
+
+def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:
+    if value and name not in takers:
+        raise VqiError(f"the source '{name}' takes no {parameter}: only {', '.join(sorted(takers))} do")

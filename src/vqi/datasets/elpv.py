@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vqi.datasets.layout import Dataset, Entry, Licence
+from vqi.datasets.request import Request
 from vqi.errors import VqiError
 
 PACKAGE = "elpv_dataset"
@@ -40,7 +41,7 @@ class Cell(NamedTuple):
     category: str
 
 
-def read(argument: str) -> Dataset:
+def read(argument: str, request: Request) -> Dataset:
     """The dataset in the installed package.
 
     Raises:

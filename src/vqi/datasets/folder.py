@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, is_image_name, place_of
+from vqi.datasets.request import Request
 from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store import Store, open_store
@@ -18,7 +19,7 @@ from vqi.store import Store, open_store
 SHOWN = 3  # examples of what was found, in a message
 
 
-def read(argument: str) -> Dataset:
+def read(argument: str, request: Request) -> Dataset:
     """The dataset below a path or URI.
 
     Raises:
@@ -32,7 +33,7 @@ def read(argument: str) -> Dataset:
     categories = group(keys, name)
     if not categories:
         raise VqiError(f"no images of the known layout in '{argument}': {EXPECTED}; found {describe(keys)}")
-    _note_left_out(keys, sum(len(paths) for paths in categories.values()))
+    note_left_out(keys, sum(len(paths) for paths in categories.values()))
     prefix = "" if is_one_category(keys) else "{}/"
     return Dataset(
         name,
@@ -77,7 +78,7 @@ def _entry(store: Store, prefix: str, path: str) -> Entry:
     return Entry(path, partial(store.get_bytes, key))
 
 
-def _note_left_out(keys: Sequence[str], taken: int) -> None:
+def note_left_out(keys: Sequence[str], taken: int) -> None:
     """Say how many images are outside the layout, so that none is missed unnoticed."""
     images = sum(is_image_name(key.rpartition("/")[2]) for key in keys)
     if images > taken:

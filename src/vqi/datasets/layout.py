@@ -44,6 +44,7 @@ class Dataset:
     name: str
     licence: Licence | None  # None: the user's own images
     categories: Mapping[str, tuple[Entry, ...]]
+    snapshot: str = ""  # text that names the versions of what was read, where the source can change
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,26 @@ import hashlib
 import json
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vqi.datasets import resolve
 from vqi.datasets.layout import Dataset, Entry, place_of
+from vqi.datasets.request import DEFAULT, Request
+from vqi.datasets.splits import KEEP_ALL, Options, divide
+from vqi.decoding import image_size
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
+from vqi.fetching import shown
 from vqi.progress import message, track
 from vqi.store import Store, open_store
 
 FORMAT = "vqi.dataset/1"
 CATALOG = "catalog.json"
+SNAPSHOT = "snapshot.json"  # beside it, where the source can change
 DIGEST_LETTERS = 12
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the date of every file in a shard: zip knows none before
 
@@ -39,27 +45,36 @@ class DatasetHandle:
     catalog: dict[str, Any]
 
 
-def download(source: str, categories: Sequence[str], store: Store) -> DatasetHandle:
+def download(
+    source: str,
+    categories: Sequence[str],
+    store: Store,
+    request: Request = DEFAULT,
+    options: Options = KEEP_ALL,
+) -> DatasetHandle:
     """Bring a dataset into the object store; where it already is, nothing is written.
 
     Args:
         source: as for ``vqi.datasets.resolve``.
         categories: which to take; empty for all.
         store: where lasting assets stand.
+        request: what else is asked of the source.
+        options: how many images are taken, and how they are split where the source does not say.
 
     Raises:
         VqiError: the source, a category or the store is wrong.
     """
-    dataset = select(resolve(source), categories)
+    dataset = select(resolve(source, replace(request, categories=tuple(categories))), categories)
     if dataset.licence is not None:
         message(
             f"licence of '{dataset.name}': {dataset.licence.name} ({dataset.licence.url}). {dataset.licence.notice}"
         )
+    dataset = divide(dataset, options)
     manifest = read_manifest(dataset)
     folder = f"datasets/{dataset.name}@{digest_of(manifest)[:DIGEST_LETTERS]}"
     catalog = read_catalog(store, folder)
     if catalog is None or not all(store.exists(f"{folder}/{shard_name(name)}") for name in manifest):
-        catalog = upload(dataset, manifest, store, folder)
+        catalog = upload(dataset, shown_source(source), manifest, store, folder)
     else:
         message(f"{store.uri_of(folder)} is complete: nothing to do")
     return DatasetHandle(store.uri_of(folder), sorted(manifest), catalog)
@@ -100,7 +115,7 @@ def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
         if name not in dataset.categories:
             raise unknown("category", name, dataset.categories)
     chosen = sorted(set(categories) or dataset.categories)
-    return Dataset(dataset.name, dataset.licence, {name: dataset.categories[name] for name in chosen})
+    return replace(dataset, categories={name: dataset.categories[name] for name in chosen})
 
 
 def read_manifest(dataset: Dataset) -> Manifest:
@@ -134,26 +149,32 @@ def read_catalog(store: Store, folder: str) -> dict[str, Any] | None:
     return catalog
 
 
-def upload(dataset: Dataset, manifest: Manifest, store: Store, folder: str) -> dict[str, Any]:
-    """Pack and store each category, then the catalog, which makes the dataset complete."""
+def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, folder: str) -> dict[str, Any]:
+    """Pack and store each category, then the catalog, which makes the dataset complete.
+
+    ``source`` is only said in the catalog.
+    """
     described = {}
     with tempfile.TemporaryDirectory(prefix="vqi-") as scratch:
         for category, entries in dataset.categories.items():
             shard = Path(scratch) / "shard.zip"
-            pack(
+            sizes = pack(
                 track(sorted(entries, key=lambda e: e.path), len(entries), f"pack {category}"),
                 manifest[category],
                 shard,
             )
             store.put_file(f"{folder}/{shard_name(category)}", shard)
-            described[category] = describe(manifest[category], shard)
+            described[category] = {**describe(manifest[category], shard), "image_sizes": sizes}
     catalog: dict[str, Any] = {
         "format": FORMAT,
         "name": dataset.name,
+        "source": source,
         "digest": digest_of(manifest),
         "licence": asdict(dataset.licence) if dataset.licence else None,
         "categories": described,
     }
+    if dataset.snapshot:
+        store.put_bytes(f"{folder}/{SNAPSHOT}", dataset.snapshot.encode())
     text = json.dumps(catalog, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     store.put_bytes(f"{folder}/{CATALOG}", text.encode())
     return catalog
@@ -170,12 +191,13 @@ def describe(paths: dict[str, str], shard: Path) -> dict[str, Any]:
     return {"bytes": shard.stat().st_size, "sha256": sha256_file(shard), "files": files}
 
 
-def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> None:
-    """Write a shard, one image in memory at a time.
+def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict[str, int]:
+    """Write a shard, one image in memory at a time, and count the images by size, masks left out.
 
     Raises:
         VqiError: an image is not what it was when the manifest was made, or the disk is full.
     """
+    sizes: Counter[str] = Counter()
     try:
         with zipfile.ZipFile(shard, "w", zipfile.ZIP_STORED) as archive:
             for entry in entries:
@@ -185,8 +207,18 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> None
                         f"{entry.path} changed while the dataset was read: run it again when nobody writes there"
                     )
                 archive.writestr(_member(entry.path), data)
+                place = place_of(entry.path)
+                if place is not None and place.split != "ground_truth":
+                    sizes[image_size(data)] += 1
     except OSError as error:
         raise VqiError(f"cannot write {shard} ({error.strerror}): name a folder with room in TMPDIR") from error
+    return dict(sorted(sizes.items()))
+
+
+def shown_source(source: str) -> str:
+    """A source as the catalog says it: without a login or a signature in its address."""
+    kind, colon, place = source.partition(":")
+    return f"{kind}{colon}{shown(place)}" if place.startswith(("http://", "https://")) else source
 
 
 def shard_name(category: str) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import astuple, fields
-from pathlib import Path
-
-from vqi.artifacts import Images, atomic_path
+from vqi.artifacts import Images
 from vqi.backbones import Backbone
 from vqi.config import SslFinetune
 from vqi.self_supervised.cutpaste import CutPasteMethod
 from vqi.self_supervised.method import Method
 from vqi.self_supervised.simsiam import SimSiamMethod
-from vqi.self_supervised.training import Epoch, Tuned, train
+from vqi.self_supervised.training import Tuned, train
+from vqi.store import Store
 
 METHODS: dict[str, type[Method]] = {
     "simsiam": SimSiamMethod,
@@ -20,16 +17,11 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
-def finetune(parent: Backbone, images: Images, settings: SslFinetune) -> Tuned:
-    """The backbone that ``settings.method`` makes of ``parent``; ``parent`` itself for ``pretrained``."""
+def finetune(parent: Backbone, images: Images, settings: SslFinetune, store: Store | None = None) -> Tuned:
+    """The backbone that ``settings.method`` makes of ``parent``; ``parent`` itself for ``pretrained``.
+
+    ``store`` keeps checkpoints while it trains.
+    """
     if settings.method == "pretrained":
         return Tuned(parent)
-    return train(parent, images, settings, METHODS[settings.method])
-
-
-def save_log(path: Path, tuned: Tuned) -> None:
-    """Write ``training_log.csv``: a row an epoch; the head alone where nothing was trained."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow([field.name for field in fields(Epoch)])
-        table.writerows(astuple(row) for row in tuned.log)
+    return train(parent, images, settings, METHODS[settings.method], store)

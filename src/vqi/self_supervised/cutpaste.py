@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -19,6 +20,8 @@ from vqi.config import CutPaste
 from vqi.self_supervised.augment import uniform
 from vqi.self_supervised.method import Encode, Method, Step
 
+Paste = Callable[[torch.Tensor, CutPaste, torch.Generator], torch.Tensor]  # of one image (3, H, W)
+
 CLASSES = {
     "normal": ("original", "patch"),
     "scar": ("original", "scar"),
@@ -29,6 +32,8 @@ CLASSES = {
 
 class CutPasteMethod(Method):
     """A classifier of original images and of those with a pasted patch or scar."""
+
+    figure, healthy = "accuracy", 1.0
 
     def __init__(self, width: int, settings: CutPaste) -> None:
         super().__init__()
@@ -46,7 +51,7 @@ class CutPasteMethod(Method):
         return self.settings.lr
 
     def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
-        """The cross entropy over the classes, all of the same size; the health is the accuracy."""
+        """The cross entropy over the classes, all of the same size; the figure is the accuracy."""
         batch, labels = examples(images, self.settings, generator)
         logits = self.head(encode(batch)).float()  # k*B x classes
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
@@ -68,7 +73,7 @@ def examples(images: torch.Tensor, settings: CutPaste, generator: torch.Generato
     return torch.cat([images, *made]), labels
 
 
-def _all(paste, images: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def _all(paste: Paste, images: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
     return torch.stack([paste(image, settings, generator) for image in images])
 
 

@@ -9,20 +9,29 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from vqi.config import Finetune
+
 # Images (B, 3, H, W) in [0, 1] -> pooled features of the layer that trains, (B, C).
 Encode = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one batch gave: the loss, and a figure that says whether training is healthy (1 is)."""
+    """What one batch gave: the loss, and the value of the figure that the method watches."""
 
     loss: torch.Tensor
-    health: float
+    value: float
 
 
 class Method(nn.Module):
     """The loss of a method, with the layers of its own that train and are then thrown away."""
+
+    figure: str  # what says whether training is healthy
+    healthy: float  # its value when it is
+
+    @classmethod
+    def prepare(cls, model: nn.Module, settings: Finetune) -> None:
+        """Change the weights of the whole backbone before it is trained, where the method begins with others."""
 
     @abstractmethod
     def base_lr(self) -> float:
@@ -36,5 +45,5 @@ class Method(nn.Module):
         """Those of its parameters whose learning rate does not fall."""
         return []
 
-    def check_health(self, health: float) -> None:
-        """Fail when training has gone wrong; ``health`` is the mean over an epoch."""
+    def check(self, value: float) -> None:
+        """Fail when training has gone wrong; ``value`` is the figure's mean over an epoch."""

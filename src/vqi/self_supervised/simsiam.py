@@ -11,10 +11,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cosine_similarity, normalize
 
-from vqi.config import SimSiam
+from vqi.config import Finetune, SimSiam
 from vqi.errors import VqiError
+from vqi.progress import message
 from vqi.self_supervised.augment import view
 from vqi.self_supervised.method import Encode, Method, Step
+from vqi.weights import load_strictly, read_weights_file
 
 COLLAPSED = 0.1  # of 1 / sqrt(d), the standard deviation of healthy outputs
 
@@ -22,9 +24,12 @@ COLLAPSED = 0.1  # of 1 / sqrt(d), the standard deviation of healthy outputs
 class SimSiamMethod(Method):
     """Encoder f and projection -> z, prediction h -> p; D(p1, stopgrad(z2)) / 2 + D(p2, stopgrad(z1)) / 2."""
 
+    figure = "feature_std"
+
     def __init__(self, width: int, settings: SimSiam) -> None:
         super().__init__()
         self.settings = settings
+        self.healthy = 1 / math.sqrt(settings.projection_width)
         d, hidden = settings.projection_width, settings.prediction_width
         self.projection = nn.Sequential(
             nn.Linear(width, d, bias=False), nn.BatchNorm1d(d), nn.ReLU(),
@@ -35,6 +40,12 @@ class SimSiamMethod(Method):
             nn.Linear(d, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, d)
         )
 
+    @classmethod
+    def prepare(cls, model: nn.Module, settings: Finetune) -> None:
+        """Load the encoder of ``initial_checkpoint``, where there is one."""
+        if isinstance(settings, SimSiam) and settings.initial_checkpoint:
+            load_encoder(model, settings.initial_checkpoint)
+
     def base_lr(self) -> float:
         """The learning rate of the batch: lr x batch / 256 (section 4)."""
         return self.settings.lr * self.settings.batch_size / 256
@@ -44,24 +55,57 @@ class SimSiamMethod(Method):
         return list(self.prediction.parameters())
 
     def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
-        """The symmetric loss of two views of each image, in [-1, 1], and the standard deviation of z / |z|."""
+        """The symmetric loss of two views, in [-1, 1]; the value is the standard deviation of z / |z|."""
         z1, z2 = (self.projection(encode(view(images, self.settings, generator))) for _ in range(2))  # B x d
         p1, p2 = self.prediction(z1), self.prediction(z2)
         loss = negative_cosine(p1, z2) / 2 + negative_cosine(p2, z1) / 2
         spread = normalize(z1.detach().float(), dim=1).std(dim=0).mean()
-        return Step(loss, float(spread) * math.sqrt(z1.shape[1]))
+        return Step(loss, float(spread))
 
-    def check_health(self, health: float) -> None:
+    def check(self, value: float) -> None:
         """Fail when the outputs have collapsed to one vector.
 
         Raises:
             VqiError: They have.
         """
-        if health < COLLAPSED:
+        if value < COLLAPSED * self.healthy:
             raise VqiError(
                 f"SimSiam collapsed: the outputs of different images are nearly the same (standard deviation "
-                f"{health:.3f} of the healthy 1 / sqrt(d)): use a smaller lr, a larger batch_size, or method 'cutpaste'"
+                f"{value:.4f}, healthy is 1 / sqrt(d) = {self.healthy:.4f}): use a smaller lr, a larger batch_size, or "
+                "method 'cutpaste'"
             )
+
+
+def load_encoder(model: nn.Module, checkpoint: str) -> None:
+    """Load the encoder of a SimSiam checkpoint in the layout of the authors' code into a backbone.
+
+    Its names are ``module.encoder.<name>``; under ``encoder.fc`` stands the projection, which belongs to the last layer
+    and takes the place of the backbone's classifier. That and the prediction are not loaded.
+
+    Args:
+        model: A network whose classifier is ``fc``, as the ResNets.
+        checkpoint: ``<path or uri>#sha256=<hex>``.
+
+    Raises:
+        VqiError: No such file, no tensor of an encoder in it, or others than those of the backbone.
+    """
+    tensors, location = read_weights_file(checkpoint), checkpoint.partition("#sha256=")[0]
+    encoder = {
+        name.removeprefix("encoder."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("encoder.") and not name.startswith("encoder.fc.")
+    }
+    if not encoder:
+        raise VqiError(
+            f"initial_checkpoint '{location}': expected names as 'module.encoder.conv1.weight', got "
+            f"{sorted(tensors)[:3]}: nothing of it could be loaded; plain weights go into the parameter 'weights'"
+        )
+    own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("fc.")}
+    load_strictly(model, encoder | own, location)
+    message(
+        f"initial_checkpoint: the {len(encoder)} tensors of the encoder are loaded; "
+        f"{len(tensors) - len(encoder)} of the projection and the prediction are left out"
+    )
 
 
 def negative_cosine(p: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

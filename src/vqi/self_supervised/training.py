@@ -1,7 +1,8 @@
 """The training loop that all methods share. Imports torch.
 
 A share of the good training images is held out; their loss chooses the epoch whose weights are kept. Test images are
-never seen. Whatever is random in an epoch comes from a generator seeded with the seed and the number of the epoch.
+never seen. Whatever is random in an epoch comes from the seed and the number of the epoch, so that a training that was
+killed goes on from its last whole epoch as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -10,36 +11,25 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torchvision.transforms.v2.functional import resize
 
-from vqi.artifacts import Images
+from vqi.artifacts import Epoch, Images
 from vqi.backbones import Backbone
 from vqi.config import Finetune, SslFinetune
+from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
-from vqi.features import to_map
 from vqi.processor import threads
 from vqi.progress import message, track
-from vqi.runtime import choose
+from vqi.runtime import Runtime, choose
+from vqi.self_supervised.checkpoint import Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.method import Method, Step
-from vqi.truncation import trainable
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """A row of the training log."""
-
-    epoch: int
-    backbone_trains: int  # 0 while only the method's own layers train
-    lr: float
-    train_loss: float
-    validation_loss: float
-    health: float
-    images_per_second: float
+from vqi.store import Store
 
 
 @dataclass(frozen=True)
@@ -47,41 +37,21 @@ class Tuned:
     """A fine-tuned backbone, and how it came to be."""
 
     backbone: Backbone
+    before: Tensors = field(default_factory=dict)  # what fine-tuning changed, as it was in the parent
     log: Sequence[Epoch] = ()
     best_epoch: int = 0
+    held_out: Sequence[int] = ()  # rows of the good training images that did not train
 
 
-class Encoder(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] -> the pooled output of a layer (B, C)."""
-
-    def __init__(self, backbone: Backbone, layer: str) -> None:
-        super().__init__()
-        self.network = trainable(backbone.model, layer)
-        self.channels_last, self.prefix_tokens = backbone.channels_last, backbone.prefix_tokens
-        self.mean: torch.Tensor
-        self.std: torch.Tensor
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) -> (B, C)."""
-        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        feature_map = to_map(self.network(normalised), self.channels_last, self.prefix_tokens)  # B x C x h x w
-        return feature_map.mean(dim=(2, 3))
-
-    def set_training(self, training: bool, frozen: Sequence[nn.Module]) -> None:
-        """Training mode and gradients for all but the frozen layers, whose running statistics stand still too."""
-        self.train(training)
-        for parameter in self.parameters():
-            parameter.requires_grad_(training)
-        for module in frozen:
-            module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
-
-
-def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Method]) -> Tuned:
+def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Method], store: Store | None) -> Tuned:
     """Fine-tune a copy of ``parent`` on the good training images.
+
+    Args:
+        parent: The backbone to begin with; it is not changed.
+        images: Those of the category.
+        settings: Of the step.
+        make: The method.
+        store: Keeps the state of each epoch until the training is done; None keeps none.
 
     Raises:
         VqiError: Too few images, a layer that does not exist, or a training that has gone wrong.
@@ -90,34 +60,52 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     torch.set_num_threads(threads())
     torch.manual_seed(settings.seed)
     backbone = replace(parent, model=copy.deepcopy(parent.model))
-    frozen = frozen_modules(backbone.model, options.frozen_layers)
-    encoder = Encoder(backbone, settings.layer)
     rows, held_out = split(images.rows("train"), options, settings.seed)
-    precision = choose("eager", options.precision).precision
-    loop = _Loop(images.images, encoder, make(_width(encoder, images), options), options, precision, settings)
-    log: list[Epoch] = []
-    best, best_epoch, best_state = math.inf, 0, backbone.model.state_dict()
-    for epoch in range(1, settings.epochs + 1):
-        row = loop.epoch(epoch, rows, held_out, frozen)
-        log.append(row)
-        message(describe(row, settings.epochs))
-        if row.backbone_trains and row.validation_loss < best:
-            best, best_epoch = row.validation_loss, epoch
-            best_state = copy.deepcopy(backbone.model.state_dict())
-        if (
-            options.patience
-            and row.backbone_trains
-            and epoch - max(best_epoch, options.freeze_epochs) >= options.patience
-        ):
-            message(f"no better validation loss for {options.patience} epochs: training ends")
-            break
-    loop.method.check_health(log[-1].health)
-    backbone.model.load_state_dict(best_state)
+    trainer = Trainer(backbone, images.images, settings, make, choose("auto", options.precision))
+    checkpoint = None if store is None else Checkpoint(store, training_key(parent, images, settings))
+    if checkpoint is None:
+        message("VQI_STORE is not set, so no checkpoints are kept: a training that is killed begins anew")
+    state = _train_epochs(trainer, rows, held_out, checkpoint)
+    backbone.model.load_state_dict(backbone.model.state_dict() | state.best)
     for parameter in backbone.model.parameters():
         parameter.requires_grad_(True)
-    message(f"the weights of epoch {best_epoch} are kept, with a validation loss of {best:.4f}")
+    best = state.log[state.best_epoch - 1]
+    message(f"the weights of epoch {best.epoch} are kept, with a validation loss of {best.validation_loss:.4f}")
+    if checkpoint is not None:
+        checkpoint.delete()
+    old, new = parent.model.state_dict(), backbone.model.state_dict()
+    before = {name: tensor for name, tensor in old.items() if not torch.equal(tensor, new[name])}
     weights = f"{parent.weights}, fine-tuned with {settings.method}"
-    return Tuned(replace(backbone, model=backbone.model.eval(), weights=weights), log, best_epoch)
+    return Tuned(
+        replace(backbone, model=backbone.model.eval(), weights=weights), before, state.log, best.epoch, held_out
+    )
+
+
+def _train_epochs(
+    trainer: Trainer, rows: Sequence[int], held_out: Sequence[int], checkpoint: Checkpoint | None
+) -> State:
+    """All epochs that are still to do; the state after the last one."""
+    options, epochs = trainer.options, trainer.epochs
+    state = None if checkpoint is None else checkpoint.load()
+    if state is not None:
+        trainer.restore(state)
+        message(f"going on after epoch {len(state.log)} of an earlier start")
+    while state is None or (len(state.log) < epochs and not _done(state, options)):
+        row = trainer.epoch(1 if state is None else len(state.log) + 1, rows, held_out)
+        message(describe(row, epochs))
+        trainer.method.check(row.value)
+        state = trainer.after(row, state)
+        if checkpoint is not None:
+            checkpoint.save(state)
+    if len(state.log) < epochs:
+        message(f"no better validation loss for {options.patience} epochs: training ends")
+    return state
+
+
+def _done(state: State, options: Finetune) -> bool:
+    """Whether patience is at its end."""
+    since_best = len(state.log) - max(state.best_epoch, options.freeze_epochs)
+    return bool(options.patience) and since_best >= options.patience
 
 
 def split(rows: Sequence[int], options: Finetune, seed: int) -> tuple[list[int], list[int]]:
@@ -133,108 +121,141 @@ def split(rows: Sequence[int], options: Finetune, seed: int) -> tuple[list[int],
     return order[held_out:], sorted(order[:held_out])
 
 
-def frozen_modules(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    """The layers that never train: those named, or whose name begins with that and a dot.
-
-    Raises:
-        VqiError: No layer has that name.
-    """
-    modules = dict(model.named_modules())
-    found = []
-    for name in names:
-        if not name or name not in modules:
-            raise VqiError(f"frozen_layers: no layer '{name}': 'vqi layers <backbone>' lists them")
-        found.append(modules[name])
-    return found
+def training_key(parent: Backbone, images: Images, settings: SslFinetune) -> str:
+    """The digest of all that a training depends on: weights, images, settings."""
+    weights = {name: sha256_bytes(tensor.numpy().tobytes()) for name, tensor in parent.model.state_dict().items()}
+    sources = [[row.path, row.split, row.sha256] for row in images.index]
+    made = images.provenance.get("settings", {})
+    return digest_json([settings.model_dump(), weights, sources, made, list(images.images.shape)])
 
 
 def describe(row: Epoch, epochs: int) -> str:
     """An epoch as a line of the log."""
     part = "" if row.backbone_trains else ", backbone frozen"
     return (
-        f"epoch {row.epoch}/{epochs}{part}: loss {row.train_loss:.4f}, validation {row.validation_loss:.4f}, health "
-        f"{row.health:.2f}, lr {row.lr:.2g}, {row.images_per_second:.1f} images/s"
+        f"epoch {row.epoch}/{epochs}{part}: loss {row.train_loss:.4f}, validation {row.validation_loss:.4f}, "
+        f"{row.figure} {row.value:.4f} (healthy: {row.healthy:.4f}), lr {row.lr:.2g}, "
+        f"{row.images_per_second:.1f} images/s"
     )
 
 
-class _Loop:
-    """What one epoch needs."""
+class Trainer:
+    """Trains and measures an epoch at a time."""
 
     def __init__(
         self,
+        backbone: Backbone,
         images: npt.NDArray[np.uint8],
-        encoder: Encoder,
-        method: Method,
-        options: Finetune,
-        precision: str,
         settings: SslFinetune,
+        make: type[Method],
+        runtime: Runtime,
     ) -> None:
-        self.images, self.encoder, self.method, self.options = images, encoder, method, options
-        self.bf16, self.seed, self.epochs = precision == "bf16", settings.seed, settings.epochs
-        fixed = {id(parameter) for parameter in method.fixed_lr_parameters()}
-        moving = [p for p in (*encoder.parameters(), *method.parameters()) if id(p) not in fixed]
-        groups = [{"params": moving}]
-        if fixed:
-            groups.append({"params": method.fixed_lr_parameters()})
-        lr, decay = method.base_lr(), options.weight_decay
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=decay)
-            if options.optimizer == "sgd"
-            else torch.optim.AdamW(groups, lr=lr, weight_decay=decay)
-        )
+        self.options, self.seed, self.epochs = settings.finetune_settings(), settings.seed, settings.epochs
+        self._images, self._bf16 = images, runtime.precision == "bf16"
+        self._side = self.options.image_size or images.shape[1]
+        self._model = backbone.model
+        make.prepare(self._model, self.options)
+        self._encoder = Encoder(backbone, settings.layer, self.options, runtime, self._side)
+        self.method = make(self._width(), self.options)
+        self._trained = _names_in(self._encoder, self._model)
+        self._optimizer = self._make_optimizer()
 
-    def epoch(self, number: int, rows: Sequence[int], held_out: Sequence[int], frozen: Sequence[nn.Module]) -> Epoch:
-        """Train on ``rows``, then measure ``held_out``."""
+    def epoch(self, number: int, rows: Sequence[int], held_out: Sequence[int]) -> Epoch:
+        """Train on ``rows``, then measure ``held_out``.
+
+        Raises:
+            VqiError: The loss is not finite.
+        """
         trains = number > self.options.freeze_epochs
-        self.encoder.set_training(trains, frozen)
+        self._encoder.set_training(trains)
         self.method.train()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        torch.manual_seed(self.seed * 1_000_003 + number)  # of what the backbone draws itself, as dropout
         order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
         batches = in_batches(order, self.options.batch_size)
-        began, total, health = time.monotonic(), 0.0, 0.0
-        lr = self.method.base_lr()
-        for index, batch in enumerate(track(batches, len(batches), f"epoch {number}")):
-            done = (number - 1 + index / len(batches)) / self.epochs
-            lr = self.method.base_lr() * (1 + math.cos(math.pi * done)) / 2
-            self.optimizer.param_groups[0]["lr"] = lr
+        count = sum(map(len, batches))
+        began, loss, value, lr = time.monotonic(), 0.0, 0.0, 0.0
+        for index, batch in enumerate(track(batches, count, f"epoch {number}", unit="images", size=len)):
+            lr = self._set_lr(number - 1 + index / len(batches))
             step = self._step(batch, generator)
-            self.optimizer.zero_grad(set_to_none=True)
+            self._optimizer.zero_grad(set_to_none=True)
             step.loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            total += step.loss.item() * len(batch)
-            health += step.health * len(batch)
-        count = sum(len(batch) for batch in batches)
+            self._optimizer.step()
+            loss += step.loss.item() * len(batch) / count
+            value += step.value * len(batch) / count
         speed = count / (time.monotonic() - began)
-        if not math.isfinite(total):
+        measured = self.measure(held_out)
+        if not math.isfinite(loss) or not math.isfinite(measured):
             raise VqiError(f"the loss is not finite in epoch {number}: use a smaller lr, or precision fp32")
-        return Epoch(number, int(trains), lr, total / count, self.measure(held_out), health / count, speed)
+        return Epoch(number, int(trains), lr, loss, measured, self.method.figure, value, self.method.healthy, speed)
 
     def measure(self, rows: Sequence[int]) -> float:
         """The loss of images that do not train, with the same views in every epoch."""
-        self.encoder.set_training(False, [])
+        self._encoder.set_training(False)
         self.method.eval()
         generator = torch.Generator().manual_seed(self.seed)
         batches = in_batches(rows, self.options.batch_size)
         with torch.no_grad():
             losses = [self._step(batch, generator).loss.item() * len(batch) for batch in batches]
-        return sum(losses) / sum(len(batch) for batch in batches)
+        return sum(losses) / sum(map(len, batches))
+
+    def after(self, row: Epoch, state: State | None) -> State:
+        """The state after an epoch; the best one is that of the lowest validation loss among those that trained."""
+        log = [*(state.log if state else []), row]
+        encoder = self._weights()
+        lowest = min((r.validation_loss for r in log[:-1] if r.backbone_trains), default=math.inf)
+        better = bool(row.backbone_trains) and row.validation_loss < lowest
+        best_epoch, best = (row.epoch, encoder) if better or state is None else (state.best_epoch, state.best)
+        method = {name: tensor.clone() for name, tensor in self.method.state_dict().items()}
+        return State(log, best_epoch, encoder, best, method, optimizer_tensors(self._optimizer))
+
+    def restore(self, state: State) -> None:
+        """Go back to a state."""
+        self._model.load_state_dict(self._model.state_dict() | state.encoder)
+        self.method.load_state_dict(state.method)
+        restore_optimizer(self._optimizer, state.optimizer)
+
+    def _weights(self) -> Tensors:
+        return {name: tensor.clone() for name, tensor in self._model.state_dict().items() if name in self._trained}
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        fixed = self.method.fixed_lr_parameters()
+        known = {id(parameter) for parameter in fixed}
+        moving = [p for p in (*self._encoder.parameters(), *self.method.parameters()) if id(p) not in known]
+        groups = [{"params": moving}, *([{"params": fixed}] if fixed else [])]
+        lr, decay = self.method.base_lr(), self.options.weight_decay
+        if self.options.optimizer == "sgd":
+            return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=decay)
+        return torch.optim.AdamW(groups, lr=lr, weight_decay=decay)
+
+    def _set_lr(self, epochs_done: float) -> float:
+        """The learning rate along half a cosine, of all that is not fixed."""
+        lr = self.method.base_lr() * (1 + math.cos(math.pi * epochs_done / self.epochs)) / 2
+        self._optimizer.param_groups[0]["lr"] = lr
+        return lr
 
     def _step(self, rows: Sequence[int], generator: torch.Generator) -> Step:
-        pixels = torch.from_numpy(np.ascontiguousarray(self.images[list(rows)]))  # B x H x W x 3
-        batch = pixels.permute(0, 3, 1, 2).float().div(255).contiguous()  # B x 3 x H x W
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            return self.method.step(self.encoder, batch, generator)
+        pixels = torch.from_numpy(np.ascontiguousarray(self._images[list(rows)]))  # B x H x W x 3
+        batch = pixels.permute(0, 3, 1, 2).float().div(255)  # B x 3 x H x W
+        if self._side != batch.shape[-1]:
+            batch = resize(batch, [self._side, self._side], antialias=True).clamp(0, 1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            return self.method.step(self._encoder, batch.contiguous(), generator)
+
+    def _width(self) -> int:
+        """How many features the layer gives after pooling."""
+        self._encoder.eval()
+        with torch.no_grad():
+            return int(self._encoder(torch.zeros(1, 3, self._side, self._side)).shape[1])
+
+
+def _names_in(encoder: Encoder, model: torch.nn.Module) -> frozenset[str]:
+    """The names that a model gives to the tensors that an encoder trains."""
+    places = {tensor.data_ptr() for tensor in encoder.network.state_dict().values()}
+    return frozenset(name for name, tensor in model.state_dict().items() if tensor.data_ptr() in places)
 
 
 def in_batches(rows: Sequence[int], size: int) -> list[list[int]]:
     """Batches of ``size``; a rest of one image, which has no batch statistics, is left out."""
     batches = [list(rows[begin : begin + size]) for begin in range(0, len(rows), size)]
     return [batch for batch in batches if len(batch) > 1]
-
-
-def _width(encoder: Encoder, images: Images) -> int:
-    """How many features the layer gives after pooling."""
-    side = images.images.shape[1]
-    encoder.eval()
-    with torch.no_grad():
-        return int(encoder(torch.zeros(1, 3, side, side)).shape[1])

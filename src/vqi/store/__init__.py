@@ -10,10 +10,20 @@ from pathlib import Path
 
 from vqi.errors import VqiError
 from vqi.store.folder import FolderStore
-from vqi.store.interface import ObjectInfo, Store, check_key
+from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key
 from vqi.store.s3 import S3Store
 
-__all__ = ["ObjectInfo", "Store", "check_key", "fetch_uri", "open_store", "read_uri", "split_uri"]
+__all__ = [
+    "ObjectInfo",
+    "S3Store",
+    "Store",
+    "VersionInfo",
+    "check_key",
+    "fetch_uri",
+    "open_store",
+    "read_uri",
+    "split_uri",
+]
 
 EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
 

@@ -82,6 +82,15 @@ class FolderStore(Store):
         with self._errors("look for", key):
             return self._path(key).is_file()
 
+    def delete(self, key: str) -> None:
+        """See ``Store.delete``."""
+        target = self._path(key)
+        with self._errors("delete", key):
+            if target.is_file():
+                with _locked(target):
+                    target.unlink(missing_ok=True)
+                    (target.parent / DIGESTS / target.name).unlink(missing_ok=True)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See ``Store.list``."""
         folder = prefix.rpartition("/")[0]

@@ -19,6 +19,14 @@ class ObjectInfo(NamedTuple):
     size: int
 
 
+class VersionInfo(NamedTuple):
+    """One version of an object of a bucket: another ETag is another version."""
+
+    key: str
+    etag: str
+    size: int
+
+
 class Store(ABC):
     """Objects by key under one URI. A put becomes visible whole or not at all; a get is checked against its sha256.
 
@@ -46,6 +54,10 @@ class Store(ABC):
     @abstractmethod
     def exists(self, key: str) -> bool:
         """Whether there is an object of exactly this key."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove the object; one that is not there is no error."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

@@ -13,6 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -25,13 +26,15 @@ from urllib3.exceptions import HTTPError
 
 from vqi.digests import CHUNK, sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.interface import ObjectInfo, Store, check_key, corrupted
+from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
 from vqi.store.s3_errors import explain
 
 ENDPOINT = "VQI_S3_ENDPOINT"
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
+CONNECTIONS = 16  # kept open, for many small objects at once
 READ_ATTEMPTS = 3  # of a body that broke off: the client retries requests, not bodies
+SIGNED_FOR = timedelta(days=1)
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 RETRIES = urllib3.Retry(
     total=4,
@@ -39,6 +42,7 @@ RETRIES = urllib3.Retry(
     status_forcelist=[500, 502, 503, 504],
     raise_on_status=False,  # so that the last answer, which says why, reaches the client
 )
+Headers = dict[str, str | list[str] | tuple[str]]  # as the client types them
 METADATA_SHA256, METADATA_WRITER = "x-amz-meta-sha256", "x-amz-meta-writer"
 
 
@@ -97,6 +101,15 @@ class S3Store(Store):
                 raise
             return True
 
+    def delete(self, key: str) -> None:
+        """See ``Store.delete``."""
+        with self._errors("delete", key):
+            try:
+                self._client.remove_object(self.bucket, self._name(key))
+            except S3Error as error:
+                if error.code != "NoSuchBucket":
+                    raise
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See ``Store.list``."""
         if prefix:
@@ -110,6 +123,47 @@ class S3Store(Store):
                 found = []
         cut = len(self.prefix)
         return iter(sorted(ObjectInfo(item.object_name[cut:], item.size or 0) for item in found if not item.is_dir))
+
+    def list_versions(self) -> tuple[VersionInfo, ...]:
+        """All objects with their ETags, sorted by key.
+
+        Raises:
+            VqiError: there is no such bucket, or it cannot be listed.
+        """
+        with self._errors("list", ""):
+            found = list(self._client.list_objects(self.bucket, self.prefix, recursive=True))
+        cut = len(self.prefix)
+        versions = (VersionInfo(one.object_name[cut:], one.etag, one.size or 0) for one in found if not one.is_dir)
+        return tuple(sorted(versions))
+
+    def get_version(self, version: VersionInfo, path: Path) -> None:
+        """Copy an object to ``path`` if it is that version still; ``path`` appears only when complete.
+
+        Raises:
+            VqiError: it is another version by now, or gone, or cannot be read.
+        """
+        with self._errors("read", version.key), _temporary(path) as (target, temporary):
+            try:
+                self._fetch(version.key, target, {"If-Match": f'"{version.etag}"'})
+            except S3Error as error:
+                if error.code != "PreconditionFailed":
+                    raise
+                raise VqiError(
+                    f"{self.uri_of(version.key)} changed since it was listed (its ETag was {version.etag}): "
+                    "take a new snapshot"
+                ) from error
+            target.close()
+            temporary.replace(path)
+
+    def signed_url(self, key: str) -> str:
+        """An address that gives the object to whoever has it, for a day.
+
+        Raises:
+            VqiError: there is no such object, or it cannot be asked for.
+        """
+        with self._errors("read", key):
+            self._client.stat_object(self.bucket, self._name(key))
+            return str(self._client.presigned_get_object(self.bucket, self._name(key), expires=SIGNED_FOR))
 
     def _name(self, key: str) -> str:
         return self.prefix + check_key(key)
@@ -138,13 +192,13 @@ class S3Store(Store):
                 raise
         self._bucket_known = True
 
-    def _fetch(self, key: str, target: BinaryIO) -> None:
+    def _fetch(self, key: str, target: BinaryIO, conditions: Headers | None = None) -> None:
         """Write the object into ``target``; begun again where the connection breaks off in the middle."""
         for attempt in range(READ_ATTEMPTS):
             target.seek(0)
             target.truncate()
             try:
-                expected, got = self._stream(key, target)
+                expected, got = self._stream(key, target, conditions)
             except HTTPError:
                 if attempt == READ_ATTEMPTS - 1:
                     raise
@@ -153,9 +207,9 @@ class S3Store(Store):
                 raise corrupted(self.uri_of(key), expected, got)
             return
 
-    def _stream(self, key: str, target: BinaryIO) -> tuple[str, str]:
+    def _stream(self, key: str, target: BinaryIO, conditions: Headers | None) -> tuple[str, str]:
         """Copy the body of a get: the sha256 that was noted ('' for none) and the one that came."""
-        with closing(self._client.get_object(self.bucket, self._name(key))) as response:
+        with closing(self._client.get_object(self.bucket, self._name(key), request_headers=conditions)) as response:
             digest = hashlib.sha256()
             for piece in response.stream(CHUNK):
                 digest.update(piece)
@@ -179,7 +233,7 @@ def put_if_none_match(client: Minio, bucket: str, name: str, data: bytes) -> boo
     tells.
     """
     writer = uuid.uuid4().hex
-    headers: dict[str, str | list[str] | tuple[str]] = {
+    headers: Headers = {
         "If-None-Match": "*",
         METADATA_SHA256: sha256_bytes(data),
         METADATA_WRITER: writer,
@@ -200,7 +254,7 @@ def connect(endpoint: str) -> Minio:
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
         raise VqiError(f"{ENDPOINT} is '{endpoint}': expected http(s)://host:port")
     pool = urllib3.PoolManager(
-        maxsize=2 * PARALLEL_PARTS,
+        maxsize=CONNECTIONS,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         retries=RETRIES,
         cert_reqs="CERT_REQUIRED",

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torchvision.transforms.v2.functional import gaussian_blur
 
 from vqi.config import SimSiam
-from vqi.self_supervised.augment import blurred, cropped, recoloured, view
+from vqi.self_supervised.augment import blurred, cropped, recoloured, uniform, view
 
 OFF = SimSiam(crop_min_scale=1, flip=0, jitter=0, greyscale=0, blur=0)
 
@@ -58,3 +59,14 @@ def test_blur_takes_away_detail_and_keeps_the_mean() -> None:
     result = blurred(images.clone(), 1.0, seeded())
     assert float(result.std()) < float(images.std())
     assert float(result.mean()) == pytest.approx(float(images.mean()), abs=0.01)
+
+
+def test_blur_is_that_of_torchvision() -> None:
+    images = torch.rand(3, 3, 64, 64, generator=seeded(2))
+    result = blurred(images, 1.0, seeded(4))
+    generator = seeded(4)
+    uniform(generator, 3, 0, 1)
+    sigmas = uniform(generator, 3, 0.1, 2.0)
+    for image, sigma, got in zip(images, sigmas.tolist(), result, strict=True):
+        expected = gaussian_blur(image, [7, 7], [sigma, sigma])
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)

@@ -94,4 +94,4 @@ def test_the_loss_by_hand() -> None:
     step = method.step(lambda batch: features, pictures(2), seeded())
     right, wrong = torch.log1p(torch.exp(torch.tensor([-1.0, -3.0]))), torch.log1p(torch.exp(torch.tensor([1.0, 2.0])))
     torch.testing.assert_close(step.loss, torch.cat([right, wrong]).mean())
-    assert step.health == 0.5
+    assert step.value == 0.5

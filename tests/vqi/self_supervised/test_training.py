@@ -1,24 +1,23 @@
 """The training loop: what trains, what does not, what is kept."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from vqi.artifacts import Images, IndexRow
+from vqi.artifacts import Epoch, Images, IndexRow, best_epoch
 from vqi.backbones import Backbone, build
 from vqi.config import FeatureExtract, SslFinetune
 from vqi.detectors import pca
 from vqi.errors import VqiError
 from vqi.features import extract_splits
 from vqi.metrics import image_auroc
-from vqi.self_supervised import finetune, save_log
-from vqi.self_supervised.training import split
+from vqi.self_supervised import finetune
+from vqi.self_supervised.training import Trainer, split
 
 SIDE = 64
-QUICK = {"batch_size": 8, "lr": 0.01, "precision": "fp32"}
+QUICK = {"batch_size": 8, "lr": 0.01, "precision": "fp32", "frozen_up_to": ""}
 
 
 def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
@@ -63,34 +62,60 @@ def moved(a: Backbone, b: Backbone) -> set[str]:
 
 
 @pytest.mark.parametrize("method", ["simsiam", "cutpaste"])
-def test_what_is_not_frozen_moves_and_what_is_frozen_does_not(images: Images, parent: Backbone, method: str) -> None:
+@pytest.mark.parametrize("frozen_up_to", ["layer1", "auto"])
+def test_what_is_not_frozen_moves_and_what_is_frozen_does_not(
+    images: Images, parent: Backbone, method: str, frozen_up_to: str
+) -> None:
     before = {name: tensor.clone() for name, tensor in parent.model.state_dict().items()}
-    tuned = finetune(parent, images, settings(method, frozen_layers=["conv1", "bn1", "layer1.0"], freeze_epochs=0))
+    options = {"frozen_up_to": frozen_up_to, "batch_norm": "train", "freeze_epochs": 0}
+    tuned = finetune(parent, images, settings(method, **options))
     changed = moved(tuned.backbone, parent)
-    assert {"layer1.1.conv1.weight", "layer2.0.conv1.weight", "layer2.1.bn2.running_mean"} <= changed
-    beyond = ("conv1", "bn1", "layer1.0", "layer3", "layer4", "fc")  # frozen, and behind the layer that trains
-    assert not [name for name in changed if name.startswith(beyond)]
+    assert {"layer2.0.conv1.weight", "layer2.1.bn2.weight", "layer2.1.bn2.running_mean"} <= changed
+    assert {name.partition(".")[0] for name in changed} == {"layer2"}, "neither what is frozen nor what lies behind"
     assert all(torch.equal(tensor, before[name]) for name, tensor in parent.model.state_dict().items())
+    assert set(tuned.before) == changed
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tuned.before.items())
+
+
+@pytest.mark.parametrize(("batch_norm", "statistics_move"), [("frozen", False), ("train", True)])
+def test_statistics_of_batch_normalisation(
+    images: Images, parent: Backbone, batch_norm: str, statistics_move: bool
+) -> None:
+    tuned = finetune(parent, images, settings(freeze_epochs=0, batch_norm=batch_norm))
+    changed = moved(tuned.backbone, parent)
+    assert "layer2.1.bn2.weight" in changed
+    assert any(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed) is (
+        statistics_move
+    )
 
 
 def test_while_frozen_nothing_in_the_backbone_moves(
     images: Images, parent: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vqi.self_supervised import training
-
     seen: list[tuple[int, bool]] = []
-    original = training._Loop.epoch
+    original = Trainer.epoch
 
-    def watched(self: Any, number: int, *rest: Any) -> Any:
-        before = {name: tensor.clone() for name, tensor in self.encoder.network.state_dict().items()}
+    def watched(self: Trainer, number: int, *rest: Any) -> Epoch:
+        before = self._weights()
         result = original(self, number, *rest)
-        after = self.encoder.network.state_dict()
+        after = self._weights()
         seen.append((result.backbone_trains, any(not torch.equal(after[name], before[name]) for name in before)))
         return result
 
-    monkeypatch.setattr(training._Loop, "epoch", watched)
-    finetune(parent, images, settings(epochs=3, freeze_epochs=2))
+    monkeypatch.setattr(Trainer, "epoch", watched)
+    finetune(parent, images, settings(epochs=3, freeze_epochs=2, batch_norm="train"))
     assert seen == [(0, False), (0, False), (1, True)]
+
+
+def test_training_at_another_size(images: Images, parent: Backbone) -> None:
+    small = finetune(parent, images, settings(freeze_epochs=0, image_size=32))
+    assert moved(small.backbone, parent)
+    assert moved(small.backbone, finetune(parent, images, settings(freeze_epochs=0)).backbone)
+
+
+def test_the_layer_cannot_be_frozen_itself(images: Images, parent: Backbone) -> None:
+    with pytest.raises(VqiError, match="frozen_up_to 'layer2' is the layer that is read: nothing is left to train"):
+        finetune(parent, images, settings(frozen_up_to="layer2"))
 
 
 def test_same_seed_same_weights_another_seed_others(images: Images, parent: Backbone) -> None:
@@ -102,8 +127,7 @@ def test_same_seed_same_weights_another_seed_others(images: Images, parent: Back
 
 def test_the_epoch_with_the_best_validation_loss_is_kept(images: Images, parent: Backbone) -> None:
     tuned = finetune(parent, images, settings(epochs=4, freeze_epochs=1))
-    trained = [row for row in tuned.log if row.backbone_trains]
-    assert tuned.best_epoch == min(trained, key=lambda row: row.validation_loss).epoch
+    assert tuned.best_epoch == best_epoch(tuned.log).epoch > 1
     shorter = finetune(parent, images, settings(epochs=4, freeze_epochs=1, patience=1))
     assert len(shorter.log) <= len(tuned.log)
     lrs = [row.lr for row in tuned.log]
@@ -141,14 +165,18 @@ def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbon
         features = extract_splits(images, backbone, options)
         return float(image_auroc(labels, pca.score(features.test, pca.fit(features.train, 0.99))))
 
-    tuned = finetune(parent, images, settings(epochs=12, variant="normal", freeze_epochs=0, lr=0.03))
+    tuned = finetune(
+        parent, images, settings(epochs=12, variant="normal", freeze_epochs=0, lr=0.03, batch_norm="train")
+    )
     assert auroc(parent) < 0.87
     assert auroc(tuned.backbone) > 0.93
 
 
-def test_log(images: Images, parent: Backbone, tmp_path: Path) -> None:
+def test_log(images: Images, parent: Backbone) -> None:
     tuned = finetune(parent, images, settings(freeze_epochs=1))
-    save_log(tmp_path / "log.csv", tuned)
-    head, *rows = (tmp_path / "log.csv").read_text().splitlines()
-    assert head.startswith("epoch,backbone_trains,lr,train_loss,validation_loss,health")
-    assert [row.split(",")[:2] for row in rows] == [["1", "0"], ["2", "1"]]
+    assert [(row.epoch, row.backbone_trains, row.figure, row.healthy) for row in tuned.log] == [
+        (1, 0, "accuracy", 1.0),
+        (2, 1, "accuracy", 1.0),
+    ]
+    assert all(row.images_per_second > 0 for row in tuned.log)
+    assert set(tuned.held_out) < set(images.rows("train"))

@@ -1,0 +1,140 @@
+"""Writes images/locks: the packages of the container images, each with its version and sha256, as wheels for Linux.
+
+``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only tells, without a network, whether the locks
+belong to it. One resolution is behind all files, so that a package has one version in all images. A package stands in
+one file a layer of images/Dockerfile:
+
+    light.txt      all that the light image needs
+    elpv.txt       the photographs of the embedded dataset
+    cuda.txt       the CUDA libraries that the package index's torch loads
+    torch.txt      torch and torchvision of the package index
+    torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
+    network.txt    the rest of what the torch image needs
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = ROOT / "images" / "locks"
+INPUTS = LOCKS / "inputs"  # beside the locks, not in them: a layer is built anew when its own packages change
+PYTHON = "3.11"  # of Debian 12
+PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
+EXTRAS = ("torch", "embedded", "pipelines")
+TORCH = ("torch", "torchvision")
+# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime makes it look missing.
+LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
+# What the torch steps' packages need for commands of their own only; the command `vqi` needs it all the same.
+OF_COMMANDS = frozenset({"click"})
+
+Blocks = dict[str, str]  # a package's name -> its lines in a lock
+
+
+def main() -> int:
+    """Write the locks, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only say whether the locks are those of pyproject.toml")
+    parser.add_argument("--torch-index", metavar="URL", help="write torch-cpu.txt from this index of CPU builds, too")
+    flags = parser.parse_args()
+    if flags.check:
+        return check()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = resolve(Path(folder), EXTRAS)
+        layers = split(whole, Path(folder))
+        if flags.torch_index:
+            layers["torch-cpu.txt"] = cpu_builds(Path(folder), flags.torch_index, whole)
+    for name, blocks in layers.items():
+        text = "".join(blocks[package] for package in sorted(blocks))
+        (LOCKS / name).write_text(f"# Made by images/lock.py from pyproject.toml.\n{text}", encoding="utf-8")
+        sys.stdout.write(f"images/locks/{name}: {len(blocks)} packages\n")
+    INPUTS.write_text(inputs() + "\n", encoding="utf-8")
+    return 0
+
+
+def check() -> int:
+    """Whether the locks were made from the requirements that pyproject.toml has now."""
+    fresh = INPUTS.is_file() and INPUTS.read_text(encoding="utf-8").strip() == inputs()
+    if not fresh:
+        sys.stderr.write("images/locks is not of this pyproject.toml: run 'make lock' and commit the result\n")
+    return int(not fresh)
+
+
+def inputs() -> str:
+    """The digest of all that a resolution depends on and that stands in the project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights")), PYTHON, PLATFORM]
+    return "sha256:" + hashlib.sha256(json.dumps([asked, sorted(LEFT_OUT), sorted(OF_COMMANDS)]).encode()).hexdigest()
+
+
+def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
+    """The packages by file."""
+    light = resolve(folder, (), whole)
+    network = without(resolve(folder, ("torch", "weights"), whole), OF_COMMANDS)
+    cuda = {name for name in network if name.startswith("nvidia-")}
+    elpv = {"elpv-dataset"}
+    return {
+        "light.txt": light,
+        "elpv.txt": only(whole, elpv),
+        "cuda.txt": only(network, cuda),
+        "torch.txt": only(network, TORCH),
+        "network.txt": without(network, {*cuda, *TORCH}),
+    }
+
+
+def only(blocks: Blocks, names: Iterable[str]) -> Blocks:
+    """The packages named."""
+    return {name: blocks[name] for name in names}
+
+
+def without(blocks: Blocks, names: Iterable[str]) -> Blocks:
+    """The packages not named."""
+    return {name: text for name, text in blocks.items() if name not in set(names)}
+
+
+def resolve(folder: Path, extras: Iterable[str], constraints: Mapping[str, str] | None = None) -> Blocks:
+    """The project's requirements with some extras, in the versions of ``constraints`` where those are given."""
+    flags = [flag for extra in extras for flag in ("--extra", extra)]
+    if constraints is not None:
+        versions = folder / "constraints.txt"
+        versions.write_text("".join(text.partition(" ")[0] + "\n" for text in constraints.values()), encoding="utf-8")
+        flags += ["--constraint", str(versions)]
+    return compile_locked([str(ROOT / "pyproject.toml"), *flags])
+
+
+def cpu_builds(folder: Path, index: str, whole: Blocks) -> Blocks:
+    """The CPU builds of torch and torchvision in the same versions."""
+    wanted = folder / "torch-cpu.in"
+    versions = [whole[name].partition(" ")[0] for name in TORCH]
+    wanted.write_text("".join(f"{version}+cpu\n" for version in versions), encoding="utf-8")
+    return compile_locked([str(wanted), "--no-deps", "--index", index, "--index-strategy", "unsafe-best-match"])
+
+
+def compile_locked(arguments: Iterable[str]) -> Blocks:
+    """What ``uv pip compile`` finds, a block of lines a package."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
+    command += ["--python-version", PYTHON, "--python-platform", PLATFORM, "--no-header", "--no-annotate", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(f"error: the packages cannot be resolved: {done.stderr.strip()}")
+    blocks = re.findall(r"^[a-z0-9].*(?:\n {4}--hash.*)*\n", done.stdout, flags=re.MULTILINE)
+    named = {re.split(r"[=@ \[]", block, maxsplit=1)[0]: block for block in blocks}
+    return without(named, LEFT_OUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

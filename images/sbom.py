@@ -1,0 +1,78 @@
+"""Writes what is in a container image as a bill of materials: CycloneDX 1.5, JSON, with Debian's and Python's packages.
+
+``python images/sbom.py vqi:latest > vqi.cdx.json``. The image itself is asked, without a network: what is not in it is
+not in the bill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+ENGINES = ("docker", "podman")
+_ASK = """
+import json, subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+debian = subprocess.run(["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${Architecture}\\n"],
+                        capture_output=True, text=True, check=True).stdout
+system = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+python = [[d.metadata["Name"], d.version, d.metadata["License-Expression"] or ""] for d in distributions()]
+print(json.dumps({"debian": [line.split() for line in debian.splitlines()], "python": python,
+                  "release": system["VERSION_ID"].strip('"')}))
+"""
+
+
+def main() -> int:
+    """Ask an image and print its bill."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", help="as vqi:latest")
+    parser.add_argument("--engine", choices=ENGINES, default=next(filter(shutil.which, ENGINES), ENGINES[0]))
+    flags = parser.parse_args()
+    if not shutil.which(flags.engine):
+        sys.exit(f"error: no {flags.engine} here: install docker or podman")
+    command = [flags.engine, "run", "--rm", "--pull", "never", "--read-only", "--network", "none", flags.image]
+    done = subprocess.run([*command, "python", "-c", _ASK], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: container image '{flags.image}' cannot be asked: {done.stderr.strip()}")
+    json.dump(bill(flags.image, json.loads(done.stdout)), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:
+    """The bill of an image that holds these packages; equal packages give an equal bill."""
+    debian = [
+        component(name, version, f"pkg:deb/debian/{name}@{quote(version)}?arch={kind}&distro=debian-{found['release']}")
+        for name, version, kind in found["debian"]
+    ]
+    python = [
+        component(name, version, f"pkg:pypi/{name.lower().replace('_', '-')}@{quote(version)}", expression)
+        for name, version, expression in found["python"]
+    ]
+    components = sorted(debian + python, key=lambda part: str(part["purl"]))
+    name, _, tag = image.rpartition(":") if ":" in image else (image, "", "latest")
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([image, components])).urn,
+        "version": 1,
+        "metadata": {"component": {"type": "container", "name": name, "version": tag, "bom-ref": image}},
+        "components": components,
+    }
+
+
+def component(name: str, version: str, purl: str, expression: str = "") -> dict[str, Any]:
+    """A package in a bill, with its licence where its own metadata says it as an SPDX expression."""
+    made = {"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl}
+    return {**made, "licenses": [{"expression": expression}]} if expression else made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What Argo is told of a value: literal texts, references in double braces, and expressions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
+from pipelines.placeholders import names_in
+from pipelines.values import to_text
+from vqi.errors import VqiError
+
+_INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
+# An item that may stand in an artifact's key as it is; any other is replaced by its digest, after a character that no
+# plain item begins with.
+_PLAIN_ITEM = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}"
+ITEM_FOLDER = f"{{{{=item matches '^{_PLAIN_ITEM}$' ? item : '_' + sprig.sha256sum(item)}}}}"
+
+
+@dataclass(frozen=True)
+class GraphScope:
+    """What the arguments of a graph's tasks may refer to."""
+
+    place: str  # in the IR
+    is_root: bool
+    labels: Mapping[str, str]  # of the tasks, by their names in the IR
+    collected: Mapping[tuple[str, str], str]  # (loop, output) -> the type of what it collects
+
+
+def literal(text: str, place: str) -> str:
+    """A text that Argo takes as it is.
+
+    Raises:
+        VqiError: It holds ``{{``, which begins a reference and cannot be escaped.
+    """
+    if "{{" in text:
+        raise VqiError(
+            f"{place}: '{text[max(0, text.index('{{') - 20) :][:80]}' holds '{{{{', which Argo would fill in"
+        )
+    return text
+
+
+def input_parameter(name: str, is_root: bool = False) -> str:
+    """A reference to an input of a graph or step; the inputs of the root are the workflow's."""
+    return f"{{{{{'workflow' if is_root else 'inputs'}.parameters.{name}}}}}"
+
+
+def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) -> str:
+    """The argument that stands for the source of a task's parameter.
+
+    Raises:
+        VqiError: The value cannot be written in Argo.
+    """
+    if isinstance(source, FromInput):
+        return input_parameter(source.name, scope.is_root)
+    if isinstance(source, FromTask):
+        return _task_output(source, scope)
+    if not names_in(source.value, place):
+        return literal(to_text(source.value), place)
+    if not isinstance(source.value, str):
+        raise VqiError(f"{place}: inputs inside of a list or a mapping are not supported on Argo: {source.value!r}")
+    return _filled(source.value, scope, task, place)
+
+
+def _filled(text: str, scope: GraphScope, task: Task, place: str) -> str:
+    """A constant with references in place of the inputs that it names."""
+    parts = _INPUT.split(text)  # text, name, text, name, ..., text
+    texts = [literal(part, place) for part in parts[::2]]
+    inputs = [parameter_text(task.parameters[name], scope, task, place) for name in parts[1::2]]
+    return "".join(text for pair in zip(texts, [*inputs, ""], strict=True) for text in pair)
+
+
+def _task_output(source: FromTask, scope: GraphScope) -> str:
+    if (source.task, source.output) in scope.collected:
+        return f"{{{{={collected_expression(source, scope)}}}}}"
+    return f"{{{{tasks.{scope.labels[source.task]}.outputs.parameters.{source.output}}}}}"
+
+
+def collected_expression(source: FromTask, scope: GraphScope) -> str:
+    """The list that a loop collects, each element in its type.
+
+    Argo makes JSON of the texts: objects and lists where all of them look like it, and texts otherwise, numbers too.
+    """
+    whole = f"tasks['{scope.labels[source.task]}'].outputs.parameters['{source.output}']"
+    kind = scope.collected[source.task, source.output]
+    if kind == "STRING":
+        return f"toJson(map(fromJSON({whole}), {{type(#) == 'string' ? # : toJson(#)}}))"
+    if kind in ("LIST", "STRUCT"):
+        return whole
+    return f"toJson(map(fromJSON({whole}), {{fromJSON(#)}}))"
+
+
+def artifact_text(source: ArtifactSource, scope: GraphScope) -> str:
+    """The ``from`` of an artifact."""
+    if isinstance(source, FromInput):
+        return f"{{{{inputs.artifacts.{source.name}}}}}"
+    return f"{{{{tasks.{scope.labels[source.task]}.outputs.artifacts.{source.output}}}}}"
+
+
+def collected_types(pipeline: Pipeline, tasks: Mapping[str, Task]) -> dict[tuple[str, str], str]:
+    """For the loops among tasks what their outputs collect: the type of one iteration's output."""
+    found = {}
+    for task in tasks.values():
+        dag = pipeline.components[task.component].dag
+        if task.loop and dag:
+            for name, source in dag.outputs.items():
+                producer = dag.tasks[source.task]
+                declared = pipeline.components[producer.component].outputs[source.output].type
+                found[task.name, name] = "LIST" if producer.loop else declared
+    return found
+
+
+def json_value(name: str, kind: str) -> str:
+    """An input parameter as JSON inside of a larger JSON text."""
+    return f"{{{{=toJson(inputs.parameters['{name}'])}}}}" if kind == "STRING" else input_parameter(name)
+
+
+def constant_items(source: FromConstant, place: str) -> list[Any]:
+    """The items of a loop over constants.
+
+    Raises:
+        VqiError: An item holds ``{{``.
+    """
+    for index, item in enumerate(source.value):
+        literal(item if isinstance(item, str) else json.dumps(item), f"{place}[{index}]")
+    return list(source.value)

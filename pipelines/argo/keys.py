@@ -1,0 +1,98 @@
+"""Where artifacts come to stand in the object store: ``<workflow>/<step>/<items of the loops around it>/<artifact>``.
+
+A template does not know who calls it, so its caller tells: a step gets ``key-prefix``, a graph ``loop-path``, both
+either empty or with a ``/`` at their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipelines.argo.arguments import ITEM_FOLDER, input_parameter
+from pipelines.graph import Component, Dag, FromConstant, Pipeline, Task
+from pipelines.labels import item_labels
+from vqi.errors import VqiError
+
+KEY_PREFIX, LOOP_PATH = "key-prefix", "loop-path"
+WORKFLOW = "{{workflow.name}}"
+
+
+def makes_artifacts(pipeline: Pipeline, component: Component) -> bool:
+    """Whether a component, or a step somewhere in its graph, has an output artifact."""
+    if component.dag is None:
+        return bool(component.output_artifacts)
+    return any(makes_artifacts(pipeline, pipeline.components[task.component]) for task in component.dag.tasks.values())
+
+
+def artifact_key(prefix: str, file: str) -> str:
+    """The key of an output of a step."""
+    return f"{prefix}{WORKFLOW}/{input_parameter(KEY_PREFIX)}{file}"
+
+
+def path_argument(component: Component, task: Task, label: str, *, is_root: bool) -> tuple[str, str]:
+    """The name and value of the argument that tells a template where it is called from."""
+    path = "" if is_root else input_parameter(LOOP_PATH)
+    if component.container:
+        return KEY_PREFIX, f"{label}/{path}"
+    return LOOP_PATH, path + (f"{ITEM_FOLDER}/" if task.loop else f"{label}/")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a step's artifacts stand; None for the items of a loop, which are known at run time."""
+
+    step: str
+    path: tuple[str | None, ...]
+    ir: str
+
+    def may_meet(self, other: _Place) -> bool:
+        """Whether the two can be one and the same."""
+        return (
+            self.step == other.step
+            and len(self.path) == len(other.path)
+            and all(a is None or b is None or a == b for a, b in zip(self.path, other.path, strict=True))
+        )
+
+
+def check_keys(pipeline: Pipeline) -> None:
+    """No two steps may write to one place, and no item may lead elsewhere.
+
+    Raises:
+        VqiError: They might; both places in the IR are named.
+    """
+    seen: dict[str, list[_Place]] = {}
+    for place in _places(pipeline, pipeline.root, (), "root.dag"):
+        for other in seen.setdefault(place.step, []):
+            if place.may_meet(other):
+                raise VqiError(
+                    f"{place.ir}: its artifacts and those of {other.ir} would have the same keys: rename one"
+                )
+        seen[place.step].append(place)
+
+
+def _places(pipeline: Pipeline, dag: Dag, path: tuple[str | None, ...], ir: str) -> Iterator[_Place]:
+    for task in dag.tasks.values():
+        component = pipeline.components[task.component]
+        if not makes_artifacts(pipeline, component):
+            continue
+        place = f"{ir}.tasks.{task.name}"
+        if component.dag is None:
+            yield _Place(task.name, path, place)
+            continue
+        _check_items(task, place)
+        inside = (*path, None if task.loop else task.name)
+        yield from _places(pipeline, component.dag, inside, f"{place}.{task.component}.dag")
+
+
+def _check_items(task: Task, place: str) -> None:
+    """Constant items must be able to be folders, each its own."""
+    if task.loop is None or not isinstance(task.loop.items, FromConstant):
+        return
+    items = task.loop.items.value
+    for index, label in enumerate(item_labels(items)):
+        if label == f"item-{index}":
+            raise VqiError(
+                f"{place}.parameterIterator.items[{index}]: {items[index]!r} cannot be part of an artifact's key: "
+                "expected items that all differ, of letters, digits and '._- '"
+            )

@@ -1,0 +1,60 @@
+"""Names of Argo's objects: DNS labels (RFC 1123), and what it allows for parameters and artifacts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+
+from vqi.errors import VqiError
+
+MOST_CHARACTERS = 63  # of a DNS label
+_OTHER = re.compile(r"[^a-z0-9]+")
+_FIELD = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def dns_label(text: str, place: str, most: int = MOST_CHARACTERS) -> str:
+    """A name in lower case, with ``-`` for all but letters and digits, cut to ``most`` characters.
+
+    Raises:
+        VqiError: Nothing is left of it, or it begins with a digit, which Argo's ``depends`` does not read.
+    """
+    label = _OTHER.sub("-", text.lower()).strip("-")[:most].rstrip("-")
+    if not label or label[0].isdigit():
+        raise VqiError(f"{place}: expected a name that begins with a letter, got '{text}'")
+    return label
+
+
+def dns_labels(texts: Iterable[str], place: str) -> dict[str, str]:
+    """The label of each name.
+
+    Raises:
+        VqiError: Two names have one label.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        label = dns_label(text, f"{place}.{text}")
+        for other, taken in labels.items():
+            if taken == label:
+                raise VqiError(
+                    f"{place}: '{other}' and '{text}' are both '{label}' in Argo, "
+                    f"which has {MOST_CHARACTERS} characters in lower case: rename one"
+                )
+        labels[text] = label
+    return labels
+
+
+def free_label(wanted: str, taken: Container[str]) -> str:
+    """A label that is not taken: the wanted one, or with the first number that is free."""
+    candidates = (f"{wanted[: MOST_CHARACTERS - 4]}-{number}" for number in range(2, 1000))
+    return wanted if wanted not in taken else next(name for name in candidates if name not in taken)
+
+
+def field_name(text: str, place: str) -> str:
+    """The name of a parameter or artifact, as it is.
+
+    Raises:
+        VqiError: Argo does not take it.
+    """
+    if not _FIELD.fullmatch(text):
+        raise VqiError(f"{place}: expected a name of letters, digits, '_' and '-', got '{text}', which Argo refuses")
+    return text

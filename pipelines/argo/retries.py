@@ -1,0 +1,53 @@
+"""When a step is tried again. Exit code 2 says that the input is bad: that is final, whatever a pipeline asks for."""
+
+from __future__ import annotations
+
+from hera.workflows import models
+
+from pipelines.graph import Retry
+from vqi.errors import VqiError
+
+_NOT_BAD_INPUT = "asInt(lastRetry.exitCode) != 2"
+# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; not a step that failed by itself.
+_INFRASTRUCTURE = "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143]"
+
+
+def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str) -> models.RetryStrategy | None:
+    """How a step is tried again: as its pipeline says, or after infrastructure errors only.
+
+    Args:
+        retry: Of the pipeline; None where it says nothing.
+        infrastructure_retries: How often in that case; 0 means never.
+        place: In the IR.
+
+    Raises:
+        VqiError: Argo cannot wait like that.
+    """
+    if retry is None:
+        retry, expression = Retry(infrastructure_retries, backoff_seconds=10.0), _INFRASTRUCTURE
+    else:
+        expression = _NOT_BAD_INPUT
+    if not retry.max_retries:
+        return None
+    return models.RetryStrategy(
+        limit=models.IntOrString(str(retry.max_retries)),
+        retry_policy="Always",  # of what the expression lets through
+        expression=expression,
+        backoff=_backoff(retry, place),
+    )
+
+
+def _backoff(retry: Retry, place: str) -> models.Backoff | None:
+    if not retry.backoff_seconds:
+        return None
+    if not retry.backoff_factor.is_integer():
+        raise VqiError(f"{place}.backoffFactor: expected a whole number, got {retry.backoff_factor}: Argo has no other")
+    return models.Backoff(
+        duration=_duration(retry.backoff_seconds),
+        factor=models.IntOrString(str(int(retry.backoff_factor))),
+        cap=_duration(retry.backoff_max_seconds),
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g}s" if seconds < 1e5 else f"{seconds:.0f}s"

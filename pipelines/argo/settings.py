@@ -1,0 +1,37 @@
+"""What a cluster's side of a workflow is set to; the pipeline itself says nothing of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from vqi.errors import VqiError
+
+_PREFIX = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a lowered pipeline behaves on a cluster."""
+
+    name: str | None = None  # of the WorkflowTemplate; the pipeline's when None
+    key_prefix: str = ""  # of all artifact keys, as "runs/"
+    service_account: str = "vqi"  # may create and patch workflowtaskresults; only Argo's own container gets its token
+    user: int = 10001  # that the steps run as
+    parallelism: int = 8  # pods of one run at once
+    deadline_seconds: int = 86_400  # of a whole run
+    keep_seconds: int = 604_800  # a run that has ended, with its passing artifacts
+    infrastructure_retries: int = 2
+    default_cpu: str = "1"  # limits of a step that names none
+    default_memory: str = "2Gi"
+    scratch: str = "10Gi"  # of /tmp and of the outputs, each
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.key_prefix) or ".." in self.key_prefix:
+            raise VqiError(
+                f"key_prefix: expected folders that end with '/', as 'runs/', and none that leads elsewhere, "
+                f"got '{self.key_prefix}'"
+            )
+        for name in ("parallelism", "deadline_seconds", "keep_seconds"):
+            if getattr(self, name) < 1:
+                raise VqiError(f"{name}: expected at least 1, got {getattr(self, name)}")

@@ -1,0 +1,104 @@
+"""Which templates a pipeline needs: a component once for each set of inputs and each retry policy that tasks give it.
+
+Argo has no optional parameters and no retries of a task: both belong to the template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pipelines.argo.names import dns_labels, free_label
+from pipelines.graph import Component, Dag, FromInput, Loop, Pipeline, Retry, Source, Task
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A component with the inputs that it is given, defaults included, and how it is tried again."""
+
+    component: str
+    parameters: frozenset[str]
+    artifacts: frozenset[str]
+    retry: Retry | None = None
+    # Of the wrapper of a loop that limits how many iterations run at once. Its items may be a list, which has no hash.
+    loop: Loop | None = field(default=None, hash=False)
+
+
+def root_variant(pipeline: Pipeline) -> Variant:
+    """The pipeline's own graph, which all of its parameters are given to."""
+    return Variant("", frozenset(pipeline.inputs), frozenset())
+
+
+def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
+    """What a task of a graph needs its template to be."""
+    component = pipeline.components[task.component]
+    defaults = {name for name, parameter in component.inputs.items() if parameter.default is not None}
+    given = {name for name, source in task.parameters.items() if _is_given(source, graph.parameters)}
+    item = {task.loop.item_input} if task.loop else set()
+    return Variant(
+        task.component,
+        frozenset(defaults | (given | item if component.dag else given & component.inputs.keys())),
+        frozenset(name for name, source in task.artifacts.items() if _is_given(source, graph.artifacts)),
+        task.retry,
+    )
+
+
+def wrapper_variant(inner: Variant, loop: Loop) -> Variant:
+    """The template around a loop that holds how many of its iterations run at once."""
+    return replace(inner, parameters=inner.parameters - {loop.item_input}, retry=None, loop=loop)
+
+
+def needs_wrapper(task: Task) -> bool:
+    """Whether a task is a loop with a limit: Argo limits the children of a template only."""
+    return task.loop is not None and task.loop.parallelism is not None
+
+
+def named_variants(pipeline: Pipeline) -> dict[Variant, str]:
+    """All variants of a pipeline with the names of their templates, the pipeline's own graph first.
+
+    Raises:
+        VqiError: The names of two components are one in Argo.
+    """
+    variants = list(dict.fromkeys(_walk(pipeline, root_variant(pipeline), pipeline.root)))
+    stems = {key: key.removeprefix("comp-") for key in pipeline.components}
+    labels = dns_labels(dict.fromkeys(stems[v.component] for v in variants if v.component), "components")
+    names: dict[Variant, str] = {}
+    for variant in variants:  # components keep their names; what is made up gives way
+        if variant.component and not variant.loop and labels[stems[variant.component]] not in names.values():
+            names[variant] = labels[stems[variant.component]]
+    taken = {*labels.values()}
+    for variant in variants:
+        if variant not in names:
+            names[variant] = free_label(_made_up(pipeline, variant, labels, stems), taken)
+            taken.add(names[variant])
+    return {variant: names[variant] for variant in variants}
+
+
+def _made_up(pipeline: Pipeline, variant: Variant, labels: dict[str, str], stems: dict[str, str]) -> str:
+    if not variant.component:
+        return dns_labels([pipeline.name], "pipelineInfo.name")[pipeline.name]
+    label = labels[stems[variant.component]]
+    return f"{label[:50]}-at-once" if variant.loop else label
+
+
+def _walk(pipeline: Pipeline, variant: Variant, dag: Dag) -> Iterator[Variant]:
+    """A graph, then what its tasks need, each after the one that names it."""
+    yield variant
+    for task in dag.tasks.values():
+        inner = task_variant(pipeline, task, variant)
+        if needs_wrapper(task) and task.loop:
+            yield wrapper_variant(inner, task.loop)
+        component = _component(pipeline, inner)
+        if component.dag:
+            yield from _walk(pipeline, inner, component.dag)
+        else:
+            yield inner
+
+
+def _component(pipeline: Pipeline, variant: Variant) -> Component:
+    return pipeline.components[variant.component]
+
+
+def _is_given(source: Source, inputs: frozenset[str]) -> bool:
+    """Whether a source has a value; an optional input of the graph may have none."""
+    return not isinstance(source, FromInput) or source.name in inputs

@@ -1,0 +1,159 @@
+"""The whole pipeline as a WorkflowTemplate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hera.workflows import models
+
+from pipelines.argo.arguments import literal
+from pipelines.argo.containers import SCRATCH, container_template
+from pipelines.argo.graphs import Graph, component_graph, graph_template, wrapper_template
+from pipelines.argo.keys import check_keys
+from pipelines.argo.names import dns_label, field_name, free_label
+from pipelines.argo.security import cleaner_spec_patch, pod_security, pod_spec_patch
+from pipelines.argo.settings import Settings
+from pipelines.argo.variants import Variant, named_variants, root_variant
+from pipelines.graph import Parameter, Pipeline, Task
+from pipelines.values import to_text
+from vqi.errors import VqiError
+
+API_VERSION = "argoproj.io/v1alpha1"
+DEFAULT_SETTINGS = Settings()
+
+
+def lower(pipeline: Pipeline, settings: Settings = DEFAULT_SETTINGS) -> models.WorkflowTemplate:
+    """A pipeline as a WorkflowTemplate that needs Argo Workflows 3.7 or 4 and nothing of Kubeflow.
+
+    Args:
+        pipeline: From ``read_ir``.
+        settings: Of the cluster's side.
+
+    Raises:
+        VqiError: A construct without an equivalent, a name or text that Argo cannot take; with its place in the IR.
+    """
+    check_keys(pipeline)
+    _check_always(pipeline)
+    names = named_variants(pipeline)
+    entry = names[root_variant(pipeline)]
+    root = Graph(pipeline, pipeline.root, root_variant(pipeline), "root.dag", names)
+    ordinary = [task for task in pipeline.root.tasks.values() if not task.always]
+    templates = [graph_template(entry, root, ordinary), *_component_templates(pipeline, names, settings)]
+    exit_name = None
+    if final := [task for task in pipeline.root.tasks.values() if task.always]:
+        exit_name = free_label(f"{entry[:58]}-exit", {*names.values()})
+        templates.insert(1, _exit_template(exit_name, root, final))
+    return models.WorkflowTemplate(
+        api_version=API_VERSION,
+        kind="WorkflowTemplate",
+        metadata=models.ObjectMeta(
+            name=dns_label(settings.name or pipeline.name, "name" if settings.name else "pipelineInfo.name"),
+            annotations={"workflows.argoproj.io/description": pipeline.description} if pipeline.description else None,
+        ),
+        spec=_spec(pipeline, settings, entry, exit_name, templates),
+    )
+
+
+def _spec(
+    pipeline: Pipeline, settings: Settings, entry: str, exit_name: str | None, templates: list[models.Template]
+) -> models.WorkflowSpec:
+    return models.WorkflowSpec(
+        entrypoint=entry,
+        on_exit=exit_name,
+        arguments=models.Arguments(parameters=[_parameter(p) for p in pipeline.inputs.values()] or None),
+        parallelism=settings.parallelism,
+        active_deadline_seconds=settings.deadline_seconds,
+        ttl_strategy=models.TTLStrategy(seconds_after_completion=settings.keep_seconds),
+        pod_gc=models.PodGC(strategy="OnPodSuccess"),  # the pods of failed steps stay to be looked at
+        archive_logs=True,
+        artifact_gc=models.WorkflowLevelArtifactGC(
+            strategy="OnWorkflowDeletion",
+            force_finalizer_removal=True,  # or a store that is gone would keep the workflow from being deleted
+            service_account_name=settings.service_account,
+            pod_spec_patch=cleaner_spec_patch(),
+        ),
+        service_account_name=settings.service_account,
+        automount_service_account_token=False,  # the steps talk to nobody
+        executor=models.ExecutorConfig(service_account_name=settings.service_account),  # but Argo's container does
+        security_context=pod_security(settings.user),
+        pod_spec_patch=pod_spec_patch(),
+        volumes=[_scratch(name, settings) for name, _ in SCRATCH],
+        templates=templates,
+    )
+
+
+def _scratch(name: str, settings: Settings) -> models.Volume:
+    size = models.EmptyDirVolumeSource(size_limit=models.Quantity(settings.scratch))
+    return models.Volume(name=name, empty_dir=size)
+
+
+def _parameter(parameter: Parameter) -> models.Parameter:
+    """A parameter of the workflow, with its default."""
+    place = f"root.inputDefinitions.parameters.{parameter.name}"
+    if parameter.default is None and parameter.optional:
+        raise VqiError(f"{place}: an optional parameter without a default is not supported on Argo: give it one")
+    return models.Parameter(
+        name=field_name(parameter.name, place),
+        value=None if parameter.default is None else literal(to_text(parameter.default), f"{place}.defaultValue"),
+        description=parameter.description or None,
+    )
+
+
+def _component_templates(
+    pipeline: Pipeline, names: Mapping[Variant, str], settings: Settings
+) -> Iterator[models.Template]:
+    """A template a variant of a component, in the order in which the pipeline names them."""
+    for variant, name in names.items():
+        if not variant.component:
+            continue
+        component = pipeline.components[variant.component]
+        graph = component_graph(pipeline, component, variant, names)
+        if graph and variant.loop:
+            yield wrapper_template(name, variant.loop, graph, _inner_of(variant, names))
+        elif graph:
+            yield graph_template(name, graph, graph.dag.tasks.values())
+        elif component.container:
+            yield container_template(name, component, component.container, variant, settings)
+
+
+def _inner_of(wrapper: Variant, names: Mapping[Variant, str]) -> Variant:
+    """The variant that a wrapper runs for each item."""
+    item = wrapper.loop.item_input if wrapper.loop else ""
+    return next(
+        variant
+        for variant in names
+        if variant.component == wrapper.component
+        and not variant.loop
+        and variant.artifacts == wrapper.artifacts
+        and variant.parameters == wrapper.parameters | {item}
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ exit handlers
+
+
+def _check_always(pipeline: Pipeline) -> None:
+    """A task that runs whatever became of the others can only be the workflow's exit handler."""
+    for key, component in pipeline.components.items():
+        for task in component.dag.tasks.values() if component.dag else ():
+            if task.always:
+                raise VqiError(
+                    f"components.{key}.dag.tasks.{task.name}.triggerPolicy: "
+                    "an exit handler is supported at the top of the pipeline only"
+                )
+    final = {task.name for task in pipeline.root.tasks.values() if task.always}
+    for task in pipeline.root.tasks.values():
+        for name in final & {*task.after}:
+            raise VqiError(f"root.dag.tasks.{task.name}.dependentTasks: nothing can wait for the exit handler '{name}'")
+    for name, source in {**pipeline.root.outputs, **pipeline.root.artifact_outputs}.items():
+        if source.task in final:
+            raise VqiError(f"root.dag.outputs.{name}: an output of the exit handler '{source.task}' is not supported")
+
+
+def _exit_template(name: str, root: Graph, tasks: list[Task]) -> models.Template:
+    """What runs at the end, however it came."""
+    template = graph_template(name, root, tasks)
+    template.outputs = None  # those are the entry's
+    for task in template.dag.tasks if template.dag and template.dag.tasks else ():
+        task.depends = None  # all that it waits for has ended
+    return template

@@ -1,0 +1,215 @@
+"""The launcher of containers: each step by ``podman run`` or ``docker run``, with nothing but what it needs.
+
+The root is read-only, no capability is kept, no privilege can be gained, the user is a number that is not 0. What a
+step sees of this machine stands at the same paths inside, so that its command is that of a subprocess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipelines import grants
+from pipelines.graph import Container
+from pipelines.launch import Ended, Job, run_process
+from pipelines.limits import Limits, killed, limits_of, out_of_memory
+from vqi.errors import VqiError
+
+ENGINES = ("podman", "docker")
+_PING = {
+    "podman": ["info", "--format", "{{.Version.Version}}"],
+    "docker": ["version", "--format", "{{.Server.Version}}"],
+}
+_ENGINE_FAILED = 125  # exit code of `run` when the container was not started
+_KILLED = 128 + signal.SIGKILL
+_ANSWER_SECONDS = 60
+# Runs the step and, when it was killed, keeps what its cgroup (version 1 or 2) counted: podman before 5 and docker on
+# some kernels do not tell a kill for want of memory from another one, and the cgroup is gone with the container.
+_RUN = """trap : TERM INT
+"$@"
+code=$?
+[ $code -ne 137 ] || cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events > "$0" 2> /dev/null
+exit $code"""
+_COUNTS = "memory_events"
+_OUT_OF_MEMORY = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
+
+
+class Containers:
+    """Steps as containers of one engine."""
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._images: dict[str, tuple[str, int]] = {}  # reference -> its id, and the user id of its steps
+
+    def check(self, images: Iterable[str]) -> None:
+        """See ``Launcher.check``: the engine must be there and answer, and have all images."""
+        if shutil.which(self._engine) is None:
+            raise VqiError(
+                f"launcher '{self._engine}': {self._engine} is not installed: install it, or take another --launcher"
+            )
+        answer = self._ask(*_PING[self._engine])
+        if answer.returncode:
+            raise VqiError(
+                f"launcher '{self._engine}': {self._engine} does not answer ({_first_line(answer.stderr)}): start its "
+                f"service, as 'systemctl start {self._engine}', or take another --launcher"
+            )
+        for image in images:
+            self._images[image] = self._inspect(image)
+
+    def code_of(self, container: Container) -> Mapping[str, str]:
+        """See ``Launcher.code_of``: the image, by its id, holds all of it."""
+        return {"image_id": self._images[container.image][0]}
+
+    async def run(self, job: Job) -> Ended:
+        """See ``Launcher.run``."""
+        limits = limits_of(job.container.resources)
+        if "accelerator" in job.container.resources:
+            raise VqiError(
+                f"launcher '{self._engine}' gives a step no accelerator: run it on a cluster, or as a subprocess"
+            )
+        name = f"vqi-{re.sub('[^A-Za-z0-9_.-]', '-', job.label)}-{uuid.uuid4().hex[:8]}"
+        variables = grants.variables(job, sized=limits.cpus is not None)
+        self._make_ready(job)
+        command = [self._engine, "run", "--name", name, *self._flags(job, limits), *_names(variables)]
+        environment = {
+            **os.environ,
+            **variables,
+        }  # the engine's client hands them on, so that none is in a list of processes
+        try:
+            # When this process is killed, SIGTERM lets the engine's client end the container, which is no child of it.
+            code = await run_process([*command, *self._step(job)], job, environment, signal.SIGTERM)
+            return Ended(code, await asyncio.to_thread(self._reason, name, code, job, limits))
+        finally:
+            await asyncio.to_thread(self._remove, name)
+
+    def _step(self, job: Job) -> list[str]:
+        return [job.container.image, "sh", "-c", _RUN, str(job.folder / _COUNTS), *job.command]
+
+    def _flags(self, job: Job, limits: Limits) -> list[str]:
+        flags = ["--pull", "never", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
+        flags += ["--log-driver", "none", "--tmpfs", "/tmp", "--workdir", str(job.folder / "work")]  # noqa: S108 - its own
+        flags += self._user_flags() + grants.network_flags(job)
+        if limits.cpus is not None:
+            flags += ["--cpus", f"{limits.cpus:g}"]
+        if limits.memory is not None:
+            flags += ["--memory", str(limits.memory), "--memory-swap", str(limits.memory)]
+        for mount in grants.mounts(job):
+            flags += ["--mount", mount_flag(mount)]
+        return flags
+
+    def _user_flags(self) -> list[str]:
+        """The user of a step: the one who runs this, so that the results are theirs; for root the image's own."""
+        if os.getuid() == 0:
+            return []
+        same_outside = ["--userns", "keep-id"] if self._engine == "podman" else []
+        return [*same_outside, "--user", f"{os.getuid()}:{os.getgid()}"]
+
+    def _make_ready(self, job: Job) -> None:
+        """Let the step write to its folder, and to the store where it may.
+
+        Raises:
+            VqiError: The store is somebody else's.
+        """
+        user = self._images[job.container.image][1] if os.getuid() == 0 else os.getuid()
+        store = grants.local_store(job)
+        if store is not None and not store.exists():
+            store.mkdir(parents=True)
+            _give(store, user)
+        if store is not None and grants.owner_of(store) != user:
+            raise VqiError(
+                f"store {store}: it belongs to user {grants.owner_of(store)}, and steps in containers are user {user}: "
+                f"'chown -R {user} {store}', or take another --store"
+            )
+        for path in (job.folder, *(path for path in job.folder.rglob("*") if path.is_dir())):
+            _give(path, user)
+
+    def _reason(self, name: str, code: int, job: Job, limits: Limits) -> str:
+        """Why a container ended, where its exit code does not say.
+
+        Raises:
+            VqiError: It was not started at all; what the engine said is in the log.
+        """
+        if code == _ENGINE_FAILED:
+            lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise VqiError(f"{self._engine} did not start the step: {lines[-1] if lines else 'it does not say why'}")
+        if code != _KILLED:
+            return ""
+        counts = job.folder / _COUNTS
+        answer = self._ask("container", "inspect", "--format", "{{.State.OOMKilled}}", name)
+        if answer.stdout.strip() == "true" or (counts.exists() and _OUT_OF_MEMORY.search(counts.read_text("ascii"))):
+            return out_of_memory(job.command, limits.memory)
+        return killed(job.command, limits.memory)
+
+    def _remove(self, name: str) -> None:
+        """End a container that still runs, at once, and forget it."""
+        at_once = ["--time", "0"] if self._engine == "podman" else []
+        self._ask("rm", "--force", *at_once, name)
+
+    def _inspect(self, image: str) -> tuple[str, int]:
+        """The id of an image, and its user id.
+
+        Raises:
+            VqiError: There is none of that name, or its user is root or no number.
+        """
+        answer = self._ask("image", "inspect", "--format", "{{.Id}} {{.Config.User}}", image)
+        if answer.returncode:
+            raise VqiError(
+                f"container image '{image}' is not on this machine: 'make images ENGINE={self._engine}' builds it, "
+                f"'{self._engine} pull {image}' fetches it from a registry"
+            )
+        identity, _, user = answer.stdout.strip().partition(" ")
+        number = user.partition(":")[0]
+        if not number.isdecimal() or int(number) == 0:
+            raise VqiError(
+                f"container image '{image}': expected a USER that is a number other than 0, got '{user or 'root'}': "
+                f"build it anew with 'make images ENGINE={self._engine}'"
+            )
+        return identity, int(number)
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What the engine says.
+
+        Raises:
+            VqiError: It says nothing for long.
+        """
+        command = [self._engine, *arguments]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise VqiError(
+                f"launcher '{self._engine}': {self._engine} did not answer within {_ANSWER_SECONDS} s: start its "
+                "service anew"
+            ) from error
+
+
+def _names(variables: Mapping[str, str]) -> list[str]:
+    return [flag for name in variables for flag in ("--env", name)]
+
+
+def mount_flag(mount: grants.Mount) -> str:
+    """The value of the engine's flag ``--mount``.
+
+    Raises:
+        VqiError: The path has a comma, which separates the parts of the flag.
+    """
+    path = str(mount.path)
+    if "," in path:
+        raise VqiError(f"{path}: a path with a comma cannot be mounted: rename it, or take --launcher subprocess")
+    return f"type=bind,source={path},target={path}" + ("" if mount.writable else ",readonly")
+
+
+def _give(path: Path, user: int) -> None:
+    """Let a folder belong to a user, which only root can do for others."""
+    if grants.owner_of(path) != user and os.getuid() == 0:
+        os.chown(path, user, -1)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0] or "it says nothing"

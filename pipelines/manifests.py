@@ -1,0 +1,60 @@
+"""The compiled pipeline for the other backends, as the files in ``manifests/``; other people's pipelines too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines.argo import Schedule, cron_workflow, lower, to_yaml
+from pipelines.argo.access import access_objects
+from pipelines.argo.workflow import DEFAULT_SETTINGS
+from pipelines.compiled import ir_of, training_ir
+from pipelines.definition import pipelines_of
+from pipelines.ir import read_ir
+from vqi.artifacts import atomic_path
+
+TARGETS = ("kubeflow", "argo")
+# The schedule that stands beside the training pipeline; it is off until somebody turns it on.
+RETRAINING = Schedule("retraining", ["0 3 * * 1"], suspended=True)
+_COMPILED = "Compiled by 'vqi compile' from the pipeline '{}': change that instead."
+
+
+def write_manifests(folder: Path, targets: Sequence[str] = TARGETS) -> list[Path]:
+    """Write the compiled forms of the training pipeline, with what it needs beside it; returns their paths."""
+    ir = training_ir()
+    files = {}
+    if "kubeflow" in targets:
+        files["kubeflow/training.yaml"] = ir
+    if "argo" in targets:
+        pipeline = read_ir(ir)
+        template = lower(pipeline)
+        comment = _COMPILED.format(pipeline.name)
+        schedule = cron_workflow(pipeline, pipeline.name, RETRAINING)
+        files["argo/training.yaml"] = to_yaml(template, comment=comment)
+        files["argo/retraining.yaml"] = to_yaml(schedule, comment=comment)
+        files["argo/access.yaml"] = to_yaml(*access_objects(DEFAULT_SETTINGS.service_account), comment=comment)
+    return [_write(folder / name, text) for name, text in files.items()]
+
+
+def write_other(file: Path, folder: Path, targets: Sequence[str]) -> list[Path]:
+    """Compile the pipelines that a Python file defines; returns the paths of what was written.
+
+    Raises:
+        VqiError: The file cannot be imported or defines no pipeline, or a pipeline cannot be lowered.
+    """
+    written = []
+    for pipeline in pipelines_of(file):
+        ir = ir_of(pipeline)
+        name = read_ir(ir).name if "argo" in targets else str(pipeline.name)
+        if "kubeflow" in targets:
+            written.append(_write(folder / "kubeflow" / f"{name}.yaml", ir))
+        if "argo" in targets:
+            text = to_yaml(lower(read_ir(ir)), comment=_COMPILED.format(name))
+            written.append(_write(folder / "argo" / f"{name}.yaml", text))
+    return written
+
+
+def _write(path: Path, text: str) -> Path:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path

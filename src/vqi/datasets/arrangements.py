@@ -1,0 +1,149 @@
+"""How datasets lie in their archives, and where each file stands in the MVTec AD layout.
+
+Every arrangement says of a member's name which category it belongs to, and then where the members of the categories
+that were asked for come to stand. What an archive has above the categories, as one folder around everything, does not
+matter. Images without a split stand at ``all/<defect type>``: ``vqi.datasets.splits`` divides them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from vqi.datasets.layout import GOOD, MASK_ENDING, is_image_name, place_of
+from vqi.decoding import decode_mask
+from vqi.errors import VqiError
+
+EVERY = ""  # the category of a file that all categories need
+KOLEKTOR = "kolektor-sdd"
+MAX_PIXELS = 100_000_000
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file of the layout and the member of the archive that it is."""
+
+    category: str
+    path: str
+    member: str
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How a dataset lies in its archive."""
+
+    # the category of a member, given its name and that of the archive; None for what is no part of the dataset
+    category_of: Callable[[str, str], str | None]
+    # the files of the layout, given the members' names, what reads them, and the archive's name
+    place: Callable[[Iterable[str], Read, str], Iterator[Placed]]
+
+
+def mvtec_category(member: str, archive: str) -> str | None:
+    """``[.../]<category>/train/good/x.png``; an archive that begins with ``train`` is one category of its own name."""
+    parts = member.split("/")
+    if place_of("/".join(parts[-3:])) is None:
+        return None
+    return parts[-4] if len(parts) > 3 else archive
+
+
+def mvtec_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
+    """The files as they stand."""
+    for member in members:
+        category = mvtec_category(member, archive)
+        if category is not None:
+            yield Placed(category, "/".join(member.split("/")[-3:]), member)
+
+
+def btad_category(member: str, archive: str) -> str | None:
+    """``[.../]<01, 02 or 03>/<train, test or ground_truth>/<ok or ko>/x.bmp``."""
+    return mvtec_category(_btad_path(member), archive)
+
+
+def btad_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
+    """``ok`` is good; masks have the names of their images. The split is the dataset's own."""
+    for member in members:
+        path = _btad_path(member)
+        category = mvtec_category(path, archive)
+        if category is not None:
+            yield Placed(category, "/".join(path.split("/")[-3:]), member)
+
+
+def _btad_path(member: str) -> str:
+    *folders, name = member.split("/")
+    if folders and folders[-1] == "ok":
+        folders[-1] = GOOD
+    if len(folders) > 1 and folders[-2] == "ground_truth":
+        name = _mask_name(name)
+    return "/".join([*folders, name])
+
+
+def visa_category(member: str, archive: str) -> str | None:
+    """``[.../]<category>/Data/<Images or Masks>/<Normal or Anomaly>/x.JPG``, and the table of the split."""
+    parts = member.split("/")
+    if parts[-2:] == ["split_csv", "1cls.csv"]:
+        return EVERY
+    return parts[-5] if len(parts) > 4 and parts[-4] == "Data" and is_image_name(parts[-1]) else None
+
+
+def visa_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
+    """The split of ``split_csv/1cls.csv``: 90 % of the normal images train, the others and the anomalous ones test."""
+    names = set(members)
+    tables = [name for name in names if visa_category(name, archive) == EVERY]
+    if len(tables) != 1:
+        raise VqiError(f"archive {archive}: expected one table split_csv/1cls.csv with the split, found {len(tables)}")
+    root = tables[0].removesuffix("split_csv/1cls.csv")
+    for row in csv.DictReader(io.StringIO(read(tables[0]).decode("utf-8-sig"))):
+        image, mask = root + (row.get("image") or ""), root + (row.get("mask") or "")
+        if image not in names:
+            continue
+        name = image.rpartition("/")[2]
+        defect_type = GOOD if row.get("label") == "normal" else "anomaly"
+        yield Placed(row["object"], f"{row['split']}/{defect_type}/{name}", image)
+        if mask in names:
+            ending = mask.rpartition(".")[2]
+            stem = name.rpartition(".")[0]
+            yield Placed(row["object"], f"ground_truth/{defect_type}/{stem}{MASK_ENDING}.{ending}", mask)
+
+
+def kolektor_category(member: str, archive: str) -> str | None:
+    """``[.../]kos<NN>/Part<N>.jpg`` and ``Part<N>_label.bmp``: one category."""
+    parts = member.split("/")
+    fits = len(parts) > 1 and parts[-2].startswith("kos") and is_image_name(parts[-1])
+    return KOLEKTOR if fits else None
+
+
+def kolektor_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
+    """An all-black label means good. The dataset's folds are for learning with labels, so there is no split."""
+    names = set(members)
+    for member in sorted(names):
+        stem = member.rpartition(".")[0]
+        label = f"{stem}_label.bmp"
+        if kolektor_category(member, archive) is None or stem.endswith("_label"):
+            continue
+        if label not in names:
+            raise VqiError(f"archive {archive}: {member} has no {label} beside it")
+        defective = bool(decode_mask(read(label), label, MAX_PIXELS).any())
+        defect_type = "defective" if defective else GOOD
+        name = "_".join(member.split("/")[-2:])
+        yield Placed(KOLEKTOR, f"all/{defect_type}/{name}", member)
+        if defective:
+            mask = f"{name.rpartition('.')[0]}{MASK_ENDING}.bmp"
+            yield Placed(KOLEKTOR, f"ground_truth/{defect_type}/{mask}", label)
+
+
+def _mask_name(name: str) -> str:
+    """``x_mask.png`` for ``x.png``; one that is called so already stays."""
+    stem, dot, ending = name.rpartition(".")
+    return name if stem.endswith(MASK_ENDING) else f"{stem}{MASK_ENDING}{dot}{ending}"
+
+
+ARRANGEMENTS = {
+    "mvtec": Arrangement(mvtec_category, mvtec_place),
+    "btad": Arrangement(btad_category, btad_place),
+    "visa": Arrangement(visa_category, visa_place),
+    "kolektor": Arrangement(kolektor_category, kolektor_place),
+}

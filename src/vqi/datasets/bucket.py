@@ -1,0 +1,84 @@
+"""The source ``bucket:s3://bucket/prefix``: images in MVTec-AD-like layout that change over time.
+
+What the bucket holds now is listed once: key, ETag and size of every object. This snapshot stands beside the dataset as
+``snapshot.json``, and ``bucket:s3://bucket/prefix#snapshot=<its uri or path>`` takes exactly the same objects again, or
+says which one is gone or changed. Only objects that the cache has not are fetched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from vqi.datasets.folder import describe, group, is_one_category, note_left_out
+from vqi.datasets.layout import EXPECTED, Dataset, Entry
+from vqi.datasets.objects import Cached, fetch_objects
+from vqi.datasets.request import Request
+from vqi.errors import VqiError, unknown
+from vqi.fetching import cache_folder
+from vqi.progress import message
+from vqi.store import S3Store, VersionInfo, open_store, read_uri
+
+FORMAT = "vqi.snapshot/1"
+MARK = "#snapshot="
+EXPECTED_PLACE = f"expected bucket:s3://bucket/prefix, or that and {MARK}<uri or path of a snapshot.json>"
+
+
+def read(argument: str, request: Request) -> Dataset:
+    """The dataset in a bucket as it is now, or as a snapshot says it was.
+
+    Raises:
+        VqiError: the place or the snapshot is wrong, nothing there fits the layout, or an object changed meanwhile.
+    """
+    uri, _, snapshot = argument.partition(MARK)
+    store = open_store(uri) if uri.startswith("s3://") else None
+    if not isinstance(store, S3Store):
+        raise VqiError(f"the source 'bucket' cannot read '{argument}': {EXPECTED_PLACE}")
+    versions = read_snapshot(snapshot, store.uri) if snapshot else store.list_versions()
+    keys = [version.key for version in versions]
+    name = store.uri.rstrip("/").rpartition("/")[2]
+    categories = group(keys, name)
+    if not categories:
+        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {describe(keys)}")
+    note_left_out(keys, sum(len(paths) for paths in categories.values()))
+    for category in request.categories:
+        if category not in categories:
+            raise unknown("category", category, categories)
+    chosen = {name: paths for name, paths in categories.items() if not request.categories or name in request.categories}
+    prefix = "" if is_one_category(keys) else "{}/"
+    wanted = {prefix.format(category) + path for category, paths in chosen.items() for path in paths}
+    cached = fetch_objects(store, [version for version in versions if version.key in wanted], cache_folder())
+    by_key = {one.version.key: one for one in cached}
+    message(f"snapshot of {store.uri}: {len(cached)} objects, {sum(one.version.size for one in cached)} bytes")
+    return Dataset(
+        name,
+        None,
+        {
+            category: tuple(Entry(path, by_key[prefix.format(category) + path].path.read_bytes) for path in paths)
+            for category, paths in chosen.items()
+        },
+        snapshot=write_snapshot(store.uri, cached),
+    )
+
+
+def write_snapshot(uri: str, objects: Sequence[Cached]) -> str:
+    """The text of a snapshot: canonical, the objects sorted by key."""
+    rows = [one.version._asdict() for one in sorted(objects, key=lambda one: one.version.key)]
+    return json.dumps({"format": FORMAT, "uri": uri, "objects": rows}, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_snapshot(place: str, uri: str) -> list[VersionInfo]:
+    """The objects in a snapshot of ``uri``.
+
+    Raises:
+        VqiError: it is no snapshot, or one of another place.
+    """
+    try:
+        content = json.loads(read_uri(place))
+        found = [VersionInfo(str(row["key"]), str(row["etag"]), int(row["size"])) for row in content["objects"]]
+    except (ValueError, LookupError, TypeError) as error:
+        raise VqiError(f"{place} is no snapshot: expected the snapshot.json beside a dataset ({error})") from error
+    if content.get("format") != FORMAT or content.get("uri") != uri:
+        got = f"'{content.get('uri')}' in format {content.get('format')}"
+        raise VqiError(f"{place} is a snapshot of {got}: expected '{uri}' in format {FORMAT}")
+    return found

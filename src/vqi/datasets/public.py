@@ -1,0 +1,91 @@
+"""Public datasets by name: where they are, what their licence asks, how they lie in their archives: origins.json.
+
+The addresses are data, because they move. None of them is trusted: what comes is checked against the sha256 where one
+is known, and unpacked as any archive of strangers is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from vqi.datasets.archive import locate, open_archive
+from vqi.datasets.arrangements import ARRANGEMENTS
+from vqi.datasets.layout import Dataset, Licence
+from vqi.datasets.request import CONSENT, Request
+from vqi.digests import sha256_file
+from vqi.errors import VqiError, unknown
+from vqi.progress import message
+
+ORIGINS = Path(__file__).with_name("origins.json")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A public dataset."""
+
+    name: str
+    homepage: str
+    urls: tuple[str, ...]  # tried in this order
+    sha256: str  # of the archive; '' where none is known
+    sha256_stated_by: str  # who says so
+    arrangement: str  # its name in ARRANGEMENTS
+    categories: tuple[str, ...]
+    licence: Licence
+
+
+@cache
+def origins() -> dict[str, Origin]:
+    """All of them by name."""
+    found = {}
+    for name, one in json.loads(ORIGINS.read_text("utf-8")).items():
+        fields = {**one, "urls": tuple(one["urls"]), "categories": tuple(one["categories"])}
+        found[name] = Origin(name=name, **{**fields, "licence": Licence(**one["licence"])})
+    return found
+
+
+def read(name: str, argument: str, request: Request) -> Dataset:
+    """The public dataset ``name``, fetched from the first address that has it.
+
+    Raises:
+        VqiError: the licence is not accepted, a category is unknown, or no address has it.
+    """
+    origin = origins()[name]
+    if argument:
+        raise VqiError(f"the source '{name}' takes nothing behind a colon, got '{name}:{argument}': set 'url' instead")
+    require_consent(origin, request)
+    for category in request.categories:
+        if category not in origin.categories:
+            raise unknown("category", category, origin.categories)
+    path = _locate(origin, request)
+    if not (request.sha256 or origin.sha256):
+        message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to be sure of the same next time")
+    return open_archive(name, path, ARRANGEMENTS[origin.arrangement], request, origin.licence)
+
+
+def require_consent(origin: Origin, request: Request) -> None:
+    """Stop where the licence is not accepted, and say how to accept it."""
+    if not request.consents:
+        terms = origin.licence
+        raise VqiError(
+            f"'{origin.name}' is under {terms.name} ({terms.url}): {terms.notice} More at {origin.homepage}. "
+            f"If you accept these terms, set {CONSENT}=y in the environment or the parameter accept_license to true"
+        )
+
+
+def _locate(origin: Origin, request: Request) -> Path:
+    """The archive as a local file.
+
+    Raises:
+        VqiError: none of the addresses has it; the message has what the last one said.
+    """
+    place, *others = [request.url] if request.url else origin.urls
+    try:
+        return locate(place, request.sha256 or origin.sha256)
+    except VqiError as error:
+        if not others:
+            raise
+        message(f"note: {error}: trying the next address")
+        return _locate(replace(origin, urls=tuple(others)), request)

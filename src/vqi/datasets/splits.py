@@ -1,0 +1,129 @@
+"""Fewer images, and a split for those that have none.
+
+Images at ``all/<defect type>`` have no split. Good ones are divided at random, ``train_fraction`` of them to train;
+everything else is for the test. Photographs of the same part stay together, and where one of them is defective all of
+them are for the test. A split that a source brings is never changed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
+from vqi.decoding import UnreadableImage, decode
+from vqi.progress import message, track
+from vqi.similarity import SIDE, group, near_duplicates, shrink
+
+UNSPLIT = "all"
+MAX_PIXELS = 100_000_000  # of an image that is looked at for duplicates
+
+
+@dataclass(frozen=True)
+class Options:
+    """As the step's parameters of these names say."""
+
+    limit_per_class: int = 0  # 0 for all
+    train_fraction: float = 0.8
+    hold_out_near_duplicates: bool = True
+    split_seed: int = 0
+
+
+KEEP_ALL = Options()
+
+
+def divide(dataset: Dataset, options: Options) -> Dataset:
+    """The dataset with at most ``limit_per_class`` images a split and defect type, and a split for all of them."""
+    categories = {
+        category: _divide(category, limit(category, entries, options), options)
+        for category, entries in dataset.categories.items()
+    }
+    return replace(dataset, categories=categories)
+
+
+def limit(category: str, entries: Sequence[Entry], options: Options) -> tuple[Entry, ...]:
+    """A random choice of the images of each split and defect type, with their masks; all of them where 0 is asked."""
+    if not options.limit_per_class:
+        return tuple(entries)
+    folders: dict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        folders[_folder(entry)].append(entry)
+    kept: list[Entry] = []
+    for folder, members in folders.items():
+        if not folder.startswith("ground_truth/"):
+            chance = random.Random(f"{options.split_seed}/{category}/{folder}")  # noqa: S311 - a choice, not a secret
+            kept += chance.sample(members, min(options.limit_per_class, len(members)))
+    return _with_masks(kept, entries)
+
+
+def _divide(category: str, entries: Sequence[Entry], options: Options) -> tuple[Entry, ...]:
+    """The entries with those at ``all`` moved to ``train`` or ``test``."""
+    unsplit = sorted((entry for entry in entries if _split(entry) == UNSPLIT), key=lambda entry: entry.path)
+    if not unsplit:
+        return tuple(entries)
+    together = _groups(category, unsplit) if options.hold_out_near_duplicates else list(range(len(unsplit)))
+    groups: dict[int, list[Entry]] = defaultdict(list)
+    for number, entry in zip(together, unsplit, strict=True):
+        groups[number].append(entry)
+    good = [members for members in groups.values() if all(_defect_type(entry) == GOOD for entry in members)]
+    random.Random(f"{options.split_seed}/{category}").shuffle(good)  # noqa: S311 - a split, not a secret
+    wanted = round(options.train_fraction * sum(_defect_type(entry) == GOOD for entry in unsplit))
+    train: set[str] = set()
+    for members in good:
+        if len(train) + len(members) <= wanted:
+            train |= {entry.path for entry in members}
+    return tuple(
+        replace(entry, path=f"{'train' if entry.path in train else 'test'}/{entry.path.partition('/')[2]}")
+        if _split(entry) == UNSPLIT
+        else entry
+        for entry in entries
+    )
+
+
+def _groups(category: str, entries: Sequence[Entry]) -> list[int]:
+    """For each entry the number of its group of near-duplicates. One that cannot be read is alone."""
+    squares = np.zeros((len(entries), SIDE, SIDE), np.float32)
+    for row, entry in enumerate(track(entries, len(entries), f"compare {category}")):
+        squares[row] = _square(entry)
+    pairs = near_duplicates(squares)
+    if pairs:
+        message(f"{category}: {len(pairs)} pairs of images show the same part; each stays on one side of the split")
+    return [int(number) for number in group(len(entries), pairs)]
+
+
+def _square(entry: Entry) -> npt.NDArray[np.float32]:
+    try:
+        return shrink(decode(entry.read(), entry.path, 2 * SIDE, MAX_PIXELS))
+    except UnreadableImage:
+        return np.zeros((SIDE, SIDE), np.float32)  # like nothing else; preprocess says what is wrong with it
+
+
+def _with_masks(kept: Sequence[Entry], entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    stems = {(_defect_type(entry), _stem(entry)) for entry in kept if _split(entry) != "train"}
+    masks = [
+        entry
+        for entry in entries
+        if _split(entry) == "ground_truth" and (_defect_type(entry), _stem(entry).removesuffix(MASK_ENDING)) in stems
+    ]
+    return tuple(sorted([*kept, *masks], key=lambda entry: entry.path))
+
+
+def _split(entry: Entry) -> str:
+    return entry.path.split("/")[0]
+
+
+def _defect_type(entry: Entry) -> str:
+    return entry.path.split("/")[1]
+
+
+def _stem(entry: Entry) -> str:
+    return entry.path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _folder(entry: Entry) -> str:
+    return entry.path.rpartition("/")[0]

@@ -1,0 +1,93 @@
+"""The state of a training after each epoch, so that one that was killed goes on. Imports torch.
+
+One safetensors object, with the log as JSON in its header, replaced whole: it is of one epoch or of none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from vqi.artifacts import Epoch, load_tensors, save_tensors
+from vqi.artifacts.tensors import tensor_names
+from vqi.store import Store
+
+KIND = "vqi.checkpoint/1"
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands at the end of an epoch."""
+
+    log: Sequence[Epoch]
+    best_epoch: int
+    encoder: Tensors
+    best: Tensors  # of the encoder, in the best epoch
+    method: Tensors
+    optimizer: Tensors  # by "<number of the parameter>.<name>"
+
+
+class Checkpoint:
+    """The last state of one training, in the store of lasting assets.
+
+    Args:
+        store: Where it stands.
+        key: Of the training: what it reads and all of its settings, so that no other goes on from it.
+    """
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store, self._key = store, f"checkpoints/{key}.safetensors"
+
+    def save(self, state: State) -> None:
+        """Replace the state."""
+        parts = {"encoder": state.encoder, "best": state.best, "method": state.method, "optimizer": state.optimizer}
+        tensors = {
+            f"{part}/{name}": tensor.detach().numpy() for part, kept in parts.items() for name, tensor in kept.items()
+        }
+        header = {"log": [asdict(row) for row in state.log], "best_epoch": state.best_epoch}
+        with tempfile.TemporaryDirectory(prefix="vqi-") as folder:
+            path = Path(folder) / "checkpoint.safetensors"
+            save_tensors(path, KIND, tensors, header)
+            self._store.put_file(self._key, path)
+
+    def load(self) -> State | None:
+        """The state; None where there is none."""
+        if not self._store.exists(self._key):
+            return None
+        with tempfile.TemporaryDirectory(prefix="vqi-") as folder:
+            path = Path(folder) / "checkpoint.safetensors"
+            self._store.get_file(self._key, path)
+            arrays, header = load_tensors(path, KIND, tensor_names(path))
+            tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+        log = [Epoch(**row) for row in header["log"]]
+        parts = (_part(tensors, part) for part in ("encoder", "best", "method", "optimizer"))
+        return State(log, header["best_epoch"], *parts)
+
+    def delete(self) -> None:
+        """Remove the state: the training is done."""
+        self._store.delete(self._key)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """What an optimiser remembers."""
+    state = optimizer.state_dict()["state"]
+    return {f"{number}.{name}": tensor for number, kept in state.items() for name, tensor in kept.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give an optimiser back what it remembered."""
+    state: dict[int, Tensors] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _part(tensors: Tensors, part: str) -> Tensors:
+    return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}

@@ -1,0 +1,72 @@
+"""What members hold, one after the other in one unnamed file: gone with the process, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+
+from vqi.errors import VqiError
+
+SPARE_BYTES = 64 << 20  # left free on the disk
+
+
+class Spool:
+    """Bytes by name, in a file without a name in ``folder``. May be read from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        handle, name = tempfile.mkstemp(prefix=".spool-", dir=folder)
+        os.unlink(name)  # noqa: PTH108 - the file lives as long as its handle
+        self._handle = handle
+        self._end = 0
+        self._places: dict[str, tuple[int, int]] = {}
+        self.close = weakref.finalize(self, os.close, handle)  # or when nobody holds the spool any more
+
+    @property
+    def names(self) -> list[str]:
+        """What was added, in that order."""
+        return list(self._places)
+
+    def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Append ``size`` bytes.
+
+        Raises:
+            VqiError: the disk has no room for them.
+        """
+        require_room(self.folder, size)
+        start = self._end
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                written = os.pwrite(self._handle, view, self._end)
+                self._end += written
+                view = view[written:]
+        self._places[name] = (start, self._end - start)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of that name."""
+        start, size = self._places[name]
+        pieces = []
+        while size:
+            piece = os.pread(self._handle, size, start)
+            pieces.append(piece)
+            start, size = start + len(piece), size - len(piece)
+        return b"".join(pieces)
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Fail before the disk is full, not after.
+
+    Raises:
+        VqiError: less than ``size`` bytes, and some to spare, are free at ``folder``.
+    """
+    free = shutil.disk_usage(folder).free
+    if size and size + SPARE_BYTES > free:
+        raise VqiError(
+            f"no room in {folder}: {size} bytes and {SPARE_BYTES} to spare are needed, {free} are free; "
+            "free some space, or name a larger disk in VQI_CACHE"
+        )

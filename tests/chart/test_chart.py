@@ -1,0 +1,312 @@
+"""The chart renders to what Argo and Kubernetes take, for each of its example values; it refuses unknown values."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import kubernetes_validate
+import pytest
+import yaml
+
+from chart.readme import documented, readme
+from pipelines.compiled import training_ir
+from pipelines.ir import read_ir
+from pipelines.node import StrictLoader
+from pipelines.values import to_text
+from tests.pipelines.argo import schema
+
+CHART = Path(__file__).parents[2] / "chart"
+KUBERNETES = "v1.33.0"
+CI = sorted((CHART / "ci").glob("*-values.yaml"))
+each = pytest.mark.parametrize("values_file", CI, ids=lambda path: path.stem.removesuffix("-values"))
+LEAST = yaml.safe_load((CHART / "ci" / "external-s3-values.yaml").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def values_of(name: str) -> dict[str, Any]:
+    return yaml.safe_load((CHART / "ci" / f"{name}-values.yaml").read_text())
+
+
+def render(values: dict[str, Any], name: str = "rel", namespace: str = "ml") -> list[dict[str, Any]]:
+    """The objects of a release, read by a loader that refuses a key that stands twice."""
+    with helm.Chart.load(str(CHART)) as chart:
+        files = chart.render(values, name=name, namespace=namespace)
+    texts = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
+    return [one for text in texts for one in yaml.load_all(text, StrictLoader) if one]
+
+
+def one(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [document for document in objects if document["kind"] == kind]
+    return found
+
+
+def template(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(t for t in one(objects, "WorkflowTemplate")["spec"]["templates"] if t["name"] == name)
+
+
+# ------------------------------------------------------------------------------------------------------- each rendering
+
+
+@each
+def test_it_lints_strictly(values_file: Path) -> None:
+    report = helm.lint(str(CHART), yaml.safe_load(values_file.read_text()), strict=True, kube_version=KUBERNETES)
+    assert report["errors"] == []
+    assert [message for message in report["messages"] if message["severity"] > 1] == []
+
+
+@each
+def test_objects_fit_their_schemas(values_file: Path) -> None:
+    objects = render(yaml.safe_load(values_file.read_text()))
+    assert len({(o["kind"], o["metadata"]["name"]) for o in objects}) == len(objects)
+    for document in objects:
+        assert document["metadata"]["namespace"] == "ml"
+        assert document["metadata"]["labels"]["app.kubernetes.io/instance"] == "rel"
+        if document["apiVersion"].startswith("argoproj.io"):
+            assert schema.problems(document) == []
+        else:
+            kubernetes_validate.validate(document, KUBERNETES.removeprefix("v"), strict=True)
+
+
+@each
+def test_argo_takes_it(values_file: Path, lint: Callable[..., str], tmp_path: Path) -> None:
+    objects = render(yaml.safe_load(values_file.read_text()))
+    found = [document for document in objects if document["apiVersion"].startswith("argoproj.io")]
+    for document in found:
+        (tmp_path / f"{document['kind']}.yaml").write_text(yaml.safe_dump(document))
+    assert lint(*sorted(tmp_path.iterdir())) == ""
+
+
+@each
+def test_every_pod_is_restricted_and_limited(values_file: Path) -> None:
+    spec = one(render(yaml.safe_load(values_file.read_text())), "WorkflowTemplate")["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["automountServiceAccountToken"] is False
+    patch = yaml.safe_load(spec["podSpecPatch"])
+    assert [container["name"] for container in (*patch["initContainers"], *patch["containers"])] == ["init", "wait"]
+    for step in (t["container"] for t in spec["templates"] if "container" in t):
+        security = step["securityContext"]
+        assert (security["readOnlyRootFilesystem"], security["allowPrivilegeEscalation"]) == (True, False)
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert {"cpu", "memory"} <= step["resources"]["limits"].keys()
+
+
+def test_it_packages(tmp_path: Path) -> None:
+    package = Path(helm.package(str(CHART), destination=str(tmp_path)))
+    assert package.name == "vqi-0.1.0.tgz"
+    with helm.Chart.load(str(package)) as chart:
+        packed = chart.render(LEAST, name="rel", namespace="ml")
+    with helm.Chart.load(str(CHART)) as chart:
+        assert packed == chart.render(LEAST, name="rel", namespace="ml")
+
+
+def test_it_installs_and_says_what_to_type_next() -> None:
+    with helm.Config(namespace="ml", storage_driver="memory") as config:
+        release = config.install(str(CHART), "rel", values_of("schedule"), dry_run="client")
+    notes = json.dumps(release)
+    assert "argo submit -n ml --from workflowtemplate/rel-training --watch" in notes
+    assert "argo cron get -n ml rel-retraining" in notes
+
+
+# ------------------------------------------------------------------------------------------------------ what values do
+
+
+def test_without_more_said_it_is_the_compiled_pipeline() -> None:
+    """But for names, images and resources."""
+    spec = one(render(LEAST), "WorkflowTemplate")["spec"]
+    compiled = yaml.safe_load((CHART / "files" / "training.yaml").read_text())["spec"]
+    assert spec["arguments"] == {
+        "parameters": [{**p, "value": p["value"]} for p in compiled["arguments"]["parameters"]]
+    }
+    for rendered, template_ in zip(spec["templates"], compiled["templates"], strict=True):
+        if "dag" in template_:
+            assert rendered == template_
+        else:
+            for key in ("inputs", "outputs", "retryStrategy"):
+                assert rendered.get(key) == template_.get(key)
+            for key in ("command", "args", "volumeMounts", "securityContext"):
+                assert rendered["container"].get(key) == template_["container"].get(key)
+            assert rendered["container"]["image"] == template_["container"]["image"].replace(":latest", ":0.1.0")
+    for key in ("podSpecPatch", "securityContext", "podGC", "parallelism", "activeDeadlineSeconds", "ttlStrategy"):
+        assert spec[key] == compiled[key]
+
+
+def test_node_pools_images_and_proxies() -> None:
+    objects = render(values_of("xeon"))
+    spec = one(objects, "WorkflowTemplate")["spec"]
+    tuned, summarized = template(objects, "ssl-finetune"), template(objects, "summarize")
+    amx = {"feature.node.kubernetes.io/cpu-cpuid.AMXBF16": "true", "pool": "training"}
+    assert summarized["nodeSelector"] == amx
+    assert tuned["nodeSelector"] == {**amx, "size": "large"}
+    assert [t["effect"] for t in tuned["tolerations"]] == ["NoSchedule", "NoExecute"]
+    assert [t["effect"] for t in summarized["tolerations"]] == ["NoSchedule"]
+    assert tuned["container"]["resources"]["limits"] == {"cpu": "32", "memory": "32Gi"}
+    assert tuned["container"]["image"] == f"registry.example.com/quality/vqi-torch@sha256:{1:064d}"
+    assert summarized["container"]["image"] == "registry.example.com/quality/vqi:2.1"
+    assert summarized["container"]["imagePullPolicy"] == "Always"
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["affinity"]["nodeAffinity"]
+    assert yaml.safe_load(spec["podSpecPatch"])["topologySpreadConstraints"][0]["maxSkew"] == 1
+    for step in (t["container"] for t in spec["templates"] if "container" in t):
+        variables = {v["name"]: v.get("value") for v in step["env"]}
+        assert variables["HTTPS_PROXY"] == variables["HTTP_PROXY"] == "http://proxy.example.com:3128"
+        assert variables["NO_PROXY"] == "s3.example.com,10.0.0.0/8"
+    policy = one(objects, "NetworkPolicy")["spec"]
+    assert policy["podSelector"]["matchLabels"] == spec["podMetadata"]["labels"]
+    assert (policy["ingress"], policy["egress"]) == ([], [{}])
+
+
+def test_a_claim_is_read_only_and_the_downloads_alone() -> None:
+    objects = render(values_of("xeon"))
+    step = template(objects, "dataset-download")
+    assert step["volumes"] == [
+        {"name": "dataset", "persistentVolumeClaim": {"claimName": "photographs", "readOnly": True}}
+    ]
+    assert {"name": "dataset", "mountPath": "/data", "readOnly": True} in step["container"]["volumeMounts"]
+    assert not any("volumes" in template(objects, name) for name in ("preprocess", "publish"))
+
+
+def test_parameters_are_texts() -> None:
+    given = one(render(values_of("xeon")), "WorkflowTemplate")["spec"]["arguments"]["parameters"]
+    values = {p["name"]: p["value"] for p in given}
+    assert values["categories"] == '["bracket","with space"]'
+    assert (values["seed"], values["image_size"], values["target_fpr"]) == ("12345678", "320", "0.05")
+    assert (values["source"], values["finetune"]) == ("folder:/data", "{}")
+    schedule = one(render(values_of("schedule")), "CronWorkflow")["spec"]
+    cron = {p["name"]: p["value"] for p in schedule["workflowSpec"]["arguments"]["parameters"]}
+    assert cron == {"categories": '["mono"]', "target_fpr": "0.01", "finetune": '{"lr":0.05}'}
+
+
+def test_the_schedule_is_off_by_default() -> None:
+    assert not any(document["kind"] == "CronWorkflow" for document in render(LEAST))
+    spec = one(render(values_of("schedule")), "CronWorkflow")["spec"]
+    assert (spec["schedules"], spec["timezone"]) == (["0 3 * * 1", "@monthly"], "Europe/Berlin")
+    assert (spec["concurrencyPolicy"], spec["suspend"]) == ("Forbid", False)
+    assert (spec["startingDeadlineSeconds"], spec["successfulJobsHistoryLimit"]) == (600, 3)
+    assert spec["workflowSpec"]["workflowTemplateRef"] == {"name": "rel-training"}
+
+
+def secrets_of(objects: list[dict[str, Any]]) -> set[str]:
+    steps = [t["container"] for t in one(objects, "WorkflowTemplate")["spec"]["templates"] if "container" in t]
+    keys = [v["valueFrom"]["secretKeyRef"] for step in steps for v in step["env"] if "valueFrom" in v]
+    return {key["name"] for key in keys}
+
+
+def test_the_store_is_told_through_one_secret() -> None:
+    objects = render(LEAST)
+    made = next(o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "rel-store")
+    assert made["stringData"]["VQI_STORE"] == "s3://vqi"
+    assert secrets_of(objects) == {"rel-store"}
+    repository = yaml.safe_load(one(objects, "ConfigMap")["data"]["store"])["s3"]
+    assert (repository["bucket"], repository["secretKeySecret"]["name"]) == ("vqi-artifacts", "rel-store")
+    reference = one(objects, "WorkflowTemplate")["spec"]["artifactRepositoryRef"]
+    assert reference == {"configMap": "rel-artifacts", "key": "store"}
+    own = render(values_of("existing-secret"))
+    assert secrets_of(own) == {"our-store"}
+    assert {document["kind"] for document in own} == {"WorkflowTemplate"}
+
+
+def test_two_releases_share_no_name() -> None:
+    first, second = (render(LEAST, name=name) for name in ("one", "two"))
+    names = [{(o["kind"], o["metadata"]["name"]) for o in objects} for objects in (first, second)]
+    assert names[0] & names[1] == set()
+
+
+# ---------------------------------------------------------------------------------------------------------- bad values
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    values = json.loads(json.dumps(LEAST))
+    *parents, last = path.split(".")
+    inner = values
+    for key in parents:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("imagee", {}, "imagee"),
+        ("image.tagg", "1", "tagg"),
+        ("image.digests.vqi", "latest", "digests"),
+        ("image.pullPolicy", "Sometimes", "pullPolicy"),
+        ("parameters.target_fprr", 0.1, "target_fprr"),
+        ("parameters.seed", "one", "seed"),
+        ("parameters.target_fpr", 2, "target_fpr"),
+        ("parameters.categories", "mono", "categories"),
+        ("schedule.enabled", "yes", "enabled"),
+        ("schedule.schedules", ["not a cron"], "schedules"),
+        ("schedule.parameters.nope", 1, "nope"),
+        ("workflow.parallelism", "four", "parallelism"),
+        ("nodePool.preset", "xeon", "preset"),
+        ("nodePool.nodeSelector.amx", True, "nodeSelector"),
+        ("steps.evaluation", {}, "evaluation"),
+        ("steps.evaluate.resources.limits.memory", "much", "memory"),
+        ("store.uri", "http://x", "uri"),
+        ("store.endpoint", "s3.example.com", "endpoint"),
+        ("artifactRepository.endpoint", "https://s3.example.com", "endpoint"),
+        ("dataset.mountPath", "data", "mountPath"),
+    ],
+)
+def test_refused_by_name(path: str, value: Any, named: str) -> None:
+    with pytest.raises(helm.HelmError, match=named):
+        render(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    "missing", ["store.uri", "store.endpoint", "store.accessKey", "store.secretKey", "artifactRepository.bucket"]
+)
+def test_what_has_to_be_said(missing: str) -> None:
+    with pytest.raises(helm.HelmError, match=f"{missing}: expected"):
+        render(changed(missing, ""))
+
+
+def test_a_parameter_that_argo_would_fill_in() -> None:
+    with pytest.raises(helm.HelmError, match=r"parameter 'source' holds '\{\{'"):
+        render(changed("parameters.source", "folder:{{item}}"))
+
+
+# ------------------------------------------------------------------------------------------------- nothing goes apart
+
+
+def test_the_workflow_is_the_compiled_one() -> None:
+    compiled = CHART.parent / "manifests" / "argo" / "training.yaml"
+    assert (CHART / "files" / "training.yaml").read_text() == compiled.read_text(), "run 'make compile'"
+
+
+def test_the_readme_is_up_to_date() -> None:
+    assert (CHART / "README.md").read_text() == readme((CHART / "values.yaml").read_text()), "run 'make compile'"
+
+
+def test_every_value_is_documented() -> None:
+    told = [name for name, _ in documented((CHART / "values.yaml").read_text())]
+
+    def silent(values: dict[str, Any], prefix: str) -> list[str]:
+        found = []
+        for key, value in values.items():
+            name = f"{prefix}{key}"
+            if name not in told:
+                found += silent(value, f"{name}.") if isinstance(value, dict) and value else [name]
+        return found
+
+    assert silent(VALUES, "") == []
+
+
+def test_the_parameters_are_the_pipelines() -> None:
+    inputs = read_ir(training_ir()).inputs
+    assert {name: to_text(value) for name, value in VALUES["parameters"].items()} == {
+        name: to_text(parameter.default) for name, parameter in inputs.items()
+    }
+    types = {"STRING": "string", "NUMBER_INTEGER": "integer", "NUMBER_DOUBLE": "number", "LIST": "array"}
+    types |= {"BOOLEAN": "boolean", "STRUCT": "object"}
+    definitions = json.loads((CHART / "values.schema.json").read_text())["definitions"]
+    known = definitions["parameters"]["properties"]
+    assert {name: known[name]["type"] for name in known} == {name: types[p.type] for name, p in inputs.items()}
+
+
+def test_the_steps_are_the_pipelines() -> None:
+    compiled = yaml.safe_load((CHART / "files" / "training.yaml").read_text())["spec"]["templates"]
+    assert set(VALUES["steps"]) == {t["name"] for t in compiled if "container" in t}

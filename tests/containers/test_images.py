@@ -1,0 +1,112 @@
+"""What the container images hold, what they do not, and what a change of the source builds anew."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.containers.conftest import BUILD, ROOT, podman
+
+pytestmark = [pytest.mark.usefixtures("images"), pytest.mark.timeout(900)]
+BOTH = pytest.mark.parametrize("image", ["vqi:latest", "vqi-torch:latest"])
+ABSENT = ("kfp", "hera", "click", "rich", "pip", "pytest", "elpv_dataset", "pipelines")
+PROGRAMS = ("pip", "pip3", "gcc", "cc", "g++", "make", "ld", "curl", "wget")
+INSIDE = """
+import importlib.util, json, os, shutil, stat, sys
+path = "/usr/bin:/bin:/opt/vqi/bin:/usr/local/bin"
+setuid = []
+for folder, _, files in os.walk("/usr"):
+    for name in files:
+        mode = os.lstat(os.path.join(folder, name)).st_mode
+        if stat.S_ISREG(mode) and mode & 0o6000:
+            setuid.append(name)
+print(json.dumps({
+    "packages": [name for name in sys.argv[1].split() if importlib.util.find_spec(name)],
+    "programs": [name for name in sys.argv[2].split() if shutil.which(name, path=path)],
+    "setuid": setuid,
+}))
+"""
+
+
+def inspected(image: str) -> Any:
+    (found,) = json.loads(podman("image", "inspect", image))
+    return found
+
+
+@BOTH
+def test_how_a_container_starts(image: str) -> None:
+    config = inspected(image)["Config"]
+    assert config["User"] == "10001:0"
+    assert config["Entrypoint"] == ["/usr/bin/tini", "-g", "--"]
+    assert {"HOME=/tmp", "USER=vqi"} <= set(config["Env"])
+    labels = {name.rpartition(".")[2]: text for name, text in config["Labels"].items() if "opencontainers" in name}
+    assert labels["title"] == image.partition(":")[0]
+    assert labels["licenses"] == "Apache-2.0"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", labels["version"])
+    assert re.fullmatch(r"[0-9a-f]{40}|unknown", labels["revision"])
+
+
+@BOTH
+def test_nothing_that_no_step_needs(image: str) -> None:
+    told = (" ".join(ABSENT), " ".join(PROGRAMS))
+    seen = json.loads(podman("run", "--rm", "--network", "none", image, "python", "-c", INSIDE, *told))
+    assert seen == {"packages": [], "programs": [], "setuid": []}
+
+
+def test_the_light_image_is_light() -> None:
+    base = inspected("docker.io/library/python:3.11-slim-bookworm")["Size"]
+    assert inspected("vqi:latest")["Size"] - base < 250e6
+
+
+def test_cuda_libraries_are_a_layer_of_their_own() -> None:
+    script = (
+        "import json, pathlib; packages = pathlib.Path('/opt/vqi/lib/python3.11/site-packages');"
+        "print(json.dumps([(packages / name).is_dir() for name in ('nvidia', 'torch', 'vqi')]))"
+    )
+    layer = podman("history", "--no-trunc", "--format", "{{.CreatedBy}}", "vqi-torch:latest").splitlines()
+    cuda, torch = (
+        next(i for i, made in enumerate(layer) if f"install {name}.txt" in made) for name in ("cuda", "torch")
+    )
+    source = next(i for i, made in enumerate(layer) if "compileall" in made)
+    assert source < torch < cuda  # newest first
+    assert json.loads(podman("run", "--rm", "vqi-torch:latest", "python", "-c", script)) == [True, True, True]
+
+
+def test_a_change_of_the_source_builds_in_seconds(tmp_path: Path) -> None:
+    for name in (".dockerignore", "pyproject.toml", "images", "src", "components", "pipelines"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    (tmp_path / "tests" / "containers").mkdir(parents=True)
+    shutil.copy(BUILD, tmp_path / "tests" / "containers" / "build")
+    with (tmp_path / "src" / "vqi" / "errors.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            [tmp_path / "tests" / "containers" / "build", "light", "torch"],
+            env={**os.environ, "TAG": "changed"}, capture_output=True, text=True,
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        assert done.returncode == 0, done.stderr[-2000:]
+        for name in ("vqi", "vqi-torch"):
+            script = "from vqi.errors import CHANGED; print(CHANGED)"
+            assert podman("run", "--rm", f"{name}:changed", "python", "-c", script) == "True\n"
+            kept, changed = (inspected(f"{name}:{tag}")["RootFS"]["Layers"] for tag in ("latest", "changed"))
+            shared = [layer for layer in changed if layer in kept]
+            assert len(changed) - len(shared) <= 3, "source, steps, bytecode"
+    finally:
+        podman("rmi", "--force", *(f"{name}:changed" for name in ("vqi", "vqi-torch", "vqi-tools")), check=False)
+    print(f"\nboth images, only source changed: {seconds:.1f} s")
+    assert seconds < 30
+
+
+def test_an_unknown_target_is_one_line() -> None:
+    done = subprocess.run([BUILD, "lihgt"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: unknown target 'lihgt': expected light or torch"

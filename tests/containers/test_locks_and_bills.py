@@ -1,0 +1,60 @@
+"""The locks of the images belong to pyproject.toml, and a bill of materials is valid CycloneDX."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tests.containers.conftest import ROOT
+
+
+def check(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, folder / "images" / "lock.py", "--check"], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_locks_are_fresh_until_a_requirement_changes(tmp_path: Path) -> None:
+    assert check(ROOT).returncode == 0, "run 'make lock' and commit the result"
+    shutil.copytree(ROOT / "images", tmp_path / "images")
+    project = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(project.replace('"pillow>=11"', '"pillow>=12"'))
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "images/locks is not of this pyproject.toml: run 'make lock' and commit the result\n"
+
+
+def test_every_locked_package_has_its_digest() -> None:
+    for lock in (ROOT / "images" / "locks").glob("*.txt"):
+        text = lock.read_text()
+        packages = [line for line in text.splitlines() if line[:1].isalnum()]
+        assert packages, lock
+        assert all("==" in line and line.endswith("\\") for line in packages), lock
+        assert text.count("--hash=sha256:") >= len(packages), lock
+
+
+@pytest.mark.usefixtures("images")
+def test_a_bill_of_materials_is_valid_and_whole() -> None:
+    command = [sys.executable, ROOT / "images" / "sbom.py", "--engine", "podman", "vqi:latest"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(done.stdout) is None
+    found = {(part["purl"].partition("@")[0], part["version"]) for part in json.loads(done.stdout)["components"]}
+    locked = (ROOT / "images" / "locks" / "light.txt").read_text()
+    pins = [line.split()[0].split("==") for line in locked.splitlines() if line[:1].isalnum()]
+    assert {(f"pkg:pypi/{name}", version) for name, version in pins} <= found
+    assert {"pkg:deb/debian/tini", "pkg:deb/debian/libc6"} <= {name for name, _ in found}
+
+
+def test_no_such_image_is_one_line() -> None:
+    if not shutil.which("podman"):
+        pytest.skip("no podman here")
+    command = [sys.executable, ROOT / "images" / "sbom.py", "--engine", "podman", "not/there:1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: container image 'not/there:1' cannot be asked: ")

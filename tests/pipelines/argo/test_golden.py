@@ -1,0 +1,98 @@
+"""What is emitted: as it was (goldens), valid for Argo's own validator, for a strict schema and for strict YAML."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.argo import Settings, lower, to_yaml
+from pipelines.compiled import ir_of, training_ir
+from pipelines.ir import read_ir
+from pipelines.node import StrictLoader
+from tests.pipelines.argo import examples, schema
+
+GOLDEN = Path(__file__).with_name("golden")
+MANIFESTS = Path(__file__).parents[3] / "manifests" / "argo"
+each = pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: pipeline.name)
+
+
+def lowered(pipeline: Any) -> str:
+    return to_yaml(lower(read_ir(ir_of(pipeline))), comment="UPDATE_GOLDEN=1 writes this file again.")
+
+
+@each
+def test_golden(pipeline: Any) -> None:
+    path, text = GOLDEN / f"{pipeline.name}.yaml", lowered(pipeline)
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text(), "look at the difference, then run with UPDATE_GOLDEN=1"
+
+
+def test_no_golden_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {pipeline.name for pipeline in examples.VALID}
+
+
+def documents(*folders: Path) -> list[dict[str, Any]]:
+    files = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    return [document for path in files for document in yaml.load_all(path.read_text(), StrictLoader)]
+
+
+def test_all_that_is_emitted_fits_a_strict_schema() -> None:
+    found = [document for document in documents(GOLDEN, MANIFESTS) if document["apiVersion"].startswith("argoproj.io")]
+    assert len(found) == len(examples.VALID) + 2
+    for document in found:
+        assert schema.problems(document) == [], document["metadata"]["name"]
+
+
+def test_argo_finds_nothing_wrong(lint: Callable[..., str]) -> None:
+    assert lint(*sorted(GOLDEN.glob("*.yaml"))) == ""
+    assert lint(MANIFESTS / "training.yaml", MANIFESTS / "retraining.yaml") == ""
+
+
+def test_every_pod_is_restricted() -> None:
+    for document in documents(GOLDEN, MANIFESTS):
+        if document["kind"] != "WorkflowTemplate":
+            continue
+        spec = document["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        patch = yaml.safe_load(spec["podSpecPatch"])
+        own = [*patch["initContainers"], *patch["containers"]]
+        assert [container["name"] for container in own] == ["init", "wait"]
+        own += yaml.safe_load(spec["artifactGC"]["podSpecPatch"])["containers"]
+        own += [template["container"] for template in spec["templates"] if "container" in template]
+        for container in own:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+        for template in spec["templates"]:
+            if "container" in template:
+                assert template["container"]["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_exit_code_2_is_final() -> None:
+    for document in documents(GOLDEN, MANIFESTS):
+        for template in document["spec"].get("templates", []) if document["kind"] == "WorkflowTemplate" else ():
+            if "retryStrategy" in template:
+                expression = template["retryStrategy"]["expression"]
+                assert expression in (
+                    "asInt(lastRetry.exitCode) != 2",
+                    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143]",
+                )
+
+
+def test_settings() -> None:
+    pipeline = read_ir(training_ir())
+    settings = Settings(name="Nightly Run", key_prefix="runs/", parallelism=3, infrastructure_retries=0, user=1234)
+    spec = lower(pipeline, settings).model_dump(by_alias=True, exclude_none=True)["spec"]
+    assert lower(pipeline, settings).metadata.name == "nightly-run"
+    assert (spec["parallelism"], spec["securityContext"]["runAsUser"]) == (3, 1234)
+    keys = [
+        a["s3"]["key"] for t in spec["templates"] if "container" in t for a in t.get("outputs", {}).get("artifacts", [])
+    ]
+    assert all(key.startswith("runs/{{workflow.name}}/") for key in keys)
+    assert not any("retryStrategy" in template for template in spec["templates"])

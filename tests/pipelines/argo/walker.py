@@ -1,0 +1,230 @@
+"""Interprets a lowered WorkflowTemplate as Argo 4 does, with a function in place of the pods. For tests only.
+
+It is strict where Argo is lenient: an argument that a template does not take, a reference that nothing fills and a key
+that stands twice are errors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+WORKFLOW = "wf-1"
+TAG = re.compile(r"\{\{(.*?)\}\}")
+COLLECTED = r"tasks\['(?P<task>[^']+)'\]\.outputs\.parameters\['(?P<output>[^']+)'\]"
+TEXTS = re.compile(rf"toJson\(map\(fromJSON\({COLLECTED}\), \{{type\(#\) == 'string' \? # : toJson\(#\)\}}\)\)")
+NUMBERS = re.compile(rf"toJson\(map\(fromJSON\({COLLECTED}\), \{{fromJSON\(#\)\}}\)\)")
+WHOLE = re.compile(COLLECTED)
+QUOTED = re.compile(r"toJson\(inputs\.parameters\['([^']+)'\]\)")
+ITEM = re.compile(r"item matches '\^(?P<plain>[^']+)\$' \? item : '_' \+ sprig\.sha256sum\(item\)")
+
+
+class StepFailedError(Exception):
+    """A pod ended with an error, or a graph holds one that did."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a pod is started with."""
+
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    artifacts: Mapping[str, str]  # path -> content
+
+
+@dataclass
+class Outputs:
+    parameters: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
+
+
+# Given the call, the names of the output parameters and those of the output artifacts.
+Step = Callable[[Call, list[str], list[str]], Outputs]
+
+
+class Walker:
+    """One run of a workflow: ``calls`` are the pods, ``keys`` where their artifacts came to stand."""
+
+    def __init__(self, document: Mapping[str, Any], step: Step) -> None:
+        self.spec = document["spec"]
+        names = [template["name"] for template in self.spec["templates"]]
+        assert len(names) == len(set(names)), "two templates of one name"
+        self.templates = {template["name"]: template for template in self.spec["templates"]}
+        self.step = step
+        self.calls: list[Call] = []
+        self.keys: list[str] = []
+        self.at_once: list[int] = []
+
+    def run(self, given: Mapping[str, str]) -> Outputs | None:
+        """Run it; None when something failed."""
+        declared = {p["name"]: p.get("value") for p in self.spec["arguments"].get("parameters", [])}
+        assert given.keys() <= declared.keys()
+        values = {**declared, **given}
+        assert None not in values.values(), values
+        scope = {f"workflow.parameters.{name}": value for name, value in values.items()} | {"workflow.name": WORKFLOW}
+        self.globals = scope
+        try:
+            outputs = self.call(self.spec["entrypoint"], {}, {})
+        except StepFailedError:
+            outputs = None
+        if "onExit" in self.spec:
+            try:
+                self.call(self.spec["onExit"], {}, {})
+            except StepFailedError:
+                outputs = None
+        return outputs
+
+    def call(self, name: str, parameters: Mapping[str, str], artifacts: Mapping[str, str]) -> Outputs:
+        template = self.templates[name]
+        inputs = template.get("inputs", {})
+        declared = {p["name"]: p.get("value") for p in inputs.get("parameters", [])}
+        assert parameters.keys() <= declared.keys(), (name, parameters.keys() - declared.keys())
+        values = {**declared, **parameters}
+        assert None not in values.values(), (name, values)
+        wanted = {a["name"] for a in inputs.get("artifacts", [])}
+        assert wanted == artifacts.keys(), (name, wanted, artifacts)
+        scope = {**self.globals, **{f"inputs.parameters.{key}": value for key, value in values.items()}}
+        if "container" in template:
+            return self.pod(template, scope, artifacts)
+        return self.graph(template, scope, {f"inputs.artifacts.{key}": value for key, value in artifacts.items()})
+
+    # ------------------------------------------------------------------------------------------------------- a pod
+
+    def pod(self, template: Mapping[str, Any], scope: Mapping[str, str], artifacts: Mapping[str, str]) -> Outputs:
+        container = template["container"]
+        paths = {a["name"]: a["path"] for a in template.get("inputs", {}).get("artifacts", [])}
+        command = [resolve(part, scope) for part in (*container["command"], *container.get("args", []))]
+        env = tuple((pair["name"], pair["value"]) for pair in container["env"] if "value" in pair)
+        call = Call(tuple(command), env, {paths[name]: content for name, content in artifacts.items()})
+        outputs = template.get("outputs", {})
+        for artifact in outputs.get("artifacts", []):
+            key = resolve(artifact["s3"]["key"], scope)
+            assert key.startswith(f"{WORKFLOW}/")
+            assert ".." not in key.split("/")
+            assert key not in self.keys, f"{key} is written twice"
+            self.keys.append(key)
+            assert artifact["path"].startswith("/outputs/")
+        self.calls.append(call)
+        names = [p["name"] for p in outputs.get("parameters", [])]
+        return self.step(call, names, [a["name"] for a in outputs.get("artifacts", [])])
+
+    # ----------------------------------------------------------------------------------------------------- a graph
+
+    def graph(self, template: Mapping[str, Any], scope: dict[str, str], artifacts: dict[str, str]) -> Outputs:
+        assert template["dag"]["failFast"] is False
+        tasks = {task["name"]: task for task in template["dag"]["tasks"]}
+        done: set[str] = set()
+        failed: set[str] = set()
+        while len(done) + len(failed) < len(tasks):
+            ready = [
+                task
+                for name, task in tasks.items()
+                if name not in done | failed and depends(task, tasks) <= done | failed
+            ]
+            assert ready, "the tasks wait for each other"
+            for task in ready:
+                try:
+                    if depends(task, tasks) & failed:
+                        raise StepFailedError
+                    self.task(task, scope, artifacts)
+                    done.add(task["name"])
+                except StepFailedError:
+                    failed.add(task["name"])
+        if failed:
+            raise StepFailedError
+        outputs = template.get("outputs", {})
+        return Outputs(
+            {p["name"]: output_value(p["valueFrom"], scope) for p in outputs.get("parameters", [])},
+            {a["name"]: artifacts[reference(a["from"])] for a in outputs.get("artifacts", [])},
+        )
+
+    def task(self, task: Mapping[str, Any], scope: dict[str, str], artifacts: dict[str, str]) -> None:
+        """Run a task, and put what it gives into the scopes of its graph."""
+        prefix = f"tasks.{task['name']}.outputs"
+        if "withItems" in task or "withParam" in task:
+            items = task["withItems"] if "withItems" in task else json.loads(resolve(task["withParam"], scope))
+            assert "withItems" not in task or items
+            outcomes = [self.iteration(task, scope, artifacts, item) for item in items]
+            if None in outcomes:
+                raise StepFailedError
+            self.at_once.append(len(items))
+            names = outcomes[0].parameters if outcomes else {}
+            for name in names:
+                scope[f"{prefix}.parameters.{name}"] = aggregate([outcome.parameters[name] for outcome in outcomes])
+            return
+        outputs = self.once(task, scope, artifacts)
+        scope.update({f"{prefix}.parameters.{name}": value for name, value in outputs.parameters.items()})
+        artifacts.update({f"{prefix}.artifacts.{name}": value for name, value in outputs.artifacts.items()})
+
+    def iteration(self, task: Any, scope: dict[str, str], artifacts: dict[str, str], item: Any) -> Outputs | None:
+        text = item if isinstance(item, str) else json.dumps(item, separators=(",", ":"), ensure_ascii=False)
+        try:
+            return self.once(task, {**scope, "item": text}, artifacts)
+        except StepFailedError:
+            return None
+
+    def once(self, task: Mapping[str, Any], scope: dict[str, str], artifacts: dict[str, str]) -> Outputs:
+        arguments = task.get("arguments", {})
+        parameters = {p["name"]: resolve(p["value"], scope) for p in arguments.get("parameters", [])}
+        given = {a["name"]: artifacts[reference(a["from"])] for a in arguments.get("artifacts", [])}
+        return self.call(task["template"], parameters, given)
+
+
+def depends(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
+    names = {part.strip() for part in task["depends"].split("&&")} if "depends" in task else set()
+    assert names <= tasks.keys(), names
+    return names
+
+
+def reference(text: str) -> str:
+    match = TAG.fullmatch(text)
+    assert match, text
+    return match[1]
+
+
+def resolve(text: str, scope: Mapping[str, str]) -> str:
+    """A text with its references filled in, each once."""
+    return TAG.sub(lambda match: evaluate(match[1], scope), text)
+
+
+def evaluate(tag: str, scope: Mapping[str, str]) -> str:
+    return expression(tag[1:], scope) if tag.startswith("=") else scope[tag]
+
+
+def output_value(source: Mapping[str, str], scope: Mapping[str, str]) -> str:
+    if "expression" in source:
+        return expression(source["expression"], scope)
+    return resolve(source["parameter"], scope)
+
+
+def expression(text: str, scope: Mapping[str, str]) -> str:
+    """The expressions that the lowering writes, and no others."""
+    if match := QUOTED.fullmatch(text):
+        return json.dumps(scope[f"inputs.parameters.{match[1]}"], ensure_ascii=False)
+    if match := ITEM.fullmatch(text):
+        item = scope["item"]
+        return item if re.fullmatch(match["plain"], item) else "_" + hashlib.sha256(item.encode()).hexdigest()
+    for pattern, convert in ((TEXTS, as_text), (NUMBERS, json.loads)):
+        if match := pattern.fullmatch(text):
+            whole = scope[f"tasks.{match['task']}.outputs.parameters.{match['output']}"]
+            return json.dumps([convert(value) for value in json.loads(whole)], ensure_ascii=False)
+    match = WHOLE.fullmatch(text)
+    assert match, f"an expression that the walker does not know: {text}"
+    return scope[f"tasks.{match['task']}.outputs.parameters.{match['output']}"]
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def aggregate(values: list[str]) -> str:
+    """What Argo makes of the outputs of a loop: objects and lists where all are such, texts otherwise."""
+    try:
+        parsed = [json.loads(value) for value in values]
+    except ValueError:
+        return json.dumps(values)
+    return json.dumps(parsed if all(isinstance(value, list | dict) for value in parsed) else values)

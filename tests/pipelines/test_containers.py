@@ -1,0 +1,171 @@
+"""The launcher of containers without an engine: what a step is granted, limits, and the lines for a broken machine."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.containers import Containers, mount_flag
+from pipelines.grants import Mount, mounts, needs_network, network_flags, variables
+from pipelines.graph import Container
+from pipelines.launch import Job
+from pipelines.limits import Limits, limits_of, out_of_memory
+from vqi.errors import VqiError
+
+S3 = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://storage.example.com", "AWS_SECRET_ACCESS_KEY": "SK"}
+STEPS = [
+    "dataset_download",
+    "preprocess",
+    "ssl_finetune",
+    "feature_extract",
+    "pca_fit",
+    "evaluate",
+    "publish",
+    "summarize",
+]
+ON_THE_STORE = {"dataset_download", "preprocess", "ssl_finetune", "publish"}
+
+
+def job_of(
+    step: str, folder: Path, environment: Mapping[str, str] | None = None, inputs: tuple[Path, ...] = (), **given: Any
+) -> Job:
+    command = ("python", "-m", f"components.{step}")
+    container = Container("vqi:latest", command, ())
+    return Job(step, container, command, folder, inputs, given, environment or {}, folder / "log", lambda _: None)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_network_and_credentials_are_for_the_steps_on_the_store(step: str, tmp_path: Path) -> None:
+    job = job_of(step, tmp_path, S3)
+    assert needs_network(job) == (step in ON_THE_STORE)
+    assert ("AWS_SECRET_ACCESS_KEY" in variables(job, sized=True)) == (step in ON_THE_STORE)
+    assert (network_flags(job) == ["--network", "none"]) == (step not in ON_THE_STORE)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_store_that_is_a_folder_needs_no_network(step: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    job = job_of(step, tmp_path / "job", {"VQI_STORE": f"file://{store}"})
+    assert network_flags(job) == ["--network", "none"]
+    seen = {mount.path: mount.writable for mount in mounts(job)}
+    assert seen.pop(tmp_path / "job")
+    assert seen == ({store: step != "preprocess"} if step in ON_THE_STORE else {})
+
+
+def test_a_server_on_loopback_is_reached_over_the_network_of_the_machine(tmp_path: Path) -> None:
+    told = {**S3, "VQI_S3_ENDPOINT": "http://127.0.0.1:8333"}
+    assert network_flags(job_of("publish", tmp_path, told)) == ["--network", "host"]
+    assert network_flags(job_of("publish", tmp_path, S3)) == []
+
+
+def test_weights_to_download_need_a_network_and_the_embedded_ones_none(tmp_path: Path) -> None:
+    local = {"VQI_STORE": f"file://{tmp_path / 'store'}"}
+    embedded = job_of("ssl_finetune", tmp_path, local, weights="pretrained", backbone_name="tf_efficientnet_lite0")
+    downloaded = job_of("ssl_finetune", tmp_path, local, weights="pretrained", backbone_name="resnet50")
+    assert (needs_network(embedded), needs_network(downloaded)) == (False, True)
+
+
+def test_inputs_and_named_paths_are_read_only(tmp_path: Path) -> None:
+    photographs, weights, features = tmp_path / "parts", tmp_path / "w.pth", tmp_path / "features"
+    photographs.mkdir()
+    weights.touch()
+    named = {"source": f"folder:{photographs}", "weights": f"{weights}#sha256=00", "category": "/not/there"}
+    job = job_of("dataset_download", tmp_path / "job", {}, (features,), **named)
+    assert mounts(job) == [
+        Mount(tmp_path / "job", writable=True), Mount(features), Mount(photographs), Mount(weights),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({}, Limits(None, None)),
+        ({"resourceCpuLimit": "500m", "resourceMemoryLimit": "512Mi"}, Limits(0.5, 512 << 20)),
+        ({"resourceCpuLimit": "2", "resourceMemoryLimit": "1.5G"}, Limits(2.0, 1_500_000_000)),
+        ({"cpuLimit": 1.0, "memoryLimit": 4.0}, Limits(1.0, 4_000_000_000)),
+    ],
+)
+def test_limits(resources: dict[str, Any], expected: Limits) -> None:
+    assert limits_of(resources) == expected
+
+
+@pytest.mark.parametrize("text", ["", "1Zi", "-1", "0", "much"])
+def test_an_amount_that_is_none(text: str) -> None:
+    with pytest.raises(VqiError, match="memory limit: expected an amount such as"):
+        limits_of({"resourceMemoryLimit": text})
+
+
+def test_out_of_memory_says_what_to_lower() -> None:
+    said = out_of_memory(("python", "-m", "components.feature_extract"), 256 << 20)
+    assert said.startswith("out of memory at the step's limit of 256 MiB: raise the limit, or lower batch_size")
+
+
+# ---------------------------------------------------------------------------------------------------- broken machines
+
+
+def engine(folder: Path, script: str, name: str = "docker") -> None:
+    """A stand-in for an engine's command: the words of the real one, where no daemon can be started or stopped."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def launched(path: Path, launcher: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """``vqi run`` where only ``path`` has programs."""
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "run", "--launcher", launcher]
+    return subprocess.run(
+        command, env={**os.environ, "PATH": str(path)}, cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+NOT_RUNNING = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+CASES = {
+    "not installed": (
+        None,
+        "error: launcher 'docker': docker is not installed: install it, or take another --launcher",
+    ),
+    "not running": (
+        f"echo '{NOT_RUNNING}' >&2; exit 1",
+        f"error: launcher 'docker': docker does not answer ({NOT_RUNNING}): start its service, as 'systemctl start "
+        "docker', or take another --launcher",
+    ),
+    "no image": (
+        '[ "$1" != image ] || { echo "Error: No such image" >&2; exit 1; }',
+        "error: container image 'vqi-torch:latest' is not on this machine: 'make images ENGINE=docker' builds it, "
+        "'docker pull vqi-torch:latest' fetches it from a registry",
+    ),
+    "root": (
+        '[ "$1" != image ] || echo "sha256:00 "',
+        "error: container image 'vqi-torch:latest': expected a USER that is a number other than 0, got 'root': build "
+        "it anew with 'make images ENGINE=docker'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_broken_machine_is_one_line(case: str, tmp_path: Path) -> None:
+    script, expected = CASES[case]
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if script is not None:
+        engine(programs, script)
+    done = launched(programs, "docker", tmp_path)
+    assert (done.returncode, done.stderr, done.stdout) == (2, f"{expected}\n", "")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_path_with_a_comma_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VqiError, match="a path with a comma cannot be mounted"):
+        mount_flag(Mount(tmp_path / "a,b"))
+
+
+def test_an_engine_that_hangs_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, "exec /bin/sleep 60")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("pipelines.containers._ANSWER_SECONDS", 0.2)
+    with pytest.raises(VqiError, match=r"docker did not answer within 0\.2 s"):
+        Containers("docker").check(["vqi:latest"])

@@ -1,0 +1,120 @@
+"""A training that is killed goes on from its last whole epoch and ends with the same weights."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.vqi.self_supervised.test_training import parts, settings
+from vqi.artifacts import Epoch
+from vqi.backbones import build
+from vqi.self_supervised import finetune, training
+from vqi.self_supervised.checkpoint import Checkpoint, State, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.training import training_key
+from vqi.store import Store, open_store
+
+EPOCHS = 4
+ROOT = Path(__file__).parents[3]
+
+# Trains as the test does, and dies without a warning in the middle of its third epoch.
+KILLED = """
+import os, signal, sys
+from tests.vqi.self_supervised.test_checkpoint import EPOCHS, SIDE, parts, settings
+from vqi.backbones import build
+from vqi.self_supervised import finetune, training
+from vqi.store import open_store
+
+step = training.Trainer._step
+calls = []
+def dying(self, rows, generator):
+    calls.append(rows)
+    if training.Checkpoint(open_store(sys.argv[1]), sys.argv[4]).load() is not None and len(calls) >= int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, rows, generator)
+training.Trainer._step = dying
+training.training_key = lambda *given: sys.argv[4]
+wanted = settings(sys.argv[2], EPOCHS, optimizer="adamw", lr=0.001)
+finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, open_store(sys.argv[1]))
+"""
+SIDE = 64
+
+
+def losses(log: Sequence[Epoch]) -> list[tuple[float, float]]:
+    return [(row.train_loss, row.validation_loss) for row in log]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(f"file://{tmp_path / 'store'}")
+
+
+@pytest.mark.parametrize("method", ["cutpaste", "simsiam"])
+def test_killed_in_the_middle_of_an_epoch(
+    tmp_path: Path, store: Store, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = settings(method, EPOCHS, optimizer="adamw", lr=0.001)
+    whole = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted)
+    # three batches of 8 train and one is measured each epoch: the tenth call is in the middle of the third
+    command = [sys.executable, "-c", KILLED, store.uri, method, "10", "one"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    died = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    monkeypatch.setattr(training, "training_key", lambda *given: "one")
+    left = Checkpoint(store, "one").load()
+    assert left is not None
+    assert len(left.log) == 2
+    capsys.readouterr()
+    resumed = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, store)
+    assert "going on after epoch 2 of an earlier start" in capsys.readouterr().err
+    expected = whole.backbone.model.state_dict()
+    for name, tensor in resumed.backbone.model.state_dict().items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0, msg=name)
+    assert losses(resumed.log) == losses(whole.log)
+    assert Checkpoint(store, "one").load() is None
+
+
+def test_a_training_goes_on_only_from_its_own() -> None:
+    def key(seed: int = 0, train: int = 24, **changed: float) -> str:
+        parent, wanted = build("resnet18", "random", seed, SIDE), settings("simsiam", 2, **changed)
+        return training_key(parent, parts(train=train), wanted)
+
+    assert key() == key()
+    assert len({key(), key(lr=0.02), key(flip=0.1), key(seed=1), key(train=25)}) == 5
+
+
+def test_every_part_comes_back(store: Store) -> None:
+    checkpoint = Checkpoint(store, "k")
+    assert checkpoint.load() is None
+    tensors = {"a.b": torch.randn(3, 2), "count": torch.tensor(7), "step": torch.tensor(3.0)}
+    row = Epoch(1, 0, 0.1, 0.5, 0.25, "accuracy", 0.75, 1.0, 12.5)
+    checkpoint.save(State([row], 1, tensors, {"a.b": torch.ones(2)}, {}, {"0.step": torch.tensor(1.0)}))
+    state = checkpoint.load()
+    assert state is not None
+    assert state.log == [row]
+    assert (state.best_epoch, list(state.method)) == (1, [])
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(state.encoder[name], tensor, rtol=0, atol=0)
+    checkpoint.delete()
+    assert checkpoint.load() is None
+
+
+@pytest.mark.parametrize("make", [lambda p: torch.optim.SGD(p, 0.1, momentum=0.9), lambda p: torch.optim.AdamW(p, 0.1)])
+def test_an_optimiser_goes_on_as_if_nothing_had_happened(make: type[torch.optim.Optimizer]) -> None:
+    def stepped(parameter: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+        parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+
+    first = torch.nn.Parameter(torch.zeros(3))
+    optimizer = make([first])
+    stepped(first, optimizer)
+    second = torch.nn.Parameter(first.detach().clone())
+    other = make([second])
+    restore_optimizer(other, {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()})
+    stepped(first, optimizer)
+    stepped(second, other)
+    assert torch.equal(first, second)
