@@ -6,12 +6,12 @@ from pipelines import cache
 
 
 def test_code_digest_follows_imports_only() -> None:
-    preprocess = cache.code_digest(("python", "-m", "components.preprocess"))
-    assert preprocess == cache.code_digest(("python", "-m", "components.preprocess"))
-    assert preprocess != cache.code_digest(("python", "-m", "components.evaluate"))
+    fit = cache.code_digest(("python", "-m", "components.pca_fit"))
+    assert fit == cache.code_digest(("python", "-m", "components.pca_fit"))
+    assert fit != cache.code_digest(("python", "-m", "components.evaluate"))
     found: dict[str, Path] = {}
-    cache._collect("components.preprocess.__main__", found)
-    assert {"vqi", "vqi.images", "components.step", "vqi.config"} <= set(found)
+    cache._collect("components.pca_fit.__main__", found)
+    assert {"vqi", "vqi.detectors.pca", "components.step", "vqi.config"} <= set(found)
     assert not {"vqi.report", "vqi.templates"} & set(found)
     cache._collect("components.evaluate.__main__", found)
     assert {"vqi.report", "vqi.templates"} <= set(found), "a changed template is a changed report"
