@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
@@ -38,9 +39,10 @@ def run(arguments: Arguments) -> None:
         "ssl_finetune",
         settings.model_dump(),
         {"images": sha256_file(arguments.images / "index.csv")},
-        parent=parent.weights,
+        parent=tuned.parent,
         best_epoch=tuned.best_epoch,
         held_out=list(tuned.held_out),
+        runtime=None if tuned.runtime is None else asdict(tuned.runtime),
     )
     save_backbone(arguments.backbone, tuned.backbone, made)
     save_parent(arguments.parent, tuned.before, made)

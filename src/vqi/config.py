@@ -107,8 +107,14 @@ class Finetune(StepConfig):
         0.1, gt=0, le=0.5, description="share of the good training images that do not train and choose the best epoch"
     )
     patience: int = Field(0, ge=0, description="epochs without a better validation loss before it stops; 0 = never")
-    image_size: int = Field(0, ge=0, le=2048, description="pixels a side while it trains; 0 = as prepared")
+    image_size: int = Field(0, ge=0, le=2048, description="pixels a side while it trains, 32 or more; 0 = as prepared")
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
+
+    @model_validator(mode="after")
+    def _size_is_of_an_image(self) -> Finetune:
+        if 0 < self.image_size < 32:
+            raise ValueError(f"image_size: expected 0 or at least 32, got {self.image_size}")
+        return self
 
 
 class SimSiam(Finetune):

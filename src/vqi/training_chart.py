@@ -1,4 +1,4 @@
-"""The course of a fine-tuning as inline SVG: losses, the method's own figure and the learning rate by epoch."""
+"""The course of a fine-tuning as inline SVG: losses, the method's own figure, learning rate and speed by epoch."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def training_svg(log: Sequence[Epoch]) -> str:
         _Series("training loss", [row.train_loss for row in log], "good"),
         _Series("validation loss", [row.validation_loss for row in log], "bad", "7 4"),
     ]
-    healthy = f"{log[0].figure.replace('_', ' ')} (healthy: {log[0].healthy:.3g})"
+    figure = f"{log[0].figure.replace('_', ' ')} (at best {log[0].healthy:.3g})"
     panels = [
         losses,
-        [_Series(healthy, [row.value for row in log], "good")],
+        [_Series(figure, [row.value for row in log], "good")],
         [_Series("learning rate", [row.lr for row in log], "good")],
+        [_Series("images a second", [row.images_per_second for row in log], "good")],
     ]
     epochs = [row.epoch for row in log]
 
@@ -49,7 +50,9 @@ def training_svg(log: Sequence[Epoch]) -> str:
     every = max(1, -(-len(epochs) // 10))
     parts += [tick(x(epoch), bottom, str(epoch)) for epoch in epochs[::every]]
     parts.append(text(WIDTH / 2, bottom + 40, "epoch (dashed: the one that was kept)", "ink", "middle"))
-    return svg("Course of the fine-tuning: losses, the method's figure and the learning rate", bottom + _BOTTOM, parts)
+    return svg(
+        "Course of the fine-tuning: losses, the method's figure, learning rate and speed", bottom + _BOTTOM, parts
+    )
 
 
 def _panel(series: Sequence[_Series], xs: Sequence[float], top: float) -> str:

@@ -92,8 +92,17 @@ def load_strictly(model: nn.Module, tensors: dict[str, torch.Tensor], source: st
         missing, extra = sorted(ours - theirs), sorted(theirs - ours)
         raise VqiError(
             f"weights '{source}' do not fit the backbone: {len(ours & theirs)} of {len(ours)} names match; "
-            f"missing {missing[:3]}, unexpected {extra[:3]}; set backbone to the model they belong to"
+            f"missing {missing[:3]}, unexpected {extra[:3]}{_other_shape(model, tensors)}; set backbone to the model "
+            "they belong to"
         ) from error
+
+
+def _other_shape(model: nn.Module, tensors: dict[str, torch.Tensor]) -> str:
+    """The first tensor that is of another shape than the network's, as a part of a sentence; '' for none."""
+    for name, own in model.state_dict().items():
+        if name in tensors and tensors[name].shape != own.shape:
+            return f"; '{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(own.shape)}"
+    return ""
 
 
 @dataclass(frozen=True)

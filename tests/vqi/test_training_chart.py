@@ -20,9 +20,15 @@ def log(count: int) -> list[Epoch]:
 def test_lines_and_labels(count: int) -> None:
     picture = ElementTree.fromstring(training_svg(log(count)))
     words = [element.text for element in picture.iter(f"{SVG}text")]
-    assert {"training loss", "validation loss", "learning rate", "feature std (healthy: 0.0221)"} <= set(words)
+    assert {
+        "training loss",
+        "validation loss",
+        "learning rate",
+        "images a second",
+        "feature std (at best 0.0221)",
+    } <= set(words)
     drawn = [*picture.iter(f"{SVG}path"), *picture.iter(f"{SVG}circle")]
-    assert len(drawn) == 4
+    assert len(drawn) == 5
     assert len([word for word in words if word and word.isdecimal()]) <= 11
 
 

@@ -23,5 +23,5 @@ def finetune(parent: Backbone, images: Images, settings: SslFinetune, store: Sto
     ``store`` keeps checkpoints while it trains.
     """
     if settings.method == "pretrained":
-        return Tuned(parent)
+        return Tuned(parent, parent.weights)
     return train(parent, images, settings, METHODS[settings.method], store)

@@ -22,6 +22,8 @@ from vqi.self_supervised.method import Encode, Method, Step
 
 Paste = Callable[[torch.Tensor, CutPaste, torch.Generator], torch.Tensor]  # of one image (3, H, W)
 
+_TRIES = 100  # to change an image; one that is all of one colour cannot be changed
+
 CLASSES = {
     "normal": ("original", "patch"),
     "scar": ("original", "scar"),
@@ -52,7 +54,8 @@ class CutPasteMethod(Method):
 
     def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
         """The cross entropy over the classes, all of the same size; the figure is the accuracy."""
-        batch, labels = examples(images, self.settings, generator)
+        with torch.autocast("cpu", enabled=False):  # pixels are not rounded to bf16
+            batch, labels = examples(images, self.settings, generator)
         logits = self.head(encode(batch)).float()  # k*B x classes
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         return Step(cross_entropy(logits, labels), float(accuracy))
@@ -66,7 +69,9 @@ def examples(images: torch.Tensor, settings: CutPaste, generator: torch.Generato
     elif settings.variant == "union":
         scars = uniform(generator, n, 0, 1) < 0.5
         paste = [scar_pasted if scar else patch_pasted for scar in scars.tolist()]
-        made = [torch.stack([one(image, settings, generator) for one, image in zip(paste, images, strict=True)])]
+        made = [
+            torch.stack([_changed(one, image, settings, generator) for one, image in zip(paste, images, strict=True)])
+        ]
     else:
         made = [_all(scar_pasted if settings.variant == "scar" else patch_pasted, images, settings, generator)]
     labels = torch.arange(1 + len(made)).repeat_interleave(n)
@@ -74,7 +79,17 @@ def examples(images: torch.Tensor, settings: CutPaste, generator: torch.Generato
 
 
 def _all(paste: Paste, images: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
-    return torch.stack([paste(image, settings, generator) for image in images])
+    return torch.stack([_changed(paste, image, settings, generator) for image in images])
+
+
+def _changed(paste: Paste, image: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
+    """An image that differs from its source: what fell on its like, as on a black background, is pasted anew."""
+    pasted = paste(image, settings, generator)
+    for _ in range(_TRIES - 1):
+        if not torch.equal(pasted, image):
+            break
+        pasted = paste(image, settings, generator)
+    return pasted
 
 
 def patch_size(side: int, settings: CutPaste, generator: torch.Generator) -> tuple[int, int]:

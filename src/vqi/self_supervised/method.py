@@ -30,8 +30,9 @@ class Method(nn.Module):
     healthy: float  # its value when it is
 
     @classmethod
-    def prepare(cls, model: nn.Module, settings: Finetune) -> None:
-        """Change the weights of the whole backbone before it is trained, where the method begins with others."""
+    def prepare(cls, model: nn.Module, settings: Finetune) -> str:
+        """Give the backbone other weights to begin with; returns where they come from, '' where it kept its own."""
+        return ""
 
     @abstractmethod
     def base_lr(self) -> float:

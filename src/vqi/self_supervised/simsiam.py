@@ -6,6 +6,7 @@ Source: Chen, He, "Exploring simple siamese representation learning", arXiv 2011
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -41,10 +42,12 @@ class SimSiamMethod(Method):
         )
 
     @classmethod
-    def prepare(cls, model: nn.Module, settings: Finetune) -> None:
+    def prepare(cls, model: nn.Module, settings: Finetune) -> str:
         """Load the encoder of ``initial_checkpoint``, where there is one."""
-        if isinstance(settings, SimSiam) and settings.initial_checkpoint:
-            load_encoder(model, settings.initial_checkpoint)
+        if not isinstance(settings, SimSiam) or not settings.initial_checkpoint:
+            return ""
+        load_encoder(model, settings.initial_checkpoint)
+        return f"SimSiam checkpoint {Path(settings.initial_checkpoint.partition('#sha256=')[0]).name}"
 
     def base_lr(self) -> float:
         """The learning rate of the batch: lr x batch / 256 (section 4)."""
@@ -56,7 +59,9 @@ class SimSiamMethod(Method):
 
     def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
         """The symmetric loss of two views, in [-1, 1]; the value is the standard deviation of z / |z|."""
-        z1, z2 = (self.projection(encode(view(images, self.settings, generator))) for _ in range(2))  # B x d
+        with torch.autocast("cpu", enabled=False):  # pixels are not rounded to bf16
+            views = [view(images, self.settings, generator) for _ in range(2)]
+        z1, z2 = (self.projection(encode(one)) for one in views)  # B x d
         p1, p2 = self.prediction(z1), self.prediction(z2)
         loss = negative_cosine(p1, z2) / 2 + negative_cosine(p2, z1) / 2
         spread = normalize(z1.detach().float(), dim=1).std(dim=0).mean()

@@ -24,9 +24,9 @@ from vqi.config import Finetune, SslFinetune
 from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
 from vqi.processor import threads
-from vqi.progress import message, track
+from vqi.progress import clock, message, track
 from vqi.runtime import Runtime, choose
-from vqi.self_supervised.checkpoint import Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.checkpoint import KIND, Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.method import Method, Step
 from vqi.store import Store
@@ -37,10 +37,12 @@ class Tuned:
     """A fine-tuned backbone, and how it came to be."""
 
     backbone: Backbone
-    before: Tensors = field(default_factory=dict)  # what fine-tuning changed, as it was in the parent
+    parent: str  # where the weights that it began with come from
+    before: Tensors = field(default_factory=dict)  # what fine-tuning changed, as it was at the beginning
     log: Sequence[Epoch] = ()
     best_epoch: int = 0
     held_out: Sequence[int] = ()  # rows of the good training images that did not train
+    runtime: Runtime | None = None
 
 
 def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Method], store: Store | None) -> Tuned:
@@ -60,8 +62,11 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     torch.set_num_threads(threads())
     torch.manual_seed(settings.seed)
     backbone = replace(parent, model=copy.deepcopy(parent.model))
+    origin = make.prepare(backbone.model, options) or parent.weights
+    begin = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
     rows, held_out = split(images.rows("train"), options, settings.seed)
-    trainer = Trainer(backbone, images.images, settings, make, choose("auto", options.precision))
+    runtime = choose("auto", options.precision)
+    trainer = Trainer(backbone, images.images, settings, make, runtime)
     checkpoint = None if store is None else Checkpoint(store, training_key(parent, images, settings))
     if checkpoint is None:
         message("VQI_STORE is not set, so no checkpoints are kept: a training that is killed begins anew")
@@ -73,12 +78,10 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     message(f"the weights of epoch {best.epoch} are kept, with a validation loss of {best.validation_loss:.4f}")
     if checkpoint is not None:
         checkpoint.delete()
-    old, new = parent.model.state_dict(), backbone.model.state_dict()
-    before = {name: tensor for name, tensor in old.items() if not torch.equal(tensor, new[name])}
-    weights = f"{parent.weights}, fine-tuned with {settings.method}"
-    return Tuned(
-        replace(backbone, model=backbone.model.eval(), weights=weights), before, state.log, best.epoch, held_out
-    )
+    new = backbone.model.state_dict()
+    before = {name: tensor for name, tensor in begin.items() if not torch.equal(tensor, new[name])}
+    backbone = replace(backbone, model=backbone.model.eval(), weights=f"{origin}, fine-tuned with {settings.method}")
+    return Tuned(backbone, origin, before, state.log, best.epoch, held_out, runtime)
 
 
 def _train_epochs(
@@ -90,9 +93,11 @@ def _train_epochs(
     if state is not None:
         trainer.restore(state)
         message(f"going on after epoch {len(state.log)} of an earlier start")
+    began, first = time.monotonic(), 1 if state is None else len(state.log) + 1
     while state is None or (len(state.log) < epochs and not _done(state, options)):
-        row = trainer.epoch(1 if state is None else len(state.log) + 1, rows, held_out)
-        message(describe(row, epochs))
+        row = trainer.epoch(first if state is None else len(state.log) + 1, rows, held_out)
+        an_epoch = (time.monotonic() - began) / (row.epoch - first + 1)
+        message(describe(row, epochs, (epochs - row.epoch) * an_epoch))
         trainer.method.check(row.value)
         state = trainer.after(row, state)
         if checkpoint is not None:
@@ -126,16 +131,18 @@ def training_key(parent: Backbone, images: Images, settings: SslFinetune) -> str
     weights = {name: sha256_bytes(tensor.numpy().tobytes()) for name, tensor in parent.model.state_dict().items()}
     sources = [[row.path, row.split, row.sha256] for row in images.index]
     made = images.provenance.get("settings", {})
-    return digest_json([settings.model_dump(), weights, sources, made, list(images.images.shape)])
+    versions = [KIND, torch.__version__]  # another one could not read the state, or would go on otherwise
+    return digest_json([settings.model_dump(), weights, sources, made, list(images.images.shape), versions])
 
 
-def describe(row: Epoch, epochs: int) -> str:
+def describe(row: Epoch, epochs: int, seconds_left: float) -> str:
     """An epoch as a line of the log."""
     part = "" if row.backbone_trains else ", backbone frozen"
+    left = f", {clock(seconds_left)} left" if row.epoch < epochs else ""
     return (
         f"epoch {row.epoch}/{epochs}{part}: loss {row.train_loss:.4f}, validation {row.validation_loss:.4f}, "
-        f"{row.figure} {row.value:.4f} (healthy: {row.healthy:.4f}), lr {row.lr:.2g}, "
-        f"{row.images_per_second:.1f} images/s"
+        f"{row.figure} {row.value:.4f} (at best {row.healthy:.4f}), lr {row.lr:.2g}, "
+        f"{row.images_per_second:.1f} images/s{left}"
     )
 
 
@@ -154,7 +161,8 @@ class Trainer:
         self._images, self._bf16 = images, runtime.precision == "bf16"
         self._side = self.options.image_size or images.shape[1]
         self._model = backbone.model
-        make.prepare(self._model, self.options)
+        if self._side != images.shape[1]:
+            _check_size(self._model, self._side)
         self._encoder = Encoder(backbone, settings.layer, self.options, runtime, self._side)
         self.method = make(self._width(), self.options)
         self._trained = _names_in(self._encoder, self._model)
@@ -247,6 +255,15 @@ class Trainer:
         self._encoder.eval()
         with torch.no_grad():
             return int(self._encoder(torch.zeros(1, 3, self._side, self._side)).shape[1])
+
+
+def _check_size(model: torch.nn.Module, side: int) -> None:
+    """Fail where a network, as a vision transformer, takes images of one size alone."""
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, side, side))
+    except (AssertionError, RuntimeError) as error:
+        raise VqiError(f"finetune image_size {side}: the backbone takes no images of this size ({error})") from error
 
 
 def _names_in(encoder: Encoder, model: torch.nn.Module) -> frozenset[str]:

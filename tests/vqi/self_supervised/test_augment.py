@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from vqi.config import SimSiam
@@ -29,6 +31,20 @@ def test_views_differ_stay_in_range_and_leave_the_source_alone() -> None:
     assert not torch.allclose(first, second)
     torch.testing.assert_close(images, before, rtol=0, atol=0)
     torch.testing.assert_close(view(images, SimSiam(), seeded(1)), first, rtol=0, atol=0)
+
+
+@given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.floats(0, 1), st.floats(0, 0.5))
+def test_every_view_differs_from_its_source_and_stays_in_range(
+    seed: int, scale: float, strength: float, hue: float
+) -> None:
+    images = pictures(3)
+    settings = SimSiam(
+        crop_min_scale=scale, brightness=strength, contrast=strength, saturation=strength, hue=hue, jitter=1
+    )
+    views = view(images, settings, seeded(seed))
+    assert bool(torch.isfinite(views).all())
+    assert 0 <= float(views.min()) <= float(views.max()) <= 1
+    assert all(not torch.equal(one, image) for one, image in zip(views, images, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def dying(self, rows, generator):
     return step(self, rows, generator)
 training.Trainer._step = dying
 training.training_key = lambda *given: sys.argv[4]
-wanted = settings(sys.argv[2], EPOCHS, optimizer="adamw", lr=0.001)
+wanted = settings(sys.argv[2], EPOCHS, optimizer="adamw", lr=0.001, frozen_up_to=sys.argv[5])
 finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, open_store(sys.argv[1]))
 """
 SIDE = 64
@@ -53,14 +53,14 @@ def store(tmp_path: Path) -> Store:
     return open_store(f"file://{tmp_path / 'store'}")
 
 
-@pytest.mark.parametrize("method", ["cutpaste", "simsiam"])
+@pytest.mark.parametrize(("method", "frozen_up_to"), [("cutpaste", "auto"), ("simsiam", "")])
 def test_killed_in_the_middle_of_an_epoch(
-    tmp_path: Path, store: Store, method: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: Store, method: str, frozen_up_to: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = settings(method, EPOCHS, optimizer="adamw", lr=0.001)
+    wanted = settings(method, EPOCHS, optimizer="adamw", lr=0.001, frozen_up_to=frozen_up_to)
     whole = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted)
     # three batches of 8 train and one is measured each epoch: the tenth call is in the middle of the third
-    command = [sys.executable, "-c", KILLED, store.uri, method, "10", "one"]
+    command = [sys.executable, "-c", KILLED, store.uri, method, "10", "one", frozen_up_to]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     died = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
@@ -85,6 +85,13 @@ def test_a_training_goes_on_only_from_its_own() -> None:
 
     assert key() == key()
     assert len({key(), key(lr=0.02), key(flip=0.1), key(seed=1), key(train=25)}) == 5
+
+
+def test_a_state_of_another_version_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = (build("resnet18", "random", 0, SIDE), parts(), settings())
+    before = training_key(*given)
+    monkeypatch.setattr(training, "KIND", "vqi.checkpoint/2")
+    assert training_key(*given) != before
 
 
 def test_every_part_comes_back(store: Store) -> None:

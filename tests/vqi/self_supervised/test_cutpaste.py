@@ -64,6 +64,23 @@ def test_a_patch_without_jitter_is_a_piece_of_the_image() -> None:
     assert not torch.equal(pasted, ramp)
 
 
+@given(st.integers(0, 2**31), st.sampled_from(sorted(CLASSES)))
+def test_every_example_differs_from_its_source_and_stays_in_range(seed: int, variant: str) -> None:
+    images = pictures(2)
+    images[:, :, :, SIDE // 8 :] = 0  # a black background: most pieces are as black as where they are pasted
+    settings = CutPaste(variant=variant, patch_jitter=0)  # type: ignore[arg-type]
+    batch, labels = examples(images, settings, seeded(seed))
+    assert 0 <= float(batch.min()) <= float(batch.max()) <= 1
+    differ = [not torch.equal(one, images[place % 2]) for place, one in enumerate(batch)]
+    assert differ == (labels > 0).tolist()
+
+
+def test_an_image_of_one_colour_stays_as_it_is() -> None:
+    batch, _ = examples(torch.zeros(1, 3, SIDE, SIDE), CutPaste(variant="3way"), seeded())
+    assert batch.shape == (3, 3, SIDE, SIDE)
+    assert not batch.any()
+
+
 @pytest.mark.parametrize("variant", CLASSES)
 def test_all_classes_occur_and_all_but_the_first_are_changed(variant: str) -> None:
     images = pictures(12)

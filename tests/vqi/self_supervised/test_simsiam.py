@@ -103,3 +103,11 @@ def test_a_checkpoint_that_does_not_fit(tmp_path: Path, prefix: str, left_out: s
     state = {name: tensor for name, tensor in model.state_dict().items() if name != left_out}
     with pytest.raises(VqiError, match=re.escape(message)):
         load_encoder(model, checkpoint(tmp_path / "c.pth", state, prefix))
+
+
+def test_a_checkpoint_of_another_architecture_with_the_same_names(tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in build("resnet18", "random", 0).model.state_dict().items()}
+    state["conv1.weight"] = state["conv1.weight"][:, :1]  # of grey images
+    wrong = re.escape("'conv1.weight' has shape (64, 1, 7, 7), expected (64, 3, 7, 7)")
+    with pytest.raises(VqiError, match=wrong):
+        load_encoder(build("resnet18", "random", 0).model, checkpoint(tmp_path / "c.pth", state))

@@ -1,5 +1,7 @@
 """The training loop: what trains, what does not, what is kept."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from vqi.artifacts import Epoch, Images, IndexRow, best_epoch
 from vqi.backbones import Backbone, build
 from vqi.config import FeatureExtract, SslFinetune
 from vqi.detectors import pca
+from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.features import extract_splits
 from vqi.metrics import image_auroc
@@ -128,10 +131,52 @@ def test_same_seed_same_weights_another_seed_others(images: Images, parent: Back
 def test_the_epoch_with_the_best_validation_loss_is_kept(images: Images, parent: Backbone) -> None:
     tuned = finetune(parent, images, settings(epochs=4, freeze_epochs=1))
     assert tuned.best_epoch == best_epoch(tuned.log).epoch > 1
-    shorter = finetune(parent, images, settings(epochs=4, freeze_epochs=1, patience=1))
-    assert len(shorter.log) <= len(tuned.log)
     lrs = [row.lr for row in tuned.log]
     assert lrs == sorted(lrs, reverse=True)
+
+
+def test_patience(
+    images: Images, parent: Backbone, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = iter([0.1, 0.9, 0.5, 0.6, 0.55, 0.4, 0.3])  # the first one is of an epoch in which the head trains alone
+    monkeypatch.setattr(Trainer, "measure", lambda self, rows: next(losses))
+    tuned = finetune(parent, images, settings(epochs=7, freeze_epochs=1, patience=2))
+    assert [row.validation_loss for row in tuned.log] == [0.1, 0.9, 0.5, 0.6, 0.55]
+    assert tuned.best_epoch == 3
+    assert "no better validation loss for 2 epochs: training ends" in capsys.readouterr().err
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch(
+    images: Images, parent: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[dict[str, torch.Tensor]] = []
+    losses = iter([0.5, 0.2, 0.4])
+
+    def measured(self: Trainer, rows: object) -> float:
+        kept.append(self._weights())
+        return next(losses)
+
+    monkeypatch.setattr(Trainer, "measure", measured)
+    tuned = finetune(parent, images, settings(epochs=3, freeze_epochs=0))
+    got = tuned.backbone.model.state_dict()
+    assert tuned.best_epoch == 2
+    assert all(torch.equal(got[name], tensor) for name, tensor in kept[1].items())
+    assert not all(torch.equal(got[name], tensor) for name, tensor in kept[2].items())
+
+
+def test_test_images_have_no_part(images: Images, parent: Backbone) -> None:
+    pixels = images.images.copy()
+    pixels[images.rows("test")] = 0
+    blinded = replace(images, images=pixels)
+    tuned, blind = (finetune(parent, one, settings(freeze_epochs=0)) for one in (images, blinded))
+    assert not moved(tuned.backbone, blind.backbone)
+
+
+def test_a_collapse_fails_the_training(images: Images, parent: Backbone) -> None:
+    alike = replace(images, images=np.repeat(images.images[:1], len(images.images), axis=0))
+    off = {"crop_min_scale": 1, "flip": 0, "jitter": 0, "greyscale": 0, "blur": 0}  # all outputs are the same
+    with pytest.raises(VqiError, match="SimSiam collapsed: the outputs of different images are nearly the same"):
+        finetune(parent, alike, settings("simsiam", **off))
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -170,6 +215,28 @@ def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbon
     )
     assert auroc(parent) < 0.87
     assert auroc(tuned.backbone) > 0.93
+
+
+def test_what_begins_with_a_checkpoint_is_held_against_it(images: Images, parent: Backbone, tmp_path: Path) -> None:
+    other = build("resnet18", "random", 1, SIDE)
+    state = {f"module.encoder.{n}": t for n, t in other.model.state_dict().items() if not n.startswith("fc.")}
+    torch.save({"state_dict": state}, tmp_path / "c.pth")
+    given = f"{tmp_path / 'c.pth'}#sha256={sha256_file(tmp_path / 'c.pth')}"
+    tuned = finetune(parent, images, settings("simsiam", initial_checkpoint=given, frozen_up_to="layer1"))
+    assert (tuned.parent, tuned.backbone.weights) == (
+        "SimSiam checkpoint c.pth",
+        "SimSiam checkpoint c.pth, fine-tuned with simsiam",
+    )
+    assert tuned.before
+    assert {name.partition(".")[0] for name in tuned.before} == {"layer2"}
+    assert all(torch.equal(tensor, other.model.state_dict()[name]) for name, tensor in tuned.before.items())
+
+
+def test_a_backbone_of_one_image_size(images: Images) -> None:
+    fixed = build("vit_tiny_patch16_224", "random", 0, SIDE)
+    wanted = SslFinetune(method="cutpaste", epochs=2, layer="blocks.1", finetune=QUICK | {"image_size": 32})
+    with pytest.raises(VqiError, match="finetune image_size 32: the backbone takes no images of this size"):
+        finetune(fixed, images, wanted)
 
 
 def test_log(images: Images, parent: Backbone) -> None:
