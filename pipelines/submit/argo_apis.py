@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -12,10 +11,16 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from pipelines.submit.argo import Api
+from pipelines.submit.refusals import refused
 from vqi.errors import VqiError
 
 GROUP, VERSION = "argoproj.io", "v1alpha1"
 TIMEOUT_SECONDS = 30
+_HINTS = {
+    401: ": log in, or set ARGO_TOKEN",
+    403: ": your account may not do that there",
+    404: ": 'helm install' or 'kubectl apply -f manifests/argo' puts the template there; --template names it",
+}
 
 
 def connect(server: str | None, context: str | None, *, verify: bool = True) -> Api:
@@ -70,7 +75,7 @@ class KubernetesApi:
         try:
             found = method(GROUP, VERSION, namespace, plural, subject, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
-            raise refused(what, error.status, error.body or error.reason) from error
+            raise refused(what, error.status, error.body or error.reason, _HINTS) from error
         except urllib3.exceptions.HTTPError as error:
             raise VqiError(f"{what}: the cluster does not answer: {error}") from error
         return dict(found)
@@ -112,28 +117,8 @@ class ArgoServer:
         except requests.RequestException as error:
             raise VqiError(f"the Argo server {self._url} does not answer: {error}") from error
         if not answer.ok:
-            raise refused(f"{method} {url}", answer.status_code, answer.text)
+            raise refused(f"{method} {url}", answer.status_code, answer.text, _HINTS)
         try:
             return dict(answer.json())
         except ValueError as error:
             raise VqiError(f"{method} {url}: expected JSON of an Argo server, got '{answer.text[:80]}'") from error
-
-
-def refused(what: str, status: int, text: str) -> VqiError:
-    """The error for an answer that is a refusal, with what mends it."""
-    hints = {
-        401: ": log in, or set ARGO_TOKEN",
-        403: ": your account may not do that there",
-        404: ": 'helm install' or 'kubectl apply -f manifests/argo' puts the template there; --template names it",
-    }
-    return VqiError(f"{what}: refused with {status}: {_message(text)}{hints.get(status, '')}")
-
-
-def _message(text: str) -> str:
-    """The ``message`` of a JSON answer, or its text; on one line."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    said = found.get("message", text) if isinstance(found, dict) else text
-    return " ".join(str(said).split())[:300]
