@@ -6,6 +6,8 @@ from kfp import dsl
 
 LIGHT_IMAGE = "vqi:latest"
 TORCH_IMAGE = "vqi-torch:latest"
+# Kubeflow puts the JSON of all inputs and outputs in its place: components/executor_output.py
+EXECUTOR_INPUT = dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 
 
 def step(name: str, container_image: str, **flags: object) -> dsl.ContainerSpec:

@@ -31,6 +31,9 @@ _MENDABLE = {
     errno.EISDIR: "a folder stands where a file is needed: choose another path",
 }
 
+# What `--executor-input` is, for the steps whose outputs Kubeflow draws.
+EXECUTOR_INPUT = "input: where to tell Kubeflow what its pages show of the outputs, as JSON; empty elsewhere"
+
 
 class _Flags(BaseSettings):
     """The flags alone decide: neither the environment nor a file fills a gap."""

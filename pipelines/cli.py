@@ -7,34 +7,18 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from pipelines.command_line import known_errors, kubeflow_options, parameter_options
+from pipelines.kubeflow import KubeflowSettings
+from pipelines.submit import submit
 from vqi import __version__
 from vqi.errors import VqiError
 from vqi.processor import granted_cpus
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
-
-
-def known_errors(command: Command) -> Command:
-    """Show a known error as one line on stderr, with exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except VqiError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(2)
-
-    return wrapped  # type: ignore[return-value]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,13 +34,11 @@ def main() -> None:
     """
 
 
+main.add_command(submit)
+
+
 @main.command()
-@click.option(
-    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML parameter file; repeatable."
-)
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable."
-)
+@parameter_options
 @click.option(
     "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
 )
@@ -147,19 +129,24 @@ def parameters() -> None:
     "--output", default="manifests", show_default=True, type=click.Path(path_type=Path), help="Folder to write to."
 )
 @click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
+@kubeflow_options
 @known_errors
-def compile_command(file: Path | None, output: Path, targets: tuple[str, ...]) -> None:
+def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], settings: KubeflowSettings) -> None:
     """Compile the training pipeline, or the pipelines that a Python FILE defines.
 
     \b
     kubeflow   IR YAML, for Kubeflow Pipelines
     argo       plain Argo Workflows YAML, of pipelines of container components; what has no
                equivalent there is refused by name
+
+    The options from --registry on are for the training pipeline on Kubeflow; for Argo the chart has them.
     """
     from pipelines.manifests import TARGETS, write_manifests, write_other
 
     chosen = targets or TARGETS
-    for path in write_other(file, output, chosen) if file else write_manifests(output, chosen):
+    if file and settings != KubeflowSettings():
+        raise VqiError(f"{file}: --registry and the options after it are for the training pipeline: leave them out")
+    for path in write_other(file, output, chosen) if file else write_manifests(output, chosen, settings):
         click.echo(path)
 
 

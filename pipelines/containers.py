@@ -19,7 +19,7 @@ from pathlib import Path
 from pipelines import grants
 from pipelines.graph import Container
 from pipelines.launch import Ended, Job, run_process
-from pipelines.limits import Limits, killed, limits_of, out_of_memory
+from pipelines.limits import Limits, here, killed, limits_of, out_of_memory
 from vqi.errors import VqiError
 
 ENGINES = ("podman", "docker")
@@ -69,7 +69,7 @@ class Containers:
 
     async def run(self, job: Job) -> Ended:
         """See ``Launcher.run``."""
-        limits = limits_of(job.container.resources)
+        limits = here(limits_of(job.container.resources))
         if "accelerator" in job.container.resources:
             raise VqiError(
                 f"launcher '{self._engine}' gives a step no accelerator: run it on a cluster, or as a subprocess"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vqi.errors import VqiError
+from vqi.processor import granted_cpus
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -43,6 +44,11 @@ def limits_of(resources: Mapping[str, Any]) -> Limits:
     if "resourceMemoryLimit" in resources:
         return Limits(cpus, int(quantity(resources["resourceMemoryLimit"], "memory limit")))
     return Limits(cpus, None if memory is None else int(memory * 1e9))
+
+
+def here(limits: Limits) -> Limits:
+    """What of the limits means something on this machine: as many processors as it has, or more, are no limit."""
+    return limits if limits.cpus is None or limits.cpus < granted_cpus() else replace(limits, cpus=None)
 
 
 def quantity(text: str, name: str) -> float:

@@ -11,20 +11,24 @@ from pipelines.argo.workflow import DEFAULT_SETTINGS
 from pipelines.compiled import ir_of, training_ir
 from pipelines.definition import pipelines_of
 from pipelines.ir import read_ir
+from pipelines.kubeflow import KubeflowSettings, for_kubeflow
 from vqi.artifacts import atomic_path
 
 TARGETS = ("kubeflow", "argo")
+DEFAULT_KUBEFLOW = KubeflowSettings()
 # The schedule that stands beside the training pipeline; it is off until somebody turns it on.
 RETRAINING = Schedule("retraining", ["0 3 * * 1"], suspended=True)
 _COMPILED = "Compiled by 'vqi compile' from the pipeline '{}': change that instead."
 
 
-def write_manifests(folder: Path, targets: Sequence[str] = TARGETS) -> list[Path]:
+def write_manifests(
+    folder: Path, targets: Sequence[str] = TARGETS, kubeflow: KubeflowSettings = DEFAULT_KUBEFLOW
+) -> list[Path]:
     """Write the compiled forms of the training pipeline, with what it needs beside it; returns their paths."""
     ir = training_ir()
     files = {}
     if "kubeflow" in targets:
-        files["kubeflow/training.yaml"] = ir
+        files["kubeflow/training.yaml"] = for_kubeflow(ir, kubeflow)
     if "argo" in targets:
         pipeline = read_ir(ir)
         template = lower(pipeline)

@@ -23,6 +23,17 @@ STORE_SECRET = "vqi-store"  # noqa: S105 - its name
 STORE_VARIABLES = ("VQI_STORE", "VQI_S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
 
 
+# What a step's container asks for, so that a node has it, and may use at most: (cpu, memory). The chart has its own.
+_SMALL = (("100m", "256Mi"), ("1", "2Gi"))
+_MIDDLE = (("250m", "1Gi"), ("4", "8Gi"))
+_NETWORK = (("500m", "2Gi"), ("8", "8Gi"))
+
+
+def _sized(task: dsl.PipelineTask, size: tuple[tuple[str, str], tuple[str, str]]) -> None:
+    (cpu, memory), (most_cpu, most_memory) = size
+    task.set_cpu_request(cpu).set_cpu_limit(most_cpu).set_memory_request(memory).set_memory_limit(most_memory)
+
+
 def _with_store(task: dsl.PipelineTask) -> None:
     kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in STORE_VARIABLES}, optional=True)
 
@@ -67,8 +78,8 @@ def training(
         split_seed=split_seed,
     )
     download.set_caching_options(False)  # what a source holds can change; a complete dataset is not written again
-
     _with_store(download)
+    _sized(download, _MIDDLE)
 
     with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
         prepared = preprocess(
@@ -78,6 +89,7 @@ def training(
             max_bad_fraction=max_bad_fraction,
         )
         _with_store(prepared)
+        _sized(prepared, _MIDDLE)
         tuned = ssl_finetune(
             images=prepared.outputs["images"],
             method=method,
@@ -89,6 +101,7 @@ def training(
             seed=seed,
         )
         _with_store(tuned)
+        _sized(tuned, _NETWORK)
         extracted = feature_extract(
             images=prepared.outputs["images"],
             backbone=tuned.outputs["backbone"],
@@ -99,6 +112,7 @@ def training(
             engine=engine,
             precision=precision,
         )
+        _sized(extracted, _NETWORK)
         fitted = pca_fit(
             features=extracted.outputs["features"],
             variance=variance,
@@ -106,6 +120,7 @@ def training(
             folds=folds,
             seed=seed,
         )
+        _sized(fitted, _MIDDLE)
         evaluated = evaluate(
             images=prepared.outputs["images"],
             data_report=prepared.outputs["data_report"],
@@ -114,6 +129,7 @@ def training(
             training_log=tuned.outputs["training_log"],
             seed=seed,
         )
+        _sized(evaluated, _MIDDLE)
         published = publish(
             backbone=tuned.outputs["backbone"],
             detector=fitted.outputs["detector"],
@@ -122,6 +138,8 @@ def training(
         )
         published.set_caching_options(False)  # the store may have been emptied; an equal model is not written again
         _with_store(published)
+        _sized(published, _SMALL)
 
     summary = summarize(summaries=dsl.Collected(evaluated.outputs["summary"]))
+    _sized(summary, _SMALL)
     return summary.outputs["table"]

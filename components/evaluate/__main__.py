@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
+from components import executor_output, step
 from vqi.artifacts import (
     load_detector,
     load_features,
@@ -30,8 +30,10 @@ class Arguments(Evaluate):
     training_log: Path = Field(description="input: CSV file written by ssl_finetune")
     scores: Path = Field(description="output: folder with scores.csv and anomaly_maps.safetensors")
     metrics: Path = Field(description="output: JSON file")
+    roc: Path = Field(description="output: JSON file with the points of the ROC curve")
     report: Path = Field(description="output: HTML file")
     summary: Path = Field(description="output: file that receives the category's row of the table as JSON")
+    executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
 
 def run(arguments: Arguments) -> None:
@@ -42,9 +44,19 @@ def run(arguments: Arguments) -> None:
     evaluation = evaluate(images, load_features(arguments.features), detector, settings)
     save_scores(arguments.scores, evaluation, detector)
     write_json(arguments.metrics, evaluation.metrics)
+    roc = evaluation.roc_json()
+    write_json(arguments.roc, roc)
     log = read_training_log(arguments.training_log)
     write_text(arguments.report, report_of(evaluation, images, detector, data, settings, log))
     write_text(arguments.summary, evaluation.summary_json())
+    executor_output.write_metadata(
+        arguments.executor_input,
+        {
+            "metrics": executor_output.scalars(evaluation.metrics),
+            "roc": executor_output.classification(evaluation.metrics, roc),
+            "report": {"category": evaluation.metrics["category"]},
+        },
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

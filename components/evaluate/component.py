@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.declare import LIGHT_IMAGE, step
+from components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 from vqi.config import Evaluate, defaults
 
 _DEFAULT = defaults(Evaluate)
@@ -17,6 +17,7 @@ def evaluate(
     training_log: dsl.Input[dsl.Artifact],
     scores: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
+    roc: dsl.Output[dsl.ClassificationMetrics],
     report: dsl.Output[dsl.HTML],
     summary: dsl.OutputPath(str),  # type: ignore[valid-type]
     bootstrap: int = _DEFAULT.bootstrap,
@@ -36,6 +37,8 @@ def evaluate(
         seed=seed,
         scores=scores.path,
         metrics=metrics.path,
+        roc=roc.path,
         report=report.path,
         summary=summary,
+        executor_input=EXECUTOR_INPUT,
     )

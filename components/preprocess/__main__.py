@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
+from components import executor_output, step
 from vqi.artifacts import load_images, write_json, write_text
 from vqi.config import Preprocess
 from vqi.data_page import render
@@ -21,6 +21,7 @@ class Arguments(Preprocess):
     images: Path = Field(description="output: folder with images.safetensors and index.csv")
     data_report: Path = Field(description="output: JSON file, counts and problems of the data")
     data_page: Path = Field(description="output: the same as a page, with pictures of the problems")
+    executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
 
 def run(arguments: Arguments) -> None:
@@ -39,6 +40,7 @@ def run(arguments: Arguments) -> None:
         )
     write_json(arguments.data_report, report)
     write_text(arguments.data_page, render(report, load_images(arguments.images)))
+    executor_output.write_metadata(arguments.executor_input, {"data_page": {"category": arguments.category}})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.declare import LIGHT_IMAGE, step
+from components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 from vqi.config import Preprocess, defaults
 
 _DEFAULT = defaults(Preprocess)
@@ -30,4 +30,5 @@ def preprocess(
         images=images.path,
         data_report=data_report.path,
         data_page=data_page.path,
+        executor_input=EXECUTOR_INPUT,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
+from components import executor_output, step
 from vqi.artifacts import write_text
 from vqi.config import Summarize
 from vqi.table import to_csv, to_html, to_markdown
@@ -16,6 +16,8 @@ class Arguments(Summarize):
     """The result table over all categories."""
 
     table: Path = Field(description="output: folder with table.md, table.csv and table.html")
+    table_page: Path = Field(description="output: the table as a Markdown file")
+    executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
 
 def run(arguments: Arguments) -> None:
@@ -23,6 +25,9 @@ def run(arguments: Arguments) -> None:
     rows = step.read_objects(arguments.summaries, "summaries")
     for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
         write_text(arguments.table / name, render(rows))
+    write_text(arguments.table_page, to_markdown(rows))
+    categories = [row["category"] for row in rows]
+    executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": categories}})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,9 +2,16 @@
 
 from kfp import dsl
 
-from components.declare import LIGHT_IMAGE, step
+from components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 
 
 @dsl.container_component
-def summarize(summaries: list, table: dsl.Output[dsl.Artifact]):  # type: ignore[type-arg]
-    return step("summarize", LIGHT_IMAGE, summaries=summaries, table=table.path)
+def summarize(summaries: list, table: dsl.Output[dsl.Artifact], table_page: dsl.Output[dsl.Markdown]):  # type: ignore[type-arg]
+    return step(
+        "summarize",
+        LIGHT_IMAGE,
+        summaries=summaries,
+        table=table.path,
+        table_page=table_page.path,
+        executor_input=EXECUTOR_INPUT,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,12 @@ class Evaluation:
     metrics: Json
     threshold: Threshold
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
+
+    def roc_json(self) -> Json:
+        """The ROC curve of the test images, and the threshold that was chosen without them."""
+        labels = np.array([row.label for row in self.scores], dtype=np.int64)
+        points = metrics.roc_points(labels, np.array([row.score for row in self.scores]))
+        return {"threshold": self.metrics["threshold"], "points": [asdict(point) for point in points]}
 
     def summary_json(self) -> str:
         """The category's row of the result table."""

@@ -5,6 +5,8 @@ A figure that is not defined (one class only) is None, never NaN; scores that ar
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import label as connected_components
@@ -18,6 +20,16 @@ Scores = npt.NDArray[np.floating]
 Masks = npt.NDArray[np.bool_]
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
+MOST_ROC_POINTS = 500  # finer than a page can draw
+
+
+@dataclass(frozen=True)
+class RocPoint:
+    """What flagging every score above a threshold gives."""
+
+    threshold: float
+    recall: float
+    false_alarm_rate: float
 
 
 def image_auroc(labels: Labels, scores: Scores) -> float | None:
@@ -111,6 +123,28 @@ def oracle(labels: Labels, scores: Scores) -> dict[str, float | None]:
     best, balanced = int(accuracy.argmax()), int(youden.argmax())
     figures = [accuracy[best], _below(scores, at[best]), youden[balanced], _below(scores, at[balanced])]
     return {name: float(figure) for name, figure in zip(names, figures, strict=True)}
+
+
+def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> list[RocPoint]:
+    """The corners of the ROC curve of labels (N,) and scores (N,), from nothing flagged to everything flagged.
+
+    Args:
+        labels: (N,) 0 normal, 1 anomalous.
+        scores: (N,).
+        most: Points at most, at least 2: of more, some are left out evenly and the two ends are kept.
+
+    Returns:
+        Points with finite thresholds that fall; none with one class only.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+    """
+    _check(labels, scores, "scores")
+    if not _both_classes(labels):
+        return []
+    false_rate, true_rate, at = roc_curve(labels, scores)  # flags score >= at, which begins with infinity
+    kept = np.unique(np.linspace(0, len(at) - 1, min(most, len(at))).round().astype(int))
+    return [RocPoint(_below(scores, at[i]), float(true_rate[i]), float(false_rate[i])) for i in kept]
 
 
 def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:

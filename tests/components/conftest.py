@@ -84,6 +84,7 @@ class Chain:
                 "training_log": at / "training_log.csv",
                 "scores": at / "scores",
                 "metrics": at / "metrics.json",
+                "roc": at / "roc.json",
                 "report": at / "report.html",
                 "summary": at / "summary",
             },
@@ -94,7 +95,7 @@ class Chain:
                 "report": at / "report.html",
                 "decision": at / "decision",
             },
-            "summarize": {"table": at / "table"},
+            "summarize": {"table": at / "table", "table_page": at / "table_page.md"},
         }
         flags = settings[name]
         if name == "preprocess":

@@ -12,7 +12,13 @@ from vqi.artifacts import load_detector, load_images, load_maps, read_json, read
 from vqi.table import COLUMNS
 
 OneError = Callable[[int], str]
-FILES = {"scores": "scores", "metrics": "metrics.json", "report": "report.html", "summary": "summary"}
+FILES = {
+    "scores": "scores",
+    "metrics": "metrics.json",
+    "roc": "roc.json",
+    "report": "report.html",
+    "summary": "summary",
+}
 
 
 def outputs(folder: Path) -> dict[str, object]:
@@ -55,7 +61,14 @@ def test_report_stands_alone(chain: Any) -> None:
 
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     assert chain.run("evaluate", **outputs(tmp_path)) == 0
-    for file in ("scores/scores.csv", "scores/anomaly_maps.safetensors", "metrics.json", "report.html", "summary"):
+    for file in (
+        "scores/scores.csv",
+        "scores/anomaly_maps.safetensors",
+        "metrics.json",
+        "roc.json",
+        "report.html",
+        "summary",
+    ):
         assert (tmp_path / file).read_bytes() == (chain.folder / file).read_bytes(), file
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,8 @@ from vqi import config
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
 KFP_TYPES = {str: "String", int: "Integer", float: "Float", bool: "Boolean"}
+EXECUTOR_INPUT = ("--executor-input", "{{$}}")  # exactly so: the lowering to Argo knows it by this form
+DRAWN = ("system.Metrics", "system.ClassificationMetrics", "system.HTML", "system.Markdown")
 PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\w+)'\](\.path|\.output_file)?\}\}")
 
 
@@ -43,6 +46,12 @@ def kfp_type(field: FieldInfo) -> str:
     if annotation in KFP_TYPES:
         return KFP_TYPES[annotation]
     return next((name for start, name in (("list", "List"), ("dict", "Dict")) if start in str(annotation)), "String")
+
+
+def flags_of(name: str) -> list[tuple[str, str]]:
+    """The declared flags with their values, without what only Kubeflow fills in."""
+    args = [str(arg) for arg in declared(name).implementation.container.args]
+    return [pair for pair in zip(args[::2], args[1::2], strict=True) if pair != EXECUTOR_INPUT]
 
 
 def split_inputs(name: str) -> tuple[dict[str, Any], set[str]]:
@@ -78,19 +87,27 @@ def test_declared_parameters_are_those_of_the_config_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_args_name_exactly_the_flags_and_each_gets_its_own(name: str) -> None:
-    args = declared(name).implementation.container.args
-    flags, values = args[::2], args[1::2]
-    arguments = command(name).Arguments.model_fields
-    assert sorted(flags) == sorted(f"--{key.replace('_', '-')}" for key in arguments)
-    for flag, value in zip(flags, values, strict=True):
-        found = PLACEHOLDER.fullmatch(str(value))
+    flags = flags_of(name)
+    arguments = command(name).Arguments.model_fields.keys() - {"executor_input"}
+    assert sorted(flag for flag, _ in flags) == sorted(f"--{key.replace('_', '-')}" for key in arguments)
+    for flag, value in flags:
+        found = PLACEHOLDER.fullmatch(value)
         assert found, value
         assert found[3] == flag.removeprefix("--").replace("-", "_")
     spec = declared(name)
-    assert {PLACEHOLDER.fullmatch(str(value))[3] for value in values} == {  # type: ignore[index]
+    assert {PLACEHOLDER.fullmatch(value)[3] for _, value in flags} == {  # type: ignore[index]
         *(spec.inputs or {}),
         *(spec.outputs or {}),
     }
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_what_kubeflow_draws_comes_with_metadata(name: str) -> None:
+    """A step with such an output asks for what Kubeflow says of its outputs, and no other step does."""
+    drawn = [spec.type for spec in (declared(name).outputs or {}).values() if spec.type.startswith(DRAWN)]
+    args = [str(arg) for arg in declared(name).implementation.container.args]
+    assert (EXECUTOR_INPUT in pairwise(args)) == bool(drawn)
+    assert ("executor_input" in command(name).Arguments.model_fields) == bool(drawn)
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -106,10 +123,10 @@ def test_compiled_args_parse_to_the_defaults(name: str) -> None:
             return value if isinstance(value, str) else json.dumps(value)
         return f"/somewhere/{match[3]}"
 
-    argv = [PLACEHOLDER.sub(filled, str(arg)) for arg in declared(name).implementation.container.args]
+    argv = [PLACEHOLDER.sub(filled, arg) for pair in flags_of(name) for arg in pair]
     parsed = step.parse(name, command(name).Arguments, argv)
     assert step.settings_of(parsed, model_of(name)).model_dump() == example
-    paths = set(command(name).Arguments.model_fields) - set(example)
+    paths = set(command(name).Arguments.model_fields) - set(example) - {"executor_input"}
     assert {key: str(getattr(parsed, key)) for key in paths} == {key: f"/somewhere/{key}" for key in paths}
 
 

@@ -20,10 +20,11 @@ def test_table_in_three_forms(chain: Any) -> None:
     assert {name: "" if value is None else str(value) for name, value in summary.items()} == row
     assert "| Category | Test images | Image AUROC |" in (table / "table.md").read_text()
     assert "bracket" in (table / "table.html").read_text()
+    assert (chain.folder / "table_page.md").read_bytes() == (table / "table.md").read_bytes()
 
 
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
-    assert chain.run("summarize", table=tmp_path / "t") == 0
+    assert chain.run("summarize", table=tmp_path / "t", table_page=tmp_path / "t.md") == 0
     for name in ("table.md", "table.csv", "table.html"):
         assert (tmp_path / "t" / name).read_bytes() == (chain.folder / "table" / name).read_bytes()
 

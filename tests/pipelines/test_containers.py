@@ -13,7 +13,7 @@ from pipelines.containers import Containers, mount_flag
 from pipelines.grants import Mount, mounts, needs_network, network_flags, variables
 from pipelines.graph import Container
 from pipelines.launch import Job
-from pipelines.limits import Limits, limits_of, out_of_memory
+from pipelines.limits import Limits, here, limits_of, out_of_memory
 from vqi.errors import VqiError
 
 S3 = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://storage.example.com", "AWS_SECRET_ACCESS_KEY": "SK"}
@@ -91,6 +91,12 @@ def test_inputs_and_named_paths_are_read_only(tmp_path: Path) -> None:
 )
 def test_limits(resources: dict[str, Any], expected: Limits) -> None:
     assert limits_of(resources) == expected
+
+
+def test_more_processors_than_the_machine_has_are_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.limits.granted_cpus", lambda: 2)
+    assert here(Limits(4.0, 1)) == here(Limits(2.0, 1)) == here(Limits(None, 1)) == Limits(None, 1)
+    assert here(Limits(1.5, 1)) == Limits(1.5, 1)
 
 
 @pytest.mark.parametrize("text", ["", "1Zi", "-1", "0", "much"])

@@ -49,6 +49,39 @@ def test_at_threshold_by_hand() -> None:
     assert at["false_alarm_rate"] == pytest.approx(1 / 3)
 
 
+def test_roc_points_by_hand() -> None:
+    points = [(p.threshold, p.recall, p.false_alarm_rate) for p in metrics.roc_points(LABELS, SCORES)]
+    assert points == [
+        (0.8, 0, 0),  # a score at the threshold is not flagged
+        (0.4, 1 / 2, 0),
+        (0.35, 1 / 2, 1 / 3),
+        (0.1, 1, 2 / 3),
+        (pytest.approx(0.1), 1, 1),
+    ]
+    assert points[-1][0] < 0.1
+
+
+@given(cases)
+def test_roc_points_are_what_their_thresholds_give(case: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = case
+    points = metrics.roc_points(labels, scores)
+    for point in points:
+        at = metrics.at_threshold(labels, scores, point.threshold)
+        assert (at["recall"], at["false_alarm_rate"]) == pytest.approx((point.recall, point.false_alarm_rate))
+    rates = np.array([(point.false_alarm_rate, point.recall) for point in points])
+    area = ((rates[1:, 0] - rates[:-1, 0]) * (rates[1:, 1] + rates[:-1, 1]) / 2).sum()
+    assert area == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_roc_points_at_most() -> None:
+    random = np.random.default_rng(0)
+    labels, scores = random.integers(2, size=3000), random.normal(size=3000)
+    assert len(metrics.roc_points(labels, scores)) == metrics.MOST_ROC_POINTS
+    few = metrics.roc_points(labels, scores, most=2)
+    assert [(p.recall, p.false_alarm_rate) for p in few] == [(0, 0), (1, 1)]
+    assert metrics.roc_points(np.zeros(5, np.int64), SCORES) == []
+
+
 @given(cases, st.floats(-21, 21))
 def test_at_threshold_as_sklearn(case: tuple[np.ndarray, np.ndarray], threshold: float) -> None:
     labels, scores = case

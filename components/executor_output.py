@@ -1,0 +1,99 @@
+"""What Kubeflow is told of a step's outputs beside their files: the metadata that its pages draw.
+
+Kubeflow gives a step the JSON of its inputs and outputs (``--executor-input {{$}}``) and reads the ExecutorOutput that
+the step writes where that says. Argo has nothing like it and leaves the argument out.
+
+Source: ``ExecutorInput`` and ``ExecutorOutput`` in pipeline_spec.proto; ``Metrics`` and ``ClassificationMetrics`` in
+kfp.dsl say what their metadata are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, Field, ValidationError
+
+from components.step import describe
+from vqi.artifacts import Json, write_text
+from vqi.errors import VqiError
+
+CLASSES = ("good", "anomalous")  # the labels 0 and 1
+
+
+def scalars(figures: Json) -> Json:
+    """The metadata of a ``Metrics`` artifact: the figures that were measured, and of which category they are."""
+    numbers = {name: value for name, value in figures.items() if isinstance(value, int | float)}
+    return {"category": figures["category"], **numbers}
+
+
+def classification(figures: Json, roc: Json) -> Json:
+    """The metadata of a ``ClassificationMetrics`` artifact: the ROC curve, and the confusion matrix at the threshold.
+
+    Args:
+        figures: ``metrics`` of the step evaluate.
+        roc: ``roc`` of the step evaluate; without points where there is one class only.
+
+    Returns:
+        In Kubeflow's words. Rows of the matrix are what the images are, columns what was decided.
+    """
+    curve = [
+        {
+            "confidenceThreshold": point["threshold"],
+            "recall": point["recall"],
+            "falsePositiveRate": point["false_alarm_rate"],
+        }
+        for point in roc["points"]
+    ]
+    matrix = {
+        "annotationSpecs": [{"displayName": name} for name in CLASSES],
+        "rows": [{"row": [figures["tn"], figures["fp"]]}, {"row": [figures["fn"], figures["tp"]]}],
+    }
+    return {
+        "category": figures["category"],
+        **({"confidenceMetrics": curve} if curve else {}),
+        **({"confusionMatrix": matrix} if figures["test_images"] else {}),
+    }
+
+
+def write_metadata(executor_input: str, metadata: Mapping[str, Json]) -> None:
+    """Tell Kubeflow the metadata of output artifacts.
+
+    Args:
+        executor_input: What it gave the step; nothing is written when empty.
+        metadata: By the name of an output artifact. JSON values; Kubeflow takes no null and no NaN.
+
+    Raises:
+        VqiError: ``executor_input`` is not what Kubeflow gives, or names no such output.
+    """
+    if not executor_input:
+        return
+    try:
+        outputs = _ExecutorInput.model_validate_json(executor_input).outputs
+    except ValidationError as error:
+        raise VqiError(f"executor_input: expected what Kubeflow puts for {{{{$}}}}: {describe(error)}") from error
+    artifacts = {name: {"artifacts": [_artifact(outputs, name) | {"metadata": of}]} for name, of in metadata.items()}
+    write_text(Path(outputs.file), json.dumps({"artifacts": artifacts}, ensure_ascii=False, allow_nan=False))
+
+
+class _Artifacts(BaseModel):
+    artifacts: list[Json] = Field(min_length=1)
+
+
+class _Outputs(BaseModel):
+    artifacts: dict[str, _Artifacts]
+    file: str = Field(alias="outputFile")
+
+
+class _ExecutorInput(BaseModel):
+    """The part that matters here."""
+
+    outputs: _Outputs
+
+
+def _artifact(outputs: _Outputs, name: str) -> Json:
+    """What Kubeflow said of an output artifact."""
+    if name not in outputs.artifacts:
+        raise VqiError(f"executor_input: expected the output artifact '{name}', got {sorted(outputs.artifacts)}")
+    return outputs.artifacts[name].artifacts[0]

@@ -1,0 +1,129 @@
+"""The compiled pipeline as Kubeflow is to run it: which images, on which nodes, tried how often, cached or not.
+
+Kubeflow has no place outside of the pipeline to say this. All of it is the format of kfp 2.17 and kfp-kubernetes 2.17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pipelines.graph import Toleration
+from vqi.errors import VqiError
+
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+# Waits 10, 20, 40 s ...
+_BACKOFF = {"backoffDuration": "10s", "backoffFactor": 2.0, "backoffMaxDuration": "300s"}
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class KubeflowSettings:
+    """How the training pipeline runs on a Kubeflow; the pipeline itself says nothing of it."""
+
+    registry: str = ""  # before the images' names, as registry.example.com/quality
+    tag: str = ""  # in place of the images' own
+    pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    # Of every step, whatever it failed of: Kubeflow cannot tell bad input (exit code 2) from a node that went away.
+    retries: int = 2
+    cache: bool = True
+
+
+def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
+    """A compiled pipeline with settings put in; what it says itself of retries and placement is kept.
+
+    Args:
+        ir: YAML as kfp writes it, one or two documents.
+        settings: What to put in.
+    """
+    spec, *others = [document for document in yaml.safe_load_all(ir) if document]
+    platform: Document = others[0] if others else {"platforms": {}}
+    executors: Document = spec["deploymentSpec"]["executors"]
+    for executor in executors.values():
+        executor["container"]["image"] = image_name(executor["container"]["image"], settings)
+    for task in _steps(spec):
+        if settings.retries:
+            task.setdefault("retryPolicy", {"maxRetryCount": settings.retries, **_BACKOFF})
+        if not settings.cache:
+            task["cachingOptions"] = {}
+    _place(platform, executors, settings)
+    comment = "".join(line for line in ir.splitlines(keepends=True) if line.startswith("#"))
+    documents = [spec, *([platform] if platform["platforms"] else [])]
+    return comment + "---\n".join(yaml.safe_dump(one, sort_keys=True) for one in documents)
+
+
+def image_name(image: str, settings: KubeflowSettings) -> str:
+    """The name of a container image in the registry, with the tag."""
+    name, _, tag = image.rpartition(":")
+    folder = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
+    return f"{folder}{name}:{settings.tag or tag}"
+
+
+def _steps(spec: Document) -> Iterator[Document]:
+    """All tasks that run a container, in whichever graph."""
+    components = spec["components"]
+    for graph in [spec["root"], *components.values()]:
+        for task in graph.get("dag", {}).get("tasks", {}).values():
+            if "executorLabel" in components[task["componentRef"]["name"]]:
+                yield task
+
+
+def _place(platform: Document, executors: Document, settings: KubeflowSettings) -> None:
+    """Say where the pods of all executors go and with what their images are pulled."""
+    tolerations = [_toleration(one) for one in settings.tolerations]
+    secrets = [_pull_secret(name) for name in settings.pull_secrets]
+    if not (settings.node_selector or tolerations or secrets):
+        return
+    kubernetes = platform["platforms"].setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
+    for label in executors:
+        pod = kubernetes.setdefault("executors", {}).setdefault(label, {})
+        if settings.node_selector:
+            labels = pod.setdefault("nodeSelector", {}).setdefault("labels", {})
+            labels |= {**settings.node_selector, **labels}
+        if tolerations:
+            pod["tolerations"] = [*pod.get("tolerations", []), *tolerations]
+        if secrets:
+            pod["imagePullSecret"] = [*pod.get("imagePullSecret", []), *secrets]
+
+
+def _toleration(one: Toleration) -> Document:
+    found = {"key": one.key, "operator": one.operator, "value": one.value, "effect": one.effect}
+    return {name: value for name, value in found.items() if value}
+
+
+def _pull_secret(name: str) -> Document:
+    return {"secretName": name, "secretNameParameter": {"runtimeValue": {"constant": name}}}
+
+
+# ------------------------------------------------------------------------------------------------- from a command line
+
+
+def node_label(text: str) -> tuple[str, str]:
+    """A label that nodes must have, ``key=value``.
+
+    Raises:
+        VqiError: It is none.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise VqiError(f"--node-selector '{text}': expected key=value")
+    return key, value
+
+
+def toleration(text: str) -> Toleration:
+    """A taint that the steps tolerate, as ``kubectl taint`` writes it: ``key=value:NoSchedule`` or ``key:NoSchedule``.
+
+    Raises:
+        VqiError: It is none.
+    """
+    taint, separator, effect = text.rpartition(":")
+    key, equals, value = taint.partition("=")
+    if not separator or not key or effect not in _EFFECTS:
+        raise VqiError(f"--toleration '{text}': expected key=value:effect or key:effect with {' or '.join(_EFFECTS)}")
+    return Toleration(key=key, operator="Equal" if equals else "Exists", value=value, effect=effect)

@@ -1,0 +1,147 @@
+"""The commands ``vqi submit ...``. What talks to a cluster is imported by the command that uses it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.command_line import known_errors, kubeflow_options, parameter_options
+from pipelines.kubeflow import KubeflowSettings
+from vqi.errors import VqiError
+
+
+@click.group()
+def submit() -> None:
+    """Start a run on a cluster, with the parameters that 'vqi run' takes."""
+
+
+def given_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
+    """The parameters that files and assignments give, by their type, held against the training pipeline.
+
+    Those that are not given keep the defaults of what is installed on the cluster.
+
+    Raises:
+        VqiError: An unknown name, or a value that does not fit.
+    """
+    from pipelines.compiled import training_ir
+    from pipelines.ir import read_ir
+    from pipelines.parameters import check_parameters, check_ranges, read_parameters
+
+    given = read_parameters(files, assignments)
+    values = check_parameters(read_ir(training_ir()), given)
+    check_ranges(values)
+    return {name: values[name] for name in given}
+
+
+@submit.command("argo")
+@parameter_options
+@click.option("-n", "--namespace", metavar="NAME", help="Where it runs. [the kubeconfig's, or default]")
+@click.option("--template", default="training", show_default=True, metavar="NAME", help="The WorkflowTemplate.")
+@click.option("--context", metavar="NAME", help="Of the kubeconfig. [the current one]")
+@click.option("--server", envvar="ARGO_SERVER", metavar="URL", help="An Argo server, in place of the Kubernetes API.")
+@click.option(
+    "--insecure-skip-verify",
+    envvar="ARGO_INSECURE_SKIP_VERIFY",
+    is_flag=True,
+    help="Take whatever certificate the Argo server shows.",
+)
+@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
+@known_errors
+def argo_command(
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    namespace: str | None,
+    template: str,
+    context: str | None,
+    server: str | None,
+    insecure_skip_verify: bool,
+    wait: bool,
+) -> None:
+    """Start a run on Argo Workflows and print how to follow it.
+
+    \b
+    The WorkflowTemplate has to be there: 'helm install' names it <release>-training,
+    'kubectl apply -f manifests/argo' names it training.
+    The kubeconfig and its context say which cluster; or --server does, with ARGO_TOKEN.
+    """
+    from pipelines.submit.argo import start, until_ended
+    from pipelines.submit.argo_apis import connect
+
+    parameters = given_parameters(files, assignments)
+    api = connect(server, context, verify=not insecure_skip_verify)
+    run = start(api, namespace or api.namespace, template, parameters)
+    click.echo(f"submitted {run.namespace}/{run.name}\nfollow it: {run.follow}")
+    if wait:
+        phase, message = until_ended(api, run)
+        click.echo(f"{phase}{': ' if message else ''}{message}")
+        sys.exit(0 if phase == "Succeeded" else 1)
+
+
+@submit.command("kubeflow")
+@parameter_options
+@kubeflow_options
+@click.option(
+    "--host", envvar="KF_PIPELINES_ENDPOINT", metavar="URL", help="Of Kubeflow Pipelines. [$KF_PIPELINES_ENDPOINT]"
+)
+@click.option("--page", envvar="KF_PIPELINES_UI_ENDPOINT", metavar="URL", help="Of its web pages. [--host]")
+@click.option("--ca-cert", type=click.Path(exists=True, dir_okay=False), help="Certificates to trust, a PEM file.")
+@click.option("-n", "--namespace", metavar="NAME", help="Of your profile, where Kubeflow has users.")
+@click.option("--experiment", default="vqi", show_default=True, metavar="NAME", help="That the run belongs to.")
+@click.option("--name", metavar="TEXT", help="Of the run. [training, and the time]")
+@click.option("--service-account", metavar="NAME", help="That the steps run as. [Kubeflow's own]")
+@click.option("--no-cache", is_flag=True, help="Run every step, also those that an earlier run had equal ones of.")
+@click.option("--cron", metavar="LINE", help="Run at these times, as '0 3 * * 1', in the time zone of the Kubeflow.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
+@known_errors
+def kubeflow_command(
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    settings: KubeflowSettings,
+    host: str | None,
+    page: str | None,
+    ca_cert: str | None,
+    namespace: str | None,
+    experiment: str,
+    name: str | None,
+    service_account: str | None,
+    no_cache: bool,
+    cron: str | None,
+    wait: bool,
+) -> None:
+    """Start a run on Kubeflow Pipelines, or one on a schedule, and print how to follow it.
+
+    \b
+    --host is the address that its web pages have, or of its API:
+      kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80   and --host http://localhost:8080
+    KF_PIPELINES_TOKEN holds a bearer token, KF_PIPELINES_COOKIE what a browser that is logged in sends.
+    """
+    from pipelines.compiled import training_ir
+    from pipelines.kubeflow import for_kubeflow
+    from pipelines.submit import kubeflow
+    from pipelines.submit.kubeflow_api import KubeflowApi
+
+    if not host:
+        raise VqiError("where is Kubeflow Pipelines? Set --host or KF_PIPELINES_ENDPOINT")
+    if cron and wait:
+        raise VqiError("--wait: a run on a schedule has no end to wait for: leave one of --cron and --wait out")
+    package = for_kubeflow(training_ir(), replace(settings, cache=not no_cache))
+    parameters = given_parameters(files, assignments)
+    request = kubeflow.Request(package, parameters, experiment, name, namespace, service_account)
+    token, cookie = (os.environ.get(f"KF_PIPELINES_{name}", "") for name in ("TOKEN", "COOKIE"))
+    api = KubeflowApi(host, token=token, cookie=cookie, ca_cert=ca_cert)
+    if cron:
+        made = kubeflow.schedule(api, request, page or api.host, cron)
+        click.echo(f"submitted '{made.name}' at '{cron}'\nfollow it: {made.link}")
+        return
+    made = kubeflow.start(api, request, page or api.host)
+    click.echo(f"submitted '{made.name}', run {made.id}\nfollow it: {made.link}")
+    if wait:
+        state, failures = kubeflow.until_ended(api, made.id)
+        click.echo("\n".join([state, *failures]))
+        sys.exit(0 if state == kubeflow.SUCCEEDED else 1)

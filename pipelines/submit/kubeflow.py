@@ -1,0 +1,109 @@
+"""A run on Kubeflow Pipelines: the compiled pipeline with settings and parameters, once or on a schedule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import yaml
+
+from pipelines.argo.cron import check_cron_line
+from pipelines.submit.kubeflow_api import KubeflowApi, package_of
+from vqi.errors import VqiError
+
+SUCCEEDED = "SUCCEEDED"
+ENDED = (SUCCEEDED, "FAILED", "CANCELED", "SKIPPED")
+PAUSE_SECONDS = 2.0  # between two looks at a run
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run, and where it is shown."""
+
+    package: str  # YAML as kfp writes it
+    parameters: Mapping[str, Any]  # those that differ from the pipeline's defaults, by their type
+    experiment: str
+    name: str | None = None  # of the run; the pipeline's with the time when None
+    namespace: str | None = None  # of the user, where Kubeflow has users
+    service_account: str | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run or a recurring run on Kubeflow."""
+
+    id: str
+    name: str
+    link: str
+
+
+def start(api: KubeflowApi, request: Request, page: str) -> Started:
+    """Start a run.
+
+    Args:
+        api: Of the Kubeflow.
+        request: What to run.
+        page: Address of its web pages.
+
+    Raises:
+        VqiError: Nobody answers there, or the answer is a refusal.
+    """
+    fields = _fields(api, request)
+    made = api.create_run(**fields)
+    return Started(made.run_id, fields["display_name"], f"{page.rstrip('/')}/#/runs/details/{made.run_id}")
+
+
+def schedule(api: KubeflowApi, request: Request, page: str, cron: str) -> Started:
+    """Start a run at each time of a cron line of five fields, one at a time; what was missed is not made up for.
+
+    Raises:
+        VqiError: As ``start``, or it is no cron line.
+    """
+    line = kubeflow_cron(cron)
+    fields = _fields(api, request)
+    made = api.create_recurring_run(line, max_concurrency="1", no_catchup=True, **fields)
+    link = f"{page.rstrip('/')}/#/recurringrun/details/{made.recurring_run_id}"
+    return Started(made.recurring_run_id, fields["display_name"], link)
+
+
+def kubeflow_cron(line: str) -> str:
+    """A cron line for Kubeflow, whose first field are seconds: of five fields it would take the minutes for them.
+
+    Raises:
+        VqiError: It is no cron line of five fields.
+    """
+    check_cron_line(line, "--cron")
+    return line if line.startswith("@") else f"0 {line}"
+
+
+def _fields(api: KubeflowApi, request: Request) -> dict[str, Any]:
+    """What a run and a recurring run have in common."""
+    if api.has_users() and not request.namespace:
+        raise VqiError(f"{api.host} has users: name the namespace of your profile with -n")
+    documents = [document for document in yaml.safe_load_all(request.package) if document]
+    made_up = f"{documents[0]['pipelineInfo']['name']} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    return {
+        "display_name": request.name or made_up,
+        "experiment_id": api.experiment(request.experiment, request.namespace),
+        "pipeline_spec": package_of(documents),
+        "runtime_config": {"parameters": dict(request.parameters)},
+        "service_account": request.service_account,
+    }
+
+
+def until_ended(api: KubeflowApi, run_id: str) -> tuple[str, list[str]]:
+    """Wait until a run has ended; its state, and for each step that failed what it said."""
+    while (run := api.run(run_id)).state not in ENDED:
+        time.sleep(PAUSE_SECONDS)
+    return str(run.state), [] if run.state == SUCCEEDED else failures(api, run)
+
+
+def failures(api: KubeflowApi, run: Any) -> list[str]:
+    """The error lines of the steps of a run that failed, each once."""
+    tasks = (run.run_details and run.run_details.task_details) or []
+    failed = [task for task in tasks if task.state == "FAILED" and task.pod_name]
+    lines = [line for task in failed for line in api.log(run.run_id, task.pod_name).splitlines()]
+    return list(dict.fromkeys(line.removeprefix("error: ") for line in lines if line.startswith("error: ")))

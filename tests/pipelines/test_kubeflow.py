@@ -1,0 +1,141 @@
+"""What is put into the compiled pipeline for Kubeflow: images, nodes, retries, caching."""
+
+from typing import Any
+
+import pytest
+import yaml
+from kfp import dsl, kubernetes
+
+from pipelines.compiled import ir_of, training_ir
+from pipelines.graph import Toleration
+from pipelines.ir import Retry, Task, read_ir
+from pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
+from pipelines.training import STORE_VARIABLES
+from tests.pipelines.argo import examples
+from vqi.errors import VqiError
+
+SETTINGS = KubeflowSettings(
+    registry="registry.example.com:5000/quality/",
+    tag="2.1",
+    pull_secrets=("pull",),
+    node_selector={"feature.node.kubernetes.io/cpu-cpuid.AMXBF16": "true"},
+    tolerations=(toleration("dedicated=ml:NoSchedule"), toleration("spot:NoExecute")),
+)
+
+
+def steps(text: str) -> dict[str, Task]:
+    """The tasks of a pipeline that run a container."""
+    pipeline = read_ir(text)
+    graphs = [pipeline.root, *(part.dag for part in pipeline.components.values() if part.dag)]
+    return {
+        name: task
+        for dag in graphs
+        for name, task in dag.tasks.items()
+        if pipeline.components[task.component].container
+    }
+
+
+@pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: pipeline.name)
+def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
+    assert for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0)) == ir_of(pipeline)
+
+
+def test_every_step_is_tried_again() -> None:
+    found = steps(for_kubeflow(training_ir(), KubeflowSettings(retries=3)))
+    assert len(found) == 8
+    assert {task.retry for task in found.values()} == {Retry(3, 10.0, 2.0, 300.0)}
+    assert {task.retry for task in steps(training_ir()).values()} == {None}
+
+
+def test_what_a_pipeline_says_itself_is_kept() -> None:
+    @dsl.pipeline(name="own")
+    def own():
+        task = examples.hello().set_retry(1)
+        kubernetes.add_node_selector(task, "disk", "ssd")
+        kubernetes.add_toleration(task, key="own", operator="Exists", effect="NoSchedule")
+        examples.clean(note="x")
+
+    settings = KubeflowSettings(retries=3, node_selector={"disk": "any", "zone": "a"}, tolerations=SETTINGS.tolerations)
+    text = for_kubeflow(ir_of(own), settings)
+    assert {name: task.retry.max_retries for name, task in steps(text).items() if task.retry} == {
+        "hello": 1,
+        "clean": 3,
+    }
+    containers = {name: part.container for name, part in read_ir(text).components.items() if part.container}
+    assert containers["comp-hello"].pod.node_selector == {"disk": "ssd", "zone": "a"}
+    assert [one.key for one in containers["comp-hello"].pod.tolerations] == ["own", "dedicated", "spot"]
+    assert containers["comp-clean"].pod.node_selector == {"disk": "any", "zone": "a"}
+
+
+def test_images_and_nodes() -> None:
+    text = for_kubeflow(training_ir(), SETTINGS)
+    spec, platform = yaml.safe_load_all(text)
+    images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
+    assert images == {f"registry.example.com:5000/quality/{name}:2.1" for name in ("vqi", "vqi-torch")}
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods.keys() == spec["deploymentSpec"]["executors"].keys()
+    for pod in pods.values():
+        assert pod["nodeSelector"] == {"labels": dict(SETTINGS.node_selector)}
+        assert pod["tolerations"] == [
+            {"key": "dedicated", "operator": "Equal", "value": "ml", "effect": "NoSchedule"},
+            {"key": "spot", "operator": "Exists", "effect": "NoExecute"},
+        ]
+        assert pod["imagePullSecret"] == [
+            {"secretName": "pull", "secretNameParameter": {"runtimeValue": {"constant": "pull"}}}
+        ]
+
+
+def test_kubernetes_own_library_writes_the_same() -> None:
+    """What is put in is what kfp-kubernetes would have compiled."""
+
+    @dsl.pipeline(name="placed")
+    def placed():
+        task = examples.hello()
+        kubernetes.add_node_selector(task, "feature.node.kubernetes.io/cpu-cpuid.AMXBF16", "true")
+        kubernetes.add_toleration(task, key="dedicated", operator="Equal", value="ml", effect="NoSchedule")
+        kubernetes.add_toleration(task, key="spot", operator="Exists", effect="NoExecute")
+        kubernetes.set_image_pull_secrets(task, ["pull"])
+
+    @dsl.pipeline(name="placed")
+    def bare():
+        examples.hello()
+
+    settings = KubeflowSettings(pull_secrets=("pull",), node_selector=SETTINGS.node_selector,
+                                tolerations=SETTINGS.tolerations, retries=0)  # fmt: skip
+    assert for_kubeflow(ir_of(bare), settings) == ir_of(placed)
+
+
+def test_no_caching() -> None:
+    assert {name for name, task in steps(training_ir()).items() if not task.cache} == {"dataset-download", "publish"}
+    assert not any(task.cache for task in steps(for_kubeflow(training_ir(), KubeflowSettings(cache=False))).values())
+
+
+def test_secrets_and_resources_of_the_training_pipeline() -> None:
+    containers = {name: part.container for name, part in read_ir(training_ir()).components.items() if part.container}
+    with_store = {name for name, container in containers.items() if container.pod.env}
+    assert with_store == {f"comp-{name}" for name in ("dataset-download", "preprocess", "ssl-finetune", "publish")}
+    for container in containers.values():
+        assert container.resources.keys() >= {
+            "resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest",
+        }  # fmt: skip
+        if container.pod.env:
+            assert {value.variable for value in container.pod.env} == set(STORE_VARIABLES)
+            assert {(value.kind, value.object) for value in container.pod.env} == {("Secret", "vqi-store")}
+
+
+def test_image_names() -> None:
+    assert image_name("vqi:latest", KubeflowSettings()) == "vqi:latest"
+    assert image_name("vqi:latest", KubeflowSettings(registry="r:5000/q")) == "r:5000/q/vqi:latest"
+    assert image_name("r:5000/vqi:1", KubeflowSettings(tag="2")) == "r:5000/vqi:2"
+
+
+def test_labels_and_taints() -> None:
+    assert node_label("a/b=c=d") == ("a/b", "c=d")
+    assert toleration("a/b=c:NoExecute") == Toleration("a/b", "Equal", "c", "NoExecute")
+    assert toleration("a:PreferNoSchedule") == Toleration("a", "Exists", "", "PreferNoSchedule")
+    for text in ("a", "=b", ""):
+        with pytest.raises(VqiError, match=r"--node-selector .*: expected key=value"):
+            node_label(text)
+    for text in ("a=b", "a=b:Never", ":NoSchedule", "=b:NoSchedule"):
+        with pytest.raises(VqiError, match=r"--toleration .*: expected key=value:effect"):
+            toleration(text)
