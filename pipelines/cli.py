@@ -7,34 +7,16 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from pipelines.command_line import known_errors, parameter_options
+from pipelines.submit import submit
 from vqi import __version__
-from vqi.errors import VqiError
 from vqi.processor import granted_cpus
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
-
-
-def known_errors(command: Command) -> Command:
-    """Show a known error as one line on stderr, with exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except VqiError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(2)
-
-    return wrapped  # type: ignore[return-value]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,13 +32,11 @@ def main() -> None:
     """
 
 
+main.add_command(submit)
+
+
 @main.command()
-@click.option(
-    "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML parameter file; repeatable."
-)
-@click.option(
-    "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable."
-)
+@parameter_options
 @click.option(
     "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
 )

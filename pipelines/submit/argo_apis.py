@@ -1,0 +1,139 @@
+"""The two ways to Argo Workflows: the Kubernetes API by the user's kubeconfig, and an Argo server."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import requests
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from pipelines.submit.argo import Api
+from vqi.errors import VqiError
+
+GROUP, VERSION = "argoproj.io", "v1alpha1"
+TIMEOUT_SECONDS = 30
+
+
+def connect(server: str | None, context: str | None, *, verify: bool = True) -> Api:
+    """The Argo server where one is given, the Kubernetes API otherwise.
+
+    Raises:
+        VqiError: There is no kubeconfig, or it cannot be read.
+    """
+    return ArgoServer(server, os.environ.get("ARGO_TOKEN", ""), verify=verify) if server else KubernetesApi(context)
+
+
+class KubernetesApi:
+    """Argo's objects through the Kubernetes API."""
+
+    def __init__(self, context: str | None) -> None:
+        try:
+            contexts, current = config.list_kube_config_contexts()
+            chosen = next((c for c in contexts if c["name"] == context), None) if context else current
+            if chosen is None:
+                known = ", ".join(c["name"] for c in contexts)
+                raise VqiError(f"unknown context '{context}' of the kubeconfig: known: {known}")
+            self.namespace = chosen["context"].get("namespace", "default")
+            self._api = client.CustomObjectsApi(config.new_client_from_config(context=context))
+        except config.ConfigException as error:
+            raise VqiError(
+                f"no cluster: {error}: set KUBECONFIG, or name an Argo server with --server or ARGO_SERVER"
+            ) from error
+
+    def template(self, namespace: str, name: str) -> dict[str, Any]:
+        """See ``Api``."""
+        return self._get(namespace, "workflowtemplates", name)
+
+    def workflow(self, namespace: str, name: str) -> dict[str, Any]:
+        """See ``Api``."""
+        return self._get(namespace, "workflows", name)
+
+    def create(self, namespace: str, workflow: dict[str, Any]) -> dict[str, Any]:
+        """See ``Api``."""
+        what = f"a Workflow in namespace '{namespace}'"
+        return self._call(what, self._api.create_namespaced_custom_object, namespace, "workflows", workflow)
+
+    def follow(self, namespace: str, name: str) -> str:
+        """See ``Api``."""
+        return f"argo watch -n {namespace} {name}"
+
+    def _get(self, namespace: str, plural: str, name: str) -> dict[str, Any]:
+        return self._call(
+            f"{plural} {namespace}/{name}", self._api.get_namespaced_custom_object, namespace, plural, name
+        )
+
+    def _call(self, what: str, method: Any, namespace: str, plural: str, subject: Any) -> dict[str, Any]:
+        try:
+            found = method(GROUP, VERSION, namespace, plural, subject, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            raise refused(what, error.status, error.body or error.reason) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise VqiError(f"{what}: the cluster does not answer: {error}") from error
+        return dict(found)
+
+
+class ArgoServer:
+    """Argo's objects through an Argo server."""
+
+    namespace = "default"
+
+    def __init__(self, address: str, token: str, *, verify: bool = True) -> None:
+        scheme = "http" if os.environ.get("ARGO_SECURE") == "false" else "https"
+        self._url = (address if "://" in address else f"{scheme}://{address}").rstrip("/")
+        self._session = requests.Session()
+        self._session.verify = verify
+        if token:
+            self._session.headers["Authorization"] = token if " " in token else f"Bearer {token}"
+
+    def template(self, namespace: str, name: str) -> dict[str, Any]:
+        """See ``Api``."""
+        return self._call("GET", f"workflow-templates/{namespace}/{name}")
+
+    def workflow(self, namespace: str, name: str) -> dict[str, Any]:
+        """See ``Api``."""
+        return self._call("GET", f"workflows/{namespace}/{name}")
+
+    def create(self, namespace: str, workflow: dict[str, Any]) -> dict[str, Any]:
+        """See ``Api``."""
+        return self._call("POST", f"workflows/{namespace}", {"workflow": workflow})
+
+    def follow(self, namespace: str, name: str) -> str:
+        """See ``Api``."""
+        return f"{self._url}/workflows/{namespace}/{name}"
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        url = f"{self._url}/api/v1/{path}"
+        try:
+            answer = self._session.request(method, url, json=body, timeout=TIMEOUT_SECONDS)
+        except requests.RequestException as error:
+            raise VqiError(f"the Argo server {self._url} does not answer: {error}") from error
+        if not answer.ok:
+            raise refused(f"{method} {url}", answer.status_code, answer.text)
+        try:
+            return dict(answer.json())
+        except ValueError as error:
+            raise VqiError(f"{method} {url}: expected JSON of an Argo server, got '{answer.text[:80]}'") from error
+
+
+def refused(what: str, status: int, text: str) -> VqiError:
+    """The error for an answer that is a refusal, with what mends it."""
+    hints = {
+        401: ": log in, or set ARGO_TOKEN",
+        403: ": your account may not do that there",
+        404: ": 'helm install' or 'kubectl apply -f manifests/argo' puts the template there; --template names it",
+    }
+    return VqiError(f"{what}: refused with {status}: {_message(text)}{hints.get(status, '')}")
+
+
+def _message(text: str) -> str:
+    """The ``message`` of a JSON answer, or its text; on one line."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    said = found.get("message", text) if isinstance(found, dict) else text
+    return " ".join(str(said).split())[:300]
