@@ -48,8 +48,7 @@ format: install ## Format the code
 
 compile: install ## Compile the pipeline into manifests/ and chart/
 	$(BIN)/vqi compile
-	cp manifests/argo/training.yaml chart/files/training.yaml
-	$(BIN)/python chart/readme.py
+	$(BIN)/python -m chart.generate
 
 check-compiled: install ## Fail when manifests/ is not what the pipeline compiles to
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \

@@ -130,15 +130,21 @@ def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
     ]
 
 
-def describe_parameters() -> list[tuple[str, Any, str]]:
-    """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
+def pipeline_fields() -> dict[str, tuple[type[config.StepConfig], str]]:
+    """The pipeline's parameters in the order of the data path, each once: the model that has it, and its name there."""
     from pipelines.training import training
 
     known = set(training.pipeline_spec.root.input_definitions.parameters)
-    rows: dict[str, tuple[str, Any, str]] = {}
+    found: dict[str, tuple[type[config.StepConfig], str]] = {}
     for model in _MODELS:
-        for field, info in model.model_fields.items():
+        for field in model.model_fields:
             name = _PIPELINE_NAMES.get(field, field)
-            if name in known and name not in rows:
-                rows[name] = (name, info.default, info.description or "")
-    return list(rows.values())
+            if name in known:
+                found.setdefault(name, (model, field))
+    return found
+
+
+def describe_parameters() -> list[tuple[str, Any, str]]:
+    """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
+    fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields().items()}
+    return [(name, field.default, field.description or "") for name, field in fields.items()]

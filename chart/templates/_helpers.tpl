@@ -22,7 +22,53 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "vqi.serviceAccount" -}}{{ .Values.serviceAccount.name | default (include "vqi.name" .) }}{{- end -}}
 
 {{- define "vqi.storeSecret" -}}
+{{- if and .Values.store.existingSecret .Values.seaweedfs.enabled }}{{ fail "store.existingSecret: expected nothing, for seaweedfs.enabled runs the object store; store.accessKey and store.secretKey set its keys" }}{{ end -}}
 {{- .Values.store.existingSecret | default (printf "%s-store" (include "vqi.name" .)) -}}
+{{- end -}}
+
+{{/* The object store of the release's own. */}}
+{{- define "vqi.seaweedfs" -}}{{ include "vqi.name" . }}-seaweedfs{{- end -}}
+
+{{- define "vqi.seaweedfsAddress" -}}{{ include "vqi.seaweedfs" . }}.{{ .Release.Namespace }}.svc:8333{{- end -}}
+
+{{- define "vqi.seaweedfsLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-seaweedfs
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "vqi.seaweedfsImage" -}}
+{{- $image := .Values.seaweedfs.image -}}
+{{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag }}{{ end }}
+{{- end -}}
+
+{{- define "vqi.storeUri" -}}
+{{- if .Values.store.uri }}{{ .Values.store.uri }}
+{{- else if .Values.seaweedfs.enabled }}s3://vqi
+{{- else }}{{ fail "store.uri: expected where datasets and models are kept, as s3://bucket, or set store.existingSecret or seaweedfs.enabled" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "vqi.storeEndpoint" -}}
+{{- if .Values.seaweedfs.enabled -}}
+{{- if .Values.store.endpoint }}{{ fail "store.endpoint: expected nothing, for seaweedfs.enabled runs the object store" }}{{ end -}}
+http://{{ include "vqi.seaweedfsAddress" . }}
+{{- else -}}
+{{- required "store.endpoint: expected the object store's address, as https://s3.example.com" .Values.store.endpoint -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The keys of the object store as JSON: those given, those that the Secret has already, or new ones. */}}
+{{- define "vqi.storeKeys" -}}
+{{- $access := .Values.store.accessKey -}}
+{{- $secret := .Values.store.secretKey -}}
+{{- if .Values.seaweedfs.enabled -}}
+{{- $kept := (lookup "v1" "Secret" .Release.Namespace (include "vqi.storeSecret" .)).data | default dict -}}
+{{- $access = $access | default ($kept.AWS_ACCESS_KEY_ID | default "" | b64dec) | default (randAlphaNum 20) -}}
+{{- $secret = $secret | default ($kept.AWS_SECRET_ACCESS_KEY | default "" | b64dec) | default (randAlphaNum 40) -}}
+{{- end -}}
+{{- $access = required "store.accessKey: expected the object store's access key" $access -}}
+{{- $secret = required "store.secretKey: expected the object store's secret key" $secret -}}
+{{- dict "access" $access "secret" $secret | toJson -}}
 {{- end -}}
 
 {{/* An image of the pipeline, as this chart's values say; a list of the root context and the name in the pipeline. */}}
@@ -41,4 +87,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $text := kindIs "string" $value | ternary $value (toJson $value) -}}
 {{- if contains "{{" $text }}{{ fail (printf "parameter '%s' holds '{{', which Argo would fill in: %s" (index . 0) $text) }}{{ end -}}
 {{- $text -}}
+{{- end -}}
+
+{{/* The volume with the photographs as JSON; empty when there is none. */}}
+{{- define "vqi.datasetVolume" -}}
+{{- $dataset := .Values.dataset -}}
+{{- if and $dataset.claim $dataset.nfs.server }}{{ fail "dataset.claim and dataset.nfs.server: expected one of them" }}{{ end -}}
+{{- if $dataset.claim -}}
+{{- dict "name" "dataset" "persistentVolumeClaim" (dict "claimName" $dataset.claim "readOnly" true) | toJson -}}
+{{- else if $dataset.nfs.server -}}
+{{- $path := required "dataset.nfs.path: expected what the NFS server exports, as /photographs" $dataset.nfs.path -}}
+{{- dict "name" "dataset" "nfs" (dict "server" $dataset.nfs.server "path" $path "readOnly" true) | toJson -}}
+{{- else -}}{}
+{{- end -}}
 {{- end -}}

@@ -148,6 +148,7 @@ def _container(component: Component, container: Container, variant: Variant, set
         env=_environment(container, place),
         resources=_resources(container.resources, settings, place),
         security_context=container_security(),
+        termination_message_policy="FallbackToLogsOnError",  # so that Argo shows a failed step's own last words
         volume_mounts=[models.VolumeMount(name=name, mount_path=path) for name, path in SCRATCH]
         + [
             models.VolumeMount(name=f"claim-{index}", mount_path=claim.path)
@@ -234,11 +235,9 @@ def _environment(container: Container, place: str) -> list[models.EnvVar]:
 
 def _resources(found: Mapping[str, Any], settings: Settings, place: str) -> models.ResourceRequirements:
     """What a step may use: as it says, at least what it requests, and the defaults of the settings."""
-    requests = {"cpu": _cpu(found, "Request"), "memory": _memory(found, "Request")}
-    limits = {
-        "cpu": _cpu(found, "Limit") or requests["cpu"] or settings.default_cpu,
-        "memory": _memory(found, "Limit") or requests["memory"] or settings.default_memory,
-    }
+    cpu = _request_and_limit(_cpu(found, "Request"), _cpu(found, "Limit"), settings.default_cpu)
+    memory = _request_and_limit(_memory(found, "Request"), _memory(found, "Limit"), settings.default_memory)
+    requests, limits = ({"cpu": cpu[end], "memory": memory[end]} for end in (0, 1))
     accelerator = found.get("accelerator", {})
     if accelerator:
         kind = accelerator.get("resourceType") or accelerator.get("type", "")
@@ -246,6 +245,13 @@ def _resources(found: Mapping[str, Any], settings: Settings, place: str) -> mode
     for name, amount in [*limits.items(), *requests.items()]:
         literal(f"{name} {amount}", f"{place}.resources")
     return models.ResourceRequirements(limits=_quantities(limits), requests=_quantities(requests) or None)
+
+
+def _request_and_limit(
+    request: str | None, limit: str | None, default: tuple[str, str]
+) -> tuple[str | None, str | None]:
+    """What a step is guaranteed and what it may use at most; without a word of it, the defaults."""
+    return (request, limit or request) if request or limit else default
 
 
 def _quantities(amounts: Mapping[str, str | None]) -> dict[str, models.Quantity]:

@@ -10,8 +10,10 @@ from pipelines.argo.document import dump
 # patch them in. They stream artifacts and need little.
 _OWN = {
     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
+    "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
 }
+
+CLEANING_SECONDS = 600
 
 
 def pod_spec_patch() -> str:
@@ -21,8 +23,8 @@ def pod_spec_patch() -> str:
 
 
 def cleaner_spec_patch() -> str:
-    """The same for the pods that remove artifacts."""
-    return dump({"containers": [{"name": "main", **_OWN}]})
+    """The same for the pods that remove artifacts; one that cannot start must not keep a run from being deleted."""
+    return dump({"activeDeadlineSeconds": CLEANING_SECONDS, "containers": [{"name": "main", **_OWN}]})
 
 
 def pod_security(user: int) -> models.PodSecurityContext:

@@ -22,8 +22,8 @@ class Settings:
     deadline_seconds: int = 86_400  # of a whole run
     keep_seconds: int = 604_800  # a run that has ended, with its passing artifacts
     infrastructure_retries: int = 2
-    default_cpu: str = "1"  # limits of a step that names none
-    default_memory: str = "2Gi"
+    default_cpu: tuple[str, str] = ("250m", "1")  # request and limit of a step that names neither
+    default_memory: tuple[str, str] = ("512Mi", "2Gi")
     scratch: str = "10Gi"  # of /tmp and of the outputs, each
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from chart.readme import documented, readme
+from chart.generate import documented, generated
 from pipelines.compiled import training_ir
 from pipelines.ir import read_ir
 from pipelines.node import StrictLoader
@@ -207,6 +207,62 @@ def test_the_store_is_told_through_one_secret() -> None:
     assert {document["kind"] for document in own} == {"WorkflowTemplate"}
 
 
+def test_an_object_store_of_its_own() -> None:
+    objects = render(values_of("seaweedfs"))
+    store = next(o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "rel-store")["stringData"]
+    assert (store["VQI_STORE"], store["VQI_S3_ENDPOINT"]) == ("s3://vqi", "http://rel-seaweedfs.ml.svc:8333")
+    assert (len(store["AWS_ACCESS_KEY_ID"]), len(store["AWS_SECRET_ACCESS_KEY"])) == (20, 40)
+    repository = yaml.safe_load(one(objects, "ConfigMap")["data"]["store"])["s3"]
+    assert (repository["endpoint"], repository["insecure"]) == ("rel-seaweedfs.ml.svc:8333", True)
+    assert (repository["bucket"], repository["createBucketIfNotPresent"]) == ("vqi-artifacts", {})
+    spec = one(objects, "StatefulSet")["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "local"
+    assert claim["spec"]["selector"] == {"matchLabels": {"of": "vqi"}}
+    assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    service = one(objects, "Service")
+    assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert service["metadata"]["name"] == spec["serviceName"] == "rel-seaweedfs"
+
+
+def test_the_stores_pod_is_restricted_and_tells_nobody() -> None:
+    pod = one(render(values_of("seaweedfs")), "StatefulSet")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["containers"]
+    security = container["securityContext"]
+    assert (security["readOnlyRootFilesystem"], security["allowPrivilegeEscalation"]) == (True, False)
+    assert (security["runAsNonRoot"], security["capabilities"]) == (True, {"drop": ["ALL"]})
+    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert "-master.telemetry=false" in container["args"]
+    assert "-ip.bind=127.0.0.1" in container["args"], "only S3 asks for keys, so nothing else may be reached"
+
+
+def test_new_keys_are_made_up_but_not_in_place_of_those_given() -> None:
+    def keys(**store: str) -> tuple[str, str]:
+        objects = render({"seaweedfs": {"enabled": True}, "store": store})
+        found = next(o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "rel-store")["stringData"]
+        return found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"]
+
+    assert keys() != keys()
+    assert keys(accessKey="AK", secretKey="SK") == ("AK", "SK")
+
+
+def test_the_own_store_is_not_asked_through_a_proxy() -> None:
+    step = template(render(values_of("seaweedfs")), "publish")["container"]
+    variables = {v["name"]: v.get("value") for v in step["env"]}
+    assert variables["NO_PROXY"] == "rel-seaweedfs.ml.svc"
+    assert not any(v["name"] == "NO_PROXY" for v in template(render(LEAST), "publish")["container"]["env"])
+
+
+def test_an_nfs_export_is_read_only() -> None:
+    step = template(render(values_of("seaweedfs")), "dataset-download")
+    assert step["volumes"] == [
+        {"name": "dataset", "nfs": {"server": "files.example.com", "path": "/photographs", "readOnly": True}}
+    ]
+    assert {"name": "dataset", "mountPath": "/data", "readOnly": True} in step["container"]["volumeMounts"]
+
+
 def test_two_releases_share_no_name() -> None:
     first, second = (render(LEAST, name=name) for name in ("one", "two"))
     names = [{(o["kind"], o["metadata"]["name"]) for o in objects} for objects in (first, second)]
@@ -249,11 +305,29 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("store.endpoint", "s3.example.com", "endpoint"),
         ("artifactRepository.endpoint", "https://s3.example.com", "endpoint"),
         ("dataset.mountPath", "data", "mountPath"),
+        ("dataset.nfs.server", 7, "server"),
+        ("seaweedfs.size", "large", "size"),
+        ("seaweedfs.image.tagg", "1", "tagg"),
+        ("workflow.scratch", True, "scratch"),
     ],
 )
 def test_refused_by_name(path: str, value: Any, named: str) -> None:
     with pytest.raises(helm.HelmError, match=named):
         render(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"store": {"existingSecret": "x"}}, "store.existingSecret: expected nothing"),
+        ({"store": {"endpoint": "http://x:1"}}, "store.endpoint: expected nothing"),
+        ({"dataset": {"claim": "x", "nfs": {"server": "y"}}}, "dataset.claim and dataset.nfs.server: expected one"),
+        ({"dataset": {"nfs": {"server": "y"}}}, "dataset.nfs.path: expected what the NFS server exports"),
+    ],
+)
+def test_values_that_do_not_go_together(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(helm.HelmError, match=said):
+        render({"seaweedfs": {"enabled": True}, **values})
 
 
 @pytest.mark.parametrize(
@@ -272,13 +346,9 @@ def test_a_parameter_that_argo_would_fill_in() -> None:
 # ------------------------------------------------------------------------------------------------- nothing goes apart
 
 
-def test_the_workflow_is_the_compiled_one() -> None:
-    compiled = CHART.parent / "manifests" / "argo" / "training.yaml"
-    assert (CHART / "files" / "training.yaml").read_text() == compiled.read_text(), "run 'make compile'"
-
-
-def test_the_readme_is_up_to_date() -> None:
-    assert (CHART / "README.md").read_text() == readme((CHART / "values.yaml").read_text()), "run 'make compile'"
+@pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)
+def test_what_is_generated_is_up_to_date(path: Path) -> None:
+    assert path.read_text() == generated()[path], "run 'make compile'"
 
 
 def test_every_value_is_documented() -> None:
@@ -302,9 +372,9 @@ def test_the_parameters_are_the_pipelines() -> None:
     }
     types = {"STRING": "string", "NUMBER_INTEGER": "integer", "NUMBER_DOUBLE": "number", "LIST": "array"}
     types |= {"BOOLEAN": "boolean", "STRUCT": "object"}
-    definitions = json.loads((CHART / "values.schema.json").read_text())["definitions"]
-    known = definitions["parameters"]["properties"]
+    known = json.loads((CHART / "values.schema.json").read_text())["definitions"]["parameters"]["properties"]
     assert {name: known[name]["type"] for name in known} == {name: types[p.type] for name, p in inputs.items()}
+    assert known["seed"] == {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}, "with the model's range"
 
 
 def test_the_steps_are_the_pipelines() -> None:
