@@ -47,7 +47,8 @@ class DatasetDownload(StepConfig):
     source: str = Field(
         "elpv",
         description="where the images come from: 'elpv', 'folder:<path or uri>', 'archive:<path or uri>', "
-        "'csv:<path or uri>', 'bucket:<s3:// uri>', 'mvtec-ad', 'visa', 'btad' or 'kolektor-sdd'",
+        "'csv:<path or uri>', 'bucket:<s3:// uri>', 'mvtec-ad', 'visa', 'btad', 'mpdd', "
+        "'kolektor-sdd' or 'magnetic-tile'",
         min_length=1,
     )
     only_categories: Texts = Field([], description="which categories to take; empty = all")

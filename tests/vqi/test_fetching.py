@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from vqi import fetching
+from vqi import fetching, parts, web
 from vqi.errors import VqiError
-from vqi.fetching import fetch, name_for, shown
+from vqi.fetching import fetch, fetch_all, name_for, shown
 from vqi.unpacking import spool
 
 DATA = random.Random(0).randbytes(3_000_000)
@@ -64,6 +64,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(401, b"")
         elif behaviour.isdecimal():
             self.answer(int(behaviour), b"", **({"Retry_After": "0"} if behaviour == "429" else {}))
+        elif behaviour == "without a size":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(server.data)
+            self.close_connection = True
         elif behaviour == "redirect":
             self.answer(302, b"", Location=server.location)
         elif behaviour == "lie about the range":
@@ -222,9 +227,9 @@ def test_a_server_that_stays_busy(server: Server, tmp_path: Path, capsys: pytest
 
 
 def test_retry_after() -> None:
-    assert fetching._retry_after({"Retry-After": "7"}) == 7
-    assert fetching._retry_after({"Retry-After": "99999"}) == fetching.LONGEST_ASKED
-    assert fetching._retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+    assert web.retry_after({"Retry-After": "7"}) == 7
+    assert web.retry_after({"Retry-After": "99999"}) == web.LONGEST_ASKED
+    assert web.retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,39 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: 
     fetch(server.url, tmp_path, SHA256).write_bytes(b"damaged")
     server.etag = '"two"'
     assert fetch(server.url, tmp_path, SHA256).read_bytes() == DATA
+
+
+def test_a_file_that_the_disk_damaged_is_fetched_again(server: Server, tmp_path: Path) -> None:
+    """Also where nobody named a digest: the note beside it has the one that came."""
+    path = fetch(server.url, tmp_path)
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    assert fetch(server.url, tmp_path).read_bytes() == DATA
+    assert server.sent == 2 * len(DATA)
+
+
+def test_a_server_that_never_ends(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a size the room is looked at again and again."""
+    monkeypatch.setattr(parts, "ROOM_EVERY", 1 << 20)
+    asked: list[int] = []
+
+    def no_room_at_the_third(folder: Path, size: int) -> None:
+        asked.append(size)
+        if len(asked) == 3:
+            raise VqiError("no room")
+
+    monkeypatch.setattr(parts, "require_room", no_room_at_the_third)
+    server.plan = ["without a size"]
+    with pytest.raises(VqiError, match="no room"):
+        fetch(server.url, tmp_path)
+    assert asked == [0, 1 << 20, 1 << 20]
+
+
+def test_many_small_files(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = [f"{server.url}/{number}" for number in range(40)]
+    found = fetch_all(urls, tmp_path, "fetch images")
+    assert [path.read_bytes() == DATA for path in found] == [True] * 40
+    assert len(set(found)) == 40
+    assert "fetch images: 40/40" in capsys.readouterr().err
 
 
 def test_no_room(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

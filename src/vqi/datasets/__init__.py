@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from vqi.datasets import archive, bucket, elpv, folder, public, table
-from vqi.datasets.layout import Dataset
+from vqi.datasets.layout import Dataset, check_names
 from vqi.datasets.request import DEFAULT, Request
 from vqi.errors import VqiError, unknown
 
@@ -21,6 +21,8 @@ SOURCES: dict[str, Callable[[str, Request], Dataset]] = {
     "elpv": elpv.read,
     "folder": folder.read,
     "kolektor-sdd": partial(public.read, "kolektor-sdd"),
+    "magnetic-tile": partial(public.read, "magnetic-tile"),
+    "mpdd": partial(public.read, "mpdd"),
     "mvtec-ad": partial(public.read, "mvtec-ad"),
     "visa": partial(public.read, "visa"),
 }
@@ -40,7 +42,9 @@ def resolve(source: str, request: Request = DEFAULT) -> Dataset:
     if name in SOURCES:
         _refuse_unused("url", request.url, name, TAKE_URL)
         _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
-        return SOURCES[name](argument, request)
+        dataset = SOURCES[name](argument, request)
+        check_names(dataset)
+        return dataset
     if "/" in source or argument.startswith("//"):
         raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
     raise unknown("dataset source", name, SOURCES)

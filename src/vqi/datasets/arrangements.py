@@ -18,6 +18,8 @@ from vqi.errors import VqiError
 
 EVERY = ""  # the category of a file that all categories need
 KOLEKTOR = "kolektor-sdd"
+MAGNETIC_TILE = "magnetic-tile"
+FREE = "free"  # of defects
 MAX_PIXELS = 100_000_000
 
 Read = Callable[[str], bytes]
@@ -135,6 +137,28 @@ def kolektor_place(members: Iterable[str], read: Read, archive: str) -> Iterator
             yield Placed(KOLEKTOR, f"ground_truth/{defect_type}/{mask}", label)
 
 
+def magnetic_tile_category(member: str, archive: str) -> str | None:
+    """``[.../]MT_<defect type, or Free>/Imgs/x.jpg`` and ``x.png``, its mask: one category."""
+    parts = member.split("/")
+    fits = len(parts) > 2 and parts[-3].startswith("MT_") and parts[-2] == "Imgs" and is_image_name(parts[-1])
+    return MAGNETIC_TILE if fits else None
+
+
+def magnetic_tile_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
+    """``MT_Free`` is good. The dataset has no split; the literature trains on 80 % of the good images."""
+    names = set(members)
+    for member in sorted(names):
+        if magnetic_tile_category(member, archive) is None or not member.lower().endswith(".jpg"):
+            continue
+        kind, _, name = member.split("/")[-3:]
+        defect_type = kind.removeprefix("MT_").lower()
+        defect_type = GOOD if defect_type == FREE else defect_type
+        yield Placed(MAGNETIC_TILE, f"all/{defect_type}/{name}", member)
+        mask = f"{member.rpartition('.')[0]}.png"
+        if defect_type != GOOD and mask in names:  # the masks of good tiles are black
+            yield Placed(MAGNETIC_TILE, f"ground_truth/{defect_type}/{_mask_name(mask.rpartition('/')[2])}", mask)
+
+
 def _mask_name(name: str) -> str:
     """``x_mask.png`` for ``x.png``; one that is called so already stays."""
     stem, dot, ending = name.rpartition(".")
@@ -146,4 +170,5 @@ ARRANGEMENTS = {
     "btad": Arrangement(btad_category, btad_place),
     "visa": Arrangement(visa_category, visa_place),
     "kolektor": Arrangement(kolektor_category, kolektor_place),
+    "magnetic-tile": Arrangement(magnetic_tile_category, magnetic_tile_place),
 }

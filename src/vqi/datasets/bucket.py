@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from vqi.datasets.folder import describe, group, is_one_category, note_left_out
+from vqi.datasets.folder import describe, group, is_one_category, note_left_out, select
 from vqi.datasets.layout import EXPECTED, Dataset, Entry
 from vqi.datasets.objects import Cached, fetch_objects
 from vqi.datasets.request import Request
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError
 from vqi.fetching import cache_folder
 from vqi.progress import message
 from vqi.store import S3Store, VersionInfo, open_store, read_uri
@@ -41,10 +41,7 @@ def read(argument: str, request: Request) -> Dataset:
     if not categories:
         raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {describe(keys)}")
     note_left_out(keys, sum(len(paths) for paths in categories.values()))
-    for category in request.categories:
-        if category not in categories:
-            raise unknown("category", category, categories)
-    chosen = {name: paths for name, paths in categories.items() if not request.categories or name in request.categories}
+    chosen = select(categories, request.categories)
     prefix = "" if is_one_category(keys) else "{}/"
     wanted = {prefix.format(category) + path for category, paths in chosen.items() for path in paths}
     cached = fetch_objects(store, [version for version in versions if version.key in wanted], cache_folder())

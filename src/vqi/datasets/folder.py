@@ -6,15 +6,17 @@ The folder holds categories, or is itself one (it has ``train/good``), which the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, is_image_name, place_of
+from vqi.datasets.objects import fetch_objects
 from vqi.datasets.request import Request
-from vqi.errors import VqiError
+from vqi.errors import VqiError, unknown
+from vqi.fetching import cache_folder
 from vqi.progress import message
-from vqi.store import Store, open_store
+from vqi.store import S3Store, Store, VersionInfo, open_store
 
 SHOWN = 3  # examples of what was found, in a message
 
@@ -28,13 +30,16 @@ def read(argument: str, request: Request) -> Dataset:
     if not argument:
         raise VqiError("the source 'folder' needs a place: expected folder:<path, file:// or s3:// uri>")
     store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
-    keys = [info.key for info in store.list()]
+    versions = {one.key: one for one in store.list_versions()} if isinstance(store, S3Store) else {}
+    keys = list(versions) or [info.key for info in store.list()]
     name = store.uri.rstrip("/").rpartition("/")[2] or "dataset"
     categories = group(keys, name)
     if not categories:
         raise VqiError(f"no images of the known layout in '{argument}': {EXPECTED}; found {describe(keys)}")
     note_left_out(keys, sum(len(paths) for paths in categories.values()))
     prefix = "" if is_one_category(keys) else "{}/"
+    if isinstance(store, S3Store):
+        return Dataset(name, None, _fetched(store, versions, select(categories, request.categories), prefix))
     return Dataset(
         name,
         None,
@@ -43,6 +48,30 @@ def read(argument: str, request: Request) -> Dataset:
             for category, paths in categories.items()
         },
     )
+
+
+def select(categories: Mapping[str, list[str]], wanted: Sequence[str]) -> dict[str, list[str]]:
+    """The wanted categories; all for none named.
+
+    Raises:
+        VqiError: there is none of that name.
+    """
+    for name in wanted:
+        if name not in categories:
+            raise unknown("category", name, categories)
+    return {name: paths for name, paths in categories.items() if not wanted or name in wanted}
+
+
+def _fetched(
+    store: S3Store, versions: Mapping[str, VersionInfo], categories: Mapping[str, list[str]], prefix: str
+) -> dict[str, tuple[Entry, ...]]:
+    """The entries of objects, which are brought into the cache, several at once."""
+    wanted = [versions[prefix.format(name) + path] for name, paths in categories.items() for path in paths]
+    files = {one.version.key: one.path for one in fetch_objects(store, wanted, cache_folder())}
+    return {
+        name: tuple(Entry(path, files[prefix.format(name) + path].read_bytes) for path in paths)
+        for name, paths in categories.items()
+    }
 
 
 def is_one_category(keys: Sequence[str]) -> bool:

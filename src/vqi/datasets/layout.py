@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from vqi.errors import VqiError
+
 Split = Literal["train", "test", "ground_truth"]
 
 GOOD = "good"
@@ -73,6 +75,24 @@ def place_of(path: str) -> Place | None:
     if split == "test":
         return Place("test", defect_type, stem)
     return Place("ground_truth", defect_type, stem) if split == "ground_truth" else None
+
+
+def check_names(dataset: Dataset) -> None:
+    """Refuse names that would mean something else as part of a path: they become folders and keys later.
+
+    Raises:
+        VqiError: a category or a file of it has such a name.
+    """
+    for category, entries in dataset.categories.items():
+        if not _is_plain(category) or category.startswith("."):
+            raise VqiError(f"a category of '{dataset.name}' is called {category!a}: give it a plain name")
+        for entry in entries:
+            if not all(_is_plain(part) for part in entry.path.split("/")):
+                raise VqiError(f"category '{category}' has a file {entry.path!a}: give it a plain name")
+
+
+def _is_plain(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and name.isprintable()
 
 
 def is_image_name(name: str) -> bool:

@@ -6,20 +6,19 @@ killed process loses the objects that were under way and no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
+from vqi.concurrency import at_once
 from vqi.digests import sha256_bytes
-from vqi.progress import track
 from vqi.store import S3Store, VersionInfo
 from vqi.unpacking.spool import require_room
 
-AT_ONCE = 16
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+LEFT = ".tmp-*"  # what a killed process leaves of an object
+LEFT_SECONDS = 24 * 3600  # after which nobody is writing it any more
 
 
 class Cached(NamedTuple):
@@ -37,19 +36,24 @@ def fetch_objects(store: S3Store, versions: Sequence[VersionInfo], folder: Path)
     """
     cached = [Cached(version, folder / cache_name(store, version)) for version in versions]
     missing = [one for one in cached if not _is_there(one)]
+    clear(folder)
     require_room(folder, sum(one.version.size for one in missing))
-    at_once(lambda one: store.get_version(one.version, one.path), missing, f"fetch {store.uri}")
+    at_once(
+        lambda one: store.get_version(one.version, one.path),
+        missing,
+        f"fetch {store.uri}",
+        size=lambda one: one.version.size,
+    )
     return cached
 
 
-def at_once(work: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
-    """What ``work`` gives for each item, in their order, several at a time; the first error ends it."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        try:
-            return list(track(pool.map(work, items), len(items), what))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+def clear(folder: Path) -> None:
+    """Remove what killed processes left of objects in the cache ``folder``."""
+    oldest = time.time() - LEFT_SECONDS
+    for path in folder.glob(f"objects/*/{LEFT}"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes it as well
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 def cache_name(store: S3Store, version: VersionInfo) -> str:

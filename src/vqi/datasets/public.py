@@ -28,7 +28,7 @@ class Origin:
 
     name: str
     homepage: str
-    urls: tuple[str, ...]  # tried in this order
+    urls: tuple[str, ...]  # tried in this order; none where only a person can fetch it
     sha256: str  # of the archive; '' where none is known
     sha256_stated_by: str  # who says so
     arrangement: str  # its name in ARRANGEMENTS
@@ -81,6 +81,11 @@ def _locate(origin: Origin, request: Request) -> Path:
     Raises:
         VqiError: none of the addresses has it; the message has what the last one said.
     """
+    if not (request.url or origin.urls):
+        raise VqiError(
+            f"'{origin.name}' has no address that a program may fetch: download its archive by hand, as "
+            f"{origin.homepage} says, and set 'url' to its path"
+        )
     place, *others = [request.url] if request.url else origin.urls
     try:
         return locate(place, request.sha256 or origin.sha256)

@@ -16,17 +16,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from vqi.concurrency import at_once
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, is_image_name
-from vqi.datasets.objects import at_once
+from vqi.datasets.objects import fetch_objects
 from vqi.datasets.request import Request
 from vqi.errors import VqiError, unknown
-from vqi.fetching import cache_folder, fetch, shown
-from vqi.store import read_uri
+from vqi.fetching import cache_folder, fetch, fetch_all, shown
+from vqi.store import S3Store, read_uri
 
 COLUMNS = ("path", "split", "label", "defect_type", "mask", "category")
 # label -> whether the part is good
 LABELS = dict.fromkeys(("0", "good", "normal", "ok"), True) | dict.fromkeys(("1", "bad", "anomalous", "ko"), False)
 DEFECTIVE = "defective"
+WEB = ("http://", "https://")
 SPLITS = {"train": "train", "test": "test", "": "all"}
 
 
@@ -49,9 +51,9 @@ def read(argument: str, request: Request) -> Dataset:
     """
     if not argument:
         raise VqiError("the source 'csv' needs a table: expected csv:<http(s)://, s3:// or path of a .csv file>")
-    base, _, file = argument.rpartition("/")
-    name = shown(file).rpartition(".")[0] or "table"
-    rows = read_table(_reader(argument)(), argument, base or ".", name)
+    base = (shown(argument) if argument.startswith(WEB) else argument).rpartition("/")[0]
+    name = file_name(argument).rpartition(".")[0] or "table"
+    rows = read_table(_reader(argument)(), argument, base or ("/" if argument.startswith("/") else "."), name)
     known = sorted({row.category for row in rows})
     for category in request.categories:
         if category not in known:
@@ -64,7 +66,7 @@ def read(argument: str, request: Request) -> Dataset:
         image = names[row.line]
         entries[row.category].append(Entry(f"{row.split}/{row.defect_type}/{image}", readers[row.place]))
         if row.mask:
-            mask = f"{image.rpartition('.')[0]}{MASK_ENDING}.{row.mask.rpartition('.')[2]}"
+            mask = f"{_stem(image)}{MASK_ENDING}.{file_name(row.mask).rpartition('.')[2]}"
             entries[row.category].append(Entry(f"ground_truth/{row.defect_type}/{mask}", readers[row.mask]))
     return Dataset(name, None, {category: tuple(entries[category]) for category in sorted(entries)})
 
@@ -98,17 +100,22 @@ def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
 
 def unique_names(rows: list[Row]) -> dict[int, str]:
     """A file name for each line: its own, or its whole path where another image of the category has the same."""
-    own = {row.line: row.place.rpartition("/")[2] for row in rows}
+    own = {row.line: file_name(row.place) for row in rows}
     stems = Counter((row.category, _stem(own[row.line])) for row in rows)
     names = {
         row.line: own[row.line]
         if stems[row.category, _stem(own[row.line])] == 1
-        else re.sub(r"[/\\:]+", "_", row.place.partition("://")[2] or row.place).lstrip("._")
+        else re.sub(r"[/\\:]+", "_", _bare(row.place)).lstrip("._")
         for row in rows
     }
     if len({(row.category, _stem(names[row.line])) for row in rows}) < len(rows):
         raise VqiError("two images of the table would have the same name: rename one of them")
     return names
+
+
+def _bare(place: str) -> str:
+    """A place without its scheme and signature."""
+    return (shown(place) if place.startswith(WEB) else place).rpartition("://")[2]
 
 
 def _stem(name: str) -> str:
@@ -120,8 +127,10 @@ def _row(line: Mapping[str | None, str | None], number: int, table: str, base: s
         return VqiError(f"{table}, line {number}: {text}")
 
     value = {column: (line.get(column) or "").strip() for column in COLUMNS}
-    if None in line or not is_image_name(value["path"].rpartition("/")[2]):
+    if None in line or not is_image_name(file_name(value["path"])):
         raise problem(f"expected the path of an image and one value a column, got path '{value['path']}'")
+    if value["mask"] and not is_image_name(file_name(value["mask"])):
+        raise problem(f"expected an image as mask, got '{value['mask']}'")
     if value["split"].lower() not in SPLITS:
         raise problem(f"expected split train, test or nothing, got '{value['split']}'")
     good = LABELS.get(value["label"].lower()) if value["label"] else value["defect_type"] == GOOD
@@ -135,22 +144,50 @@ def _row(line: Mapping[str | None, str | None], number: int, table: str, base: s
         raise problem("a defective image cannot train: expected split test or nothing")
     if "/" in value["category"]:
         raise problem(f"a category has no slash in its name, got '{value['category']}'")
-    mask = _absolute(value["mask"], base) if value["mask"] else ""
-    return Row(number, _absolute(value["path"], base), split, defect_type, mask, value["category"] or name)
+    try:
+        mask = _absolute(value["mask"], base) if value["mask"] else ""
+        return Row(number, _absolute(value["path"], base), split, defect_type, mask, value["category"] or name)
+    except ValueError as error:
+        raise problem(str(error)) from error
+
+
+def file_name(place: str) -> str:
+    """The last part of a path or address, without the signature that may stand behind it."""
+    return (shown(place) if place.startswith(WEB) else place).rpartition("/")[2]
 
 
 def _absolute(place: str, base: str) -> str:
-    return place if "://" in place or place.startswith("/") else f"{base.rstrip('/')}/{place}"
+    """A place of the table, seen from the table's own.
+
+    Raises:
+        ValueError: a table from elsewhere names a file of this machine.
+    """
+    local = place.startswith(("/", "~", "file://"))
+    if local and "://" in base and not base.startswith("file://"):
+        raise ValueError(f"a table from elsewhere may not name files of this machine, got '{place}'")
+    return place if "://" in place or local else f"{base.rstrip('/')}/{place}"
 
 
 def _readers(rows: list[Row]) -> dict[str, Callable[[], bytes]]:
-    """What reads each image and mask; those of http(s) servers are fetched now, several at once."""
+    """What reads each image and mask. Those of servers and buckets are fetched now, several at once."""
     places = sorted({place for row in rows for place in (row.place, row.mask) if place})
-    web = [place for place in places if place.startswith(("http://", "https://"))]
-    folder = cache_folder()
-    files = at_once(lambda place: fetch(place, folder, quiet=True), web, "fetch images") if web else []
-    fetched = dict(zip(web, files, strict=True))
-    return {place: fetched[place].read_bytes if place in fetched else _reader(place) for place in places}
+    web = [place for place in places if place.startswith(WEB)]
+    files = dict(zip(web, fetch_all(web, cache_folder(), "fetch images"), strict=True)) if web else {}
+    buckets: dict[str, list[str]] = defaultdict(list)
+    for place in places:
+        if place.startswith("s3://"):
+            bucket, _, key = place.removeprefix("s3://").partition("/")
+            buckets[bucket].append(key)
+    for bucket, keys in sorted(buckets.items()):
+        files |= {f"s3://{bucket}/{key}": path for key, path in _from_bucket(bucket, keys).items()}
+    return {place: files[place].read_bytes if place in files else _reader(place) for place in places}
+
+
+def _from_bucket(bucket: str, keys: list[str]) -> dict[str, Path]:
+    """The objects as they are now, in the cache."""
+    store = S3Store(bucket, "")
+    versions = at_once(store.version_of, keys, f"look into {store.uri}")
+    return {one.version.key: one.path for one in fetch_objects(store, versions, cache_folder())}
 
 
 def _reader(place: str) -> Callable[[], bytes]:
@@ -159,6 +196,8 @@ def _reader(place: str) -> Callable[[], bytes]:
         return lambda: fetch(place, cache_folder()).read_bytes()
     if scheme in ("s3", "file"):
         return partial(read_uri, place)
+    if scheme:
+        raise VqiError(f"'{place}' cannot be read: expected http(s)://, s3:// or a path")
     return partial(_read_file, Path(place).expanduser())
 
 

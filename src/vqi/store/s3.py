@@ -24,7 +24,7 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
-from vqi.digests import CHUNK, sha256_bytes, sha256_file
+from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
 from vqi.store.s3_errors import explain
@@ -32,6 +32,7 @@ from vqi.store.s3_errors import explain
 ENDPOINT = "VQI_S3_ENDPOINT"
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
+PIECE = 1 << 18  # bytes read at once: they are still in the processor's cache when they are hashed and written
 CONNECTIONS = 16  # kept open, for many small objects at once
 READ_ATTEMPTS = 3  # of a body that broke off: the client retries requests, not bodies
 SIGNED_FOR = timedelta(days=1)
@@ -136,6 +137,16 @@ class S3Store(Store):
         versions = (VersionInfo(one.object_name[cut:], one.etag, one.size or 0) for one in found if not one.is_dir)
         return tuple(sorted(versions))
 
+    def version_of(self, key: str) -> VersionInfo:
+        """An object as it is now.
+
+        Raises:
+            VqiError: there is no such object, or it cannot be asked for.
+        """
+        with self._errors("read", key):
+            found = self._client.stat_object(self.bucket, self._name(key))
+            return VersionInfo(key, str(found.etag), found.size or 0)
+
     def get_version(self, version: VersionInfo, path: Path) -> None:
         """Copy an object to ``path`` if it is that version still; ``path`` appears only when complete.
 
@@ -210,11 +221,13 @@ class S3Store(Store):
     def _stream(self, key: str, target: BinaryIO, conditions: Headers | None) -> tuple[str, str]:
         """Copy the body of a get: the sha256 that was noted ('' for none) and the one that came."""
         with closing(self._client.get_object(self.bucket, self._name(key), request_headers=conditions)) as response:
+            expected = response.headers.get(METADATA_SHA256, "")
             digest = hashlib.sha256()
-            for piece in response.stream(CHUNK):
-                digest.update(piece)
+            for piece in response.stream(PIECE):
+                if expected:
+                    digest.update(piece)
                 target.write(piece)
-            return response.headers.get(METADATA_SHA256, ""), digest.hexdigest()
+            return expected, digest.hexdigest()
 
     @contextmanager
     def _errors(self, action: str, key: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.vqi.datasets.test_archive import content, packed
 from vqi.datasets import SOURCES, Request, public, resolve
 from vqi.datasets.arrangements import ARRANGEMENTS
 from vqi.datasets.splits import Options, divide
+from vqi.digests import sha256_file
 from vqi.errors import VqiError
 
 ACCEPT = Request(accept_license=True)
@@ -27,7 +29,8 @@ def test_the_records() -> None:
         assert all(url.startswith("https://") for url in origin.urls)
         assert re.fullmatch("([0-9a-f]{64})?", origin.sha256)
         assert bool(origin.sha256) == bool(origin.sha256_stated_by)
-        assert "not for commercial use" in origin.licence.notice
+        assert "commercial use" in origin.licence.notice
+        assert origin.urls or name == "mpdd"
     assert len(public.origins()["mvtec-ad"].categories) == 15
     assert len(public.origins()["visa"].categories) == 12
 
@@ -36,7 +39,9 @@ def test_the_records() -> None:
 def test_nothing_happens_without_consent(name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for refused in ("", "n", "yess"):
         monkeypatch.setenv("USER_CONSENT", refused)
-        with pytest.raises(VqiError, match=r"CC BY-NC-SA 4\.0 .*USER_CONSENT=y .*accept_license to true"):
+        with pytest.raises(
+            VqiError, match=r"is under (CC BY-NC-SA 4\.0|no stated licence) .*USER_CONSENT=y .*accept_license to true"
+        ):
             resolve(name)
     assert not cache.exists()
 
@@ -48,15 +53,20 @@ def test_consent(consent: str, monkeypatch: pytest.MonkeyPatch) -> None:
         resolve("mvtec-ad", Request(url="/nowhere"))
 
 
-def test_mvtec(tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_mvtec_and_its_digest(
+    tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     root = make_defect_dataset(tmp_path / "m", ["bottle", "screw"], train=2, good=1, defective=1, size=16)
     (root / "readme.txt").write_text("hello")
     archive = packed(root, tmp_path / "mvtec_anomaly_detection.tar.xz")
-    dataset = resolve("mvtec-ad", Request(url=str(archive), accept_license=True))
+    with pytest.raises(VqiError, match="expected sha256 cf4313b1"):
+        resolve("mvtec-ad", Request(url=str(archive), accept_license=True))
+    own = Request(url=str(archive), sha256=sha256_file(archive), accept_license=True)
+    dataset = resolve("mvtec-ad", own)
     assert (dataset.name, dataset.licence and dataset.licence.name) == ("mvtec-ad", "CC BY-NC-SA 4.0")
     assert content(dataset) == content(resolve(f"folder:{root}"))
-    assert re.search("no sha256 is known for mvtec-ad; set sha256=[0-9a-f]{64}", capsys.readouterr().err)
-    one = resolve("mvtec-ad", Request(url=str(archive), accept_license=True, categories=("screw",)))
+    assert "no sha256 is known" not in capsys.readouterr().err
+    one = resolve("mvtec-ad", replace(own, categories=("screw",)))
     assert list(one.categories) == ["screw"]
 
 
@@ -77,7 +87,7 @@ def test_mirrors(
     folder, url = files
     packed(make_defect_dataset(tmp_path / "m", ["bottle"], train=2, size=16), folder / "m.zip")
     origin = public.origins()["mvtec-ad"]
-    moved = public.replace(origin, urls=(f"{url}/moved.zip", f"{url}/m.zip"))
+    moved = public.replace(origin, urls=(f"{url}/moved.zip", f"{url}/m.zip"), sha256="")
     monkeypatch.setattr(public, "origins", lambda: {"mvtec-ad": moved})
     assert list(resolve("mvtec-ad", ACCEPT).categories) == ["bottle"]
     assert "answers 404 File not found" in capsys.readouterr().err
@@ -188,3 +198,40 @@ def test_kolektor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "k/kos00/Part0_label.bmp").unlink()
     with pytest.raises(VqiError, match=r"kos00/Part0\.jpg has no .*Part0_label\.bmp"):
         paths("kolektor-sdd", packed(tmp_path / "k", tmp_path / "k.zip"), monkeypatch)
+
+
+def test_mpdd(tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind a page for people: said so; its layout is MVTec AD's, in a folder as the page packs it."""
+    with pytest.raises(
+        VqiError, match=r"download its archive by hand, as https://github.com/stepanje/MPDD says.*'url'"
+    ):
+        resolve("mpdd", ACCEPT)
+    root = make_defect_dataset(tmp_path / "m", ["bracket_black", "tubes"], train=2, good=1, defective=1, size=16)
+    archive = packed(root, tmp_path / "MPDD.zip", "MPDD/")
+    dataset = resolve("mpdd", replace(ACCEPT, url=str(archive)))
+    assert content(dataset) == content(resolve(f"folder:{root}"))
+    assert re.search("no sha256 is known for mpdd; set sha256=[0-9a-f]{64}", capsys.readouterr().err)
+
+
+def test_magnetic_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+    for kind, count in (("Free", 10), ("Blowhole", 2), ("Uneven", 1)):
+        for number in range(count):
+            stem = f"MT_{kind}/Imgs/exp1_num_{number}"
+            made[f"{stem}.jpg"] = grey(37 * number + count, "jpg")
+            if (kind, number) != ("Free", 3):  # one of the real ones has no mask either
+                made[f"{stem}.png"] = blob(kind != "Free")
+    made["README.md"] = b"cite us"
+    around = "Magnetic-tile-defect-datasets.-master/"
+    archive = packed(tree(tmp_path / "t", made), tmp_path / "t.zip", around)
+    (found,) = paths("magnetic-tile", archive, monkeypatch, Options()).values()
+    folders = [path.rpartition("/")[0] for path in found]
+    assert (folders.count("train/good"), folders.count("test/good")) == (8, 2)
+    assert [path for path in found if "good" not in path] == [
+        "ground_truth/blowhole/exp1_num_0_mask.png",
+        "ground_truth/blowhole/exp1_num_1_mask.png",
+        "ground_truth/uneven/exp1_num_0_mask.png",
+        "test/blowhole/exp1_num_0.jpg",
+        "test/blowhole/exp1_num_1.jpg",
+        "test/uneven/exp1_num_0.jpg",
+    ]

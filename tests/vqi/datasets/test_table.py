@@ -8,7 +8,7 @@ import pytest
 
 from vqi.datasets import Request, resolve
 from vqi.errors import VqiError
-from vqi.store import open_store
+from vqi.store import S3Store, open_store
 
 
 def write(root: Path, table: str, *images: str) -> str:
@@ -59,12 +59,40 @@ def test_behind_a_server(files: tuple[Path, str], capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.count("fetch http") == 1, "one line for the table, none for each image"
 
 
-def test_in_a_bucket(tmp_path: Path, s3_environment: object) -> None:
+def test_in_a_bucket(tmp_path: Path, s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "t", FULL, *IMAGES)
     store = open_store(f"s3://vqi-tables/{tmp_path.name}")
     for name in (*IMAGES, "parts.csv"):
         store.put_file(name, tmp_path / "t" / name)
+    fetched: list[str] = []
+    get_version = S3Store.get_version
+    monkeypatch.setattr(
+        S3Store, "get_version", lambda self, one, path: (fetched.append(one.key), get_version(self, one, path))
+    )
     assert content(f"csv:{store.uri}/parts.csv") == EXPECTED
+    assert len(fetched) == len(IMAGES)
+    store.put_bytes("a/1.png", b"changed")
+    fetched.clear()
+    assert content(f"csv:{store.uri}/parts.csv")["nut"]["train/good/1.png"] == b"changed"
+    assert fetched == [f"{tmp_path.name}/a/1.png"], "only what is new"
+    store.delete("b/3.jpg")
+    with pytest.raises(VqiError, match=r"b/3\.jpg at .*: there is no such object"):
+        content(f"csv:{store.uri}/parts.csv")
+
+
+def test_signed_addresses(files: tuple[Path, str]) -> None:
+    folder, url = files
+    write(folder, f"path,label,mask\n{url}/a/1.png?sig=a/b,1,{url}/m/3.bmp?sig=c\n", "a/1.png", "m/3.bmp")
+    found = content(f"csv:{url}/parts.csv?sig=x/y")["parts"]
+    assert found == {"all/defective/1.png": b"a/1.png", "ground_truth/defective/1_mask.bmp": b"m/3.bmp"}
+
+
+@pytest.mark.parametrize("place", ["/etc/secret.png", "file:///etc/secret.png", "~/secret.png"])
+def test_a_table_from_elsewhere_names_no_local_file(files: tuple[Path, str], place: str) -> None:
+    folder, url = files
+    write(folder, f"path,label\n{place},0\n")
+    with pytest.raises(VqiError, match="line 2: a table from elsewhere may not name files of this machine"):
+        resolve(f"csv:{url}/parts.csv")
 
 
 def test_absolute_places_and_the_tables_own_name(tmp_path: Path) -> None:
@@ -96,6 +124,11 @@ def test_images_of_the_same_name(tmp_path: Path) -> None:
         ("path,label,defect_type\na.png,1,a/b\n", "do not fit together"),
         ("path,label,split\na.png,1,train\n", "line 2: a defective image cannot train"),
         ("path,label,category\na.png,0,a/b\n", "a category has no slash"),
+        ("path,label,category\na.png,0,..\n", r"a category of 'parts' is called '\.\.'"),
+        ("path,label,category\na.png,0,.hidden\n", "is called '.hidden'"),
+        ("path,defect_type\na.png,..\n", r"has a file 'all/\.\./a\.png'"),
+        ("path,label,mask\na.png,1,m/none\n", "line 2: expected an image as mask, got 'm/none'"),
+        ("path,label\nftp://host/a.png,0\n", "'ftp://host/a.png' cannot be read"),
         ("path,label\na.png,0\na.png,0\n", "stands in it twice"),
         ("path,lable\na.png,0\n", "unknown column 'lable': did you mean 'label'"),
         ("path\na.png\n", "expected the columns path and label or defect_type, got path"),

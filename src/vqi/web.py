@@ -1,0 +1,78 @@
+"""How http(s):// servers are asked: logins, tokens, and what their refusals mean.
+
+requests knows the proxy variables, ``.netrc`` and ``REQUESTS_CA_BUNDLE``. ``VQI_HTTP_TOKENS`` has bearer tokens, as
+``host=token`` separated by spaces: each goes to its host only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+
+from vqi.errors import VqiError
+
+TOKENS = "VQI_HTTP_TOKENS"
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of an answer
+LONGEST_ASKED = 300.0  # seconds that a server may ask for with Retry-After
+BUSY = (408, 425, 429, 500, 502, 503, 504)
+
+ADVICE = {
+    401: "it wants a login: put it into ~/.netrc, or a token into VQI_HTTP_TOKENS as host=token",
+    403: "access is denied: accept the terms at its site, put a login into ~/.netrc, or name another url",
+    404: "there is nothing at this address any more: find the new one and set 'url'",
+    407: "the proxy wants a login: put it into https_proxy",
+    410: "it was taken away: find the new address and set 'url'",
+}
+
+
+def shown(url: str) -> str:
+    """A url for people, without the login and the signature that may stand in it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    """Ask for a file; the body of the answer is still to be read.
+
+    Raises:
+        VqiError: it is no address of a web server.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise VqiError(f"cannot fetch '{shown(url)}': expected an address like https://host/path")
+    tokens = dict(pair.partition("=")[::2] for pair in os.environ.get(TOKENS, "").split())
+    token = tokens.get(parts.netloc.rpartition("@")[2]) or tokens.get(parts.hostname)
+    # the bytes of the file are wanted, not compressed ones: ranges and digests count those
+    asked = {**headers, "Accept-Encoding": "identity"}
+    return session.get(url, headers=asked, auth=_Bearer(token) if token else None, stream=True, timeout=TIMEOUT)
+
+
+def refusal(status: int) -> str:
+    """What to do about an answer that has no file."""
+    return ADVICE.get(status, "name another url")
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds from Retry-After; dates, which servers rarely send, count as none."""
+    text = headers.get("Retry-After", "")
+    return min(float(text), LONGEST_ASKED) if text.isdecimal() else 0.0
+
+
+def network_reason(error: Exception) -> str:
+    """Why a request failed, in one line without the addresses of Python objects."""
+    return re.sub(r"<[^>]*>(: )?", "", " ".join(str(error).split()))[-200:] or type(error).__name__
+
+
+class _Bearer(requests.auth.AuthBase):
+    """A bearer token. requests leaves it out where a redirection leads to another host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
