@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from vqi.backbones import Backbone
 from vqi.config import Finetune
@@ -45,7 +48,9 @@ class Encoder(nn.Module):
         begin = _in_chunks(self._front, images) if self._front else (images - self.mean) / self.std
         if begin.ndim == 4:
             begin = begin.contiguous(memory_format=torch.channels_last)
-        feature_map = to_map(self.network(begin), self.channels_last, self.prefix_tokens)  # B x C x h x w
+        with GroupedInFp32():
+            output = self.network(begin)
+        feature_map = to_map(output, self.channels_last, self.prefix_tokens)  # B x C x h x w
         return feature_map.mean(dim=(2, 3))
 
     def set_training(self, training: bool) -> None:
@@ -57,6 +62,21 @@ class Encoder(nn.Module):
             for module in self.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
+
+
+class GroupedInFp32(TorchFunctionMode):
+    """Within it, autocast leaves grouped convolutions in fp32: their gradients are several times slower in bf16."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call ``func``; by torch's protocol."""
+        kwargs = kwargs or {}
+        groups = args[6] if len(args) > 6 else kwargs.get("groups", 1)
+        if func != torch.conv2d or groups == 1:
+            return func(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False):
+            return func(*(one.float() if isinstance(one, torch.Tensor) else one for one in args), **kwargs)
 
 
 def _sections(backbone: Backbone, layer: str, frozen_up_to: str) -> tuple[str, nn.Module]:
