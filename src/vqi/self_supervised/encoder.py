@@ -73,10 +73,11 @@ class GroupedInFp32(TorchFunctionMode):
         """Call ``func``; by torch's protocol."""
         kwargs = kwargs or {}
         groups = args[6] if len(args) > 6 else kwargs.get("groups", 1)
-        if func != torch.conv2d or groups == 1:
+        if func is not torch.conv2d or groups == 1:
             return func(*args, **kwargs)
+        floats: list[Any] = [one.float() if isinstance(one, torch.Tensor) else one for one in args]
         with torch.autocast("cpu", enabled=False):
-            return func(*(one.float() if isinstance(one, torch.Tensor) else one for one in args), **kwargs)
+            return func(*floats, **kwargs)
 
 
 def _sections(backbone: Backbone, layer: str, frozen_up_to: str) -> tuple[str, nn.Module]:
