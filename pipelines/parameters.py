@@ -130,11 +130,9 @@ def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
     ]
 
 
-def describe_parameters() -> list[tuple[str, Any, str]]:
-    """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
-    from pipelines.training import training
-
-    known = set(training.pipeline_spec.root.input_definitions.parameters)
+def describe_parameters(pipeline: Pipeline) -> list[tuple[str, Any, str]]:
+    """The training pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
+    known = set(pipeline.inputs)
     rows: dict[str, tuple[str, Any, str]] = {}
     for model in _MODELS:
         for field, info in model.model_fields.items():

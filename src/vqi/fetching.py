@@ -61,10 +61,10 @@ class Version:
     size: int | None  # of the whole file in bytes; None where the server does not say
 
 
-def cache_folder() -> Path:
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where fetched files are kept: ``$VQI_CACHE``, else ``vqi`` in the user's cache folder. It is made."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(os.environ.get(CACHE) or f"{home}/vqi").expanduser().absolute()
+    home = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(environment.get(CACHE) or f"{home}/vqi").expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
