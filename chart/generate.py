@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from pipelines.compiled import training_ir
+from pipelines.ir import read_ir
 from pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
@@ -77,7 +79,7 @@ def with_parameters(text: str) -> str:
     _, _, after = rest.partition("\n\n")
     lines = [
         f"  # -- {' '.join(meaning.split())}\n  {name}: {_written(default)}\n"
-        for name, default, meaning in describe_parameters()
+        for name, default, meaning in describe_parameters(read_ir(training_ir()))
     ]
     return f"{before}{PARAMETERS}{''.join(lines)}\n{after}"
 
@@ -91,7 +93,7 @@ def with_parameter_schema(text: str) -> str:
     schema = json.loads(text)
     schema["definitions"]["parameters"]["properties"] = {
         name: _schema_of(model.model_json_schema()["properties"][field])
-        for name, (model, field) in pipeline_fields().items()
+        for name, (model, field) in pipeline_fields(read_ir(training_ir())).items()
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

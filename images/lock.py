@@ -10,6 +10,7 @@ one file a layer of images/Dockerfile:
     torch.txt      torch and torchvision of the package index
     torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
     network.txt    the rest of what the torch image needs
+    pipeline.txt   what the pipeline image needs beside that: the command ``vqi``
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def inputs() -> str:
     """The digest of all that a resolution depends on and that stands in the project."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights")), PYTHON, PLATFORM]
+    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights", "command")), PYTHON, PLATFORM]
     return "sha256:" + hashlib.sha256(json.dumps([asked, sorted(LEFT_OUT), sorted(OF_COMMANDS)]).encode()).hexdigest()
 
 
@@ -87,12 +88,14 @@ def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
     network = without(resolve(folder, ("torch", "weights"), whole), OF_COMMANDS)
     cuda = {name for name in network if name.startswith("nvidia-")}
     elpv = {"elpv-dataset"}
+    command = resolve(folder, ("torch", "weights", "command"), whole)
     return {
         "light.txt": light,
         "elpv.txt": only(whole, elpv),
         "cuda.txt": only(network, cuda),
         "torch.txt": only(network, TORCH),
         "network.txt": without(network, {*cuda, *TORCH}),
+        "pipeline.txt": without(command, network),
     }
 
 

@@ -77,7 +77,7 @@ def run(
     category with its report.html. The same command again goes on where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
-    from pipelines.compiled import training_ir
+    from pipelines.compiled import pipeline_to_run
     from pipelines.containers import Containers
     from pipelines.ir import read_ir
     from pipelines.launch import Subprocesses
@@ -85,7 +85,7 @@ def run(
     from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
     from pipelines.progress import observer_for
 
-    pipeline = read_ir(training_ir())
+    pipeline = read_ir(pipeline_to_run())
     parameters = check_parameters(pipeline, read_parameters(files, assignments))
     check_ranges(parameters)
     parameters = absolute_paths(parameters)
@@ -113,9 +113,11 @@ def store_uri(given: str | None) -> str:
 @known_errors
 def parameters() -> None:
     """List the pipeline's parameters: name, default, meaning; and the keys of 'finetune'."""
+    from pipelines.compiled import pipeline_to_run
+    from pipelines.ir import read_ir
     from pipelines.parameters import describe_finetune, describe_parameters
 
-    for name, default, meaning in describe_parameters():
+    for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
     for method, keys in describe_finetune():
         click.echo(f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"lr\": 0.01}}'")
@@ -141,7 +143,10 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
 
     The options from --registry on are for the training pipeline on Kubeflow; for Argo the chart has them.
     """
-    from pipelines.manifests import TARGETS, write_manifests, write_other
+    try:
+        from pipelines.manifests import TARGETS, write_manifests, write_other
+    except ModuleNotFoundError as error:
+        raise VqiError(f"compiling needs the package '{error.name}': pip install 'vqi[pipelines]'") from error
 
     chosen = targets or TARGETS
     if file and settings != KubeflowSettings():

@@ -30,6 +30,7 @@ _PING = {
 _ENGINE_FAILED = 125  # exit code of `run` when the container was not started
 _KILLED = 128 + signal.SIGKILL
 _ANSWER_SECONDS = 60
+_MOST_PROCESSES = "4096"  # threads count; docker has no limit by itself
 # Runs the step and, when it was killed, keeps what its cgroup (version 1 or 2) counted: podman before 5 and docker on
 # some kernels do not tell a kill for want of memory from another one, and the cgroup is gone with the container.
 _RUN = """trap : TERM INT
@@ -78,10 +79,8 @@ class Containers:
         variables = grants.variables(job, sized=limits.cpus is not None)
         self._make_ready(job)
         command = [self._engine, "run", "--name", name, *self._flags(job, limits), *_names(variables)]
-        environment = {
-            **os.environ,
-            **variables,
-        }  # the engine's client hands them on, so that none is in a list of processes
+        # The engine's client hands them on, so that none is in a list of processes.
+        environment = {**os.environ, **variables}
         try:
             # When this process is killed, SIGTERM lets the engine's client end the container, which is no child of it.
             code = await run_process([*command, *self._step(job)], job, environment, signal.SIGTERM)
@@ -94,7 +93,8 @@ class Containers:
 
     def _flags(self, job: Job, limits: Limits) -> list[str]:
         flags = ["--pull", "never", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
-        flags += ["--log-driver", "none", "--tmpfs", "/tmp", "--workdir", str(job.folder / "work")]  # noqa: S108 - its own
+        flags += ["--pids-limit", _MOST_PROCESSES, "--log-driver", "none"]
+        flags += ["--tmpfs", "/tmp", "--workdir", str(job.folder / "work")]  # noqa: S108 - its own
         flags += self._user_flags() + grants.network_flags(job)
         if limits.cpus is not None:
             flags += ["--cpus", f"{limits.cpus:g}"]
@@ -127,6 +127,10 @@ class Containers:
                 f"store {store}: it belongs to user {grants.owner_of(store)}, and steps in containers are user {user}: "
                 f"'chown -R {user} {store}', or take another --store"
             )
+        kept = grants.downloads(job)
+        if kept is not None:
+            kept.mkdir(exist_ok=True)
+            _give(kept, user)
         for path in (job.folder, *(path for path in job.folder.rglob("*") if path.is_dir())):
             _give(path, user)
 

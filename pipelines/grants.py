@@ -14,12 +14,19 @@ from urllib.parse import urlsplit
 from pipelines.launch import Job
 from pipelines.limits import step_of
 from vqi.config import SslFinetune, defaults
+from vqi.fetching import CACHE, cache_folder
 from vqi.store import open_store
 from vqi.store.folder import FolderStore
 
 # The steps that work on the store of datasets and models, and whether they write there.
 STORE_STEPS = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}
 
+DOWNLOAD = "dataset_download"
+# They keep a whole dataset for a while, and /tmp is memory of theirs.
+_LARGE_TEMPORARY = (DOWNLOAD, "preprocess")
+
+# Which instructions the libraries compute with: where somebody chose, the results are those of a subprocess.
+_ARITHMETIC = ("OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
 _SIZES = ("VQI_THREADS", "OMP_NUM_THREADS")
 _STORE = (
     "VQI_STORE",
@@ -30,7 +37,8 @@ _STORE = (
     "AWS_REGION",
 )
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-_CERTIFICATES = "SSL_CERT_FILE"
+_OF_SOURCES = ("USER_CONSENT", "VQI_HTTP_TOKENS")
+_CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _LOOPBACK = ("localhost", "127.", "::1")
 _NAMED_PATH = re.compile(r"(?:\w+:)?(?:file://)?(/(?!/).*)")  # folder:/photos, file:///photos, /photos
 
@@ -49,10 +57,12 @@ def mounts(job: Job) -> list[Mount]:
     store = local_store(job)
     if store is not None:
         found.append(Mount(store, STORE_STEPS[step_of(job.command)]))
+    kept = downloads(job)
+    if kept is not None:
+        found.append(Mount(kept, writable=True))
     found += [Mount(path) for path in _named_paths(job.parameters)]
-    certificates = job.environment.get(_CERTIFICATES, "")
-    if needs_network(job) and certificates:
-        found.append(Mount(Path(certificates)))
+    if needs_network(job):
+        found += [Mount(Path(job.environment[name])) for name in _CERTIFICATES if job.environment.get(name)]
     return [
         Mount(path, any(one.writable for one in found if one.path == path)) for path in {m.path: None for m in found}
     ]
@@ -69,26 +79,50 @@ def local_store(job: Job) -> Path | None:
     return opened.root if isinstance(opened, FolderStore) else None
 
 
+def downloads(job: Job) -> Path | None:
+    """The folder for what the step that reads a source downloads, and goes on with the next time."""
+    if step_of(job.command) != DOWNLOAD:
+        return None
+    return cache_folder(job.environment) / "containers"  # it belongs to the user of the steps
+
+
 def _named_paths(parameters: Mapping[str, Any]) -> Iterator[Path]:
     """What is there of the paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
-    texts = [value.partition("#sha256=")[0] for value in parameters.values() if isinstance(value, str)]
+    texts = [text.partition("#sha256=")[0] for text in _texts(parameters)]
     for match in filter(None, map(_NAMED_PATH.fullmatch, texts)):
         if Path(match[1]).exists():
             yield Path(match[1])
 
 
+def _texts(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The texts among parameters, also those below a key, as of ``finetune``."""
+    for value in parameters.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from _texts(value)
+
+
 def needs_network(job: Job) -> bool:
     """Whether a step works on something behind a network: the store, what a parameter names, weights to download."""
-    name, texts = step_of(job.command), [str(value) for value in job.parameters.values()]
+    name = step_of(job.command)
     if name not in STORE_STEPS:
         return False
     if job.environment.get("VQI_STORE", "").startswith("s3://"):
         return True
-    if any("://" in text and "file://" not in text for text in texts):
+    if any("://" in text and "file://" not in text for text in _texts(job.parameters)):
         return True
+    if name == DOWNLOAD:
+        return not _on_this_machine(job.parameters)
     weights = (job.parameters.get("weights"), job.parameters.get("backbone_name"))
     embedded = defaults(SslFinetune).backbone_name
     return name == "ssl_finetune" and weights[0] == "pretrained" and weights[1] != embedded
+
+
+def _on_this_machine(parameters: Mapping[str, Any]) -> bool:
+    """Whether a source is read without a network: a path, and the embedded dataset. A table may name any address."""
+    kind = str(parameters.get("source", "elpv")).partition(":")[0]
+    return kind in ("elpv", "folder", "archive") or bool(parameters.get("url"))
 
 
 def network_flags(job: Job) -> list[str]:
@@ -107,12 +141,19 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
         job: The step.
         sized: Whether it has a limit of processors, which it then finds out by itself.
     """
-    names = [] if sized else list(_SIZES)
+    names = [*_ARITHMETIC, *(() if sized else _SIZES)]
     if step_of(job.command) in STORE_STEPS:
         names += _STORE
+    if step_of(job.command) == DOWNLOAD:
+        names += _OF_SOURCES
     if needs_network(job):
-        names += [*_PROXIES, *(name.upper() for name in _PROXIES), _CERTIFICATES]
+        names += [*_PROXIES, *(name.upper() for name in _PROXIES), *_CERTIFICATES]
     told = {name: job.environment[name] for name in names if name in job.environment}
+    kept = downloads(job)
+    if kept is not None:
+        told[CACHE] = str(kept)
+    if step_of(job.command) in _LARGE_TEMPORARY:
+        told["TMPDIR"] = str(job.folder / "work")
     return {**told, **dict(job.container.env)}
 
 

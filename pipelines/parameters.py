@@ -130,11 +130,9 @@ def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
     ]
 
 
-def pipeline_fields() -> dict[str, tuple[type[config.StepConfig], str]]:
-    """The pipeline's parameters in the order of the data path, each once: the model that has it, and its name there."""
-    from pipelines.training import training
-
-    known = set(training.pipeline_spec.root.input_definitions.parameters)
+def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfig], str]]:
+    """The training pipeline's parameters in the order of the data path, each once: its model, its name there."""
+    known = set(pipeline.inputs)
     found: dict[str, tuple[type[config.StepConfig], str]] = {}
     for model in _MODELS:
         for field in model.model_fields:
@@ -144,7 +142,7 @@ def pipeline_fields() -> dict[str, tuple[type[config.StepConfig], str]]:
     return found
 
 
-def describe_parameters() -> list[tuple[str, Any, str]]:
-    """The pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
-    fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields().items()}
+def describe_parameters(pipeline: Pipeline) -> list[tuple[str, Any, str]]:
+    """The training pipeline's parameters: name, default, meaning; in the order of the data path, each once."""
+    fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields(pipeline).items()}
     return [(name, field.default, field.description or "") for name, field in fields.items()]

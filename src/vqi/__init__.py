@@ -7,7 +7,8 @@ The data path, one line a module; ``[T]`` imports torch, the others never do::
     artifacts/         every file format between steps
     datasets/          a source -> one packed shard a category in the store
     images, decoding   a shard -> uint8 arrays, masks, data report
-    processor          what this machine grants: cores
+    processor          what this machine grants: cores, memory
+    budget             memory that threads share
     runtime       [T]  what this processor can do: engine, precision
     backbones     [T]  a network by name, with its normalisation; any layer
     weights       [T]  its weights: by file with sha256, by package

@@ -101,6 +101,15 @@ def image_size(data: bytes) -> str:
         return "unreadable"
 
 
+def pixel_count(data: bytes) -> int:
+    """How many pixels an image file has by its header; 0 where it has none that can be read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.width * image.height
+    except DAMAGED:
+        return 0
+
+
 def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
     """A mask (height, width) as (size, size): defect where at least half of a pixel's area is."""
     # the box filter is the mean over a pixel's area; over values of 0 or 255

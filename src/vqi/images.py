@@ -1,6 +1,7 @@
 """Shard -> the artifact ``images`` and the data report: every image decoded, checked and resized once.
 
-Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number.
+Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number. How
+many are decoded at once is a question of the memory that is granted, too: a photograph of 50 megapixels takes 400 MB.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import numpy.typing as npt
 from vqi import processor
 from vqi.appearance import Look, distributions, lighting_warnings, look_of, separation
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
+from vqi.budget import MemoryBudget
 from vqi.config import PcaFit, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
-from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, resize_mask
+from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, pixel_count, resize_mask
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message, track
@@ -31,6 +33,7 @@ from vqi.similarity import SIDE, near_duplicates, shrink
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
 FORMAT = "vqi.data_report/1"
+DECODING_BYTES = 24  # a pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
 NAMED = 5  # files named in an error; the report and the log name all
 
 Task = TypeVar("Task")
@@ -106,9 +109,13 @@ def prepare(
         header = provenance("preprocess", settings, {"shard": sha256_file(shard)}, category=category, dataset=name)
         with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
             tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
-            loaded = in_order(
-                tasks, lambda task: load(*task, size=image_size, max_pixels=max_pixels), threads or processor.threads()
-            )
+            budget = MemoryBudget(processor.granted_memory() // 2)
+
+            def work(task: tuple[Member, bytes, bytes | None]) -> Loaded:
+                with budget.hold(min(pixel_count(task[1]), max_pixels) * DECODING_BYTES):
+                    return load(*task, size=image_size, max_pixels=max_pixels)
+
+            loaded = in_order(tasks, work, threads or processor.threads())
             for item in track(loaded, len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)

@@ -1,4 +1,5 @@
-"""How many processor cores this process may use: its affinity and the CPU quota of its cgroup, version 1 or 2."""
+"""How many processor cores and how much memory this process may use: its affinity and the limits of its cgroup,
+version 1 or 2."""
 
 from __future__ import annotations
 
@@ -35,19 +36,26 @@ def granted_cpus(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int
 
 def cgroup_quota(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> float | None:
     """The tightest CPU quota, in cores, of this process's cgroup and of those around it; None where there is none."""
-    quotas = [_quota(folder) for folder in _cgroups(root, membership)]
+    quotas = [_quota(folder) for folder in _cgroups("cpu", root, membership)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _cgroups(root: Path, membership: Path) -> list[Path]:
+def granted_memory(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int:
+    """Bytes of memory that this process may use together with the others of its cgroup, at most the machine's."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [_memory_limit(folder) for folder in _cgroups("memory", root, membership)]
+    return min([machine, *(limit for limit in limits if limit is not None)])
+
+
+def _cgroups(controller: str, root: Path, membership: Path) -> list[Path]:
     """The folders of this process's cgroups and of all around them, up to ``root``, which is its own in a container."""
-    folders = {root, root / "cpu"}
+    folders = {root, root / controller}
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     for line in lines:  # "<number>:<controllers>:<path>"; version 2 names no controller
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top = root / "cpu" if controllers else root
+        top = root / controller if controllers else root
         inside = Path(path.lstrip("/"))
         if ".." not in inside.parts:  # a group outside of what this process sees
             folders |= {top / part for part in (inside, *inside.parents)}
@@ -64,4 +72,13 @@ def _quota(folder: Path) -> float | None:
     if quota_file.is_file() and period_file.is_file():
         limit, span = int(quota_file.read_text(encoding="ascii")), int(period_file.read_text(encoding="ascii"))
         return None if limit < 0 else limit / span
+    return None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    """The memory limit of one cgroup, in bytes: memory.max in version 2 (may be "max"), limit_in_bytes in version 1."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        if (folder / name).is_file():
+            limit = (folder / name).read_text(encoding="ascii").strip()
+            return None if limit == "max" else int(limit)
     return None

@@ -8,7 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import default_setting, engines, finetune, finetune_speed, pca, pipeline, precision, scaling
+from tests.benchmarks import (
+    default_setting,
+    engines,
+    finetune,
+    finetune_speed,
+    pca,
+    pipeline,
+    precision,
+    preload,
+    scaling,
+)
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "pca": pca.main,
@@ -19,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "default_setting": default_setting.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,
+    "preload": preload.main,
 }
 
 

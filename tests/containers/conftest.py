@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,17 @@ from pipelines.launch import Ended, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "containers" / "build"
-PROGRAMS = ("buildah", "podman", "runc", "debootstrap")
+BUILD_COMPOSE = ROOT / "tests" / "containers" / "build_compose"
+COMPOSE_VERSION = "v2.40.3"
+PROGRAMS = ("buildah", "podman", "runc", "debootstrap", "ip")
+PACKAGES = "buildah podman runc debootstrap netavark aardvark-dns iproute2"
 
 
 def missing() -> str:
     """Why no image can be built here; empty where they can."""
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
-        return f"no {absent[0]} here: apt-get install {' '.join(PROGRAMS)}"
+        return f"no {absent[0]} here: apt-get install {PACKAGES}"
     return "" if os.getuid() == 0 else "the stand-in base is built by root only"
 
 
@@ -36,9 +42,34 @@ def podman(*arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
+def find_compose() -> str | None:
+    """Docker Compose: ``$DOCKER_COMPOSE``, ``docker-compose`` on the path, or the one that was built before."""
+    built = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vqi" / f"docker-compose-{COMPOSE_VERSION}"
+    )
+    for found in (
+        os.environ.get("DOCKER_COMPOSE"),
+        shutil.which("docker-compose"),
+        str(built) if built.exists() else None,
+    ):
+        if found:
+            return found
+    return None
+
+
+@pytest.fixture(scope="session")
+def compose() -> list[str]:
+    """The command that reads images/compose.yaml; required where CI=true."""
+    found = find_compose()
+    if found is None:
+        lacking = f"no docker-compose: put it on the path, set DOCKER_COMPOSE, or build it with {BUILD_COMPOSE}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacking)
+    return [found, "--file", str(ROOT / "images" / "compose.yaml")]
+
+
 @pytest.fixture(scope="session")
 def images() -> Iterator[None]:
-    """The images vqi:latest and vqi-torch:latest of this tree, in a storage of their own that podman is pointed at."""
+    """The three images (:latest) of this tree, in a storage of their own that podman is pointed at."""
     required = os.environ.get("CI") == "true"
     if reason := missing():
         (pytest.fail if required else pytest.skip)(reason)
@@ -49,7 +80,7 @@ def images() -> Iterator[None]:
         there = Path(os.environ["CONTAINERS_STORAGE_CONF"]).exists() and podman("images", "--quiet", "vqi-torch")
         if not required and not there:
             pytest.skip(f"the images are built where CI=true, or once {BUILD.relative_to(ROOT)} has built them here")
-        done = subprocess.run([BUILD, "light", "torch"], capture_output=True, text=True)
+        done = subprocess.run([BUILD, "light", "torch", "pipeline"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         yield
 
@@ -95,3 +126,33 @@ def said(job: Job, ended: Ended) -> Any:
 def containers() -> list[str]:
     """The names of all containers, running or not."""
     return podman("ps", "--all", "--format", "{{.Names}}").split()
+
+
+@contextmanager
+def served(folder: Path, command: list[str], environment: dict[str, str]) -> Iterator[str]:
+    """podman's service, which speaks as Docker's daemon does; yields its address, for DOCKER_HOST."""
+    address = folder / "podman.sock"
+    with (folder / "service.log").open("wb") as log:
+        service = subprocess.Popen(
+            [*command, "system", "service", "--time=0", f"unix://{address}"], env=environment, stderr=log
+        )
+    try:
+        wait_until_served(address, service)
+        yield f"unix://{address}"
+    finally:
+        service.terminate()
+        service.wait(20)
+
+
+def wait_until_served(address: Path, service: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as client:
+            if not client.connect_ex(str(address)):
+                return
+        try:
+            service.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(f"podman's service does not answer at {address}: {(address.parent / 'service.log').read_text()}")

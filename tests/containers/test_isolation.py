@@ -31,6 +31,8 @@ print(json.dumps({
     "capabilities": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd")],
     "no_new_privileges": status["NoNewPrivs"],
     "first_process": pathlib.Path("/proc/1/comm").read_text().strip(),
+    "processes": next(path.read_text().strip() for path in map(pathlib.Path, (
+        "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max")) if path.exists()),
     "interfaces": sorted(name for _, name in socket.if_nameindex()),
     "connect": attempt(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)),
     "root": attempt(lambda: pathlib.Path("/opt/vqi/new").write_text("x")),
@@ -55,6 +57,7 @@ def test_a_step_has_no_more_than_it_needs(launcher: Containers, new_job: Callabl
     assert seen["no_new_privileges"] == "1"
     assert seen["first_process"] == "tini"
     assert seen["interfaces"] == ["lo"]
+    assert seen["processes"] == "4096"
     assert seen["connect"] == "ECONNREFUSED"
     assert (seen["root"], seen["input"]) == ("EROFS", "EROFS")
     assert (seen["work"], seen["outputs"], seen["tmp"]) == ("done", "done", "done")
@@ -156,3 +159,32 @@ def test_a_killed_runner_leaves_no_container(images: None, tmp_path: Path) -> No
         assert json.loads(podman("wait", name)) in (143, 137)
     finally:
         podman("rm", "--force", name)
+
+
+LARGE = """
+import io, json, sys, zipfile
+from pathlib import Path
+from PIL import Image
+from vqi.images import prepare
+picture = io.BytesIO()
+Image.new("RGB", (5000, 5000), (90, 120, 150)).save(picture, "PNG")
+with zipfile.ZipFile("shard.zip", "w") as archive:
+    for number in range(8):
+        archive.writestr(f"train/good/{number}.png", picture.getvalue())
+report = prepare(Path("shard.zip"), Path("images"), "bracket", 64, 0.0, 100_000_000, threads=8)
+print(json.dumps(report["images"]))
+"""
+
+
+def test_photographs_are_decoded_within_the_limit_of_memory(launcher: Containers, new_job: Callable[..., Job]) -> None:
+    """Eight at once would be 1.6 GB: the limit has room for one."""
+    job = new_job(LARGE, resourceMemoryLimit="600Mi")
+    assert said(job, asyncio.run(launcher.run(job))) == 8
+
+
+MEMORY = "import json; from vqi.processor import granted_memory; print(json.dumps(granted_memory()))"
+
+
+def test_the_limit_of_memory_is_seen_inside(launcher: Containers, new_job: Callable[..., Job]) -> None:
+    job = new_job(MEMORY, resourceMemoryLimit="256Mi")
+    assert said(job, asyncio.run(launcher.run(job))) == 256 << 20

@@ -1,9 +1,11 @@
 """The launcher of containers without an engine: what a step is granted, limits, and the lines for a broken machine."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,11 @@ def test_network_and_credentials_are_for_the_steps_on_the_store(step: str, tmp_p
 @pytest.mark.parametrize("step", STEPS)
 def test_a_store_that_is_a_folder_needs_no_network(step: str, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    job = job_of(step, tmp_path / "job", {"VQI_STORE": f"file://{store}"})
+    job = job_of(step, tmp_path / "job", {"VQI_STORE": f"file://{store}", "VQI_CACHE": str(tmp_path / "cache")})
     assert network_flags(job) == ["--network", "none"]
     seen = {mount.path: mount.writable for mount in mounts(job)}
     assert seen.pop(tmp_path / "job")
+    assert seen.pop(tmp_path / "cache" / "containers", False) == (step == "dataset_download")
     assert seen == ({store: step != "preprocess"} if step in ON_THE_STORE else {})
 
 
@@ -69,14 +72,65 @@ def test_weights_to_download_need_a_network_and_the_embedded_ones_none(tmp_path:
     assert (needs_network(embedded), needs_network(downloaded)) == (False, True)
 
 
+SOURCES = {
+    "elpv": False,
+    "folder:/photographs": False,
+    "archive:/photographs.tar": False,
+    "archive:https://example.com/photographs.tar": True,
+    "csv:/table.csv": True,  # whose rows may name any address
+    "bucket:s3://bucket/photographs": True,
+    "mvtec-ad": True,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_behind_a_network_gets_one_and_what_it_needs_there(source: str, tmp_path: Path) -> None:
+    told = {
+        "VQI_STORE": f"file://{tmp_path / 'store'}", "VQI_CACHE": str(tmp_path), "USER_CONSENT": "y",
+        "VQI_HTTP_TOKENS": "h=t", "https_proxy": "http://proxy:1", "REQUESTS_CA_BUNDLE": "/certificates.pem",
+    }  # fmt: skip
+    job = job_of("dataset_download", tmp_path / "job", told, source=source, url="")
+    assert needs_network(job) == SOURCES[source]
+    seen = variables(job, sized=True)
+    assert {"USER_CONSENT", "VQI_HTTP_TOKENS"} <= set(seen)
+    assert {"https_proxy", "REQUESTS_CA_BUNDLE"} & set(seen) == (
+        {"https_proxy", "REQUESTS_CA_BUNDLE"} if SOURCES[source] else set()
+    )
+    assert (Mount(Path("/certificates.pem")) in mounts(job)) == SOURCES[source]
+    assert not {"USER_CONSENT", "VQI_HTTP_TOKENS"} & set(variables(job_of("preprocess", tmp_path, told), sized=True))
+
+
+def test_an_archive_that_is_there_needs_no_network(tmp_path: Path) -> None:
+    job = job_of("dataset_download", tmp_path, {"VQI_CACHE": str(tmp_path)}, source="mvtec-ad", url="/mvtec.tar.xz")
+    assert not needs_network(job)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_datasets_are_kept_on_the_disk_on_their_way(step: str, tmp_path: Path) -> None:
+    seen = variables(job_of(step, tmp_path / "job", {"VQI_CACHE": str(tmp_path)}), sized=True)
+    large = step in ("dataset_download", "preprocess")
+    assert seen.get("TMPDIR") == (str(tmp_path / "job" / "work") if large else None)
+    assert seen.get("VQI_CACHE") == (str(tmp_path / "containers") if step == "dataset_download" else None)
+
+
 def test_inputs_and_named_paths_are_read_only(tmp_path: Path) -> None:
     photographs, weights, features = tmp_path / "parts", tmp_path / "w.pth", tmp_path / "features"
     photographs.mkdir()
     weights.touch()
     named = {"source": f"folder:{photographs}", "weights": f"{weights}#sha256=00", "category": "/not/there"}
-    job = job_of("dataset_download", tmp_path / "job", {}, (features,), **named)
+    job = job_of("dataset_download", tmp_path / "job", {"VQI_CACHE": str(tmp_path)}, (features,), **named)
     assert mounts(job) == [
-        Mount(tmp_path / "job", writable=True), Mount(features), Mount(photographs), Mount(weights),
+        Mount(tmp_path / "job", writable=True), Mount(features), Mount(tmp_path / "containers", writable=True),
+        Mount(photographs), Mount(weights),
+    ]  # fmt: skip
+
+
+def test_a_checkpoint_to_begin_with_is_seen(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.pth.tar"
+    checkpoint.touch()
+    finetune = {"initial_checkpoint": f"{checkpoint}#sha256=00", "lr": 0.1}
+    assert mounts(job_of("ssl_finetune", tmp_path / "job", {}, finetune=finetune)) == [
+        Mount(tmp_path / "job", writable=True), Mount(checkpoint),
     ]  # fmt: skip
 
 
@@ -162,6 +216,41 @@ def test_a_broken_machine_is_one_line(case: str, tmp_path: Path) -> None:
     done = launched(programs, "docker", tmp_path)
     assert (done.returncode, done.stderr, done.stdout) == (2, f"{expected}\n", "")
     assert not (tmp_path / "runs").exists()
+
+
+COUNTS = {
+    "version 1": ("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "out of memory"),
+    "version 2": ("low 0\nhigh 0\nmax 31\noom 1\noom_kill 1\noom_group_kill 0\n", "out of memory"),
+    "not for memory": ("oom 1\noom_kill 0\noom_group_kill 0\n", "ended by signal SIGKILL"),
+    "not there": ("", "ended by signal SIGKILL"),
+}
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
+    counts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the engine itself says nothing of it, as podman before 5 does; both versions of the counts."""
+    text, expected = COUNTS[counts]
+    engine(
+        tmp_path,
+        f"""case "$1" in
+        image) echo sha256:00 10001;;
+        run) printf '{text}' > {tmp_path}/job/memory_events; exit 137;;
+        container) echo false;;
+    esac""",
+    )
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "job" / "work").mkdir(parents=True)
+    job = job_of("feature_extract", tmp_path / "job")
+    limits = {"resourceMemoryLimit": "256Mi"}
+    launcher = Containers("docker")
+    launcher.check(["vqi:latest"])
+    ended = asyncio.run(launcher.run(replace(job, container=replace(job.container, resources=limits))))
+    assert ended.code == 137
+    assert ended.reason.startswith(expected)
+    assert "256 MiB" in ended.reason
+    assert "batch_size" in ended.reason
 
 
 def test_a_path_with_a_comma_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ FILES = sorted((Path(__file__).parents[2] / "pipelines" / "params").glob("*.yaml
 def test_fits_the_pipeline(file: Path) -> None:
     parameters = check_parameters(read_ir(training_ir()), read_parameters([file], []))
     check_ranges(parameters)
-    assert parameters["source"] == "elpv"
+    assert parameters["source"] == ("folder:/data" if file.stem == "dataset_dir" else "elpv")
 
 
 def test_finetune_is_checked_before_anything_runs() -> None:

@@ -9,6 +9,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Barrier, Lock
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 from vqi.artifacts import load_images
 from vqi.decoding import decode_image, decode_mask, resize_mask
 from vqi.errors import VqiError
-from vqi.images import UnreadableImage, decode, in_order, prepare
+from vqi.images import DECODING_BYTES, Loaded, UnreadableImage, decode, in_order, load, prepare
 
 MAX_PIXELS = 1_000_000
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))  # (64, 64), dark left, bright right
@@ -247,6 +248,30 @@ def test_same_input_same_bytes_whatever_the_threads(tmp_path: Path, make_defect_
     header = load_images(tmp_path / "images").provenance
     assert (header["dataset"], header["category"], header["settings"]["image_size"]) == ("parts@0123", "widget", 32)
     assert len(load_images(tmp_path / "images").masks) == 6
+
+
+@pytest.mark.parametrize(("fits", "at_once"), [(1, 1), (2, 2)])
+def test_as_many_photographs_are_decoded_at_once_as_memory_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: int, at_once: int
+) -> None:
+    together, lock, running, most = Barrier(at_once), Lock(), 0, 0
+
+    def watched(*args: Any, **settings: Any) -> Loaded:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait(30)
+        loaded = load(*args, **settings)
+        with lock:
+            running -= 1
+        return loaded
+
+    monkeypatch.setattr("vqi.images.load", watched)
+    one_photograph = 64 * 64 * DECODING_BYTES
+    monkeypatch.setattr("vqi.processor.granted_memory", lambda: 2 * fits * one_photograph)
+    run(tmp_path, good_files(8), threads=4)
+    assert most == at_once
 
 
 @pytest.mark.parametrize(("bad", "fails"), [(1, False), (2, True)])

@@ -1,4 +1,4 @@
-"""Granted cores over made-up cgroup folders of both versions."""
+"""Granted cores and memory over made-up cgroup folders of both versions."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vqi.errors import VqiError
-from vqi.processor import cgroup_quota, granted_cpus, threads
+from vqi.processor import cgroup_quota, granted_cpus, granted_memory, threads
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
@@ -65,3 +65,24 @@ def test_threads_are_what_a_runner_says(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv("VQI_THREADS", bad)
         with pytest.raises(VqiError, match=f"got '{bad}'"):
             threads()
+
+
+MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@pytest.mark.parametrize(
+    ("files", "membership", "expected"),
+    [
+        ({}, "0::/\n", MACHINE),
+        ({"memory.max": "max\n"}, "0::/\n", MACHINE),
+        ({"memory.max": "268435456\n"}, "0::/\n", 256 << 20),
+        ({"a/b/memory.max": "max", "a/memory.max": "1048576"}, "0::/a/b\n", 1 << 20),  # that of a group around it
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, "5:memory:/\n", MACHINE),  # version 1: no limit
+        ({"memory/memory.limit_in_bytes": "134217728\n"}, "5:memory:/docker/ab\n", 128 << 20),
+        ({"memory/d/x/memory.limit_in_bytes": "1048576"}, "3:cpu:/q\n4:memory:/d/x\n", 1 << 20),
+    ],
+)
+def test_memory(tmp_path: Path, files: Mapping[str, str], membership: str, expected: int) -> None:
+    root = write(tmp_path / "cgroup", files)
+    (tmp_path / "membership").write_text(membership)
+    assert granted_memory(root, tmp_path / "membership") == expected

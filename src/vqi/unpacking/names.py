@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import zstandard
+from backports import zstd
 
 from vqi.errors import VqiError
 
@@ -17,7 +17,7 @@ CHUNK = 1 << 20
 # What the readers of the standard library raise for damaged archives, by format and by place of the damage.
 DAMAGED = (
     *(OSError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError, AttributeError),
-    *(MemoryError, struct.error, zlib.error, lzma.LZMAError, zstandard.ZstdError),
+    *(MemoryError, struct.error, zlib.error, lzma.LZMAError, zstd.ZstdError),
 )
 # By Unicode category: what people or programs read in different ways.
 TRICKS = {

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO, Protocol, cast
 
-import zstandard
+from backports import zstd
 
 from vqi.unpacking.names import CHUNK, Member, Refused, Register
 
@@ -68,8 +68,8 @@ def is_tar(head: bytes) -> bool:
 
 def open_zstandard(source: BinaryIO) -> Readable:
     """The decompressed bytes of all frames."""
-    decoder = zstandard.ZstdDecompressor(max_window_size=DECODER_BYTES)
-    return decoder.stream_reader(source, read_across_frames=True, closefd=False)
+    limit = {int(zstd.DecompressionParameter.window_log_max): DECODER_BYTES.bit_length() - 1}
+    return cast(Readable, zstd.ZstdFile(source, options=limit))
 
 
 class Xz:

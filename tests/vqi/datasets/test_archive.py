@@ -40,9 +40,9 @@ def packed(root: Path, target: Path, around: str = "") -> Path:
         return target
     if target.suffix == ".zst":
         plain_tar = packed(root, target.with_suffix(""), around)
-        import zstandard
+        from backports import zstd
 
-        target.write_bytes(zstandard.compress(plain_tar.read_bytes()))
+        target.write_bytes(zstd.compress(plain_tar.read_bytes()))
         return target
     mode = {".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}.get(target.suffix, "w")
     with tarfile.open(target, mode) as tar:

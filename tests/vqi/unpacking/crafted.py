@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 
-import zstandard
+from backports import zstd
 
 PARTS = {"bottle/train/good/000.png": b"first" * 100, "bottle/test/crack/001.png": b"second", "readme.txt": b"hello"}
 
@@ -21,7 +21,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "tar.gz": lambda data: gzip.compress(data, mtime=0),
     "tar.bz2": bz2.compress,
     "tar.xz": lambda data: lzma.compress(data, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 16}]),
-    "tar.zst": zstandard.compress,
+    "tar.zst": zstd.compress,
 }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 
 from tests.vqi.unpacking import crafted as c
 from vqi.errors import VqiError
@@ -64,7 +64,7 @@ GOOD: dict[str, tuple[bytes, list[str]]] = {
     "an archive within is not opened": (c.tar_of(c.plain("inner.zip", c.zip_names("../x"))), ["inner.zip"]),
     "two gzip members": (gzip.compress(c.honest_tar()[:512]) + gzip.compress(c.honest_tar()[512:]), list(c.PARTS)),
     "two xz streams": (lzma.compress(c.honest_tar()[:512]) + lzma.compress(c.honest_tar()[512:]), list(c.PARTS)),
-    "two zstd frames": (b"".join(map(zstandard.compress, (c.honest_tar()[:512], c.honest_tar()[512:]))), [*c.PARTS]),
+    "two zstd frames": (b"".join(map(zstd.compress, (c.honest_tar()[:512], c.honest_tar()[512:]))), [*c.PARTS]),
     "zip with a comment": (c.patched(c.honest_zip()[:-2], b"PK\x05\x06", b"PK\x05\x06") + b"\x02\x00hi", list(c.PARTS)),
     "stored zip": (c.zip_of(c.PARTS.items(), zipfile.ZIP_STORED), list(c.PARTS)),
 }  # fmt: skip
@@ -129,7 +129,9 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     # bombs
     "ratio of a gz": (gzip.compress(c.tar_of(c.plain("a", BOMB), c.plain("b", BOMB))), "bomb"),
     "ratio of an xz": (lzma.compress(c.tar_of(c.plain("a", BOMB), c.plain("b", BOMB))), "bomb"),
-    "ratio of a zst": (zstandard.compress(c.tar_of(c.plain("a", BOMB), c.plain("b", BOMB))), "bomb"),
+    "ratio of a zst": (zstd.compress(c.tar_of(c.plain("a", BOMB), c.plain("b", BOMB))), "bomb"),
+    # a frame whose window, 2 ** 29 bytes, a reader would have to hold
+    "a window of a zst": (b"\x28\xb5\x2f\xfd\0" + bytes([(29 - 10) << 3]) + b"\1\0\0", "too much memory"),
     "ratio of a zip": (c.zip_of([("a", BOMB), ("b", BOMB)]), "bomb"),
     "zeros behind the end": (gzip.compress(c.names("a.png") + BOMB), "bomb"),
     "gzip in gzip": (gzip.compress(gzip.compress(bytes(1 << 16))), "end mark|damaged"),

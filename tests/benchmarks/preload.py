@@ -1,0 +1,131 @@
+"""Allocators and OpenMP runtimes, preloaded into the two steps that run a network, each in its container.
+
+Needs podman with the image vqi-torch (tests/containers/build), apt-get for the allocators and pip for Intel's OpenMP.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+REPEATS = 5
+JEMALLOC, TCMALLOC, OPENMP = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libiomp5.so"
+# What Intel recommends beside its OpenMP.
+AFFINITY = {"KMP_AFFINITY": "granularity=fine,compact,1,0", "KMP_BLOCKTIME": "1"}
+VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "as it is": ((), {}),
+    "jemalloc": ((JEMALLOC,), {}),
+    "tcmalloc": ((TCMALLOC,), {}),
+    "Intel OpenMP": ((OPENMP,), AFFINITY),
+    "Intel OpenMP and jemalloc": ((OPENMP, JEMALLOC), AFFINITY),
+}
+# Runs a command and prints the most memory that it held, in MB.
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(f"\\n{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024}")
+"""
+STEPS = {
+    "feature_extract": "--images images --backbone backbone --parent parent --features out/f.safetensors",
+    "ssl_finetune": "--images images --backbone out/b.safetensors --parent out/p.safetensors "
+    "--training-log out/log.csv --method simsiam --epochs 1",
+}
+
+
+def main() -> None:
+    """Print a table: the median of the times, in turns, and the most memory."""
+    if not shutil.which("podman"):
+        print("preload: no podman here", file=sys.stderr)
+        return
+    told = subprocess.run([ROOT / "tests/containers/build", "env"], capture_output=True, text=True, check=True).stdout
+    os.environ.update(pair.split("=", 1) for pair in told.split())
+    print("\n### Preloaded libraries (steps in containers, 470 images to train and 431 to test, seconds with start)\n")
+    print("| step | library | median s | of as it is | peak MB |\n| --- | --- | ---: | ---: | ---: |")
+    with prepared() as folder:
+        for step in STEPS:
+            seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
+            memory: dict[str, int] = {}
+            for _ in range(REPEATS):
+                for name in VARIANTS:
+                    taken, held = measure(folder, step, name)
+                    seconds[name].append(taken)
+                    memory[name] = max(memory.get(name, 0), held)
+            plain = statistics.median(seconds["as it is"])
+            for name, times in seconds.items():
+                median = statistics.median(times)
+                print(f"| {step} | {name} | {median:.2f} | {median / plain:.2f} | {memory[name]} |", flush=True)
+
+
+@contextmanager
+def prepared() -> Iterator[Path]:
+    """A folder with the libraries, and with what the steps read: a run on the embedded dataset leaves it."""
+    with tempfile.TemporaryDirectory(prefix="vqi-preload-") as name:
+        folder = Path(name)
+        fetch_libraries(folder / "libraries")
+        vqi = Path(sys.executable).with_name("vqi")
+        subprocess.run([vqi, "run", "-p", 'categories=["mono"]'], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        run = folder / "runs" / "latest" / "mono"
+        for target, pattern in {
+            "images": "preprocess/images",
+            "backbone": "ssl-finetune/backbone*",
+            "parent": "ssl-finetune/parent*",
+        }.items():
+            (found,) = run.glob(pattern)
+            (shutil.copytree if found.is_dir() else shutil.copy)(found.resolve(), folder / target)
+        folder.chmod(0o755)
+        yield folder
+
+
+def fetch_libraries(folder: Path) -> None:
+    """Debian's allocators, and the OpenMP runtime of the package intel-openmp."""
+    (folder / "packages").mkdir(parents=True)
+    (folder / "packages").chmod(0o777)  # apt-get downloads as a user of its own
+    subprocess.run(
+        ["apt-get", "download", "-qq", "libjemalloc2", "libtcmalloc-minimal4"], cwd=folder / "packages", check=True
+    )
+    for package in (folder / "packages").glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", package, folder / "packages"], check=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "intel-openmp"]
+    subprocess.run(command, cwd=folder / "packages", check=True)
+    (wheel,) = (folder / "packages").glob("*.whl")
+    shutil.unpack_archive(wheel, folder / "packages", "zip")
+    for library in (JEMALLOC, TCMALLOC, OPENMP):
+        found = next(path for path in (folder / "packages").rglob(library))
+        shutil.copy(found, folder / library)
+
+
+def measure(folder: Path, step: str, variant: str) -> tuple[float, int]:
+    """Seconds and MB of a step in its container."""
+    libraries, variables = VARIANTS[variant]
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    (folder / "out").mkdir()
+    (folder / "out").chmod(0o777)
+    command = ["podman", "run", "--rm", "--pull", "never", "--network", "none", "--read-only", "--tmpfs", "/tmp"]
+    command += ["--volume", f"{folder}:/work", "--workdir", "/work"]
+    told = {**variables, "LD_PRELOAD": ":".join(f"/work/libraries/{name}" for name in libraries)}
+    command += [flag for name, value in told.items() for flag in ("--env", f"{name}={value}")]
+    command += [
+        "vqi-torch:latest",
+        "python",
+        "-c",
+        MEASURED,
+        "python",
+        "-m",
+        f"components.{step}",
+        *STEPS[step].split(),
+    ]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"{step} with {variant}: {(done.stdout + done.stderr)[-1500:]}")
+    return seconds, int(done.stdout.split()[-1])
