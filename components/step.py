@@ -30,6 +30,8 @@ _MENDABLE = {
     errno.EEXIST: "a file stands where a folder is needed: choose another folder",
     errno.EISDIR: "a folder stands where a file is needed: choose another path",
 }
+# Kubernetes shows what a container leaves there as the reason of its end; elsewhere there is no such file.
+TERMINATION_LOG = Path("/dev/termination-log")
 
 # What `--executor-input` is, for the steps whose outputs Kubeflow draws.
 EXECUTOR_INPUT = "input: where to tell Kubeflow what its pages show of the outputs, as JSON; empty elsewhere"
@@ -154,4 +156,6 @@ def describe(error: ValidationError) -> str:
 
 def _fail(message: str) -> int:
     sys.stderr.write(f"error: {message}\n")
+    if os.access(TERMINATION_LOG, os.W_OK):
+        TERMINATION_LOG.write_text(message, encoding="utf-8")
     return 2

@@ -54,6 +54,18 @@ def test_the_environment_fills_no_gap(monkeypatch: pytest.MonkeyPatch, one_error
     assert "summaries: Field required" in one_error(step.main("summarize", Summarize, nothing, []))
 
 
+def test_the_message_is_left_for_kubernetes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_error: OneError
+) -> None:
+    log = tmp_path / "termination-log"
+    monkeypatch.setattr(step, "TERMINATION_LOG", log)
+    one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
+    assert not log.exists(), "not made where Kubernetes did not"
+    log.touch()
+    message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
+    assert log.read_text() == message
+
+
 def test_several_problems_in_one_line(one_error: OneError) -> None:
     message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2", "--folds", "x"]))
     assert "variance: " in message
