@@ -36,7 +36,7 @@ class KubeflowSettings:
 
 
 def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
-    """A compiled pipeline with settings put in; what it says itself of retries and placement is kept.
+    """A compiled pipeline with settings and defaults put in; what it says itself of retries and placement is kept.
 
     Args:
         ir: YAML as kfp writes it, one or two documents.
@@ -47,7 +47,8 @@ def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
     executors: Document = spec["deploymentSpec"]["executors"]
     for executor in executors.values():
         executor["container"]["image"] = image_name(executor["container"]["image"], settings)
-    for task in _steps(spec):
+    for task, component in _steps(spec):
+        _give_defaults(task, component)
         if settings.retries:
             task.setdefault("retryPolicy", {"maxRetryCount": settings.retries, **_BACKOFF})
         if not settings.cache:
@@ -65,13 +66,22 @@ def image_name(image: str, settings: KubeflowSettings) -> str:
     return f"{folder}{name}:{settings.tag or tag}"
 
 
-def _steps(spec: Document) -> Iterator[Document]:
-    """All tasks that run a container, in whichever graph."""
+def _steps(spec: Document) -> Iterator[tuple[Document, Document]]:
+    """All tasks that run a container, in whichever graph, with their components."""
     components = spec["components"]
     for graph in [spec["root"], *components.values()]:
         for task in graph.get("dag", {}).get("tasks", {}).values():
-            if "executorLabel" in components[task["componentRef"]["name"]]:
-                yield task
+            component = components[task["componentRef"]["name"]]
+            if "executorLabel" in component:
+                yield task, component
+
+
+def _give_defaults(task: Document, component: Document) -> None:
+    """Give a task what it leaves to defaults: Kubeflow 2.17 fails where a container's argument names such an input."""
+    for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
+        if "defaultValue" in parameter:
+            given = task.setdefault("inputs", {}).setdefault("parameters", {})
+            given.setdefault(name, {"runtimeValue": {"constant": parameter["defaultValue"]}})
 
 
 def _place(platform: Document, executors: Document, settings: KubeflowSettings) -> None:

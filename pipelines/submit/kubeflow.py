@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from vqi.errors import VqiError
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "FAILED", "CANCELED", "SKIPPED")
 PAUSE_SECONDS = 2.0  # between two looks at a run
+# Argo's words before those that a step left, whose own exit code Kubeflow's launcher replaces by 1.
+_EXIT = re.compile(r"^main: Error \(exit code \d+\)(: )?")
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,22 @@ def until_ended(api: KubeflowApi, run_id: str) -> tuple[str, list[str]]:
     """Wait until a run has ended; its state, and for each step that failed what it said."""
     while (run := api.run(run_id)).state not in ENDED:
         time.sleep(PAUSE_SECONDS)
-    return str(run.state), [] if run.state == SUCCEEDED else failures(api, run)
+    return str(run.state), [] if run.state == SUCCEEDED else failures(api.workflow(run_id))
 
 
-def failures(api: KubeflowApi, run: Any) -> list[str]:
-    """The error lines of the steps of a run that failed, each once."""
-    tasks = (run.run_details and run.run_details.task_details) or []
-    failed = [task for task in tasks if task.state == "FAILED" and task.pod_name]
-    lines = [line for task in failed for line in api.log(run.run_id, task.pod_name).splitlines()]
-    return list(dict.fromkeys(line.removeprefix("error: ") for line in lines if line.startswith("error: ")))
+def failures(workflow: Mapping[str, Any]) -> list[str]:
+    """What the steps of a workflow that failed said, each once; where one said nothing, how to see its log."""
+    nodes = workflow.get("status", {}).get("nodes", {})
+    failed = [node for node in nodes.values() if node["type"] == "Pod" and node["phase"] in ("Failed", "Error")]
+    return list(dict.fromkeys(_failure(node, nodes, workflow["metadata"]) for node in failed))
+
+
+def _failure(node: Mapping[str, Any], nodes: Mapping[str, Any], workflow: Mapping[str, str]) -> str:
+    name, message = str(node["displayName"]), str(node.get("message", ""))
+    if name.startswith("executor"):  # of each step and of each time that it was tried
+        name = nodes.get(node.get("boundaryID", ""), node)["displayName"]
+    said = _EXIT.sub("", message)
+    if said:
+        return f"{name}: {said}"
+    pod = f"{workflow['name']}-{node['templateName']}-{node['id'].rpartition('-')[2]}"
+    return f"{name}: {message}: kubectl logs -n {workflow['namespace']} {pod} -c main"

@@ -19,7 +19,18 @@ from pipelines.submit import kubeflow
 from vqi.errors import VqiError
 
 API = "/apis/v2beta1"
-LOG = "starting\nerror: parameter 'image_size': expected at least 32, got 1\n"
+SAID = "source folder:s3://parts: expected a category, got nothing"
+NODES = [  # as Kubeflow 2.17 and Argo 4.0 have them
+    ("wf-1", "DAG", "Failed", "dataset-download", "retry-system-container-executor", "wf-0", ""),
+    ("wf-2", "Retry", "Failed", "executor", "retry-system-container-impl", "wf-1", "No more retries left"),
+    ("wf-3", "Pod", "Failed", "executor(0)", "retry-system-container-impl", "wf-1", f"main: Error (exit code 1): {SAID}"),
+    ("wf-4", "Pod", "Failed", "executor(1)", "retry-system-container-impl", "wf-1", f"main: Error (exit code 1): {SAID}"),
+    ("wf-5", "Pod", "Succeeded", "root-driver", "system-dag-driver", "wf-0", ""),
+    ("wf-6", "Pod", "Error", "preprocess-driver", "system-container-driver", "wf-0", "main: Error (exit code 1)"),
+    ("wf-7", "Pod", "Failed", "executor", "system-container-impl", "wf-8", "Pod was active longer than its deadline"),
+    ("wf-8", "DAG", "Failed", "evaluate", "system-container-executor", "wf-0", ""),
+]  # fmt: skip
+KEYS = ("id", "type", "phase", "displayName", "templateName", "boundaryID", "message")
 
 
 class Kubeflow(ThreadingHTTPServer):
@@ -32,7 +43,7 @@ class Kubeflow(ThreadingHTTPServer):
         self.recurring: list[dict[str, Any]] = []
         self.logins: set[tuple[str | None, str | None]] = set()
         self.states = ["PENDING", "RUNNING", "SUCCEEDED"]
-        self.tasks: list[dict[str, Any]] = []
+        self.nodes = [dict(zip(KEYS, node, strict=True)) for node in NODES]
         self.users = False
         self.refuse = 0
         self.healthz = ""
@@ -73,9 +84,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"experiments": named} if named else {})
         elif path == f"{API}/runs/r-1":
             state = self.server.states.pop(0)
-            self.answer(200, {"run_id": "r-1", "state": state, "run_details": {"task_details": self.server.tasks}})
-        elif path == "/apis/v1alpha1/runs/r-1/nodes/pod-2/log":
-            self.answer(200, LOG)
+            self.answer(200, {"run_id": "r-1", "state": state})
+        elif path == "/apis/v1beta1/runs/r-1":
+            status = {"nodes": {node["id"]: node for node in self.server.nodes}}
+            workflow = {"metadata": {"name": "wf", "namespace": "kubeflow"}, "status": status}
+            self.answer(200, {"run": {}, "pipeline_runtime": {"workflow_manifest": json.dumps(workflow)}})
         else:
             self.answer(404, "not found")
 
@@ -205,17 +218,22 @@ def test_waiting_for_success(server: Kubeflow) -> None:
 
 
 def test_waiting_for_a_failure(server: Kubeflow) -> None:
-    """The step's own words; what did not fail, and what has no pod, is not asked for."""
+    """The step's own words, each once however often it was tried; where there are none, where its log is."""
     server.states = ["RUNNING", "FAILED"]
-    server.tasks = [
-        {"display_name": "executor", "state": "FAILED", "pod_name": "pod-2"},
-        {"display_name": "executor(1)", "state": "FAILED", "pod_name": "pod-2"},
-        {"display_name": "root", "state": "FAILED"},
-        {"display_name": "driver", "state": "SUCCEEDED", "pod_name": "pod-1"},
-    ]
     result = submit("--wait")
     assert result.exit_code == 1
-    assert result.output.splitlines()[2:] == ["FAILED", "parameter 'image_size': expected at least 32, got 1"]
+    assert result.output.splitlines()[2:] == [
+        "FAILED",
+        f"dataset-download: {SAID}",
+        "preprocess-driver: main: Error (exit code 1): kubectl logs -n kubeflow wf-system-container-driver-6 -c main",
+        "evaluate: Pod was active longer than its deadline",
+    ]
+
+
+def test_a_run_that_was_cancelled(server: Kubeflow) -> None:
+    server.states, server.nodes = ["CANCELING", "CANCELED"], []
+    result = submit("--wait")
+    assert (result.exit_code, result.output.splitlines()[2:]) == (1, ["CANCELED"])
 
 
 def test_logging_in(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
