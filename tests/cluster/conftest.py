@@ -7,6 +7,8 @@ path and the images on its nodes. From the environment:
     VQI_TEST_TAG       their tag; latest when it is not set
     VQI_TEST_S3        an S3 server outside of the cluster, as http://AK:SK@10.0.0.1:8333; the store of a release
                        stands for it when it is not set
+    VQI_TEST_ARGO_NAMESPACE  where Argo's controller has its settings; argo when it is not set
+    VQI_TEST_KEEP      leaves everything as it is at the end, to be looked at
 
 A cluster without a default storage class has to be this machine: volumes are folders of it.
 """
@@ -50,16 +52,7 @@ __all__ = [
 ]  # fmt: skip
 
 # What takes long is started first, where a chosen test needs it, and goes on beside the others.
-EARLY = (
-    "parts_run",
-    "nap_schedule",
-    "plain_run",
-    "chart_schedule",
-    "claim_run",
-    "faulty_run",
-    "stopped_run",
-    "elpv_run",
-)
+EARLY = ("parts_run", "plain_run", "nap_schedule", "chart_schedule", "faulty_run", "elpv_run", "claim_run")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

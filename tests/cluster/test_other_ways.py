@@ -1,6 +1,7 @@
 """Without Helm, with an object store outside of the release, with a dataset on a volume, and ``vqi submit``."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,8 @@ def artifacts(external: Release | Outside, workflow: Workflow) -> set[str]:
 def argo_server() -> Iterator[str]:
     """An Argo server on this machine."""
     port = 12746
-    command = ["argo", "server", "--auth-mode", "server", "--secure=false", "--port", str(port)]
+    where = os.environ.get("VQI_TEST_ARGO_NAMESPACE", "argo")  # of the controller and its settings
+    command = ["argo", "server", "-n", where, "--auth-mode", "server", "--secure=false", "--port", str(port)]
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -26,9 +26,9 @@ def dataset(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def run(dataset: str, request: pytest.FixtureRequest) -> Workflow:
+def run(dataset: str, parts_run: Workflow, elpv_run: Workflow) -> Workflow:
     """The run on a dataset, when it has succeeded."""
-    workflow: Workflow = request.getfixturevalue(f"{dataset}_run")
+    workflow = parts_run if dataset == "parts" else elpv_run
     assert workflow.ended(600) == "Succeeded"
     return workflow
 
