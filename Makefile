@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format compile check-compiled bench images lock check-lock sbom clean
+.PHONY: help install run test test-cluster check format compile check-compiled bench images lock check-lock sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ run: install ## Run the whole pipeline on the embedded dataset (ARGS="-p name=va
 
 test: install ## Run all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-cluster: install ## Run the tests on the cluster of KUBECONFIG (tests/cluster/conftest.py says what they need)
+	VQI_TEST_CLUSTER=yes $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: install ## Lint, types, architecture, compiled files up to date
 	$(BIN)/ruff check .

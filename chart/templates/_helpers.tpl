@@ -57,6 +57,10 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- end -}}
 {{- end -}}
 
+{{- define "vqi.artifactBucket" -}}
+{{- .Values.artifactRepository.bucket | default (.Values.seaweedfs.enabled | ternary "vqi-artifacts" "") -}}
+{{- end -}}
+
 {{/* The keys of the object store as JSON: those given, those that the Secret has already, or new ones. */}}
 {{- define "vqi.storeKeys" -}}
 {{- $access := .Values.store.accessKey -}}

@@ -142,7 +142,7 @@ def _container(component: Component, container: Container, variant: Variant, set
     values = _marked_values(component, variant)
     return models.Container(
         image=literal(container.image, f"{place}.image"),
-        image_pull_policy=container.pod.pull_policy,
+        image_pull_policy=container.pod.pull_policy or settings.pull_policy,
         command=_texts(container.command, values, component, f"{place}.command"),
         args=_texts(_without_executor_input(container.args), values, component, f"{place}.args") or None,
         env=_environment(container, place),

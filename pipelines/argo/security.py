@@ -13,7 +13,7 @@ _OWN = {
     "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
 }
 
-CLEANING_SECONDS = 600
+CLEANING_SECONDS = 300
 
 
 def pod_spec_patch() -> str:

@@ -22,6 +22,7 @@ class Settings:
     deadline_seconds: int = 86_400  # of a whole run
     keep_seconds: int = 604_800  # a run that has ended, with its passing artifacts
     infrastructure_retries: int = 2
+    pull_policy: str = "IfNotPresent"  # of an image whose step says nothing; Kubernetes' own for "latest" is Always
     default_cpu: tuple[str, str] = ("250m", "1")  # request and limit of a step that names neither
     default_memory: tuple[str, str] = ("512Mi", "2Gi")
     scratch: str = "10Gi"  # of /tmp and of the outputs, each

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks import compile as compiling
 from tests.benchmarks import (
     default_setting,
     engines,
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "precision": precision.main,
     "scaling": scaling.main,
     "pipeline": pipeline.main,
+    "compile": compiling.main,
     "default_setting": default_setting.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,

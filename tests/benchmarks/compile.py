@@ -1,0 +1,23 @@
+"""Compiling the whole pipeline for both platforms, where torch cannot be imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.measure import best_of, command_cost, table, vqi
+
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = sys.modules['torchvision'] = None\n"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sitecustomize.py").write_text(WITHOUT_TORCH)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])}
+        command = vqi("compile", "--output", str(Path(folder) / "manifests"))
+        whole = best_of(lambda: command_cost(command, env=environment))
+        imports = best_of(lambda: command_cost([sys.executable, "-c", "import kfp, hera.workflows"], env=environment))
+    rows = [["vqi compile", f"{whole:.2f} s"], ["of that the imports of kfp and hera", f"{imports:.2f} s"]]
+    table("Compiling for Kubeflow and Argo, without torch", ["", "time"], rows)

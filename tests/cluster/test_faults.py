@@ -1,0 +1,120 @@
+"""What goes wrong on clusters, and what becomes of a run then."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from tests.cluster.programs import Node, Workflow, argo, kubectl, objects, submit, until
+from tests.cluster.settings import SMALL, STEPS, one_category
+from tests.cluster.stores import Release
+
+NOTHING_THERE = ("-p", "source=folder:s3://photographs/nothing")
+
+
+# ---------------------------------------------------------------------------------------------------- infrastructure
+
+
+@pytest.fixture(scope="module")
+def survivor(faulty_run: Workflow, chart_schedule: Release) -> tuple[Workflow, list[Node]]:
+    """A run whose pod was deleted while it trained, and whose store started anew while it trained again; those two."""
+    deleted = faulty_run.running("ssl-finetune")
+    kubectl("delete", "pod", deleted.pod, "-n", faulty_run.namespace, "--grace-period=0", "--force")
+    until("another pod", lambda: len(faulty_run.nodes("ssl-finetune")) > 1, 120)
+    again = faulty_run.running("ssl-finetune")
+    chart_schedule.scale_store(0)
+    chart_schedule.scale_store(1)
+    faulty_run.ended(600)
+    return faulty_run, [deleted, again]
+
+
+def test_a_deleted_pod_is_tried_again(survivor: tuple[Workflow, list[Node]]) -> None:
+    run, (deleted, again) = survivor
+    first, second = run.nodes("ssl-finetune")[:2]
+    assert (first.id, first.phase) == (deleted.id, "Error")
+    assert second.id == again.id
+
+
+def test_a_store_that_starts_anew_costs_a_run_no_more_than_time(survivor: tuple[Workflow, list[Node]]) -> None:
+    run, _ = survivor
+    assert run.ended() == "Succeeded"
+    assert run.nodes("ssl-finetune")[-1].phase == "Succeeded"
+
+
+# ------------------------------------------------------------------------------------------------- a step's own faults
+
+
+def test_bad_input_is_final_and_says_why(stocked: Release) -> None:
+    run = submit(stocked.namespace, stocked.template, *NOTHING_THERE)
+    assert run.ended().startswith("Failed")
+    (node,) = run.nodes()  # not tried again
+    assert node.message.startswith("main: Error (exit code 2): no images of the known layout")
+    assert "found no files at all (is the place right?)" in run.shown()
+
+
+def test_a_bad_value_is_named(stocked: Release) -> None:
+    run = submit(stocked.namespace, stocked.template, *one_category(train_fraction=3))
+    assert run.ended().startswith("Failed")
+    (node,) = run.nodes()
+    assert "train_fraction: Input should be less than or equal to 1, got '3'" in node.message
+
+
+@pytest.fixture(scope="module")
+def tight(chart_schedule: Release, install: Callable[..., Release]) -> Release:
+    """A release beside another, whose store it uses; a step of it has too little memory."""
+    little = {"requests": {"cpu": "20m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "24Mi"}}
+    steps = {name: {"resources": little if name == "dataset-download" else SMALL} for name in STEPS}
+    address = f"{chart_schedule.seaweedfs}.{chart_schedule.namespace}.svc:8333"
+    return install(
+        "tight", chart_schedule.namespace, steps=steps, store={"existingSecret": "one-store"},
+        artifactRepository={"bucket": "vqi-artifacts", "endpoint": address, "insecure": True},
+    )  # fmt: skip
+
+
+def test_a_step_over_its_memory_limit(tight: Release, survivor: tuple[Workflow, list[Node]]) -> None:
+    """After the store's restart, which would be another fault."""
+    run = submit(tight.namespace, tight.template, *one_category())
+    assert run.ended().startswith("Failed")
+    (node,) = run.nodes()  # it would not fit the next time either
+    assert "OOMKilled" in node.message
+
+
+# ----------------------------------------------------------------------------------------------------- stop and retry
+
+
+def test_a_stopped_run_goes_on_where_it_was(stopped_run: Workflow) -> None:
+    stopped_run.succeeded("preprocess")
+    argo("stop", "-n", stopped_run.namespace, stopped_run.name)
+    assert stopped_run.ended().startswith("Failed")
+    done = {node.step: node.started for node in stopped_run.nodes() if node.phase == "Succeeded"}
+    assert {"dataset-download", "preprocess"} <= done.keys()
+    assert "evaluate" not in done
+    argo("retry", "-n", stopped_run.namespace, stopped_run.name)
+    until("it goes on", lambda: stopped_run.status()["phase"] == "Running", 30)
+    assert stopped_run.ended() == "Succeeded"
+    again = last_starts(stopped_run)
+    assert {step: again[step] for step in done} == done, "what had succeeded was not run again"
+    assert again["evaluate"] > max(done.values())
+
+
+def last_starts(run: Workflow) -> dict[str, datetime]:
+    return {node.step: node.started for node in run.nodes()}
+
+
+# ----------------------------------------------------------------------------------------------------------- deletion
+
+
+def test_a_run_can_be_deleted_when_the_store_is_gone(
+    survivor: tuple[Workflow, list[Node]], chart_schedule: Release
+) -> None:
+    """Argo's own pod tries to remove the artifacts, for five minutes at most."""
+    run, *_ = survivor
+    assert "workflows.argoproj.io/artifact-gc" in finalizers(run)
+    chart_schedule.scale_store(0)
+    argo("delete", "-n", run.namespace, run.name)
+    until(f"{run.name} deleted", run.is_gone, 400)
+
+
+def finalizers(run: Workflow) -> list[str]:
+    (found,) = [one for one in objects("workflows", run.namespace) if one["metadata"]["name"] == run.name]
+    return list(found["metadata"].get("finalizers", []))

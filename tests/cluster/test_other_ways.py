@@ -1,0 +1,87 @@
+"""Without Helm, with an object store outside of the release, with a dataset on a volume, and ``vqi submit``."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.cluster.programs import Workflow, argo, kubectl, run, until
+from tests.cluster.runs import BUCKET
+from tests.cluster.settings import vqi
+from tests.cluster.stores import Outside, Release
+
+# ----------------------------------------------------------------------------------------------------------- manifests
+
+
+def test_without_helm(plain: str, plain_run: Workflow, external: Release | Outside) -> None:
+    assert plain_run.ended(600) == "Succeeded"
+    with external.reached() as store:
+        assert f"{plain_run.name}/summarize/table/table.csv" in store.keys(BUCKET, f"{plain_run.name}/")
+        assert "models/parts/bracket/v1/detector.safetensors" in store.keys("plain", "models/")
+    suspended = json.loads(kubectl("get", "cronworkflow", "retraining", "-n", plain, "-o", "json"))
+    assert suspended["spec"]["suspend"] is True, "a schedule starts when somebody says so"
+
+
+# ----------------------------------------------------------------------------------- a volume, an external object store
+
+
+def test_a_dataset_on_a_volume_and_an_external_store(
+    claim_run: Workflow, second: Release, external: Release | Outside
+) -> None:
+    assert claim_run.ended(600) == "Succeeded"
+    with external.reached() as store:
+        assert "quality/models/data/bracket/v1/detector.safetensors" in store.keys("second")
+
+
+def test_deleting_a_run_removes_what_only_passed_data_on(claim_run: Workflow, external: Release | Outside) -> None:
+    """What people read stays."""
+    assert claim_run.ended(600) == "Succeeded"
+    before = artifacts(external, claim_run)
+    assert {"feature-extract/bracket/features", "evaluate/bracket/report.html"} <= before
+    argo("delete", "-n", claim_run.namespace, claim_run.name)
+    until(f"{claim_run.name} deleted", claim_run.is_gone, 120)
+    kept = artifacts(external, claim_run)
+    assert {"summarize/table/table.csv", "evaluate/bracket/report.html", "evaluate/bracket/metrics"} <= kept
+    assert not any(key.endswith(("features", "images.safetensors", "detector", "main.log")) for key in kept)
+
+
+def artifacts(external: Release | Outside, workflow: Workflow) -> set[str]:
+    with external.reached() as store:
+        return {key.split("/", 1)[1] for key in store.keys(BUCKET, f"{workflow.name}/")}
+
+
+# ------------------------------------------------------------------------------------------------------- vqi submit
+
+
+@contextmanager
+def argo_server() -> Iterator[str]:
+    """An Argo server on this machine."""
+    port = 12746
+    where = os.environ.get("VQI_TEST_ARGO_NAMESPACE", "argo")  # of the controller and its settings
+    command = ["argo", "server", "-n", where, "--auth-mode", "server", "--secure=false", "--port", str(port)]
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            until("the Argo server", lambda: run("curl", "-sf", f"{address}/api/v1/version", check=False), 60)
+            yield address
+        finally:
+            process.terminate()
+
+
+def test_through_an_argo_server(stocked: Release) -> None:
+    where: tuple[Any, ...] = ("-n", stocked.namespace, "--template", stocked.template)
+    with argo_server() as address:
+        done = vqi("submit", "argo", "--server", address, *where, "-p", "source=folder:s3://none/x", "--wait")
+    submitted, link, end = done.stdout.splitlines()
+    name = submitted.rsplit("/", 1)[1]
+    assert link == f"follow it: {address}/workflows/{stocked.namespace}/{name}"
+    assert (end, done.returncode) == ("Failed", 1)
+    assert Workflow(stocked.namespace, name).ended().startswith("Failed")
+
+
+def test_what_is_not_there(stocked: Release) -> None:
+    done = vqi("submit", "argo", "-n", stocked.namespace, "--template", "nothing")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert '"nothing" not found' in done.stderr

@@ -1,0 +1,54 @@
+"""Schedules fire, hold back what would run twice, and keep no more of the past than they should."""
+
+from datetime import datetime, timedelta
+
+from tests.cluster.programs import Object, kubectl, objects, until
+from tests.cluster.stores import Release
+
+
+def runs_of(namespace: str, schedule: str) -> list[Object]:
+    """The runs that a schedule started, in their order."""
+    found = objects("workflows", namespace, "-l", f"workflows.argoproj.io/cron-workflow={schedule}")
+    return sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"]))
+
+
+def ended(found: list[Object], phase: str) -> list[Object]:
+    return [one for one in found if one.get("status", {}).get("phase") == phase]
+
+
+def test_a_run_is_held_while_another_goes_on_and_the_past_is_let_go(nap_schedule: str) -> None:
+    """A run takes longer than the minute after which the next one is due."""
+    seen: dict[str, Object] = {}
+
+    def look() -> bool:
+        found = runs_of(nap_schedule, "naps")
+        assert len(ended(found, "Running")) <= 1, "never two at once"
+        seen.update({one["metadata"]["name"]: one for one in found})
+        return len(ended([*seen.values()], "Succeeded")) >= 2 and len(ended(found, "Succeeded")) == 1
+
+    until("two runs, and the first one let go", look, 360)
+    first, second = sorted(seen.values(), key=lambda one: str(one["metadata"]["creationTimestamp"]))[:2]
+    assert first["status"]["finishedAt"] <= second["metadata"]["creationTimestamp"]
+    began, over = (moment(first["status"][name]) for name in ("startedAt", "finishedAt"))
+    assert over - began > timedelta(seconds=60), "another one was due meanwhile"
+    kubectl("delete", "cronworkflow", "naps", "-n", nap_schedule)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def test_the_charts_schedule_fires_with_its_own_parameters(chart_schedule: Release) -> None:
+    seen: set[str] = set()
+
+    def look() -> Object | None:
+        found = ended(runs_of(chart_schedule.namespace, "one-retraining"), "Failed")
+        seen.update(one["metadata"]["name"] for one in found)
+        return found[0] if len(seen) >= 2 and len(found) == 1 else None
+
+    left = until("two runs, and one of them let go", look, 240)
+    given = {p["name"]: p["value"] for p in left["spec"]["arguments"]["parameters"]}
+    assert given == {"source": "folder:/nowhere"}
+    nodes = left["status"]["nodes"].values()
+    assert any("/nowhere" in node.get("message", "") for node in nodes)
+    kubectl("delete", "cronworkflow", "one-retraining", "-n", chart_schedule.namespace)
