@@ -87,6 +87,7 @@ def training(
             category=category,
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
+            target_fpr=target_fpr,
         )
         _with_store(prepared)
         _sized(prepared, _MIDDLE)

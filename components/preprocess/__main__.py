@@ -10,7 +10,7 @@ from pydantic import Field
 from components import executor_output, step
 from vqi.artifacts import load_images, write_json, write_text
 from vqi.config import Preprocess
-from vqi.data_page import render
+from vqi.data_page import Pictures, render
 from vqi.datasets.shards import licence_of, open_shard
 from vqi.images import prepare
 
@@ -36,10 +36,12 @@ def run(arguments: Arguments) -> None:
             max_bad_fraction=arguments.max_bad_fraction,
             max_pixels=arguments.max_pixels,
             dataset=arguments.dataset,
+            target_fpr=arguments.target_fpr,
             licence=licence_of(arguments.dataset),
         )
+        page = render(report, Pictures(load_images(arguments.images), shard, arguments.max_pixels))
     write_json(arguments.data_report, report)
-    write_text(arguments.data_page, render(report, load_images(arguments.images)))
+    write_text(arguments.data_page, page)
     executor_output.write_metadata(arguments.executor_input, {"data_page": {"category": arguments.category}})
 
 

@@ -18,6 +18,7 @@ def preprocess(
     image_size: int = _DEFAULT.image_size,
     max_bad_fraction: float = _DEFAULT.max_bad_fraction,
     max_pixels: int = _DEFAULT.max_pixels,
+    target_fpr: float = _DEFAULT.target_fpr,
 ):
     return step(
         "preprocess",
@@ -27,6 +28,7 @@ def preprocess(
         image_size=image_size,
         max_bad_fraction=max_bad_fraction,
         max_pixels=max_pixels,
+        target_fpr=target_fpr,
         images=images.path,
         data_report=data_report.path,
         data_page=data_page.path,

@@ -73,8 +73,13 @@ def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> 
         target_fpr=float(target_fpr),
         guaranteed_fpr=(n + 1 - rank) / (n + 1),
         enough=enough,
-        needed=math.ceil(1 / alpha) - 1,
+        needed=good_images_needed(target_fpr),
     )
+
+
+def good_images_needed(target_fpr: float) -> int:
+    """The fewest good images whose threshold can promise a false-alarm rate in (0, 1)."""
+    return math.ceil(1 / Fraction(repr(float(target_fpr)))) - 1
 
 
 def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float, float, float]:

@@ -24,6 +24,8 @@ def _from_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+TARGET_FPR = 0.05
+TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
 # On a command line a list is one JSON text, and is read by us: its texts may themselves be JSON.
 Texts = Annotated[list[str], NoDecode, BeforeValidator(_from_json)]
 Mapping = Annotated[dict[str, Any], NoDecode, BeforeValidator(_from_json)]
@@ -84,6 +86,7 @@ class Preprocess(StepConfig):
     max_pixels: int = Field(
         100_000_000, ge=1024, description="an image with more pixels than this is not decoded (decompression bombs)"
     )
+    target_fpr: TargetFpr = TARGET_FPR
 
 
 class Finetune(StepConfig):
@@ -248,7 +251,7 @@ class PcaFit(StepConfig):
     """PCA of the good images' features, and a threshold from good images only."""
 
     variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")
-    target_fpr: float = Field(0.05, gt=0, lt=1, description="share of good parts that may be flagged")
+    target_fpr: TargetFpr = TARGET_FPR
     folds: int = Field(10, ge=2, le=100, description="folds of the cross-conformal calibration")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 

@@ -20,7 +20,7 @@ import urllib3
 
 from vqi import web
 from vqi.concurrency import at_once
-from vqi.digests import CHUNK, sha256_bytes, sha256_file
+from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.parts import Part, Version
 from vqi.progress import message, track
@@ -32,6 +32,7 @@ CACHE = "VQI_CACHE"
 ATTEMPTS = 6  # in a row that bring nothing
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next, of which a random part is waited
 MB = 1 << 20
+PIECE = 1 << 18  # bytes read at once: they are still in the processor's cache when they are hashed and written
 
 
 class Again(Exception):  # noqa: N818 - says what to do
@@ -92,7 +93,7 @@ def _fetch(session: requests.Session, url: str, target: Path, sha256: str, what:
     """``target``, as the server has it. ``what``: the name of the progress; '' for none."""
     try:
         with _locked(target):
-            part = Part(target)
+            part = Part(target, digest=bool(sha256))
             if sha256 and target.exists():
                 if sha256_file(target) == sha256:
                     return target
@@ -129,14 +130,13 @@ def _accept(url: str, part: Part, sha256: str) -> None:
     Raises:
         VqiError: it is something else; nothing is kept of it.
     """
-    got = part.sha256()
-    if sha256 and got != sha256:
+    if sha256 and (got := part.sha256()) != sha256:
         part.forget()
         raise VqiError(
             f"{shown(url)} is not what it should be: expected sha256 {sha256}, got {got}; nothing was unpacked. "
             "Set 'sha256' to the new value only if its publisher says so"
         )
-    part.complete(got)
+    part.complete()
 
 
 def _attempt(session: requests.Session, url: str, part: Part, whole: bool, what: str) -> bool:
@@ -202,7 +202,7 @@ def _begin(response: requests.Response, done: int, known: Version | None) -> tup
 
 def _pieces(response: requests.Response, start: int, version: Version, what: str) -> Iterable[bytes]:
     """The body of an answer, with a progress in whole MB where it has a name."""
-    pieces = response.raw.stream(CHUNK, decode_content=False)
+    pieces = response.raw.stream(PIECE, decode_content=False)
     if not what:
         return pieces
     carried = 0

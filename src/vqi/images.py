@@ -7,11 +7,11 @@ many are decoded at once is a question of the memory that is granted, too: a pho
 from __future__ import annotations
 
 import zipfile
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,21 +19,22 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi import processor
-from vqi.appearance import Look, distributions, lighting_warnings, look_of, separation
+from vqi.appearance import look_of
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
 from vqi.budget import MemoryBudget
-from vqi.config import PcaFit, defaults
+from vqi.config import Preprocess, defaults
+from vqi.data_report import Findings, report
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, pixel_count, resize_mask
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message, track
-from vqi.similarity import SIDE, near_duplicates, shrink
+from vqi.similarity import shrink
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
-FORMAT = "vqi.data_report/1"
 DECODING_BYTES = 24  # a pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
+_DEFAULT = defaults(Preprocess)
 NAMED = 5  # files named in an error; the report and the log name all
 
 Task = TypeVar("Task")
@@ -61,20 +62,6 @@ class Loaded:
     mask_problems: tuple[str, ...]
 
 
-@dataclass
-class Findings:
-    """What is collected for the data report on the way."""
-
-    index: list[IndexRow] = field(default_factory=list)
-    sizes: Counter[str] = field(default_factory=Counter)
-    modes: Counter[str] = field(default_factory=Counter)
-    unreadable: list[dict[str, str]] = field(default_factory=list)
-    notes: list[dict[str, str]] = field(default_factory=list)
-    mask_problems: list[dict[str, str]] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)  # a row of the index each, as the squares
-    squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
-
-
 def prepare(
     shard: Path,
     out_dir: Path,
@@ -84,6 +71,7 @@ def prepare(
     max_pixels: int,
     threads: int | None = None,
     dataset: str = "",
+    target_fpr: float = _DEFAULT.target_fpr,
     licence: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
@@ -91,6 +79,7 @@ def prepare(
     Args:
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
+        target_fpr: the false-alarm rate that will be asked for; the report says whether the images carry it.
         licence: of the dataset, for the report; None for the user's own images.
 
     Returns:
@@ -120,7 +109,7 @@ def prepare(
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)
             writer.finish(findings.index)
-    return {**report(category, image_size, findings), "licence": licence}
+    return {**report(category, image_size, findings, target_fpr), "licence": licence}
 
 
 def find_members(names: Iterable[str]) -> list[Member]:
@@ -196,89 +185,6 @@ def load_mask(
     if member.place.label and not mask.any():
         return mask, ("marks nothing" if not full.any() else f"marks nothing any more at {mask.shape[0]} pixels",)
     return mask, ()
-
-
-def report(category: str, image_size: int, findings: Findings) -> dict[str, Any]:
-    """The data report, as JSON."""
-    counts: dict[str, dict[str, int]] = {"train": {}, "test": {}}
-    for row in findings.index:
-        counts[row.split][row.defect_type] = counts[row.split].get(row.defect_type, 0) + 1
-    within, across = duplicates(findings.index)
-    near_within, near_across = similar(findings)
-    areas = separation(findings.index, findings.looks)
-    good = sum(row.split == "train" for row in findings.index)
-    return {
-        "format": FORMAT,
-        "category": category,
-        "image_size": image_size,
-        "images": len(findings.index),
-        "masks": sum(row.mask_row is not None for row in findings.index),
-        "counts": counts,
-        "labels": {split: dict(_labels(findings.index, split)) for split in counts},
-        "sizes": dict(sorted(findings.sizes.items())),
-        "modes": dict(sorted(findings.modes.items())),
-        "unreadable": findings.unreadable,
-        "notes": findings.notes,
-        "duplicates_within_splits": within,
-        "duplicates_across_splits": across,
-        "near_duplicates_within_splits": near_within,
-        "near_duplicates_across_splits": near_across,
-        "looks": distributions(findings.index, findings.looks),
-        "separation": areas,
-        "smallest_false_alarm_rate": round(1 / (good + 1), 5),
-        "warnings": lighting_warnings(areas) + leaks(across, near_across) + too_few(good),
-        "mask_problems": findings.mask_problems,
-    }
-
-
-def duplicates(index: Sequence[IndexRow]) -> tuple[list[list[str]], list[list[str]]]:
-    """Groups of paths with the same bytes: those within one split, and those that are in both train and test."""
-    groups: dict[str, list[IndexRow]] = defaultdict(list)
-    for row in index:
-        groups[row.sha256].append(row)
-    same = [rows for rows in groups.values() if len(rows) > 1]
-    within = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) == 1]
-    across = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) > 1]
-    return within, across
-
-
-def similar(findings: Findings) -> tuple[list[list[str]], list[list[str]]]:
-    """Pairs of paths of near-duplicates that are not the same file: within one split, and across train and test."""
-    index = findings.index
-    squares = np.stack(findings.squares) if findings.squares else np.zeros((0, SIDE, SIDE), np.float32)
-    within: list[list[str]] = []
-    across: list[list[str]] = []
-    for pair in near_duplicates(squares):
-        first, second = index[pair.first], index[pair.second]
-        if first.sha256 != second.sha256:
-            (within if first.split == second.split else across).append([first.path, second.path])
-    return within, across
-
-
-def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
-    """What to say where the test has images that the training saw."""
-    if not across and not near_across:
-        return []
-    return [
-        f"{len(across)} files stand in both train and test, and {len(near_across)} pairs across them seem to show the "
-        "same part: the test looks better than it is."
-    ]
-
-
-def too_few(good: int) -> list[str]:
-    """What to say where the good training images cannot carry the default false-alarm rate."""
-    wanted = defaults(PcaFit).target_fpr
-    if 1 / (good + 1) <= wanted:
-        return []
-    return [
-        f"{good} good training images carry a false-alarm rate of {1 / (good + 1):.1%} at best; {wanted:.0%} needs "
-        f"{round(1 / wanted) - 1}."
-    ]
-
-
-def _labels(index: Sequence[IndexRow], split: str) -> Iterator[tuple[str, int]]:
-    for name, label in (("normal", 0), ("anomalous", 1)):
-        yield name, sum(row.split == split and row.label == label for row in index)
 
 
 def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:

@@ -1,7 +1,8 @@
 """What of a file came so far: ``<name>.part``, and beside it ``<name>.json``, which says of which version it is.
 
-The rest of another version is never appended. When all is there, the part becomes ``<name>`` and the note keeps its
-sha256: a file in the cache that a failing disk or a power cut damaged is fetched again, not used.
+The rest of another version is never appended. When all is there, the part becomes ``<name>``. Nothing waits for the
+disk, which may be slower than the network: a file is used again only if its size, and the sha256 where one is known,
+are what they were.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vqi.digests import CHUNK, sha256_file
+from vqi.digests import CHUNK
 from vqi.unpacking.spool import require_room
 
-AHEAD = 4  # pieces that the digest may lag behind the disk
 ROOM_EVERY = 64 << 20  # bytes of a file of unknown size, between two looks at the free space
 
 
@@ -29,14 +27,14 @@ class Version:
 
     validator: str  # a strong ETag, else the date of change; '' where the server says neither
     size: int | None  # of the whole file in bytes; None where the server does not say
-    sha256: str = ""  # of the file, once it is complete
 
 
 class Part:
     """The part of ``target`` that is on this disk. One process at a time uses it."""
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, *, digest: bool) -> None:
+        """``digest``: whether its sha256 will be asked for, which is then computed on the way."""
+        self.target, self._digest = target, digest
         self.path = Path(f"{target}.part")
         self._note = Path(f"{target}.json")
         self._seen = _Digest()
@@ -51,19 +49,16 @@ class Part:
         """Of the part, or of the target as long as there is no part; None where nothing is known of it."""
         try:
             content: Any = json.loads(self._note.read_text())
-            return Version(str(content["validator"]), content["size"], str(content.get("sha256", "")))
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+            return Version(str(content["validator"]), content["size"])
+        except (FileNotFoundError, ValueError, LookupError, TypeError):
             return None  # there is none, or a killed process left half of one: fetched from the beginning
 
     def target_is_whole(self) -> bool:
-        """Whether the target is there and has the bytes that were fetched. One that is damaged is removed."""
+        """Whether the target is there with the size that was fetched."""
         version = self.version
-        if not self.target.exists() or self.path.exists() or version is None or not version.sha256:
+        if not self.target.exists() or self.path.exists() or version is None:
             return False
-        if sha256_file(self.target) == version.sha256:
-            return True
-        self.forget()
-        return False
+        return self.target.stat().st_size == version.size
 
     def write(self, pieces: Iterable[bytes], start: int, version: Version) -> int:
         """Put pieces at ``start``, and give the size that the part has then.
@@ -74,7 +69,9 @@ class Part:
         require_room(self.path.parent, (version.size or start) - start)
         self.path.touch()  # before the note, which is the target's as long as there is no part
         self._keep(version)
-        with self.path.open("r+b" if start else "wb", buffering=0) as output, self._seen.following(self.path, start):
+        if self._digest:
+            self._seen.follow(self.path, start)
+        with self.path.open("r+b" if start else "wb", buffering=0) as output:
             output.seek(start)
             output.truncate()
             end = checked = start
@@ -82,19 +79,21 @@ class Part:
                 if version.size is None and end - checked >= ROOM_EVERY:
                     require_room(self.path.parent, ROOM_EVERY)
                     checked = end
-                self._seen.update(piece)
                 _write_all(output.fileno(), piece)
                 end += len(piece)
+                if self._digest:
+                    self._seen.update(piece)
         return end
 
     def sha256(self) -> str:
         """Of the part as it is."""
-        return self._seen.following(self.path, self.size).hexdigest()
+        self._seen.follow(self.path, self.size)
+        return self._seen.hexdigest()
 
-    def complete(self, sha256: str) -> None:
+    def complete(self) -> None:
         """Make the part the target."""
         version = self.version or Version("", None)
-        self._keep(Version(version.validator, version.size, sha256))
+        self._keep(Version(version.validator, self.size))
         self.path.replace(self.target)
 
     def forget(self) -> None:
@@ -107,45 +106,27 @@ class Part:
 
 
 class _Digest:
-    """The sha256 of a growing file, computed by a thread beside the transfer."""
+    """The sha256 of a file that grows."""
 
     def __init__(self) -> None:
         self._hash, self._bytes = hashlib.sha256(), 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._waiting: deque[Future[None]] = deque()
 
-    def following(self, path: Path, start: int) -> _Digest:
-        """Go on at ``start``: what of the file was not seen is read."""
-        if self._bytes != start:
-            self._hash, self._bytes = hashlib.sha256(), start
-            if start:
-                with path.open("rb") as source:
-                    left = start
-                    while left and (piece := source.read(min(left, CHUNK))):
-                        self._hash.update(piece)
-                        left -= len(piece)
-        return self
-
-    def __enter__(self) -> _Digest:
-        self._pool = ThreadPoolExecutor(1)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown()
-        self._waiting.clear()
+    def follow(self, path: Path, size: int) -> None:
+        """Be that of the first ``size`` bytes of a file; what was not seen of them is read."""
+        if self._bytes == size:
+            return
+        self._hash, self._bytes = hashlib.sha256(), 0
+        with path.open("rb") as source:
+            while self._bytes < size and (piece := source.read(min(size - self._bytes, CHUNK))):
+                self.update(piece)
 
     def update(self, piece: bytes) -> None:
-        """Count a piece in, soon."""
-        if self._pool is None:
-            raise RuntimeError("nothing is followed")
-        self._waiting.append(self._pool.submit(self._hash.update, piece))
+        """Count in what was written."""
+        self._hash.update(piece)
         self._bytes += len(piece)
-        if len(self._waiting) > AHEAD:
-            self._waiting.popleft().result()
 
     def hexdigest(self) -> str:
-        """Of all that was counted in before the last ``with`` block ended."""
+        """Of all that was counted in."""
         return self._hash.hexdigest()
 
 

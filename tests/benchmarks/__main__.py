@@ -19,6 +19,8 @@ from tests.benchmarks import (
     precision,
     preload,
     scaling,
+    sources,
+    sources_kills,
 )
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
@@ -32,13 +34,19 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,
     "preload": preload.main,
+    "sources_archive": sources.archive,
+    "sources_objects": sources.objects,
+    "sources_pack": sources.pack,
+    "sources_kills": sources_kills.main,
 }
+GROUPS = {"sources": [name for name in BENCHMARKS if name.startswith("sources_")]}
 
 
 def main(names: list[str]) -> int:
+    names = [one for name in names for one in GROUPS.get(name, [name])]
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
-        print(f"error: unknown benchmark '{unknown[0]}': known: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"error: unknown benchmark '{unknown[0]}': known: {', '.join([*BENCHMARKS, *GROUPS])}", file=sys.stderr)
         return 2
     for name in names or BENCHMARKS:
         BENCHMARKS[name]()

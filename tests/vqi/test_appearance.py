@@ -11,9 +11,10 @@ from PIL import Image
 
 from vqi.appearance import LEAST, Look, distributions, lighting_warnings, look_of, separation
 from vqi.artifacts import IndexRow, load_images
-from vqi.data_page import render
+from vqi.data_page import Pictures, render
+from vqi.data_report import too_few
 from vqi.datasets.shards import download, open_shard
-from vqi.images import prepare, too_few
+from vqi.images import prepare
 from vqi.store import open_store
 
 
@@ -54,9 +55,14 @@ def test_distributions() -> None:
     assert "train good" not in found
 
 
-def test_the_default_false_alarm_rate_needs_19() -> None:
-    assert too_few(19) == []
-    assert too_few(9) == ["9 good training images carry a false-alarm rate of 10.0% at best; 5% needs 19."]
+def test_too_few_for_the_false_alarm_rate_that_is_asked_for() -> None:
+    assert too_few(19, 0.05) == too_few(9, 0.1) == []
+    assert too_few(99, 0.01) == []
+    assert too_few(98, 0.01) != []
+    (said,) = too_few(9, 0.05)
+    assert (
+        said == "9 good training images carry a false-alarm rate of 10.0% at best; the 5.0% that is asked for needs 19."
+    )
 
 
 @pytest.fixture
@@ -80,6 +86,12 @@ def planted(tmp_path: Path) -> Path:
         write(f"test/bright/{number}.png", part() + 100)
     write("test/good/again.png", train[3] * 1.1 + random.normal(0, 3, (64, 64)))
     write("test/good/same.png", train[5])
+    mark = np.zeros((64, 64))
+    mark[8:16, 8:16] = 255
+    for number in range(4):
+        write(f"ground_truth/bright/{number}_mask.png", mark)
+    write("ground_truth/bright/4_mask.png", mark[:32])
+    write("ground_truth/bright/gone_mask.png", mark)
     (tmp_path / "parts/nut/train/good/<b>.png").write_bytes(b"no image")
     return tmp_path / "parts"
 
@@ -94,10 +106,26 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     assert report["separation"]["brightness"] == 1
     assert report["smallest_false_alarm_rate"] == 0.04
     assert any("brightness" in one for one in report["warnings"])
-    assert any(one.startswith("1 files stand in both train and test, and 1 pairs") for one in report["warnings"])
-    page = render(report, load_images(tmp_path / "images"))
-    assert len(re.findall('src="data:image/jpeg;base64,', page)) == 4
-    for text in ("The same part in train and test", "train/good/03.png", "test/good/again.png", "alone tells good"):
+    assert any(one.startswith("1 file in both train and test, and 1 pair across") for one in report["warnings"])
+    assert {one["path"]: one["problem"].partition(":")[0] for one in report["mask_problems"]} == {
+        "ground_truth/bright/4_mask.png": "64 x 32 pixels, its image 64 x 64",
+        "ground_truth/bright/gone_mask.png": "a mask without its image",
+        "test/bright/5.png": "a defective image without a mask, where others have one",
+    }
+    page = render(report, Pictures(load_images(tmp_path / "images"), shard, 10_000))
+    light, duplicates, masks = 2 * 4, 2 * 2, 2 + 1 + 1
+    assert len(re.findall('src="data:image/jpeg;base64,', page)) == light + duplicates + masks
+    assert page.count("no picture") == 1, "that of the file that is no image"
+    assert page.count("<svg") == 4
+    for text in (
+        "The same part in train and test",
+        "train/good/03.png",
+        "test/good/again.png",
+        "alone tells good",
+        "The brightness alone tells the test classes apart",
+        "gone_mask.png",
+        "carry a false-alarm rate of 4 % at best; 5 % is asked for",
+    ):
         assert text in page
     assert "&lt;b&gt;.png" in page
     assert "<b>.png" not in page
