@@ -20,6 +20,9 @@ from vqi.config import StepConfig
 from vqi.errors import VqiError
 from vqi.processor import threads
 
+# Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
 _MENDABLE = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the disk quota is used up: make room",

@@ -128,6 +128,7 @@ class SimSiam(Finetune):
     weight_decay: float = Field(1e-4, ge=0, le=1, description="weight decay")
     initial_checkpoint: str = Field(
         "",
+        pattern="^(.+#sha256=[0-9a-f]{64})?$",
         description="a SimSiam checkpoint in its authors' layout (module.encoder.*), whose encoder takes the place of "
         "`weights`: '<path or uri>#sha256=<64 hex digits>'; '' = none",
     )

@@ -112,6 +112,6 @@ def _in_chunks(forward: Forward, images: torch.Tensor) -> torch.Tensor:
     for begin in range(0, len(pixels), _CHUNK):
         chunk = pixels[begin : begin + _CHUNK]
         filled = torch.cat([chunk, chunk.new_zeros(_CHUNK - len(chunk), *chunk.shape[1:])]).contiguous()
-        with torch.autocast("cpu", enabled=False):  # the mode that the engine has compiled it in
+        with torch.autocast("cpu", enabled=False):  # the mode in which the engine compiled it
             outputs.append(forward(filled)[: len(chunk)])
     return torch.cat(outputs).clone()  # not a tensor of inference mode, which autograd refuses
