@@ -21,7 +21,7 @@ import numpy.typing as npt
 from vqi import processor
 from vqi.appearance import Look, distributions, lighting_warnings, look_of, separation
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
-from vqi.budget import MemoryBudget
+from vqi.budget import MemoryBudget, give_back_large_blocks
 from vqi.config import PcaFit, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.decoding import Decoded, UnreadableImage, decode, decode_image, decode_mask, pixel_count, resize_mask
@@ -109,6 +109,7 @@ def prepare(
         header = provenance("preprocess", settings, {"shard": sha256_file(shard)}, category=category, dataset=name)
         with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
             tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
+            give_back_large_blocks()
             budget = MemoryBudget(processor.granted_memory() // 2)
 
             def work(task: tuple[Member, bytes, bytes | None]) -> Loaded:
