@@ -50,6 +50,7 @@ def kubeflow_options(command: Command) -> Command:
         registry: str,
         tag: str,
         pull_secrets: tuple[str, ...],
+        pull_policy: str,
         node_labels: tuple[str, ...],
         taints: tuple[str, ...],
         retries: int,
@@ -59,6 +60,7 @@ def kubeflow_options(command: Command) -> Command:
             registry=registry,
             tag=tag,
             pull_secrets=pull_secrets,
+            pull_policy=pull_policy,
             node_selector=dict(node_label(text) for text in node_labels),
             tolerations=tuple(toleration(text) for text in taints),
             retries=retries,
@@ -75,6 +77,13 @@ _KUBEFLOW = (
     click.option("--registry", default="", metavar="NAME", help="Of the images, as registry.example.com/quality."),
     click.option("--tag", default="", metavar="TAG", help="Of the images. [latest]"),
     click.option("--pull-secret", "pull_secrets", multiple=True, metavar="NAME", help="For the registry; repeatable."),
+    click.option(
+        "--pull-policy",
+        default="",
+        type=click.Choice(["", "Always", "IfNotPresent", "Never"]),
+        metavar="POLICY",
+        help="IfNotPresent for images that were loaded into the nodes. [Kubernetes' own: Always for latest]",
+    ),
     click.option(
         "--node-selector", "node_labels", multiple=True, metavar="KEY=VALUE", help="Label of the nodes; repeatable."
     ),

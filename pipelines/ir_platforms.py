@@ -32,6 +32,7 @@ def read_pod_settings(node: Node) -> dict[str, PodSettings]:
 
 
 def _pod_settings(node: Node) -> PodSettings:
+    _check_user(node.node("securityContext"))
     selector, metadata = node.node("nodeSelector"), node.node("podMetadata")
     settings = PodSettings(
         node_selector=_texts(selector.node("labels")),
@@ -46,6 +47,13 @@ def _pod_settings(node: Node) -> PodSettings:
     for part in (selector, metadata, node):
         part.end()
     return settings
+
+
+def _check_user(context: Node) -> None:
+    """A step that must not be root says nothing new: on a cluster none of them is."""
+    if not context.maybe("runAsNonRoot", bool, True):
+        raise VqiError(f"{context.at('runAsNonRoot')}: a step that may be root is not supported")
+    context.end(runAsUser="a user id of a step", runAsGroup="a group id of a step")
 
 
 def _list(node: Node, key: str) -> list[Node]:

@@ -28,10 +28,12 @@ class KubeflowSettings:
     registry: str = ""  # before the images' names, as registry.example.com/quality
     tag: str = ""  # in place of the images' own
     pull_secrets: tuple[str, ...] = ()
+    pull_policy: str = ""  # Always | IfNotPresent | Never; Kubernetes' own when empty
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     # Of every step, whatever it failed of: Kubeflow cannot tell bad input (exit code 2) from a node that went away.
     retries: int = 2
+    non_root: bool = True  # a container of root's is not started
     cache: bool = True
 
 
@@ -88,7 +90,7 @@ def _place(platform: Document, executors: Document, settings: KubeflowSettings) 
     """Say where the pods of all executors go and with what their images are pulled."""
     tolerations = [_toleration(one) for one in settings.tolerations]
     secrets = [_pull_secret(name) for name in settings.pull_secrets]
-    if not (settings.node_selector or tolerations or secrets):
+    if not (settings.node_selector or tolerations or secrets or settings.pull_policy or settings.non_root):
         return
     kubernetes = platform["platforms"].setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
     for label in executors:
@@ -100,6 +102,10 @@ def _place(platform: Document, executors: Document, settings: KubeflowSettings) 
             pod["tolerations"] = [*pod.get("tolerations", []), *tolerations]
         if secrets:
             pod["imagePullSecret"] = [*pod.get("imagePullSecret", []), *secrets]
+        if settings.non_root:
+            pod.setdefault("securityContext", {}).setdefault("runAsNonRoot", True)
+        if settings.pull_policy:
+            pod.setdefault("imagePullPolicy", settings.pull_policy)
 
 
 def _toleration(one: Toleration) -> Document:

@@ -206,3 +206,21 @@ def test_an_empty_second_document_says_nothing() -> None:
         read_ir(f"{text}\n---\n{yaml.safe_dump({'platforms': {'kubernetes': {}, 'aws': {}}})}")
     with pytest.raises(VqiError, match="got 3"):
         read_ir(f"{text}\n---\na: 1\n---\nb: 1")
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({"runAsNonRoot": False}, r"exec-say\.securityContext\.runAsNonRoot: a step that may be root"),
+        ({"runAsUser": "1000"}, r"exec-say\.securityContext\.runAsUser: a user id of a step"),
+    ],
+)
+def test_the_user_of_a_step(context: dict[str, Any], message: str) -> None:
+    def with_context(context: dict[str, Any]) -> str:
+        executors = {"exec-say": {"securityContext": context}}
+        document = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+        return f"{compile_text(full)}\n---\n{yaml.safe_dump(document)}"
+
+    assert read_ir(with_context({"runAsNonRoot": True})) == read_ir(compile_text(full))
+    with pytest.raises(VqiError, match=message):
+        read_ir(with_context(context))

@@ -1,5 +1,6 @@
 """What is put into the compiled pipeline for Kubeflow: images, nodes, retries, caching."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ SETTINGS = KubeflowSettings(
     registry="registry.example.com:5000/quality/",
     tag="2.1",
     pull_secrets=("pull",),
+    pull_policy="IfNotPresent",
     node_selector={"feature.node.kubernetes.io/cpu-cpuid.AMXBF16": "true"},
     tolerations=(toleration("dedicated=ml:NoSchedule"), toleration("spot:NoExecute")),
 )
@@ -41,7 +43,7 @@ each = pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: 
 @each
 def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
     """The same steps with the same inputs; the same text, where nothing is left to a default."""
-    ir, text = ir_of(pipeline), for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0))
+    ir, text = ir_of(pipeline), for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0, non_root=False))
     given = GIVEN.get(pipeline.name, {})
     if pipeline.name != "python":  # its command names no component
         before, after = read_ir(ir), read_ir(text)
@@ -99,6 +101,8 @@ def test_images_and_nodes() -> None:
             {"key": "dedicated", "operator": "Equal", "value": "ml", "effect": "NoSchedule"},
             {"key": "spot", "operator": "Exists", "effect": "NoExecute"},
         ]
+        assert pod["securityContext"] == {"runAsNonRoot": True}
+        assert pod["imagePullPolicy"] == "IfNotPresent"
         assert pod["imagePullSecret"] == [
             {"secretName": "pull", "secretNameParameter": {"runtimeValue": {"constant": "pull"}}}
         ]
@@ -114,14 +118,14 @@ def test_kubernetes_own_library_writes_the_same() -> None:
         kubernetes.add_toleration(task, key="dedicated", operator="Equal", value="ml", effect="NoSchedule")
         kubernetes.add_toleration(task, key="spot", operator="Exists", effect="NoExecute")
         kubernetes.set_image_pull_secrets(task, ["pull"])
+        kubernetes.set_image_pull_policy(task, "IfNotPresent")
+        kubernetes.set_security_context(task, run_as_non_root=True)
 
     @dsl.pipeline(name="placed")
     def bare():
         examples.clean(note="x")
 
-    settings = KubeflowSettings(pull_secrets=("pull",), node_selector=SETTINGS.node_selector,
-                                tolerations=SETTINGS.tolerations, retries=0)  # fmt: skip
-    assert for_kubeflow(ir_of(bare), settings) == ir_of(placed)
+    assert for_kubeflow(ir_of(bare), replace(SETTINGS, registry="", tag="", retries=0)) == ir_of(placed)
 
 
 def test_no_caching() -> None:

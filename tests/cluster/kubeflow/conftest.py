@@ -1,0 +1,175 @@
+"""A real Kubeflow Pipelines 2.17: the store and the photographs that its runs use, and runs that go on side by side.
+
+Beside what ``tests/cluster/conftest.py`` takes, from the environment:
+
+    KF_PIPELINES_ENDPOINT  the address of its API; nothing of this runs when it is not set
+    VQI_TEST_MLMD_PYTHON   a Python with ml-metadata, which does not install beside kfp
+
+The addresses of its services (``minio-service`` and ``metadata-grpc-service`` in the namespace ``kubeflow``) must be
+reachable from here. The steps' credentials are a Secret ``vqi-store`` that is made for the time of the tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import kfp
+import pytest
+import yaml
+
+from tests.cluster.kubeflow.pipelines_api import Run, ended
+from tests.cluster.programs import apply, kubectl, read
+from tests.cluster.settings import FAST, REGISTRY, TAG
+from tests.cluster.stores import ObjectStore
+
+NAMESPACE = "kubeflow"
+VQI = Path(sys.executable).with_name("vqi")
+PLACE = ["--tag", TAG, *(["--registry", REGISTRY] if REGISTRY else ["--pull-policy", "IfNotPresent"])]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What ``vqi submit kubeflow`` did."""
+
+    code: int
+    output: str
+
+    @property
+    def id(self) -> str:
+        """Of the run, or the recurring run."""
+        match = re.search(r"/details/(\S+)", self.output)
+        assert match, self.output
+        return match[1]
+
+
+def submitting(*arguments: str) -> subprocess.Popen[str]:
+    """``vqi submit kubeflow`` with the images of the tests, while it goes on."""
+    command = [str(VQI), "submit", "kubeflow", *PLACE, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def submitted(process: subprocess.Popen[str]) -> Submitted:
+    """What it did, once it has ended."""
+    output, _ = process.communicate(timeout=1200)
+    return Submitted(process.returncode, output)
+
+
+def service(name: str, port: int) -> str:
+    """Where a service of Kubeflow is reached."""
+    found = read("service", NAMESPACE, name)
+    assert found, f"Kubeflow has no service {name}"
+    return f"{found['spec']['clusterIP']}:{port}"
+
+
+@pytest.fixture(scope="session")
+def client(cluster: str) -> kfp.Client:
+    """Kubeflow's own client; skips where there is no Kubeflow, and fails there when it was asked for."""
+    absent = [name for name in ("KF_PIPELINES_ENDPOINT", "VQI_TEST_MLMD_PYTHON") if not os.environ.get(name)]
+    if absent:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Kubeflow: {absent[0]} is not set")
+    return kfp.Client(host=os.environ["KF_PIPELINES_ENDPOINT"])
+
+
+@pytest.fixture(scope="session")
+def metadata_address() -> str:
+    """Where ML Metadata answers."""
+    return service("metadata-grpc-service", 8080)
+
+
+@pytest.fixture(scope="session")
+def kept(client: kfp.Client) -> ObjectStore:
+    """Kubeflow's own object store, as it is reached from here."""
+    secret = read("secret", NAMESPACE, "mlpipeline-minio-artifact")
+    assert secret
+    key, word = (base64.b64decode(secret["data"][name]).decode() for name in ("accesskey", "secretkey"))
+    return ObjectStore(f"http://{service('minio-service', 9000)}", key, word)
+
+
+@pytest.fixture(scope="session")
+def bucket(cluster: str, kept: ObjectStore, photographs: Path) -> Iterator[str]:
+    """A bucket with photographs, which the steps also keep datasets and models in."""
+    if read("secret", NAMESPACE, "vqi-store"):
+        pytest.fail("Kubeflow has a Secret vqi-store already: the tests would change it")
+    name = f"{cluster}-kubeflow"
+    kept.upload(name, photographs)
+    inside = kept.environment | {"VQI_S3_ENDPOINT": "http://minio-service.kubeflow:9000", "VQI_STORE": f"s3://{name}"}
+    metadata = {"name": "vqi-store", "labels": {"vqi-test": cluster}}
+    apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": inside}, namespace=NAMESPACE)
+    yield name
+    kubectl("delete", "secret", "-n", NAMESPACE, "vqi-store")
+
+
+@pytest.fixture(scope="session")
+def file(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parameter file of all runs here, on Kubeflow and on this machine."""
+    path = tmp_path_factory.mktemp("parameters") / "parameters.yaml"
+    source = f"folder:s3://{bucket}/parts"
+    path.write_text(yaml.safe_dump({"source": source, "categories": ["bracket", "fabric"], "finetune": {}, **FAST}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run on a dataset that is not there; it goes on beside the others."""
+    source = f"source=folder:s3://{bucket}/nowhere"
+    process = submitting("-f", str(file), "-p", source, "--retries", "0", "--wait")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="session")
+def whole(client: kfp.Client, metadata_address: str, file: Path, bad_input: object) -> Run:
+    """The whole pipeline."""
+    done = submitted(submitting("-f", str(file), "--wait"))
+    assert done.code == 0, done.output
+    return ended(client, done.id, metadata_address)
+
+
+@pytest.fixture(scope="session")
+def again(whole: Run, client: kfp.Client, file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same once more, as a user of Kubeflow's own client starts it with what ``vqi compile`` wrote: its id."""
+    folder = tmp_path_factory.mktemp("compiled")
+    subprocess.run([str(VQI), "compile", "--target", "kubeflow", "--output", str(folder), *PLACE], check=True)
+    package, parameters = folder / "kubeflow" / "training.yaml", yaml.safe_load(file.read_text())
+    return str(client.create_run_from_pipeline_package(str(package), parameters, run_name="again").run_id)
+
+
+@pytest.fixture(scope="session")
+def every_minute(whole: Run, again: str, client: kfp.Client, file: Path) -> Iterator[str]:
+    """A run at each full minute: the id of the recurring run."""
+    done = submitted(submitting("-f", str(file), "--cron", "* * * * *", "--name", "every minute"))
+    assert done.code == 0, done.output
+    yield done.id
+    client.delete_recurring_run(done.id)
+
+
+@pytest.fixture(scope="session")
+def local(file: Path, kept: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same run on this machine."""
+    folder = tmp_path_factory.mktemp("local")
+    command = [
+        str(VQI), "run", "-f", str(file), "--runs-dir", str(folder / "runs"),
+        "--store", str(folder / "store"),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, **kept.environment})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "runs" / "latest"
+
+
+@pytest.fixture(scope="session")
+def artifact_bytes(kept: ObjectStore) -> Callable[[str], bytes]:
+    """What stands at the address of an artifact, ``minio://bucket/key``."""
+
+    def get(uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("minio://").partition("/")
+        return kept.get(bucket, key)
+
+    return get
