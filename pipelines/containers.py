@@ -118,15 +118,15 @@ class Containers:
             VqiError: The store is somebody else's.
         """
         user = self._images[job.container.image][1] if os.getuid() == 0 else os.getuid()
-        store = grants.local_store(job)
-        if store is not None and not store.exists():
-            store.mkdir(parents=True)
-            _give(store, user)
-        if store is not None and grants.owner_of(store) != user:
-            raise VqiError(
-                f"store {store}: it belongs to user {grants.owner_of(store)}, and steps in containers are user {user}: "
-                f"'chown -R {user} {store}', or take another --store"
-            )
+        for what, folder in (("store", grants.local_store(job)), ("VQI_CACHE", grants.local_cache(job))):
+            if folder is not None and not folder.exists():
+                folder.mkdir(parents=True)
+                _give(folder, user)
+            if folder is not None and grants.owner_of(folder) != user:
+                raise VqiError(
+                    f"{what} {folder}: it belongs to user {grants.owner_of(folder)}, and steps in containers are user "
+                    f"{user}: 'chown -R {user} {folder}', or take another one"
+                )
         for path in (job.folder, *(path for path in job.folder.rglob("*") if path.is_dir())):
             _give(path, user)
 

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 from pipelines.launch import Job
 from pipelines.limits import step_of
-from vqi.config import SslFinetune, defaults
+from vqi.config import DatasetDownload, SslFinetune, defaults
 from vqi.store import open_store
 from vqi.store.folder import FolderStore
 
 # The steps that work on the store of datasets and models, and whether they write there.
 STORE_STEPS = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}
 
+_FETCHES = "dataset_download"
+_EMBEDDED = defaults(DatasetDownload).source
 _SIZES = ("VQI_THREADS", "OMP_NUM_THREADS")
 _STORE = (
     "VQI_STORE",
@@ -29,6 +31,8 @@ _STORE = (
     "AWS_SESSION_TOKEN",
     "AWS_REGION",
 )
+_DOWNLOADS = ("USER_CONSENT", "VQI_HTTP_TOKENS")  # of the step that fetches
+_CACHE = "VQI_CACHE"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 _CERTIFICATES = "SSL_CERT_FILE"
 _LOOPBACK = ("localhost", "127.", "::1")
@@ -49,6 +53,9 @@ def mounts(job: Job) -> list[Mount]:
     store = local_store(job)
     if store is not None:
         found.append(Mount(store, STORE_STEPS[step_of(job.command)]))
+    cache = local_cache(job)
+    if cache is not None:
+        found.append(Mount(cache, writable=True))
     found += [Mount(path) for path in _named_paths(job.parameters)]
     certificates = job.environment.get(_CERTIFICATES, "")
     if needs_network(job) and certificates:
@@ -69,12 +76,19 @@ def local_store(job: Job) -> Path | None:
     return opened.root if isinstance(opened, FolderStore) else None
 
 
+def local_cache(job: Job) -> Path | None:
+    """The folder in which the step that fetches keeps what it fetched; none where the run names none."""
+    named = job.environment.get(_CACHE, "")
+    return Path(named).expanduser().absolute() if named and step_of(job.command) == _FETCHES else None
+
+
 def _named_paths(parameters: Mapping[str, Any]) -> Iterator[Path]:
     """What is there of the paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
     texts = [value.partition("#sha256=")[0] for value in parameters.values() if isinstance(value, str)]
-    for match in filter(None, map(_NAMED_PATH.fullmatch, texts)):
-        if Path(match[1]).exists():
-            yield Path(match[1])
+    for text, match in ((text, _NAMED_PATH.fullmatch(text)) for text in texts):
+        if match and Path(match[1]).exists():
+            # a table names images beside it
+            yield Path(match[1]).parent if text.startswith("csv:") else Path(match[1])
 
 
 def needs_network(job: Job) -> bool:
@@ -85,6 +99,9 @@ def needs_network(job: Job) -> bool:
     if job.environment.get("VQI_STORE", "").startswith("s3://"):
         return True
     if any("://" in text and "file://" not in text for text in texts):
+        return True
+    source = str(job.parameters.get("source", _EMBEDDED))
+    if name == _FETCHES and ":" not in source and source != _EMBEDDED:  # a public dataset, known by its name
         return True
     weights = (job.parameters.get("weights"), job.parameters.get("backbone_name"))
     embedded = defaults(SslFinetune).backbone_name
@@ -112,7 +129,12 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
         names += _STORE
     if needs_network(job):
         names += [*_PROXIES, *(name.upper() for name in _PROXIES), _CERTIFICATES]
+    if step_of(job.command) == _FETCHES:
+        names += _DOWNLOADS
     told = {name: job.environment[name] for name in names if name in job.environment}
+    cache = local_cache(job)
+    if cache is not None:
+        told[_CACHE] = str(cache)
     return {**told, **dict(job.container.env)}
 
 

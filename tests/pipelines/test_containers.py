@@ -69,6 +69,25 @@ def test_weights_to_download_need_a_network_and_the_embedded_ones_none(tmp_path:
     assert (needs_network(embedded), needs_network(downloaded)) == (False, True)
 
 
+def test_what_the_step_that_fetches_is_granted(tmp_path: Path) -> None:
+    told = {"VQI_CACHE": str(tmp_path / "cache"), "USER_CONSENT": "y", "VQI_HTTP_TOKENS": "host=token"}
+    job = job_of("dataset_download", tmp_path / "job", told, source="mvtec-ad")
+    assert needs_network(job), "nothing but the name says so"
+    assert {name: variables(job, sized=True)[name] for name in told} == told
+    assert Mount(tmp_path / "cache", writable=True) in mounts(job)
+    assert not needs_network(job_of("dataset_download", tmp_path / "job", told, source="elpv"))
+    other = job_of("publish", tmp_path / "job", told)
+    assert not set(told) & set(variables(other, sized=True))
+    assert mounts(other) == [Mount(tmp_path / "job", writable=True)]
+
+
+def test_a_table_is_seen_with_what_is_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "p.csv").touch()
+    job = job_of("dataset_download", tmp_path / "job", {}, source=f"csv:{tmp_path}/parts/p.csv")
+    assert mounts(job) == [Mount(tmp_path / "job", writable=True), Mount(tmp_path / "parts")]
+
+
 def test_inputs_and_named_paths_are_read_only(tmp_path: Path) -> None:
     photographs, weights, features = tmp_path / "parts", tmp_path / "w.pth", tmp_path / "features"
     photographs.mkdir()
