@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -112,10 +113,19 @@ def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
     )
     flags = type(model.__name__, (model, _Flags), {"__doc__": model.__doc__, "model_config": config})
     try:
-        return cast(Arguments, CliApp.run(flags, cli_args=list(argv)))
+        return cast(Arguments, CliApp.run(flags, cli_args=_spelt_out(model, argv)))
     except SettingsError as error:
         reason = str(error).removeprefix("error parsing CLI: ")
         raise VqiError(f"{reason}: 'python -m components.{name} --help' lists the flags") from error
+
+
+def _spelt_out(model: type[Config], argv: Sequence[str]) -> list[str]:
+    """The flags with ``true`` behind each switch that stands alone."""
+    switches = {f"--{name.replace('_', '-')}" for name, field in model.model_fields.items() if field.annotation is bool}
+    spelt: list[str] = []
+    for flag, following in zip_longest(argv, argv[1:], fillvalue="--"):
+        spelt += [flag, "true"] if flag in switches and following.startswith("--") else [flag]
+    return spelt
 
 
 def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:

@@ -89,9 +89,10 @@ def downloads(job: Job) -> Path | None:
 def _named_paths(parameters: Mapping[str, Any]) -> Iterator[Path]:
     """What is there of the paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
     texts = [text.partition("#sha256=")[0] for text in _texts(parameters)]
-    for match in filter(None, map(_NAMED_PATH.fullmatch, texts)):
-        if Path(match[1]).exists():
-            yield Path(match[1])
+    for text, match in ((text, _NAMED_PATH.fullmatch(text)) for text in texts):
+        if match and Path(match[1]).exists():
+            # a table names images beside it
+            yield Path(match[1]).parent if text.startswith("csv:") else Path(match[1])
 
 
 def _texts(parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -201,17 +201,16 @@ def _begin(response: requests.Response, done: int, known: Version | None) -> tup
 
 
 def _pieces(response: requests.Response, start: int, version: Version, what: str) -> Iterable[bytes]:
-    """The body of an answer, with a progress in whole MB where it has a name."""
+    """The body of an answer, with a progress in MB, one that was begun counted in, where it has a name."""
     pieces = response.raw.stream(PIECE, decode_content=False)
     if not what:
         return pieces
-    carried = 0
+    came = 0
 
     def megabytes(piece: bytes) -> int:
-        nonlocal carried
-        carried += len(piece)
-        whole, carried = divmod(carried, MB)
-        return whole
+        nonlocal came
+        before, came = -(-came // MB), came + len(piece)
+        return -(-came // MB) - before
 
     return track(pieces, -(-((version.size or start) - start) // MB), what, unit="MB", size=megabytes)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.dataset_download.__main__ import main
 from vqi.artifacts import read_json
 
 OneError = Callable[[int], str]
@@ -47,6 +48,35 @@ def test_only_some_categories(chain: Any, tmp_path: Path) -> None:
 )
 def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dict[str, object], message: str) -> None:
     assert message in one_error(chain.run("dataset_download", **{**outputs(tmp_path), **changed}))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "accepted"),
+    [
+        (["--accept-license"], True),
+        (["--accept-license", "--source", "mpdd"], True),
+        (["--accept-license", "true"], True),
+        (["--accept-license", "false"], False),
+        ([], False),
+    ],
+)
+def test_consent(
+    flags: list[str],
+    accepted: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    one_error: OneError,
+) -> None:
+    """Both ways end with exit code 2 here: the one asks for consent, the other for the archive."""
+    monkeypatch.delenv("USER_CONSENT", raising=False)
+    monkeypatch.setenv("VQI_STORE", str(tmp_path / "store"))
+    argv = ["--source", "mpdd", *flags]
+    argv += [part for name, path in outputs(tmp_path).items() for part in (f"--{name}", str(path))]
+    message = one_error(main(argv))
+    assert ("download its archive by hand" in message) == accepted
+    assert ("set USER_CONSENT=y" in message) != accepted
     assert not list(tmp_path.iterdir())
 
 

@@ -113,6 +113,13 @@ def test_datasets_are_kept_on_the_disk_on_their_way(step: str, tmp_path: Path) -
     assert seen.get("VQI_CACHE") == (str(tmp_path / "containers") if step == "dataset_download" else None)
 
 
+def test_a_table_is_seen_with_what_is_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "p.csv").touch()
+    job = job_of("dataset_download", tmp_path / "job", {}, source=f"csv:{tmp_path}/parts/p.csv")
+    assert Mount(tmp_path / "parts") in mounts(job)
+
+
 def test_inputs_and_named_paths_are_read_only(tmp_path: Path) -> None:
     photographs, weights, features = tmp_path / "parts", tmp_path / "w.pth", tmp_path / "features"
     photographs.mkdir()

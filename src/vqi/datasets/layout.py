@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -92,7 +93,7 @@ def check_names(dataset: Dataset) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    return name not in ("", ".", "..") and "/" not in name and name.isprintable()
+    return name not in ("", ".", "..") and not any(one == "/" or unicodedata.category(one) == "Cc" for one in name)
 
 
 def is_image_name(name: str) -> bool:

@@ -38,12 +38,13 @@ def fetch_objects(store: S3Store, versions: Sequence[VersionInfo], folder: Path)
     missing = [one for one in cached if not _is_there(one)]
     clear(folder)
     require_room(folder, sum(one.version.size for one in missing))
-    at_once(
-        lambda one: store.get_version(one.version, one.path),
-        missing,
-        f"fetch {store.uri}",
-        size=lambda one: one.version.size,
-    )
+    if missing:
+        at_once(
+            lambda one: store.get_version(one.version, one.path),
+            missing,
+            f"fetch {store.uri}",
+            size=lambda one: one.version.size,
+        )
     return cached
 
 

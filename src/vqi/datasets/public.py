@@ -70,8 +70,9 @@ def require_consent(origin: Origin, request: Request) -> None:
     if not request.consents:
         terms = origin.licence
         raise VqiError(
-            f"'{origin.name}' is under {terms.name} ({terms.url}): {terms.notice} More at {origin.homepage}. "
-            f"If you accept these terms, set {CONSENT}=y in the environment or the parameter accept_license to true"
+            f"'{origin.name}' is under {terms.name} ({terms.url}): {terms.notice} See {origin.homepage} "
+            f"for more. If you accept these terms, set {CONSENT}=y in the environment or the parameter accept_license "
+            "to true (--accept-license)"
         )
 
 

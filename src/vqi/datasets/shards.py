@@ -26,6 +26,7 @@ from vqi.errors import VqiError, unknown
 from vqi.fetching import shown
 from vqi.progress import message, track
 from vqi.store import Store, open_store
+from vqi.unpacking.spool import require_room
 
 FORMAT = "vqi.dataset/1"
 CATALOG = "catalog.json"
@@ -206,6 +207,7 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict
                     raise VqiError(
                         f"{entry.path} changed while the dataset was read: run it again when nobody writes there"
                     )
+                require_room(shard.parent, len(data), "TMPDIR")
                 archive.writestr(_member(entry.path), data)
                 place = place_of(entry.path)
                 if place is not None and place.split != "ground_truth":

@@ -21,6 +21,7 @@ from vqi.progress import message, track
 from vqi.similarity import SIDE, group, near_duplicates, shrink
 
 UNSPLIT = "all"
+FEW = 0.9  # of the images that shall train: fewer are worth a note
 MAX_PIXELS = 100_000_000  # of an image that is looked at for duplicates
 
 
@@ -77,6 +78,11 @@ def _divide(category: str, entries: Sequence[Entry], options: Options) -> tuple[
     for members in good:
         if len(train) + len(members) <= wanted:
             train |= {entry.path for entry in members}
+    if len(train) < FEW * wanted:
+        message(
+            f"note: {category}: {len(train)} good images train where train_fraction asks for {wanted}: the others show "
+            "parts that stand in the test. Set hold_out_near_duplicates to false if they are different parts"
+        )
     return tuple(
         replace(entry, path=f"{'train' if entry.path in train else 'test'}/{entry.path.partition('/')[2]}")
         if _split(entry) == UNSPLIT

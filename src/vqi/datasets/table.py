@@ -36,6 +36,7 @@ class Row(NamedTuple):
     """A line of the table, understood."""
 
     line: int
+    written: str  # the path as it stands in the table
     place: str  # of the image, absolute
     split: str  # train, test or all
     defect_type: str
@@ -99,13 +100,16 @@ def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
 
 
 def unique_names(rows: list[Row]) -> dict[int, str]:
-    """A file name for each line: its own, or its whole path where another image of the category has the same."""
+    """A file name for each line: its own, or its whole path where another image of the category has the same.
+
+    The path as it is written, so that a table and its images may lie anywhere and are the same dataset.
+    """
     own = {row.line: file_name(row.place) for row in rows}
     stems = Counter((row.category, _stem(own[row.line])) for row in rows)
     names = {
         row.line: own[row.line]
         if stems[row.category, _stem(own[row.line])] == 1
-        else re.sub(r"[/\\:]+", "_", _bare(row.place)).lstrip("._")
+        else re.sub(r"[/\\:]+", "_", _bare(row.written)).lstrip("._")
         for row in rows
     }
     if len({(row.category, _stem(names[row.line])) for row in rows}) < len(rows):
@@ -146,9 +150,10 @@ def _row(line: Mapping[str | None, str | None], number: int, table: str, base: s
         raise problem(f"a category has no slash in its name, got '{value['category']}'")
     try:
         mask = _absolute(value["mask"], base) if value["mask"] else ""
-        return Row(number, _absolute(value["path"], base), split, defect_type, mask, value["category"] or name)
+        place = _absolute(value["path"], base)
     except ValueError as error:
         raise problem(str(error)) from error
+    return Row(number, value["path"], place, split, defect_type, mask, value["category"] or name)
 
 
 def file_name(place: str) -> str:

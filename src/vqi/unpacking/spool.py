@@ -58,8 +58,8 @@ class Spool:
         return b"".join(pieces)
 
 
-def require_room(folder: Path, size: int) -> None:
-    """Fail before the disk is full, not after.
+def require_room(folder: Path, size: int, variable: str = "VQI_CACHE") -> None:
+    """Fail before the disk is full, not after. ``variable``: the one that names the folder.
 
     Raises:
         VqiError: less than ``size`` bytes, and some to spare, are free at ``folder``.
@@ -68,5 +68,5 @@ def require_room(folder: Path, size: int) -> None:
     if size and size + SPARE_BYTES > free:
         raise VqiError(
             f"no room in {folder}: {size} bytes and {SPARE_BYTES} to spare are needed, {free} are free; "
-            "free some space, or name a larger disk in VQI_CACHE"
+            f"free some space, or name a folder on a larger disk in {variable}"
         )

@@ -14,6 +14,7 @@ from vqi.datasets import shards
 from vqi.datasets.shards import download, licence_of, open_shard
 from vqi.errors import VqiError
 from vqi.store import Store, open_store
+from vqi.unpacking import spool
 
 Make = Callable[..., Path]
 
@@ -157,6 +158,14 @@ def test_an_image_that_changes_meanwhile_is_caught(
     with pytest.raises(VqiError, match=r"train/good/000\.png changed while"):
         download(f"folder:{parts}", [], store)
     assert not [i for i in store.list() if i.key.endswith("catalog.json")]
+
+
+def test_no_room_to_pack(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "SPARE_BYTES", 1 << 60)
+    store = open_store(str(tmp_path / "store"))
+    with pytest.raises(VqiError, match=r"no room in .* name a folder on a larger disk in TMPDIR"):
+        download(f"folder:{parts}", [], store)
+    assert not list(store.list())
 
 
 def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,19 @@ def test_a_good_photograph_of_a_defective_part_is_for_the_test() -> None:
         assert "03.png" in found["test/good"]
 
 
+def test_images_that_are_too_alike_to_divide_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    same = png(part(1))
+    entries = [entry(f"all/good/{i}.png", png(part(i)) if i < 10 else same) for i in range(30)]
+    entries.append(entry("all/crack/x.png", same))
+    found = split_of(divide(dataset(*entries), KEEP_ALL).categories["c"])
+    assert len(found["train/good"]) < 24
+    assert f"note: c: {len(found['train/good'])} good images train where train_fraction asks for 24" in (
+        capsys.readouterr().err
+    )
+    divide(dataset(*unsplit()), KEEP_ALL)
+    assert "note:" not in capsys.readouterr().err
+
+
 def test_an_unreadable_image_is_no_reason_to_stop() -> None:
     entries = [*unsplit(), entry("all/good/bad.png", b"no image")]
     assert len(divide(dataset(*entries), KEEP_ALL).categories["c"]) == len(entries)

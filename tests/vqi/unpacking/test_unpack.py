@@ -260,7 +260,7 @@ def test_fuzz(tmp_path: Path) -> None:
     chance = random.Random(0)
     long = c.names("a/" + "n" * 120 + ".png", "b.png", form=tarfile.GNU_FORMAT)
     seeds = [HONEST[kind]() for kind in HONEST] + [long, c.names("é/良.png"), c.pax_with(c.record("path", b"p.png"))]
-    begin, refused = time.monotonic(), 0
+    begin, refused = time.process_time(), 0
     for case in range(FUZZ_CASES):
         kind = chance.randrange(len(seeds) + 3)
         if kind < len(seeds):
@@ -281,7 +281,7 @@ def test_fuzz(tmp_path: Path) -> None:
                 assert not {"", ".", ".."} & set(name.split("/")), case
             found.close()
         assert "\n" not in said, case
-    seconds = time.monotonic() - begin
+    seconds = time.process_time() - begin
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["archive", "scratch"]
     assert FUZZ_CASES // 2 < refused < FUZZ_CASES, "the mutations reach neither nothing nor everything"
     assert seconds < FUZZ_SECONDS
