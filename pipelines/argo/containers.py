@@ -119,14 +119,16 @@ def _outputs(component: Component, settings: Settings, place: str) -> models.Out
 
 
 def _output_artifact(artifact: Artifact, settings: Settings, place: str) -> models.Artifact:
-    """An artifact as its bare files, so that it can be looked at and costs no packing."""
+    """An artifact: bare files where people look at it; one object, which Argo can delete, where it goes again."""
     file = file_name(field_name(artifact.name, f"{place}.outputDefinitions.artifacts"), artifact.schema)
+    kept = artifact.schema in _KEPT
+    packed = models.ArchiveStrategy(tar=models.TarStrategy(compression_level=0))
     return models.Artifact(
         name=artifact.name,
         path=f"{OUTPUTS}/{file}",
-        archive=models.ArchiveStrategy(none=models.NoneStrategy()),
+        archive=models.ArchiveStrategy(none=models.NoneStrategy()) if kept else packed,
         s3=models.S3Artifact(key=artifact_key(settings.key_prefix, file)),
-        artifact_gc=models.ArtifactGC(strategy="Never") if artifact.schema in _KEPT else None,
+        artifact_gc=models.ArtifactGC(strategy="Never") if kept else None,
     )
 
 

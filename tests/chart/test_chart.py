@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from chart.generate import documented, generated
+from pipelines.argo.cron import check_cron_line
 from pipelines.compiled import training_ir
 from pipelines.ir import read_ir
 from pipelines.node import StrictLoader
@@ -195,9 +197,18 @@ def test_parameters_are_texts() -> None:
     assert values["categories"] == '["bracket","with space"]'
     assert (values["seed"], values["image_size"], values["target_fpr"]) == ("12345678", "320", "0.05")
     assert (values["source"], values["finetune"]) == ("folder:/data", "{}")
-    schedule = one(render(values_of("schedule")), "CronWorkflow")["spec"]
-    cron = {p["name"]: p["value"] for p in schedule["workflowSpec"]["arguments"]["parameters"]}
-    assert cron == {"categories": '["mono"]', "target_fpr": "0.01", "finetune": '{"lr":0.05}'}
+
+
+def test_a_schedule_is_the_template_with_its_own_parameters() -> None:
+    """By value: Argo leaves a schedule alone that it sees before the template that it refers to, as Helm makes them."""
+    objects = render(values_of("schedule"))
+    scheduled = one(objects, "CronWorkflow")["spec"]["workflowSpec"]
+    template_ = one(objects, "WorkflowTemplate")["spec"]
+    given, others = (
+        {p["name"]: p["value"] for p in spec.pop("arguments")["parameters"]} for spec in (scheduled, template_)
+    )
+    assert scheduled == template_
+    assert given == others | {"categories": '["mono"]', "target_fpr": "0.01", "finetune": '{"lr":0.05}'}
 
 
 def test_the_schedule_is_off_by_default() -> None:
@@ -206,7 +217,6 @@ def test_the_schedule_is_off_by_default() -> None:
     assert (spec["schedules"], spec["timezone"]) == (["0 3 * * 1", "@monthly"], "Europe/Berlin")
     assert (spec["concurrencyPolicy"], spec["suspend"]) == ("Forbid", False)
     assert (spec["startingDeadlineSeconds"], spec["successfulJobsHistoryLimit"]) == (600, 3)
-    assert spec["workflowSpec"]["workflowTemplateRef"] == {"name": "rel-training"}
 
 
 def secrets_of(objects: list[dict[str, Any]]) -> set[str]:
@@ -317,6 +327,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("parameters.categories", "mono", "categories"),
         ("schedule.enabled", "yes", "enabled"),
         ("schedule.schedules", ["not a cron"], "schedules"),
+        ("schedule.schedules", ["61 * * * *"], "schedules"),
+        ("schedule.schedules", ["0 3 * * 8"], "schedules"),
         ("schedule.parameters.nope", 1, "nope"),
         ("workflow.parallelism", "four", "parallelism"),
         ("nodePool.preset", "xeon", "preset"),
@@ -358,6 +370,21 @@ def test_values_that_do_not_go_together(values: dict[str, Any], said: str) -> No
 def test_what_has_to_be_said(missing: str) -> None:
     with pytest.raises(helm.HelmError, match=f"{missing}: expected"):
         render(changed(missing, ""))
+
+
+def test_a_time_zone_that_there_is_not() -> None:
+    with pytest.raises(helm.HelmError, match="unknown time zone 'Mars/Olympus': expected an IANA name"):
+        render(LEAST | {"schedule": {"enabled": True, "timezone": "Mars/Olympus"}})
+    known = (CHART / "files" / "timezones.txt").read_text().split()
+    assert len(known) > 400
+    assert set(known) <= zoneinfo.available_timezones()
+
+
+@pytest.mark.parametrize("line", ["*/5 0-6,22 1,15 jan-MAR mon", "0 3 * * 1", "? * * * *", "@daily", "00 23 31 12 6"])
+def test_cron_lines(line: str) -> None:
+    check_cron_line(line, "line")
+    spec = one(render(LEAST | {"schedule": {"enabled": True, "schedules": [line]}}), "CronWorkflow")["spec"]
+    assert spec["schedules"] == [line]
 
 
 def test_a_parameter_that_argo_would_fill_in() -> None:

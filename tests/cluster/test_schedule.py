@@ -48,7 +48,7 @@ def test_the_charts_schedule_fires_with_its_own_parameters(chart_schedule: Relea
 
     left = until("two runs, and one of them let go", look, 240)
     given = {p["name"]: p["value"] for p in left["spec"]["arguments"]["parameters"]}
-    assert given == {"source": "folder:/nowhere"}
+    assert (given["source"], given["target_fpr"]) == ("folder:/nowhere", "0.05")
     nodes = left["status"]["nodes"].values()
     assert any("/nowhere" in node.get("message", "") for node in nodes)
     kubectl("delete", "cronworkflow", "one-retraining", "-n", chart_schedule.namespace)

@@ -31,6 +31,16 @@ def test_golden(pipeline: Any) -> None:
     assert text == path.read_text(), "look at the difference, then run with UPDATE_GOLDEN=1"
 
 
+def test_what_is_deleted_with_a_run_is_one_object() -> None:
+    """Argo deletes the object of an artifact's key: of a folder of bare files it would delete nothing."""
+    templates = [t for d in documents(GOLDEN) for t in d["spec"].get("templates", [])]
+    artifacts = [a for t in templates if "container" in t for a in t.get("outputs", {}).get("artifacts", [])]
+    kept = [a for a in artifacts if a.get("artifactGC") == {"strategy": "Never"}]
+    assert len(artifacts) > len(kept) > 0
+    assert all(a["archive"] == {"none": {}} for a in kept)
+    assert all(a["archive"] == {"tar": {"compressionLevel": 0}} for a in artifacts if a not in kept)
+
+
 def test_no_golden_is_left_over() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == {pipeline.name for pipeline in examples.VALID}
 
@@ -72,6 +82,20 @@ def test_every_pod_is_restricted() -> None:
         for template in spec["templates"]:
             if "container" in template:
                 assert template["container"]["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_what_a_cluster_showed() -> None:
+    """Each was wrong once, and no validator says so."""
+    (spec,) = (d["spec"] for d in documents(MANIFESTS) if d["kind"] == "WorkflowTemplate")
+    containers = [t["container"] for t in spec["templates"] if "container" in t]
+    assert len(containers) == 8
+    for container in containers:
+        assert container["imagePullPolicy"] == "IfNotPresent", "an image 'latest' that is on the node is not pulled"
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", "Argo shows why a step failed"
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}, "or all of the limit has to be free"
+    cleaner = yaml.safe_load(spec["artifactGC"]["podSpecPatch"])
+    assert spec["artifactGC"]["forceFinalizerRemoval"] is True
+    assert cleaner["activeDeadlineSeconds"] == 300, "a pod that never starts must not keep a run from being deleted"
 
 
 def test_exit_code_2_is_final() -> None:
