@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:
         for name, version, kind in found["debian"]
     ]
     python = [
-        component(name, version, f"pkg:pypi/{name.lower().replace('_', '-')}@{quote(version)}", expression)
+        component(name, version, f"pkg:pypi/{re.sub('[-_.]+', '-', name).lower()}@{quote(version)}", expression)
         for name, version, expression in found["python"]
     ]
     components = sorted(debian + python, key=lambda part: str(part["purl"]))

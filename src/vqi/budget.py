@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
+
+
+_M_MMAP_THRESHOLD = -3  # <malloc.h> of glibc
+LARGE = 1 << 20  # bytes
+
+
+def give_back_large_blocks() -> None:
+    """Let what this process frees go back to the system at once where it is large.
+
+    glibc keeps it for the thread that freed it otherwise: eight threads that decoded a photograph of 200 MB each, one
+    after the other, held 1.6 GB at the end, and 0.3 GB so. Other C libraries have no such setting, and no such need.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, LARGE)
 
 
 class MemoryBudget:

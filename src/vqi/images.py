@@ -21,7 +21,7 @@ import numpy.typing as npt
 from vqi import processor
 from vqi.appearance import look_of
 from vqi.artifacts import ImagesWriter, IndexRow, provenance
-from vqi.budget import MemoryBudget
+from vqi.budget import MemoryBudget, give_back_large_blocks
 from vqi.config import Preprocess, defaults
 from vqi.data_report import Findings, report
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
@@ -98,6 +98,7 @@ def prepare(
         header = provenance("preprocess", settings, {"shard": sha256_file(shard)}, category=category, dataset=name)
         with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
             tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
+            give_back_large_blocks()
             budget = MemoryBudget(processor.granted_memory() // 2)
 
             def work(task: tuple[Member, bytes, bytes | None]) -> Loaded:

@@ -14,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-REPEATS = 5
+REPEATS = 2
 JEMALLOC, TCMALLOC, OPENMP = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libiomp5.so"
 # What Intel recommends beside its OpenMP.
 AFFINITY = {"KMP_AFFINITY": "granularity=fine,compact,1,0", "KMP_BLOCKTIME": "1"}
@@ -28,17 +29,25 @@ VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "Intel OpenMP": ((OPENMP,), AFFINITY),
     "Intel OpenMP and jemalloc": ((OPENMP, JEMALLOC), AFFINITY),
 }
-# Runs a command and prints the most memory that it held, in MB.
+# Prints the processor seconds of a command, which others on the machine disturb less, and its peak of memory in MB.
 MEASURED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
-print(f"\\n{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024}")
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(f"\\n{used.ru_utime + used.ru_stime} {used.ru_maxrss // 1024}")
 """
 STEPS = {
     "feature_extract": "--images images --backbone backbone --parent parent --features out/f.safetensors",
     "ssl_finetune": "--images images --backbone out/b.safetensors --parent out/p.safetensors "
     "--training-log out/log.csv --method simsiam --epochs 1",
 }
+
+
+@dataclass(frozen=True)
+class Cost:
+    wall: float  # seconds
+    processor: float  # seconds
+    peak: int  # MB
 
 
 def main() -> None:
@@ -48,21 +57,26 @@ def main() -> None:
         return
     told = subprocess.run([ROOT / "tests/containers/build", "env"], capture_output=True, text=True, check=True).stdout
     os.environ.update(pair.split("=", 1) for pair in told.split())
-    print("\n### Preloaded libraries (steps in containers, 470 images to train and 431 to test, seconds with start)\n")
-    print("| step | library | median s | of as it is | peak MB |\n| --- | --- | ---: | ---: | ---: |")
+    print("\n### Preloaded libraries (steps in containers, 470 images to train and 431 to test; the start counts)\n")
+    print(
+        "| step | library | wall s | processor s | of as it is | peak MB |\n| --- | --- | ---: | ---: | ---: | ---: |"
+    )
     with prepared() as folder:
         for step in STEPS:
-            seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
-            memory: dict[str, int] = {}
-            for _ in range(REPEATS):
+            costs: dict[str, list[Cost]] = {name: [] for name in VARIANTS}
+            for _ in range(REPEATS):  # in turns, so that what disturbs one disturbs all
                 for name in VARIANTS:
-                    taken, held = measure(folder, step, name)
-                    seconds[name].append(taken)
-                    memory[name] = max(memory.get(name, 0), held)
-            plain = statistics.median(seconds["as it is"])
-            for name, times in seconds.items():
-                median = statistics.median(times)
-                print(f"| {step} | {name} | {median:.2f} | {median / plain:.2f} | {memory[name]} |", flush=True)
+                    costs[name].append(measure(folder, step, name))
+                    print(f"{step}, {name}: {costs[name][-1]}", file=sys.stderr, flush=True)
+            plain = statistics.median(one.processor for one in costs["as it is"])
+            for name, of_name in costs.items():
+                print_row(step, name, of_name, plain)
+
+
+def print_row(step: str, name: str, costs: list[Cost], plain: float) -> None:
+    wall, processor = (statistics.median(getattr(one, kind) for one in costs) for kind in ("wall", "processor"))
+    peak = max(one.peak for one in costs)
+    print(f"| {step} | {name} | {wall:.1f} | {processor:.1f} | {processor / plain:.2f} | {peak} |", flush=True)
 
 
 @contextmanager
@@ -88,9 +102,10 @@ def prepared() -> Iterator[Path]:
 def fetch_libraries(folder: Path) -> None:
     """Debian's allocators, and the OpenMP runtime of the package intel-openmp."""
     (folder / "packages").mkdir(parents=True)
-    (folder / "packages").chmod(0o777)  # apt-get downloads as a user of its own
     subprocess.run(
-        ["apt-get", "download", "-qq", "libjemalloc2", "libtcmalloc-minimal4"], cwd=folder / "packages", check=True
+        ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", "libjemalloc2", "libtcmalloc-minimal4"],
+        cwd=folder / "packages",
+        check=True,
     )
     for package in (folder / "packages").glob("*.deb"):
         subprocess.run(["dpkg-deb", "--extract", package, folder / "packages"], check=True)
@@ -103,8 +118,8 @@ def fetch_libraries(folder: Path) -> None:
         shutil.copy(found, folder / library)
 
 
-def measure(folder: Path, step: str, variant: str) -> tuple[float, int]:
-    """Seconds and MB of a step in its container."""
+def measure(folder: Path, step: str, variant: str) -> Cost:
+    """What a step costs in its container."""
     libraries, variables = VARIANTS[variant]
     shutil.rmtree(folder / "out", ignore_errors=True)
     (folder / "out").mkdir()
@@ -113,19 +128,12 @@ def measure(folder: Path, step: str, variant: str) -> tuple[float, int]:
     command += ["--volume", f"{folder}:/work", "--workdir", "/work"]
     told = {**variables, "LD_PRELOAD": ":".join(f"/work/libraries/{name}" for name in libraries)}
     command += [flag for name, value in told.items() for flag in ("--env", f"{name}={value}")]
-    command += [
-        "vqi-torch:latest",
-        "python",
-        "-c",
-        MEASURED,
-        "python",
-        "-m",
-        f"components.{step}",
-        *STEPS[step].split(),
-    ]
+    command += ["vqi-torch:latest", "python", "-c", MEASURED]
+    command += ["python", "-m", f"components.{step}", *STEPS[step].split()]
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
+    wall = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"{step} with {variant}: {(done.stdout + done.stderr)[-1500:]}")
-    return seconds, int(done.stdout.split()[-1])
+    processor, peak = done.stdout.split()[-2:]
+    return Cost(wall, float(processor), int(peak))

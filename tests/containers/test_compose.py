@@ -124,11 +124,14 @@ def project(
         "DATASET_DIR": str(folder / "parts"), "CONFIG_DIR": str(folder / "configs"), "CONFIG": "fast",
         "OUTPUT_DIR": str(folder / "output"), "SEAWEEDFS_IMAGE": stand_in_store,
     }  # fmt: skip
+    # Against podman's service Compose makes the store anew at every run, and SeaweedFS takes 15 s to end.
+    (folder / "impatient.yaml").write_text("services: {store: {stop_grace_period: 1s}}\n")
     name = f"vqi-{os.getpid()}"
     environment = in_a_network_of_its_own(folder)
     apart = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec podman "$@"', "sh"]
     with served(folder, apart, environment) as address, health_checked(f"{name}-store-1", environment):
-        project = Project(compose, name, folder, {**environment, **told, "DOCKER_HOST": address})
+        command = [*compose, "--file", str(folder / "impatient.yaml")]
+        project = Project(command, name, folder, {**environment, **told, "DOCKER_HOST": address})
         try:
             yield project
         finally:
