@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-
 _M_MMAP_THRESHOLD = -3  # <malloc.h> of glibc
 LARGE = 1 << 20  # bytes
 
