@@ -24,7 +24,7 @@ BUILD = ROOT / "tests" / "containers" / "build"
 BUILD_COMPOSE = ROOT / "tests" / "containers" / "build_compose"
 COMPOSE_VERSION = "v2.40.3"
 PROGRAMS = ("buildah", "podman", "runc", "debootstrap", "ip")
-PACKAGES = "buildah podman runc debootstrap netavark aardvark-dns iproute2"
+PACKAGES = "buildah podman runc debootstrap netavark aardvark-dns iproute2 iptables"
 
 
 def missing() -> str:

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,16 @@ def test_a_step_has_no_more_than_it_needs(launcher: Containers, new_job: Callabl
     assert seen["home"] == "/tmp"
     assert seen["cwd"] == str(job.folder / "work")
     assert not [name for name in containers() if "probe" in name]
+
+
+def test_a_folder_below_the_home_of_root_is_reached(launcher: Containers, new_job: Callable[..., Job]) -> None:
+    with tempfile.TemporaryDirectory(dir=Path.home()) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "work").mkdir()
+        job = replace(new_job("import os; open('new', 'x'); print(os.getuid())"), folder=folder)
+        assert said(job, asyncio.run(launcher.run(job))) == 10001
+        assert (folder / "work" / "new").exists()
 
 
 def test_out_of_memory_is_said_with_the_limit(launcher: Containers, new_job: Callable[..., Job]) -> None:
