@@ -167,5 +167,5 @@ def test_as_somebody_without_a_home_and_with_limits(
     )  # fmt: skip
     assert run.state == "done", output.getvalue()
     assert scores(tmp_path) == scores(trained)
-    (model,) = (tmp_path / "store").rglob("manifest.json")
+    (model,) = (tmp_path / "store" / "models").glob("*/*/*/manifest.json")
     assert model.stat().st_uid == ARBITRARY
