@@ -26,7 +26,7 @@ DOWNLOAD = "dataset_download"
 _LARGE_TEMPORARY = (DOWNLOAD, "preprocess")
 
 # Which instructions the libraries compute with: where somebody chose, the results are those of a subprocess.
-_ARITHMETIC = ("OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
+_ARITHMETIC = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
 _SIZES = ("VQI_THREADS", "OMP_NUM_THREADS")
 _STORE = (
     "VQI_STORE",

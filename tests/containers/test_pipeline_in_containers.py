@@ -57,10 +57,9 @@ def runs(process: subprocess.Popen[str], step: str) -> bool:
     start = f"python\0-m\0components.{step}\0".encode()
     deadline = time.monotonic() + STEP_SECONDS
     while time.monotonic() < deadline:
-        if any(
-            reads(Path(one.path, "cmdline")).startswith(start) for one in os.scandir("/proc") if one.name.isdecimal()
-        ):
-            return True
+        with os.scandir("/proc") as entries:
+            if any(reads(Path(one.path, "cmdline")).startswith(start) for one in entries if one.name.isdecimal()):
+                return True
         try:
             process.wait(0.02)
         except subprocess.TimeoutExpired:
@@ -167,5 +166,5 @@ def test_as_somebody_without_a_home_and_with_limits(
     )  # fmt: skip
     assert run.state == "done", output.getvalue()
     assert scores(tmp_path) == scores(trained)
-    (model,) = (tmp_path / "store").rglob("manifest.json")
+    (model,) = (tmp_path / "store" / "models").glob("*/*/*/manifest.json")
     assert model.stat().st_uid == ARBITRARY
