@@ -53,13 +53,15 @@ def _column(category: str) -> list[list[str]]:
     before = extract_splits(images, parent, FeatureExtract())
     column = [[f"{measure(images, before, [0, 1]).image_auroc:.4f}", "", ""]]
     for method, (file, other) in METHODS.items():
-        runs = [_run(images, parent, before, settings_of(file, other, seed)) for seed in SEEDS]
+        runs = []
+        for seed in SEEDS:
+            runs.append(_run(images, parent, before, settings_of(file, other, seed)))
+            print(f"{method}, {category}, seed {seed}: image AUROC {runs[-1][0].image_auroc:.4f}", flush=True)
         figures, befores, seconds = zip(*runs, strict=True)
         aurocs = [one.image_auroc for one in figures]
         ratio = np.mean([one.held_out_fre_ratio / b for one, b in zip(figures, befores, strict=True)])
         spread = f"{np.mean(aurocs):.4f} ({min(aurocs):.4f} to {max(aurocs):.4f})"
         column.append([spread, f"{ratio:.2f}x", f"{np.mean(seconds):.0f} s"])
-        print(method, category, *column[-1], flush=True)
     return column
 
 

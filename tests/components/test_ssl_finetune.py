@@ -37,6 +37,7 @@ def test_fine_tuned_and_used_by_the_next_step(chain: Any, tmp_path: Path, method
     assert tuned.weights == f"random, seed 0, fine-tuned with {method}"
     assert tuned.provenance is not None
     assert tuned.provenance["parent"] == "random, seed 0"
+    assert tuned.provenance["runtime"]["precision"] in ("fp32", "bf16")
     assert 1 <= tuned.provenance["best_epoch"] <= epochs
     changed = {
         name for name, p in tuned.model.named_parameters() if not torch.equal(p, parent.model.get_parameter(name))
@@ -84,6 +85,15 @@ def test_same_input_same_bytes_another_seed_others(chain: Any, tmp_path: Path) -
         ({"method": "cutpaste", "epochs": 1}, "after freeze_epochs 1: expected more epochs than that, got 1"),
         ({"method": "simsiam", "epochs": 1, "finetune": '{"flp": 0}'}, "did you mean 'flip'?"),
         ({"method": "simsiam", "epochs": 1, "finetune": '{"flip": 2}'}, "finetune flip: Input should be less than"),
+        ({"method": "simsiam", "epochs": 1, "finetune": '{"lr": NaN}'}, "finetune lr: Input should be less than"),
+        (
+            {"method": "simsiam", "epochs": 1, "finetune": '{"initial_checkpoint": "c.pth"}'},
+            "finetune initial_checkpoint",
+        ),
+        (
+            {"method": "simsiam", "epochs": 1, "finetune": '{"frozen_up_to": "blocks.6"}'},
+            "does not follow from its output",
+        ),
         ({"method": "simsiam", "epochs": 1, "layer": "blocks.77"}, "unknown layer 'blocks.77'"),
         ({"method": "simsiam", "epochs": 1, "finetune": '{"frozen_up_to": "x"}'}, "unknown layer 'x'"),
         ({"images": "/nowhere/images"}, "/nowhere/images/images.safetensors"),
