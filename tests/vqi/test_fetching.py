@@ -244,11 +244,14 @@ def test_a_server_that_refuses(server: Server, tmp_path: Path, status: str, advi
     assert len(server.seen) == 1, "asking again would not help"
 
 
-def test_nobody_listens(server: Server, tmp_path: Path) -> None:
+def test_nobody_listens(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(VqiError, match=r"cannot fetch http://127[^<]*Connection refused[^<]*: run the same command"):
-        fetch(server.url, tmp_path)
+    with pytest.raises(
+        VqiError, match=r"cannot fetch http://127[^<]*Connection refused[^<]*: run the same command"
+    ) as e:
+        fetch(f"{server.url}?X-Amz-Signature=secret", tmp_path)
+    assert "secret" not in str(e.value) + capsys.readouterr().err
 
 
 def test_wrong_bytes_are_thrown_away(server: Server, tmp_path: Path) -> None:
