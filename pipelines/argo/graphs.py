@@ -156,11 +156,25 @@ def _call(
     return models.DAGTask(
         name=scope.labels[task.name],
         template=template,
-        depends=" && ".join(scope.labels[name] for name in task.after) or None,
+        depends=" && ".join(scope.labels[name] for name in _waited_for(task, graph)) or None,
         arguments=models.Arguments(parameters=parameters or None, artifacts=artifacts or None)
         if parameters or artifacts
         else None,
     )
+
+
+def _waited_for(task: Task, graph: Graph) -> list[str]:
+    """The tasks before a task; with a graph or loop among them also those before that.
+
+    They say nothing new, but a graph that was stopped may have no last node for Argo to hang the next task on, and then
+    ``argo retry`` finds that task without a parent and gives up.
+    """
+    found = dict.fromkeys(task.after)
+    for name in task.after:
+        before = graph.dag.tasks[name]
+        if graph.pipeline.components[before.component].dag:
+            found |= dict.fromkeys(_waited_for(before, graph))
+    return list(found)
 
 
 # ------------------------------------------------------------------------------------------------- inputs and outputs

@@ -140,19 +140,6 @@ class Workflow:
         ]
         return sorted(nodes, key=lambda node: node.started)
 
-    def running(self, step: str, seconds: float = 240) -> Node:
-        """A pod of a step, once its own container runs."""
-
-        def look() -> Node | None:
-            return next((node for node in self.nodes(step) if self._runs(node)), None)
-
-        return until(f"{self.name}: {step} running", look, seconds)
-
-    def _runs(self, node: Node) -> bool:
-        pod = read("pod", self.namespace, node.pod)
-        states = pod["status"].get("containerStatuses", []) if pod else []
-        return any(state["name"] == "main" and "running" in state["state"] for state in states)
-
     def succeeded(self, step: str, seconds: float = 240) -> None:
         """Wait until a step is done."""
         until(f"{self.name}: {step}", lambda: any(n.phase == "Succeeded" for n in self.nodes(step)), seconds)

@@ -25,7 +25,7 @@ MANIFESTS = CHART.parent / "manifests" / "argo"
 BUCKET = "passing"  # of the artifacts of runs with an external object store
 EVERY_MINUTE = ["* * * * *"]
 NAP_SECONDS = 65  # over the next minute, whose run is then held back
-LONG_EPOCHS = 60  # long enough to be interrupted
+LONG_EPOCHS = 40  # long enough to be interrupted
 FILE = """
     from kfp import dsl
 
@@ -189,7 +189,6 @@ def faulty_run(chart_schedule: Release, photographs: Path) -> Workflow:
     """A run to which things happen while it trains, with an object store that no other run needs."""
     with chart_schedule.reached() as store:
         store.upload("photographs", photographs)
-    flags = one_category(
-        method="simsiam", epochs=LONG_EPOCHS, finetune={"projection_width": 64, "prediction_width": 16}
-    )
+    finetune = {"projection_width": 64, "prediction_width": 16, "precision": "fp32"}
+    flags = one_category(method="simsiam", epochs=LONG_EPOCHS, finetune=finetune)
     return submit(chart_schedule.namespace, chart_schedule.template, *flags)
