@@ -14,6 +14,7 @@ import yaml
 from tests.containers.conftest import ROOT
 
 FILE = ROOT / "images" / "compose.yaml"
+# Of the Compose Specification, as compose-go 2 has it (Apache-2.0, unchanged).
 SCHEMA = json.loads((ROOT / "tests" / "containers" / "compose-spec.json").read_text())
 PROJECT = yaml.safe_load(FILE.read_text())
 SERVICES = PROJECT["services"]
