@@ -18,12 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from vqi.artifacts import Json, write_text
 from vqi.config import StepConfig
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 from vqi.processor import threads
 
 # Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
+BAD_INPUT = 2  # final: it would be as bad the next time
+UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 _MENDABLE = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the disk quota is used up: make room",
@@ -138,7 +140,8 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
         argv: The flags; those of the process when None.
 
     Returns:
-        0 done, 2 for what a user can mend. Anything else is a defect and ends with a traceback.
+        0 done, 2 for what a user can mend, 75 for what may go well later. Anything else is a defect and ends with a
+        traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -147,6 +150,8 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
             run(arguments)
     except ValidationError as error:
         return _fail(describe(error))
+    except UnavailableError as error:
+        return _fail(str(error), UNAVAILABLE)
     except VqiError as error:
         return _fail(str(error))
     except OSError as error:
@@ -167,8 +172,8 @@ def describe(error: ValidationError) -> str:
     return "; ".join(problems)
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = BAD_INPUT) -> int:
     sys.stderr.write(f"error: {message}\n")
     if os.access(TERMINATION_LOG, os.W_OK):
         TERMINATION_LOG.write_text(message, encoding="utf-8")
-    return 2
+    return code

@@ -8,11 +8,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
+from components.step import BAD_INPUT, UNAVAILABLE
 from vqi.artifacts import write_json
 from vqi.errors import VqiError
 
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
+
+MENDABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps with one line that says what to do
 
 
 @dataclass
@@ -99,7 +102,7 @@ class RunState:
         failed = [task for task in self.tasks.values() if task.state == FAILED]
         if self.state == DONE and not failed:
             return 0
-        return 2 if failed and all(task.exit_code == 2 for task in failed) else 1
+        return 2 if failed and all(task.exit_code in MENDABLE for task in failed) else 1
 
     def save(self) -> None:
         """Write ``run.json``.

@@ -8,8 +8,9 @@ from pipelines.graph import Retry
 from vqi.errors import VqiError
 
 _NOT_BAD_INPUT = "asInt(lastRetry.exitCode) != 2"
-# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; not a step that failed by itself.
-_INFRASTRUCTURE = "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143]"
+# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that says (75) that a store
+# did not answer; not one that failed by itself.
+_INFRASTRUCTURE = "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 75, 143]"
 
 
 def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str) -> models.RetryStrategy | None:

@@ -10,6 +10,10 @@ class VqiError(Exception):
     """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code 2."""
 
 
+class UnavailableError(VqiError):
+    """What is needed does not answer just now: the same command may go well later. Steps end with exit code 75."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
     """The error for an unknown name, with a did-you-mean.
 

@@ -77,11 +77,7 @@ def test_an_upgrade_keeps_keys_and_data_and_a_rollback_too(short: Release, label
     assert (parameter(short, "target_fpr"), short.store()) == ("0.01", keys)
     assert read("cronworkflow", short.namespace, "short-retraining")
     assert pod_uid(short) == uid, "the store does not start anew for a parameter"
-    upgrade(
-        short,
-        label,
-        seaweedfs={**own_store(label)["seaweedfs"], "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
-    )
+    upgrade(short, label, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     assert pod_uid(short) != uid
     assert kept(short) == ["before"]
     put(short, "after")

@@ -11,7 +11,7 @@ import pytest
 
 from components import step
 from vqi.config import PcaFit, Summarize
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 
 OneError = Callable[[int], str]
 
@@ -64,6 +64,16 @@ def test_the_message_is_left_for_kubernetes(
     log.touch()
     message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
     assert log.read_text() == message
+
+
+def test_what_may_go_well_later_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Argo tries it again, as it does not with bad input."""
+
+    def gone(arguments: PcaFit) -> None:
+        raise UnavailableError("the object store does not answer")
+
+    assert step.main("pca_fit", PcaFit, gone, []) == step.UNAVAILABLE == 75
+    assert capsys.readouterr().err == "error: the object store does not answer\n"
 
 
 def test_several_problems_in_one_line(one_error: OneError) -> None:

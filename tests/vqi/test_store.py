@@ -11,12 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import urllib3
 from minio import Minio
+from minio.error import S3Error, ServerError
 
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 from vqi.store import Store, fetch_uri, open_store, read_uri, split_uri
 from vqi.store.folder import FolderStore
 from vqi.store.s3 import PART_BYTES, RETRIES, connect
+from vqi.store.s3_errors import may_pass
 
 RACERS = 20
 
@@ -284,7 +287,9 @@ def test_a_missing_bucket_reads_as_empty_and_is_made_by_the_first_put(s3_environ
 def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: object) -> None:
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("vqi.store.s3.RETRIES", RETRIES.new(total=1))
-    with pytest.raises(VqiError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*does not answer.*refused") as caught:
+    with pytest.raises(
+        UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*does not answer.*refused"
+    ) as caught:
         open_store("s3://bucket/p").get_bytes("a")
     assert "\n" not in str(caught.value)
     assert "0x" not in str(caught.value)
@@ -309,7 +314,7 @@ def test_a_server_killed_in_the_middle_of_an_upload(
         return etag
 
     monkeypatch.setattr(client, "_upload_part", upload_part)
-    with pytest.raises(VqiError, match=r"cannot write s3://bucket/p/big at http.*does not answer"):
+    with pytest.raises(UnavailableError, match=r"cannot write s3://bucket/p/big at http.*does not answer"):
         store.put_file("big", source)
     server.start()  # type: ignore[attr-defined]
     monkeypatch.setenv("VQI_S3_ENDPOINT", server.endpoint)  # type: ignore[attr-defined]
@@ -318,3 +323,22 @@ def test_a_server_killed_in_the_middle_of_an_upload(
     assert not again.exists("big")
     again.put_file("big", source)
     assert again.exists("big")
+
+
+def s3_error(code: str) -> S3Error:
+    return S3Error(None, code, "said", "resource", "request", "host")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ServerError("server failed with HTTP status code 500", 500), True),
+        (urllib3.exceptions.ProtocolError("Connection aborted."), True),
+        (s3_error("SlowDown"), True),
+        (s3_error("AccessDenied"), False),
+        (s3_error("NoSuchBucket"), False),
+        (OSError(28, "No space left on device"), False),
+    ],
+)
+def test_what_may_pass(error: Exception, expected: bool) -> None:
+    assert may_pass(error) is expected

@@ -25,9 +25,9 @@ from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from vqi.digests import sha256_bytes, sha256_file
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
-from vqi.store.s3_errors import explain
+from vqi.store.s3_errors import explain, may_pass
 
 ENDPOINT = "VQI_S3_ENDPOINT"
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
@@ -235,7 +235,8 @@ class S3Store(Store):
             yield
         except (MinioException, HTTPError, OSError, ValueError) as error:
             reason = explain(error, self.endpoint, self.bucket)
-            raise VqiError(f"cannot {action} {self.uri}/{key} at {self.endpoint}: {reason}") from error
+            kind = UnavailableError if may_pass(error) else VqiError
+            raise kind(f"cannot {action} {self.uri}/{key} at {self.endpoint}: {reason}") from error
 
 
 def put_if_none_match(client: Minio, bucket: str, name: str, data: bytes) -> bool:

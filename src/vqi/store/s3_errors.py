@@ -34,6 +34,13 @@ def explain(error: Exception, endpoint: str, bucket: str) -> str:
     return str(error)
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether it is a failure of the server or the network, and none of what was asked."""
+    if isinstance(error, S3Error):
+        return error.code in ("InternalError", "ServiceUnavailable", "SlowDown")
+    return isinstance(error, ServerError | HTTPError)
+
+
 def root_cause(error: HTTPError) -> str:
     """The innermost reason of an error of urllib3, without the addresses of Python objects."""
     reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error

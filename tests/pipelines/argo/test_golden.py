@@ -105,7 +105,7 @@ def test_exit_code_2_is_final() -> None:
                 expression = template["retryStrategy"]["expression"]
                 assert expression in (
                     "asInt(lastRetry.exitCode) != 2",
-                    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 143]",
+                    "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 75, 143]",
                 )
 
 
