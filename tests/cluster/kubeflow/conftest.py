@@ -16,7 +16,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ PLACE = ["--tag", TAG, *(["--registry", REGISTRY] if REGISTRY else ["--pull-poli
 
 @dataclass(frozen=True)
 class Submitted:
-    """What ``vqi submit kubeflow`` did."""
+    """What a command did."""
 
     code: int
     output: str
@@ -49,16 +50,31 @@ class Submitted:
         return match[1]
 
 
-def submitting(*arguments: str) -> subprocess.Popen[str]:
-    """``vqi submit kubeflow`` with the images of the tests, while it goes on."""
-    command = [str(VQI), "submit", "kubeflow", *PLACE, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+Started = subprocess.Popen[str]
 
 
-def submitted(process: subprocess.Popen[str]) -> Submitted:
+@contextmanager
+def started(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """The command ``vqi`` while it goes on; what is left of it ends with the context."""
+    env = {**os.environ, **(environment or {})}
+    command = [str(VQI), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def ended_process(process: Started) -> Submitted:
     """What it did, once it has ended."""
     output, _ = process.communicate(timeout=1200)
     return Submitted(process.returncode, output)
+
+
+def submit(*arguments: str) -> Submitted:
+    """``vqi submit kubeflow`` with the images of the tests."""
+    with started("submit", "kubeflow", *PLACE, *arguments) as process:
+        return ended_process(process)
 
 
 def service(name: str, port: int) -> str:
@@ -116,19 +132,18 @@ def file(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[subprocess.Popen[str]]:
+def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[Started]:
     """A run on a dataset that is not there; it goes on beside the others."""
     source = f"source=folder:s3://{bucket}/nowhere"
-    process = submitting("-f", str(file), "-p", source, "--retries", "0", "--wait")
-    yield process
-    process.kill()
-    process.communicate()
+    options = ("-f", str(file), "-p", source, "--retries", "0", "--wait")
+    with started("submit", "kubeflow", *PLACE, *options) as process:
+        yield process
 
 
 @pytest.fixture(scope="session")
-def whole(client: kfp.Client, metadata_address: str, file: Path, bad_input: object) -> Run:
-    """The whole pipeline."""
-    done = submitted(submitting("-f", str(file), "--wait"))
+def whole(client: kfp.Client, metadata_address: str, file: Path, bad_input: object, here: object) -> Run:
+    """The whole pipeline, beside what else takes long."""
+    done = submit("-f", str(file), "--wait")
     assert done.code == 0, done.output
     return ended(client, done.id, metadata_address)
 
@@ -145,23 +160,28 @@ def again(whole: Run, client: kfp.Client, file: Path, tmp_path_factory: pytest.T
 @pytest.fixture(scope="session")
 def every_minute(whole: Run, again: str, client: kfp.Client, file: Path) -> Iterator[str]:
     """A run at each full minute: the id of the recurring run."""
-    done = submitted(submitting("-f", str(file), "--cron", "* * * * *", "--name", "every minute"))
+    done = submit("-f", str(file), "--cron", "* * * * *", "--name", "every minute")
     assert done.code == 0, done.output
     yield done.id
     client.delete_recurring_run(done.id)
 
 
 @pytest.fixture(scope="session")
-def local(file: Path, kept: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the same run on this machine."""
+def here(file: Path, kept: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Started]]:
+    """The same run on this machine, and its folder; it goes on beside the others."""
     folder = tmp_path_factory.mktemp("local")
-    command = [
-        str(VQI), "run", "-f", str(file), "--runs-dir", str(folder / "runs"),
-        "--store", str(folder / "store"),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, **kept.environment})
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "runs" / "latest"
+    options = ("--runs-dir", str(folder / "runs"), "--store", str(folder / "store"))
+    with started("run", "-f", str(file), *options, environment=kept.environment) as process:
+        yield folder / "runs" / "latest", process
+
+
+@pytest.fixture(scope="session")
+def local(here: tuple[Path, Started]) -> Path:
+    """The folder of the same run on this machine."""
+    folder, process = here
+    done = ended_process(process)
+    assert done.code == 0, done.output
+    return folder
 
 
 @pytest.fixture(scope="session")

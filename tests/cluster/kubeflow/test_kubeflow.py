@@ -2,7 +2,6 @@
 
 import csv
 import io
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import kfp
 import pytest
 import yaml
 
-from tests.cluster.kubeflow.conftest import NAMESPACE, submitted
+from tests.cluster.kubeflow.conftest import NAMESPACE, Started, ended_process
 from tests.cluster.kubeflow.pipelines_api import STEPS, Run, ended
 from tests.cluster.programs import objects, until
 from vqi.artifacts import read_json
@@ -127,9 +126,9 @@ def test_resources_and_credentials_reach_the_pods(whole: Run) -> None:
 
 
 def test_bad_input_fails_the_run_with_the_steps_words(
-    client: kfp.Client, metadata_address: str, bucket: str, bad_input: subprocess.Popen[str]
+    client: kfp.Client, metadata_address: str, bucket: str, bad_input: Started
 ) -> None:
-    done = submitted(bad_input)
+    done = ended_process(bad_input)
     assert done.code == 1, done.output
     state, *words = done.output.splitlines()[2:]
     assert state == "FAILED"
