@@ -54,7 +54,7 @@ Started = subprocess.Popen[str]
 
 
 @contextmanager
-def started(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
+def vqi(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
     """The command ``vqi`` while it goes on; what is left of it ends with the context."""
     env = {**os.environ, **(environment or {})}
     command = [str(VQI), *arguments]
@@ -73,7 +73,7 @@ def ended_process(process: Started) -> Submitted:
 
 def submit(*arguments: str) -> Submitted:
     """``vqi submit kubeflow`` with the images of the tests."""
-    with started("submit", "kubeflow", *PLACE, *arguments) as process:
+    with vqi("submit", "kubeflow", *PLACE, *arguments) as process:
         return ended_process(process)
 
 
@@ -136,7 +136,7 @@ def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[Started]:
     """A run on a dataset that is not there; it goes on beside the others."""
     source = f"source=folder:s3://{bucket}/nowhere"
     options = ("-f", str(file), "-p", source, "--retries", "0", "--wait")
-    with started("submit", "kubeflow", *PLACE, *options) as process:
+    with vqi("submit", "kubeflow", *PLACE, *options) as process:
         yield process
 
 
@@ -171,7 +171,7 @@ def here(file: Path, kept: ObjectStore, tmp_path_factory: pytest.TempPathFactory
     """The same run on this machine, and its folder; it goes on beside the others."""
     folder = tmp_path_factory.mktemp("local")
     options = ("--runs-dir", str(folder / "runs"), "--store", str(folder / "store"))
-    with started("run", "-f", str(file), *options, environment=kept.environment) as process:
+    with vqi("run", "-f", str(file), *options, environment=kept.environment) as process:
         yield folder / "runs" / "latest", process
 
 
