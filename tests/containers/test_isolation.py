@@ -157,10 +157,9 @@ asyncio.run(launcher.run(job))
 
 def test_a_killed_runner_leaves_no_container(images: None, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    runner = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, str(tmp_path), "import time; print('asleep', flush=True); time.sleep(600)"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    sleeper = "import time; print('asleep', flush=True); time.sleep(600)"
+    command = [sys.executable, "-u", "-c", RUNNER, str(tmp_path), sleeper]
+    runner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert runner.stdout is not None
     assert runner.stdout.readline() == "asleep\n"
     (name,) = [name for name in containers() if "orphan" in name]
