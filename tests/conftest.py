@@ -25,6 +25,11 @@ settings.register_profile("busy machine", deadline=None, suppress_health_check=[
 settings.load_profile("busy machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What trains goes first: a process that has used IPEX computes other bits from then on, and trains to others."""
+    items.sort(key=lambda item: "self_supervised" not in item.path.parts)
+
+
 class SeaweedFS:
     """A server with its data in ``folder``, its address and its key."""
 

@@ -94,7 +94,8 @@ def claim(first: Release, photographs: Path, new_volume: Callable[[str], str]) -
     volume = {"selector": {"matchLabels": {"vqi-test": label}}} if label else {}
     security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
-        "name": "filler", "image": image("vqi"), "command": ["sleep", "600"], "securityContext": security,
+        "name": "filler", "image": image("vqi"), "imagePullPolicy": "IfNotPresent", "command": ["sleep", "600"],
+        "securityContext": security,
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }  # fmt: skip
     pod = {

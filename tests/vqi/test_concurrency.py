@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_the_first_error_ends_it() -> None:
         done.append(item)
         if item == 0:
             raise ValueError("no")
+        time.sleep(0.001)  # as a transfer takes: all of them would take longer than the error does
 
     with pytest.raises(ValueError, match="no"):
         at_once(work, range(10_000), "work")
