@@ -38,7 +38,7 @@ def grey(value: int, size: int = 64) -> Image.Image:
 def write_shard(path: Path, files: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, so that equal files make an equal shard
     return path
 
 
