@@ -19,7 +19,7 @@ from vqi.self_supervised.augment import view
 from vqi.self_supervised.method import Encode, Method, Step
 from vqi.weights import load_strictly, read_weights_file
 
-COLLAPSED = 0.1  # of 1 / sqrt(d), the standard deviation of healthy outputs
+COLLAPSED = 0.5  # of 1 / sqrt(d), the standard deviation of healthy outputs; BN makes 0.2 of mere rounding
 
 
 class SimSiamMethod(Method):
