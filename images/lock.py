@@ -10,7 +10,7 @@ one file a layer of images/Dockerfile:
     torch.txt      torch and torchvision of the package index
     torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
     network.txt    the rest of what the torch image needs
-    pipeline.txt   what the pipeline image needs beside that: the command ``vqi``
+    pipeline.txt   what the pipeline image needs beside that: the other steps and the command ``vqi``
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ EXTRAS = ("torch", "embedded", "pipelines")
 TORCH = ("torch", "torchvision")
 # Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime makes it look missing.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
-# What the torch steps' packages need for commands of their own only; the command `vqi` needs it all the same.
-OF_COMMANDS = frozenset({"click"})
+# What no step that runs a network imports: its packages need it for commands of their own, or the other steps do.
+NOT_OF_NETWORKS = frozenset({"click", "joblib", "narwhals", "scikit-learn", "scipy"})
 
 Blocks = dict[str, str]  # a package's name -> its lines in a lock
 
@@ -79,13 +79,14 @@ def inputs() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights", "command")), PYTHON, PLATFORM]
-    return "sha256:" + hashlib.sha256(json.dumps([asked, sorted(LEFT_OUT), sorted(OF_COMMANDS)]).encode()).hexdigest()
+    given = json.dumps([asked, sorted(LEFT_OUT), sorted(NOT_OF_NETWORKS)])
+    return "sha256:" + hashlib.sha256(given.encode()).hexdigest()
 
 
 def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
     """The packages by file."""
     light = resolve(folder, (), whole)
-    network = without(resolve(folder, ("torch", "weights"), whole), OF_COMMANDS)
+    network = without(resolve(folder, ("torch", "weights"), whole), NOT_OF_NETWORKS)
     cuda = {name for name in network if name.startswith("nvidia-")}
     elpv = {"elpv-dataset"}
     command = resolve(folder, ("torch", "weights", "command"), whole)

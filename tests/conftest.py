@@ -105,6 +105,8 @@ def launch_seaweedfs(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], 
         "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={folder / 's3.json'}",
         "-s3.iam=false", "-s3.allowDeleteBucketNotEmpty=false", f"-filer.localSocket={folder / 'filer.sock'}",
         f"-s3.localSocket={folder / 's3.sock'}", "-volume.preStopSeconds=0",
+        # A bucket takes several volumes: enough for all buckets of all tests, whatever the disk's free space.
+        "-master.volumeSizeLimitMB=64", "-volume.max=1000",
     ]  # fmt: skip
     with log.open("wb") as output:
         command = [find_weed(), "mini", *flags, *port_flags]

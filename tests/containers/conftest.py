@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,13 @@ def launcher(images: None) -> Containers:
 
 
 def said(job: Job, ended: Ended) -> Any:
-    """The JSON that a step printed."""
+    """The JSON that a step printed, in a line of its own; the log has its warnings too."""
     text = job.log.read_text()
     assert ended.code == 0, (ended, text)
-    return json.loads(text.splitlines()[-1])
+    for line in reversed(text.splitlines()):
+        with suppress(json.JSONDecodeError):
+            return json.loads(line)
+    pytest.fail(f"no line of JSON in the log:\n{text}")
 
 
 def containers() -> list[str]:

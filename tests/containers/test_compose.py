@@ -25,6 +25,7 @@ from tests.containers.conftest import containers, podman, served
 pytestmark = [pytest.mark.usefixtures("images"), pytest.mark.timeout(600)]
 STORE = "localhost/vqi-stand-in-seaweedfs:4.48"
 SETTINGS = "engine: eager\nprecision: fp32\nimage_size: 64\n"
+HEALTH_INTERVAL = 2  # seconds, as compose.yaml says of the store
 STEPS = 10001  # who the steps are when nothing else is said
 # What the official image's wget does for the health check.
 WGET = "#!/usr/bin/python3\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[-1], timeout=2)\n"
@@ -55,6 +56,9 @@ class Project:
         name = f"{self.name}-{service}-run"
         try:
             done = self.compose("run", "--name", name, "-T", service, *command, **settings)
+            if "unhealthy" in done.stderr:
+                logs = ["podman", "logs", "--tail", "30", f"{self.name}-store-1"]
+                done.stderr += subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
             told = podman("container", "inspect", "--format", "{{.State.ExitCode}}", name, check=False).strip()
         finally:
             podman("rm", "--force", "--volumes", "--time", "0", name, check=False)
@@ -96,7 +100,7 @@ def health_checked(container: str, environment: dict[str, str]) -> Iterator[None
     ended = threading.Event()
 
     def check() -> None:
-        while not ended.wait(0.5):
+        while not ended.wait(HEALTH_INTERVAL):
             subprocess.run(["podman", "healthcheck", "run", container], env=environment, capture_output=True)
 
     thread = threading.Thread(target=check)

@@ -66,6 +66,19 @@ def test_the_light_image_is_light() -> None:
     assert inspected("vqi:latest")["Size"] - base < 250e6
 
 
+def test_the_torch_image_is_light_but_for_cuda() -> None:
+    """What the CPU build of torch has not: the libraries of CUDA, and torch's own that call them."""
+    script = (
+        "import pathlib; packages = pathlib.Path('/opt/vqi/lib/python3.11/site-packages');"
+        "cuda = [*(packages / 'nvidia').rglob('*'), *(packages / 'torch/lib').glob('*cuda*')];"
+        "print(sum(path.stat().st_size for path in cuda if path.is_file()))"
+    )
+    cuda = int(podman("run", "--rm", "--network", "none", "vqi-torch:latest", "python", "-c", script))
+    base = inspected("docker.io/library/python:3.11-slim-bookworm")["Size"]
+    assert cuda > 4e9
+    assert inspected("vqi-torch:latest")["Size"] - base - cuda < 1.3e9
+
+
 def test_cuda_libraries_are_a_layer_of_their_own() -> None:
     script = (
         "import json, pathlib; packages = pathlib.Path('/opt/vqi/lib/python3.11/site-packages');"

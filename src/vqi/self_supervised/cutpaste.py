@@ -40,6 +40,7 @@ class CutPasteMethod(Method):
     def __init__(self, width: int, settings: CutPaste) -> None:
         super().__init__()
         self.settings = settings
+        self.diverged = 2 * math.log(len(CLASSES[settings.variant]))  # twice that of guessing among the classes
         widths = [width, *[settings.head_width] * (settings.head_layers - 1)]
         hidden = [
             layer

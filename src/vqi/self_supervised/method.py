@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Method(nn.Module):
 
     figure: str  # what says whether training is healthy
     healthy: float  # its value when it is
+    diverged: float = math.inf  # a validation loss above this is that of weights that are lost
 
     @classmethod
     def prepare(cls, model: nn.Module, settings: Finetune) -> str:

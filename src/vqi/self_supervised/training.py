@@ -56,7 +56,7 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
         store: Keeps the state of each epoch until the training is done; None keeps none.
 
     Raises:
-        VqiError: Too few images, a layer that does not exist, or a training that has gone wrong.
+        VqiError: Too few images, a layer that does not exist, or a training that collapsed or diverged.
     """
     options = settings.finetune_settings()
     torch.set_num_threads(threads())
@@ -75,6 +75,11 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     for parameter in backbone.model.parameters():
         parameter.requires_grad_(True)
     best = state.log[state.best_epoch - 1]
+    if best.validation_loss > trainer.method.diverged:
+        raise VqiError(
+            f"fine-tuning diverged: the validation loss of the best epoch is {best.validation_loss:.4g}, far worse than "
+            "a guess: use a smaller lr, or more freeze_epochs"
+        )
     message(f"the weights of epoch {best.epoch} are kept, with a validation loss of {best.validation_loss:.4f}")
     if checkpoint is not None:
         checkpoint.delete()

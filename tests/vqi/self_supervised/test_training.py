@@ -201,6 +201,11 @@ def test_a_loss_that_is_not_finite(images: Images, parent: Backbone) -> None:
         finetune(parent, broken, settings(epochs=20, lr=10, freeze_epochs=0, weight_decay=1, batch_size=2))
 
 
+def test_a_training_that_diverged(images: Images, parent: Backbone) -> None:
+    with pytest.raises(VqiError, match=r"diverged: the validation loss of the best epoch is \d.*smaller lr"):
+        finetune(parent, images, settings(epochs=1, lr=1, freeze_epochs=0))
+
+
 def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbone) -> None:
     images = parts(train=48, good=20, bad=20)
     labels = np.array([images.index[row].label for row in images.rows("test")])
