@@ -77,8 +77,8 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     best = state.log[state.best_epoch - 1]
     if best.validation_loss > trainer.method.diverged:
         raise VqiError(
-            f"fine-tuning diverged: the validation loss of the best epoch is {best.validation_loss:.4g}, far worse than "
-            "a guess: use a smaller lr, or more freeze_epochs"
+            f"fine-tuning diverged: the validation loss of the best epoch is {best.validation_loss:.4g}, far worse "
+            "than a guess: use a smaller lr, or more freeze_epochs"
         )
     message(f"the weights of epoch {best.epoch} are kept, with a validation loss of {best.validation_loss:.4f}")
     if checkpoint is not None:
