@@ -25,7 +25,7 @@ MANIFESTS = CHART.parent / "manifests" / "argo"
 BUCKET = "passing"  # of the artifacts of runs with an external object store
 EVERY_MINUTE = ["* * * * *"]
 NAP_SECONDS = 65  # over the next minute, whose run is then held back
-LONG_EPOCHS = 40  # long enough to be interrupted
+LONG_EPOCHS = 60  # long enough to be interrupted
 FILE = """
     from kfp import dsl
 
