@@ -30,6 +30,9 @@ CLASSES = {
     "union": ("original", "patch or scar"),
     "3way": ("original", "patch", "scar"),
 }
+# How many times the loss of guessing among the classes tells of lost weights. A short training of few images may be
+# 30 times as bad and come right; one whose learning rate is too high is off by thousands.
+DIVERGED = 100
 
 
 class CutPasteMethod(Method):
@@ -40,7 +43,7 @@ class CutPasteMethod(Method):
     def __init__(self, width: int, settings: CutPaste) -> None:
         super().__init__()
         self.settings = settings
-        self.diverged = 2 * math.log(len(CLASSES[settings.variant]))  # twice that of guessing among the classes
+        self.diverged = DIVERGED * math.log(len(CLASSES[settings.variant]))
         widths = [width, *[settings.head_width] * (settings.head_layers - 1)]
         hidden = [
             layer
