@@ -23,7 +23,7 @@ JEMALLOC, TCMALLOC, OPENMP = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "li
 # What Intel recommends beside its OpenMP.
 AFFINITY = {"KMP_AFFINITY": "granularity=fine,compact,1,0", "KMP_BLOCKTIME": "1"}
 VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    "as it is": ((), {}),
+    "glibc": ((), {}),
     "jemalloc": ((JEMALLOC,), {}),
     "tcmalloc": ((TCMALLOC,), {}),
     "Intel OpenMP": ((OPENMP,), AFFINITY),
@@ -59,7 +59,7 @@ def main() -> None:
     os.environ.update(pair.split("=", 1) for pair in told.split())
     print("\n### Preloaded libraries (steps in containers, 100 images to train and 200 to test; the start counts)\n")
     print(
-        "| step | library | wall s | processor s | of as it is | peak MB |\n| --- | --- | ---: | ---: | ---: | ---: |"
+        "| step | library | wall s | processor s | of glibc's | peak MB |\n| --- | --- | ---: | ---: | ---: | ---: |"
     )
     with prepared() as folder:
         for step in STEPS:
@@ -68,7 +68,7 @@ def main() -> None:
                 for name in VARIANTS:
                     costs[name].append(measure(folder, step, name))
                     print(f"{step}, {name}: {costs[name][-1]}", file=sys.stderr, flush=True)
-            plain = statistics.median(one.processor for one in costs["as it is"])
+            plain = statistics.median(one.processor for one in costs["glibc"])
             for name, of_name in costs.items():
                 print_row(step, name, of_name, plain)
 
