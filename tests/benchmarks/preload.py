@@ -58,9 +58,7 @@ def main() -> None:
     told = subprocess.run([ROOT / "tests/containers/build", "env"], capture_output=True, text=True, check=True).stdout
     os.environ.update(pair.split("=", 1) for pair in told.split())
     print("\n### Preloaded libraries (steps in containers, 100 images to train and 200 to test; the start counts)\n")
-    print(
-        "| step | library | wall s | processor s | of glibc's | peak MB |\n| --- | --- | ---: | ---: | ---: | ---: |"
-    )
+    print("| step | library | wall s | processor s | of glibc's | peak MB |\n| --- | --- | ---: | ---: | ---: | ---: |")
     with prepared() as folder:
         for step in STEPS:
             costs: dict[str, list[Cost]] = {name: [] for name in VARIANTS}
