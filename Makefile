@@ -71,9 +71,9 @@ check-lock: install ## Fail when images/locks is not of this pyproject.toml
 	$(BIN)/python images/lock.py --check
 
 sbom: ## Write what is in the container images to dist/*.cdx.json (CycloneDX)
-	mkdir -p dist
-	$(PYTHON) images/sbom.py vqi:latest > dist/vqi.cdx.json
-	$(PYTHON) images/sbom.py vqi-torch:latest > dist/vqi-torch.cdx.json
+	$(PYTHON) images/sbom.py vqi:latest --output dist/vqi.cdx.json
+	$(PYTHON) images/sbom.py vqi-torch:latest --output dist/vqi-torch.cdx.json
+	$(PYTHON) images/sbom.py vqi-pipeline:latest --output dist/vqi-pipeline.cdx.json
 
 clean: ## Remove the virtual environment, runs, the local store and caches
 	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,7 +1,7 @@
 """Writes what is in a container image as a bill of materials: CycloneDX 1.5, JSON, with Debian's and Python's packages.
 
-``python images/sbom.py vqi:latest > vqi.cdx.json``. The image itself is asked, without a network: what is not in it is
-not in the bill.
+``python images/sbom.py vqi:latest --output vqi.cdx.json``. The image itself is asked, without a network: what is not in
+it is not in the bill.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -31,20 +33,33 @@ print(json.dumps({"debian": [line.split() for line in debian.splitlines()], "pyt
 
 
 def main() -> int:
-    """Ask an image and print its bill."""
+    """Ask an image and write its bill."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("image", help="as vqi:latest")
-    parser.add_argument("--engine", choices=ENGINES, default=next(filter(shutil.which, ENGINES), ENGINES[0]))
+    parser.add_argument("--engine", choices=ENGINES, help="docker or podman; the first of them that has the image")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="standard output when it is left out")
     flags = parser.parse_args()
-    if not shutil.which(flags.engine):
-        sys.exit(f"error: no {flags.engine} here: install docker or podman")
-    command = [flags.engine, "run", "--rm", "--pull", "never", "--read-only", "--network", "none", flags.image]
+    engine = engine_with(flags.image, [flags.engine] if flags.engine else ENGINES)
+    command = [engine, "run", "--rm", "--pull", "never", "--read-only", "--network", "none", flags.image]
     done = subprocess.run([*command, "python", "-c", _ASK], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"error: container image '{flags.image}' cannot be asked: {done.stderr.strip()}")
-    json.dump(bill(flags.image, json.loads(done.stdout)), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    text = json.dumps(bill(flags.image, json.loads(done.stdout)), indent=2) + "\n"
+    if flags.output:
+        flags.output.parent.mkdir(parents=True, exist_ok=True)
+        flags.output.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{flags.output}\n")
+    else:
+        sys.stdout.write(text)
     return 0
+
+
+def engine_with(image: str, engines: Sequence[str]) -> str:
+    """The first engine that has an image; ends the program where none has."""
+    for engine in filter(shutil.which, engines):
+        if not subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
+            return engine
+    sys.exit(f"error: container image '{image}' is not here, by {' or '.join(engines)}: build it with 'make images'")
 
 
 def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:
