@@ -53,14 +53,24 @@ __all__ = [
 
 # What takes long is started first, where a chosen test needs it, and goes on beside the others.
 EARLY = ("parts_run", "plain_run", "nap_schedule", "chart_schedule", "faulty_run", "elpv_run", "claim_run")
+# Faults come to a run that has only begun; then a schedule is looked at, whose store goes with the deletion; and that
+# takes minutes, in which all the other tests run.
+FIRST = ("test_faults.py", "test_schedule.py", "test_a_deleted_run_waits_for_its_artifacts")
+LAST = "test_and_is_gone_when_they_cannot_be_removed"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test may have to wait for a whole run beside others; faults come to a run that has only begun."""
-    items.sort(key=lambda item: item.path.name != "test_faults.py")
+    """In the order of ``FIRST`` and ``LAST``; a test may have to wait for a whole run beside others."""
+    items.sort(key=_turn)
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(1200))
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.name == LAST:
+        return len(FIRST) + 1
+    return next((turn for turn, name in enumerate(FIRST) if name in (item.name, item.path.name)), len(FIRST))
 
 
 @pytest.fixture(scope="session")

@@ -117,22 +117,3 @@ def test_a_stopped_run_goes_on_where_it_was(stopped_run: Workflow) -> None:
 
 def last_starts(run: Workflow) -> dict[str, datetime]:
     return {node.step: node.started for node in run.nodes()}
-
-
-# ----------------------------------------------------------------------------------------------------------- deletion
-
-
-def test_a_run_can_be_deleted_when_the_store_is_gone(
-    survivor: tuple[Workflow, list[str]], chart_schedule: Release
-) -> None:
-    """Argo's own pod tries to remove the artifacts, for five minutes at most."""
-    run, *_ = survivor
-    assert "workflows.argoproj.io/artifact-gc" in finalizers(run)
-    chart_schedule.scale_store(0)
-    argo("delete", "-n", run.namespace, run.name)
-    until(f"{run.name} deleted", run.is_gone, 400)
-
-
-def finalizers(run: Workflow) -> list[str]:
-    (found,) = [one for one in objects("workflows", run.namespace) if one["metadata"]["name"] == run.name]
-    return list(found["metadata"].get("finalizers", []))
