@@ -148,6 +148,10 @@ class SimSiam(Finetune):
 class CutPaste(Finetune):
     """CutPaste's keys of ``finetune``; lengths in pixels of the images that train."""
 
+    optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (with momentum 0.9) or adamw")
+    lr: float = Field(
+        1e-3, gt=0, le=10, description="learning rate at the start (sgd: about 0.03); it falls to 0 along a cosine"
+    )
     variant: Literal["normal", "scar", "union", "3way"] = Field(
         "3way", description="normal: patches; scar: thin rotated ones; union: both as one class; 3way: as two classes"
     )

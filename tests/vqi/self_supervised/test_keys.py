@@ -14,7 +14,7 @@ from vqi.self_supervised import finetune
 from vqi.self_supervised.training import Tuned
 
 SIDE = 64
-START: dict[str, Any] = {"batch_size": 4, "precision": "fp32", "lr": 0.01, "freeze_epochs": 0}
+START: dict[str, Any] = {"batch_size": 4, "precision": "fp32", "optimizer": "sgd", "lr": 0.01, "freeze_epochs": 0}
 COMMON: dict[str, Any] = {
     "batch_size": 3,
     "optimizer": "adamw",

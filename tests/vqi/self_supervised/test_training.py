@@ -20,7 +20,7 @@ from vqi.self_supervised import finetune
 from vqi.self_supervised.training import Trainer, split
 
 SIDE = 64
-QUICK = {"batch_size": 8, "lr": 0.01, "precision": "fp32", "frozen_up_to": ""}
+QUICK = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "precision": "fp32", "frozen_up_to": ""}
 
 
 def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
