@@ -1,7 +1,6 @@
 """Runs the step ``preprocess``."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from vqi.config import Preprocess
 from vqi.data_page import Pictures, render
 from vqi.datasets.shards import licence_of, open_shard
 from vqi.images import prepare
+from vqi.scratch import scratch_folder
 
 
 class Arguments(Preprocess):
@@ -26,8 +26,8 @@ class Arguments(Preprocess):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    with tempfile.TemporaryDirectory() as folder:
-        shard = open_shard(arguments.dataset, arguments.category, Path(folder))
+    with scratch_folder() as folder:
+        shard = open_shard(arguments.dataset, arguments.category, folder)
         report = prepare(
             shard,
             arguments.images,

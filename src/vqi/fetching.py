@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from vqi import web
 from vqi.concurrency import at_once
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
+from vqi.locks import held
 from vqi.parts import Part, Version
 from vqi.progress import message, track
 from vqi.web import shown
@@ -239,12 +239,6 @@ def _reason(state: tenacity.RetryCallState) -> str:
     return str(state.outcome.exception()) if state.outcome else ""
 
 
-@contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """One process at a time fetches a file. The kernel drops the lock of a killed process."""
-    handle = os.open(f"{target}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _locked(target: Path) -> contextlib.AbstractContextManager[None]:
+    """One process at a time fetches a file."""
+    return held(target.with_name(f"{target.name}.lock"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from vqi.images import decode
 from vqi.maps import colour_range, overlaid, scaled
 from vqi.registry import fetch_model
 from vqi.runtime import Runtime, choose
+from vqi.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Model:
     """A model package, loaded."""
 
     def __init__(self, uri: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="vqi-model-") as folder:
-            self.manifest = fetch_model(uri, Path(folder))
+        with scratch_folder() as folder:
+            self.manifest = fetch_model(uri, folder)
             self.image_size = int(self.manifest["image_size"])
-            backbone = load_backbone(Path(folder) / "backbone.safetensors", self.image_size)
-            self.detector = _in_memory(load_detector(Path(folder) / "detector.safetensors"))
+            backbone = load_backbone(folder / "backbone.safetensors", self.image_size)
+            self.detector = _in_memory(load_detector(folder / "detector.safetensors"))
         settings = self.manifest["features"]
         self.batch_size = int(settings["batch_size"])
         self.runtime = _runtime(self.manifest["runtime"])

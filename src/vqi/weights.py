@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import nn
 
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
+from vqi.scratch import scratch_folder
 from vqi.store import fetch_uri
 
 
@@ -46,10 +46,10 @@ def read_weights_file(weights: str) -> dict[str, torch.Tensor]:
         )
     if not location.endswith((".safetensors", ".pth", ".pt", ".pth.tar")):
         raise VqiError(f"weights '{location}': expected a .safetensors or .pth file")
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         path = Path(location)
         if "://" in location:
-            path = Path(folder) / Path(location).name
+            path = folder / Path(location).name
             fetch_uri(location, path)
         elif not path.is_file():
             raise VqiError(f"weights '{location}': no such file")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.fetching import shown
 from vqi.progress import message, track
+from vqi.scratch import scratch_folder
 from vqi.store import Store, open_store
 from vqi.unpacking.spool import require_room
 
@@ -156,9 +156,9 @@ def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, fold
     ``source`` is only said in the catalog.
     """
     described = {}
-    with tempfile.TemporaryDirectory(prefix="vqi-") as scratch:
+    with scratch_folder() as scratch:
         for category, entries in dataset.categories.items():
-            shard = Path(scratch) / "shard.zip"
+            shard = scratch / "shard.zip"
             sizes = pack(
                 track(sorted(entries, key=lambda e: e.path), len(entries), f"pack {category}"),
                 manifest[category],

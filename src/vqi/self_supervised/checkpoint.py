@@ -5,15 +5,14 @@ One safetensors object, with the log as JSON in its header, replaced whole: it i
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 
 from vqi.artifacts import Epoch, load_tensors, save_tensors
 from vqi.artifacts.tensors import tensor_names
+from vqi.scratch import scratch_folder
 from vqi.store import Store
 
 KIND = "vqi.checkpoint/1"
@@ -51,8 +50,8 @@ class Checkpoint:
             f"{part}/{name}": tensor.detach().numpy() for part, kept in parts.items() for name, tensor in kept.items()
         }
         header = {"log": [asdict(row) for row in state.log], "best_epoch": state.best_epoch}
-        with tempfile.TemporaryDirectory(prefix="vqi-") as folder:
-            path = Path(folder) / "checkpoint.safetensors"
+        with scratch_folder() as folder:
+            path = folder / "checkpoint.safetensors"
             save_tensors(path, KIND, tensors, header)
             self._store.put_file(self._key, path)
 
@@ -60,8 +59,8 @@ class Checkpoint:
         """The state; None where there is none."""
         if not self._store.exists(self._key):
             return None
-        with tempfile.TemporaryDirectory(prefix="vqi-") as folder:
-            path = Path(folder) / "checkpoint.safetensors"
+        with scratch_folder() as folder:
+            path = folder / "checkpoint.safetensors"
             self._store.get_file(self._key, path)
             arrays, header = load_tensors(path, KIND, tensor_names(path))
             tensors = {name: torch.tensor(array) for name, array in arrays.items()}
