@@ -120,7 +120,9 @@ def parameters() -> None:
     for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
     for method, keys in describe_finetune():
-        click.echo(f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"lr\": 0.01}}'")
+        click.echo(
+            f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"patience\": 3}}'"
+        )
         for name, default, meaning in keys:
             click.echo(f"  {click.style(name, bold=True)} = {default}\n      {meaning}")
 

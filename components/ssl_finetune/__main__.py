@@ -37,7 +37,7 @@ def run(arguments: Arguments) -> None:
     tuned = finetune(parent, images, settings, store)
     made = provenance(
         "ssl_finetune",
-        settings.model_dump(),
+        settings.in_full(),
         {"images": sha256_file(arguments.images / "index.csv")},
         parent=tuned.parent,
         best_epoch=tuned.best_epoch,

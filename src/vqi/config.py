@@ -145,12 +145,18 @@ class SimSiam(Finetune):
     blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur of sigma 0.1 to 2 pixels")
 
 
+SGD_LR = 0.03  # of CutPaste's paper
+
+
 class CutPaste(Finetune):
     """CutPaste's keys of ``finetune``; lengths in pixels of the images that train."""
 
     optimizer: Literal["sgd", "adamw"] = Field("adamw", description="sgd (with momentum 0.9) or adamw")
     lr: float = Field(
-        1e-3, gt=0, le=10, description="learning rate at the start (sgd: about 0.03); it falls to 0 along a cosine"
+        1e-3,
+        gt=0,
+        le=10,
+        description="learning rate at the start, 0.03 by default with sgd; it falls to 0 along a cosine",
     )
     variant: Literal["normal", "scar", "union", "3way"] = Field(
         "3way", description="normal: patches; scar: thin rotated ones; union: both as one class; 3way: as two classes"
@@ -164,6 +170,13 @@ class CutPaste(Finetune):
     scar_length: tuple[int, int] = Field((10, 25), description="least and most length of a scar")
     scar_rotation: float = Field(45, ge=0, le=180, description="largest rotation of a scar, in degrees")
     patch_jitter: float = Field(0.1, ge=0, le=1, description="largest change of colours within a patch or scar")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lr_of_the_optimizer(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("optimizer") == "sgd":
+            return {"lr": SGD_LR, **given}
+        return given
 
     @model_validator(mode="after")
     def _ranges_in_order(self) -> CutPaste:
@@ -198,7 +211,8 @@ class SslFinetune(StepConfig):
     epochs: int = Field(0, ge=0, le=10_000, description="epochs to fine-tune; 0 for 'pretrained', which does not train")
     layer: str = Field(LAYER, description="layer whose output is the feature map; 'vqi layers <backbone>' lists them")
     finetune: Mapping = Field(
-        {}, description="settings of the method, as {\"lr\": 0.01}; 'vqi parameters' lists the keys of each method"
+        {},
+        description="settings of the method, as {\"patience\": 3}; 'vqi parameters' lists the keys of each method",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
@@ -218,6 +232,12 @@ class SslFinetune(StepConfig):
                 f"more epochs than that, got {self.epochs}"
             )
         return self
+
+    def in_full(self) -> dict[str, Any]:
+        """All settings, with the defaults of what ``finetune`` leaves out."""
+        if self.method == "pretrained":
+            return self.model_dump()
+        return {**self.model_dump(), "finetune": self.finetune_settings().model_dump()}
 
     def finetune_settings(self) -> Finetune:
         """The method's settings: what ``finetune`` says, and the defaults of the others.

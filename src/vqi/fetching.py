@@ -21,7 +21,7 @@ from vqi import web
 from vqi.concurrency import at_once
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.locks import held
+from vqi.locks import held_file
 from vqi.parts import Part, Version
 from vqi.progress import message, track
 from vqi.web import shown
@@ -241,4 +241,4 @@ def _reason(state: tenacity.RetryCallState) -> str:
 
 def _locked(target: Path) -> contextlib.AbstractContextManager[None]:
     """One process at a time fetches a file."""
-    return held(target.with_name(f"{target.name}.lock"))
+    return held_file(target.with_name(f"{target.name}.lock"))

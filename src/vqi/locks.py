@@ -10,16 +10,33 @@ from pathlib import Path
 
 
 @contextmanager
-def held(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder that is there, or a file, which is made where it is not.
+def held_file(path: Path) -> Iterator[None]:
+    """Hold a file, which is made where it is not.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with _held(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def held_folder(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder that is there.
 
     Raises:
         BlockingIOError: another process holds it, and ``wait`` is false.
-        OSError: it cannot be opened.
+        OSError: it is no folder, or cannot be opened.
     """
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    with _held(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextmanager
+def _held(handle: int, how: int) -> Iterator[None]:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, how)
         yield
     finally:
         os.close(handle)

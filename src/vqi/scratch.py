@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vqi.locks import held
+from vqi.locks import held_folder
 
-PREFIX = "vqi-scratch-"
-NEW_SECONDS = 60  # a folder may not be held yet by the process that makes it
+NEW = "vqi-new-"  # of a folder that is not held yet
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A folder that is gone afterwards."""
     clear(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, held(Path(name)):
-        yield Path(name)
+    folder = Path(tempfile.mkdtemp(prefix=NEW))
+    with held_folder(folder):
+        try:
+            folder = folder.rename(folder.with_name(prefix() + folder.name.removeprefix(NEW)))
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
 
 def clear(folder: Path) -> None:
     """Remove this user's scratch folders in ``folder`` that nobody holds any more."""
-    for left in folder.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # it is held, or was removed by another process meanwhile
-            status = left.lstat()
-            if status.st_uid == os.getuid() and time.time() - status.st_mtime > NEW_SECONDS:
-                with held(left, wait=False):
+    for left in folder.glob(f"{prefix()}*"):
+        with suppress(OSError):  # it is held, or another process removes it as well
+            if left.lstat().st_uid == os.getuid():
+                with held_folder(left, wait=False):
                     shutil.rmtree(left)
+
+
+def prefix() -> str:
+    """How the names of scratch folders begin. On a network's disk, locks do not tell what another machine holds."""
+    return f"vqi-scratch-{platform.node()}-"

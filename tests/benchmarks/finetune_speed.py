@@ -33,8 +33,8 @@ from vqi.truncation import trainable
 COUNT, SIDE, LAYER, EPOCHS, ROUNDS = 128, 224, "blocks.5", 100, 2
 CASES: dict[str, Finetune] = {
     "simsiam": SimSiam(),
-    "cutpaste normal": CutPaste(variant="normal", freeze_epochs=0),
-    "cutpaste 3way": CutPaste(variant="3way", freeze_epochs=0),
+    "cutpaste normal": CutPaste(variant="normal", optimizer="sgd", freeze_epochs=0),
+    "cutpaste 3way": CutPaste(variant="3way", optimizer="sgd", freeze_epochs=0),
 }
 
 

@@ -1,6 +1,6 @@
 """A run can be deleted when the store of its artifacts is gone.
 
-Argo's own pod tries to remove them, for five minutes at most: other tests go on meanwhile (see ``conftest.py``).
+Argo's own pod tries to remove them for some minutes: other tests go on meanwhile (see ``conftest.py``).
 """
 
 import pytest

@@ -30,7 +30,7 @@ def test_backbone_and_its_record(chain: Any) -> None:
 
 @pytest.mark.parametrize(("method", "epochs"), [("simsiam", 2), ("cutpaste", 3)])
 def test_fine_tuned_and_used_by_the_next_step(chain: Any, tmp_path: Path, method: str, epochs: int) -> None:
-    options = {"batch_size": 8, "lr": 0.01}
+    options = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01}
     out = {"backbone": tmp_path / "tuned", "parent": tmp_path / "parent", "training_log": tmp_path / "log.csv"}
     assert chain.run("ssl_finetune", method=method, epochs=epochs, finetune=json.dumps(options), **out) == 0
     tuned, parent = (load_backbone(path, 64) for path in (out["backbone"], chain.folder / "backbone.safetensors"))

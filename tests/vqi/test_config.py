@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from vqi import config
-from vqi.config import DatasetDownload, FeatureExtract, PcaFit, SslFinetune, StepConfig, Summarize, defaults
+from vqi.config import CutPaste, DatasetDownload, FeatureExtract, PcaFit, SslFinetune, StepConfig, Summarize, defaults
 
 MODELS = sorted(
     (
@@ -41,6 +41,18 @@ def test_unknown_keys_are_refused_and_values_do_not_change(model: type[StepConfi
     if model is PcaFit:
         with pytest.raises(ValidationError, match="frozen"):
             PcaFit().variance = 0.5  # type: ignore[misc]
+
+
+def test_cutpastes_learning_rate_is_of_its_optimizer() -> None:
+    assert (CutPaste().optimizer, CutPaste().lr) == ("adamw", 0.001)
+    assert CutPaste(optimizer="sgd").lr == 0.03
+    assert CutPaste(optimizer="sgd", lr=0.1).lr == 0.1
+
+
+def test_settings_in_full_name_the_defaults() -> None:
+    full = SslFinetune(method="cutpaste", epochs=2, finetune={"variant": "scar"}).in_full()
+    assert (full["finetune"]["variant"], full["finetune"]["optimizer"]) == ("scar", "adamw")
+    assert SslFinetune().in_full()["finetune"] == {}
 
 
 def test_the_default_setting_is_the_one_in_the_readme_and_the_issue() -> None:

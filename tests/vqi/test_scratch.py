@@ -1,6 +1,5 @@
 """Scratch folders: gone afterwards, and those of killed processes gone with the next one."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vqi.scratch import NEW_SECONDS, PREFIX, scratch_folder
+from vqi.scratch import prefix, scratch_folder
 
 WAIT = """
 import sys
@@ -27,11 +26,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make_old(folder: Path) -> None:
-    long_ago = folder.stat().st_mtime - NEW_SECONDS - 1
-    os.utime(folder, (long_ago, long_ago))
-
-
 def test_gone_afterwards(temporary: Path) -> None:
     with scratch_folder() as folder:
         (folder / "shard").touch()
@@ -45,7 +39,6 @@ def test_of_a_living_process_and_of_a_killed_one() -> None:
     ) as process:
         assert process.stdout
         left = Path(process.stdout.readline().strip())
-        make_old(left)
         with scratch_folder():
             assert (left / "shard").exists(), "it is in use"
         process.kill()
@@ -55,20 +48,23 @@ def test_of_a_living_process_and_of_a_killed_one() -> None:
         assert not left.exists()
 
 
-def test_one_that_is_only_being_made_stays(temporary: Path) -> None:
-    begun = temporary / f"{PREFIX}begun"
-    begun.mkdir()
+def test_another_machines_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = temporary / f"{prefix()}theirs"
+    theirs.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("platform.node", lambda: "another")
+        with scratch_folder():
+            assert theirs.exists()
     with scratch_folder():
-        assert begun.exists()
+        assert not theirs.exists()
 
 
-def test_what_is_not_ours_stays(temporary: Path) -> None:
+def test_a_link_leads_nowhere(temporary: Path) -> None:
     elsewhere = temporary / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "kept").touch()
-    link = temporary / f"{PREFIX}link"
-    link.symlink_to(elsewhere)
-    long_ago = link.lstat().st_mtime - NEW_SECONDS - 1
-    os.utime(link, (long_ago, long_ago), follow_symlinks=False)
+    (temporary / f"{prefix()}link").symlink_to(elsewhere)
+    (temporary / f"{prefix()}dangling").symlink_to(temporary / "nothing")
     with scratch_folder():
         assert (elsewhere / "kept").exists()
+    assert not (temporary / "nothing").exists()

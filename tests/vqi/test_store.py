@@ -5,9 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -326,33 +323,6 @@ def test_a_server_killed_in_the_middle_of_an_upload(
     assert not again.exists("big")
     again.put_file("big", source)
     assert again.exists("big")
-
-
-KILLED_WHILE_IT_WRITES = """
-import os, shutil, signal, sys
-from pathlib import Path
-from vqi.store import open_store
-
-def half(source, target):
-    target.write_bytes(source.read_bytes()[:2])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-shutil.copyfile = half
-open_store(sys.argv[1]).put_file("a/b", Path(sys.argv[2]))
-"""
-
-
-def test_what_a_killed_writer_left_goes_with_the_next_put(tmp_path: Path) -> None:
-    source, root = tmp_path / "source", tmp_path / "store"
-    source.write_bytes(b"whole")
-    died = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WRITES, f"file://{root}", str(source)], check=False)
-    assert died.returncode == -signal.SIGKILL
-    assert [path.name for path in (root / "a").iterdir() if path.is_file()] != [], "it left something"
-    store = open_store(f"file://{root}")
-    assert not store.exists("a/b")
-    store.put_file("a/b", source)
-    assert [path.name for path in (root / "a").iterdir() if path.is_file()] == ["b"]
-    assert store.get_bytes("a/b") == b"whole"
 
 
 def s3_error(code: str) -> S3Error:

@@ -137,7 +137,7 @@ def training_key(parent: Backbone, images: Images, settings: SslFinetune) -> str
     sources = [[row.path, row.split, row.sha256] for row in images.index]
     made = images.provenance.get("settings", {})
     versions = [KIND, torch.__version__]  # another one could not read the state, or would go on otherwise
-    return digest_json([settings.model_dump(), weights, sources, made, list(images.images.shape), versions])
+    return digest_json([settings.in_full(), weights, sources, made, list(images.images.shape), versions])
 
 
 def describe(row: Epoch, epochs: int, seconds_left: float) -> str:

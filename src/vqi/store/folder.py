@@ -18,7 +18,7 @@ from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.locks import held
+from vqi.locks import held_folder
 from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted
 
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
@@ -111,7 +111,7 @@ class FolderStore(Store):
         """Write beside ``target``, note the digest, then rename. The caller holds the lock."""
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
-        with _only_temporary(target) as temporary:
+        with _temporary(target) as temporary:
             write(temporary)
             _synchronise(temporary)
             _note(target, sha256_file(temporary))
@@ -162,24 +162,11 @@ def _temporary(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _only_temporary(target: Path) -> Iterator[Path]:
-    """The one temporary name of an object, for who holds the lock: what a killed writer left there is written over."""
-    path = target.with_name(f"{TEMPORARY}{sha256_bytes(target.name.encode())[:16]}")
-    path.unlink(missing_ok=True)
-    path.touch(0o644)
-    path.chmod(0o644)  # whatever the umask is: an object is for whoever may enter the folder
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
 def _locked(target: Path) -> Iterator[None]:
     """One writer at a time in a folder."""
     folder = target.parent / DIGESTS
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder):
+    with held_folder(folder):
         yield
 
 
@@ -192,7 +179,7 @@ def _noted(target: Path) -> list[str]:
 def _note(target: Path, digest: str) -> None:
     note = target.parent / DIGESTS / target.name
     digests = [digest, *(old for old in _noted(target) if old != digest)][:VERSIONS]
-    with _only_temporary(note) as temporary:
+    with _temporary(note) as temporary:
         temporary.write_text("\n".join(digests) + "\n", "ascii")
         _synchronise(temporary)
         temporary.replace(note)

@@ -13,6 +13,7 @@ import torch
 from tests.vqi.self_supervised.test_training import parts, settings
 from vqi.artifacts import Epoch
 from vqi.backbones import build
+from vqi.config import SimSiam
 from vqi.self_supervised import finetune, training
 from vqi.self_supervised.checkpoint import Checkpoint, State, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.training import training_key
@@ -85,6 +86,7 @@ def test_a_training_goes_on_only_from_its_own() -> None:
 
     assert key() == key()
     assert len({key(), key(lr=0.02), key(flip=0.1), key(seed=1), key(train=25)}) == 5
+    assert key(flip=SimSiam().flip) == key(), "a default counts as if it were given: another one is another training"
 
 
 def test_a_state_of_another_version_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
