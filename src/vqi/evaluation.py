@@ -206,7 +206,7 @@ def report_of(
                 "Detector": made["settings"],
                 "Evaluation": settings.model_dump(),
             },
-            data=data,
+            data={name: part for name, part in data.items() if name != "looks"},  # which the data page draws
             provenance={
                 "vqi": made["version"],
                 **{f"backbone {name}": value for name, value in extracted["backbone"].items()},
