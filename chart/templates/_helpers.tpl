@@ -41,6 +41,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag }}{{ end }}
 {{- end -}}
 
+{{/* How long it keeps artifacts of runs; in one volume at first, for each takes its part of the disk. */}}
+{{- define "vqi.seaweedfsExpiry" -}}
+{{- with .Values.seaweedfs.expireDays }}-ttl={{ . }}d -volumeGrowthCount=1{{ else }}-delete{{ end -}}
+{{- end -}}
+
 {{- define "vqi.storeUri" -}}
 {{- if .Values.store.uri }}{{ .Values.store.uri }}
 {{- else if .Values.seaweedfs.enabled }}s3://vqi

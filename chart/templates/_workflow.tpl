@@ -12,8 +12,6 @@
 {{- $_ := set $spec "ttlStrategy" (dict "secondsAfterCompletion" .Values.workflow.keepSeconds) }}
 {{- $_ := set $spec "serviceAccountName" $account }}
 {{- $_ := set $spec "executor" (dict "serviceAccountName" $account) }}
-{{- $_ := set $spec.artifactGC "serviceAccountName" $account }}
-{{- $_ := set $spec.artifactGC "podMetadata" (dict "labels" $podLabels) }}
 {{- $_ := set $spec "podMetadata" (dict "labels" $podLabels) }}
 {{- $_ := set $spec "workflowMetadata" (dict "labels" $podLabels) }}
 {{- if .Values.artifactRepository.enabled }}

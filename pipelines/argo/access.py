@@ -45,16 +45,6 @@ def access_objects(account: str) -> list[dict[str, Any]]:
                     "resources": ["workflowtaskresults"],
                     "verbs": ["create", "patch"],
                 },
-                {
-                    "apiGroups": ["argoproj.io"],
-                    "resources": ["workflowartifactgctasks"],
-                    "verbs": ["list", "watch"],
-                },
-                {
-                    "apiGroups": ["argoproj.io"],
-                    "resources": ["workflowartifactgctasks/status"],
-                    "verbs": ["patch"],
-                },
             ],
         },
         {

@@ -24,8 +24,8 @@ from vqi.errors import VqiError
 
 INPUTS, OUTPUTS = "/inputs", "/outputs"
 SCRATCH = (("tmp", "/tmp"), ("outputs", OUTPUTS))  # noqa: S108 - a volume of the pod's own
-# What people read, or what says how good a model is: it outlives the run. The rest goes with it.
-_KEPT = ("system.HTML", "system.Markdown", "system.Metrics", "system.ClassificationMetrics", "system.Artifact")
+# What people read, or what says how good a model is: Argo's page shows bare files alone.
+_SHOWN = ("system.HTML", "system.Markdown", "system.Metrics", "system.ClassificationMetrics", "system.Artifact")
 _EXECUTOR_INPUT = "{{$}}"
 _MARK = "\0"  # no YAML holds it, so that what stands between two of them is ours
 
@@ -119,16 +119,15 @@ def _outputs(component: Component, settings: Settings, place: str) -> models.Out
 
 
 def _output_artifact(artifact: Artifact, settings: Settings, place: str) -> models.Artifact:
-    """An artifact: bare files where people look at it; one object, which Argo can delete, where it goes again."""
+    """An artifact: bare files where people look at it; else one object, as which an empty folder arrives, too."""
     file = file_name(field_name(artifact.name, f"{place}.outputDefinitions.artifacts"), artifact.schema)
-    kept = artifact.schema in _KEPT
+    shown = artifact.schema in _SHOWN
     packed = models.ArchiveStrategy(tar=models.TarStrategy(compression_level=0))
     return models.Artifact(
         name=artifact.name,
         path=f"{OUTPUTS}/{file}",
-        archive=models.ArchiveStrategy(none=models.NoneStrategy()) if kept else packed,
+        archive=models.ArchiveStrategy(none=models.NoneStrategy()) if shown else packed,
         s3=models.S3Artifact(key=artifact_key(settings.key_prefix, file)),
-        artifact_gc=models.ArtifactGC(strategy="Never") if kept else None,
     )
 
 

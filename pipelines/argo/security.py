@@ -13,18 +13,11 @@ _OWN = {
     "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
 }
 
-CLEANING_SECONDS = 300
-
 
 def pod_spec_patch() -> str:
     """What the pods' init and wait containers are set to."""
     init, wait = ({"name": name, **_OWN} for name in ("init", "wait"))
     return dump({"initContainers": [init], "containers": [wait]})
-
-
-def cleaner_spec_patch() -> str:
-    """The same for the pods that remove artifacts; one that cannot start must not keep a run from being deleted."""
-    return dump({"activeDeadlineSeconds": CLEANING_SECONDS, "containers": [{"name": "main", **_OWN}]})
 
 
 def pod_security(user: int) -> models.PodSecurityContext:

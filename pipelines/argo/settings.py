@@ -20,7 +20,7 @@ class Settings:
     user: int = 10001  # that the steps run as
     parallelism: int = 8  # pods of one run at once
     deadline_seconds: int = 86_400  # of a whole run
-    keep_seconds: int = 604_800  # a run that has ended, with its passing artifacts
+    keep_seconds: int = 604_800  # a run that has ended; its artifacts go by the rules of their bucket
     infrastructure_retries: int = 2
     pull_policy: str = "IfNotPresent"  # of an image whose step says nothing; Kubernetes' own for "latest" is Always
     default_cpu: tuple[str, str] = ("250m", "1")  # request and limit of a step that names neither

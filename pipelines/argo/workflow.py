@@ -11,7 +11,7 @@ from pipelines.argo.containers import SCRATCH, container_template
 from pipelines.argo.graphs import Graph, component_graph, graph_template, wrapper_template
 from pipelines.argo.keys import check_keys
 from pipelines.argo.names import dns_label, field_name, free_label
-from pipelines.argo.security import cleaner_spec_patch, pod_security, pod_spec_patch
+from pipelines.argo.security import pod_security, pod_spec_patch
 from pipelines.argo.settings import Settings
 from pipelines.argo.variants import Variant, named_variants, root_variant
 from pipelines.graph import Parameter, Pipeline, Task
@@ -66,12 +66,9 @@ def _spec(
         ttl_strategy=models.TTLStrategy(seconds_after_completion=settings.keep_seconds),
         pod_gc=models.PodGC(strategy="OnPodSuccess"),  # the pods of failed steps stay to be looked at
         archive_logs=True,
-        artifact_gc=models.WorkflowLevelArtifactGC(
-            strategy="OnWorkflowDeletion",
-            force_finalizer_removal=True,  # or a store that is gone would keep the workflow from being deleted
-            service_account_name=settings.service_account,
-            pod_spec_patch=cleaner_spec_patch(),
-        ),
+        # The bucket's own rule removes artifacts. Argo would do it before a run may go, and where that fails the run
+        # stays for good. Said outright, lest a controller's defaults bring it back.
+        artifact_gc=models.WorkflowLevelArtifactGC(strategy="Never"),
         service_account_name=settings.service_account,
         automount_service_account_token=False,  # the steps talk to nobody
         executor=models.ExecutorConfig(service_account_name=settings.service_account),  # but Argo's container does

@@ -252,9 +252,22 @@ def test_an_object_store_of_its_own() -> None:
     assert claim["spec"]["storageClassName"] == "local"
     assert claim["spec"]["selector"] == {"matchLabels": {"of": "vqi"}}
     assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert "/buckets/vqi-artifacts/ -ttl=30d -volumeGrowthCount=1 -apply" in expiry(objects)
     service = one(objects, "Service")
     assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
     assert service["metadata"]["name"] == spec["serviceName"] == "rel-seaweedfs"
+
+
+def expiry(objects: list[Any]) -> str:
+    """What its object store does about the artifacts of runs."""
+    (container,) = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    return next(str(v["value"]) for v in container["env"] if v["name"] == "WEED_MASTER_MAINTENANCE_SCRIPTS")
+
+
+def test_its_store_may_keep_artifacts_for_good() -> None:
+    """A rule that an earlier version of the release set has to go."""
+    objects = render({"seaweedfs": {"enabled": True, "expireDays": 0}, "artifactRepository": {"bucket": "runs"}})
+    assert expiry(objects) == "fs.configure -locationPrefix=/buckets/runs/ -delete -apply"
 
 
 def test_the_stores_pod_is_restricted_and_tells_nobody() -> None:

@@ -28,7 +28,7 @@ import pytest
 import yaml
 
 from tests.cluster.photographs import write_elpv
-from tests.cluster.programs import apply, argo, helm, kubectl, objects
+from tests.cluster.programs import apply, helm, kubectl
 from tests.cluster.runs import (
     chart_schedule,
     claim,
@@ -53,14 +53,12 @@ __all__ = [
 
 # What takes long is started first, where a chosen test needs it, and goes on beside the others.
 EARLY = ("parts_run", "plain_run", "nap_schedule", "chart_schedule", "faulty_run", "elpv_run", "claim_run")
-# Faults come to a run that has only begun; then a schedule is looked at, whose store goes with the deletion; and that
-# takes minutes, in which all the other tests run.
-FIRST = ("test_faults.py", "test_schedule.py", "test_a_deleted_run_waits_for_its_artifacts")
-LAST = "test_and_is_gone_when_they_cannot_be_removed"
+FIRST = "test_faults.py"  # they come to a run that has only begun
+LAST = "test_deletion.py"  # takes away what the others need
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order of ``FIRST`` and ``LAST``; a test may have to wait for a whole run beside others."""
+    """``FIRST`` first, ``LAST`` last; a test may have to wait for a whole run beside others."""
     items.sort(key=_turn)
     for item in items:
         if Path(__file__).parent in item.path.parents:
@@ -68,9 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    if item.name == LAST:
-        return len(FIRST) + 1
-    return next((turn for turn, name in enumerate(FIRST) if name in (item.name, item.path.name)), len(FIRST))
+    return {FIRST: -1, LAST: 1}.get(item.path.name, 0)
 
 
 @pytest.fixture(scope="session")
@@ -109,12 +105,8 @@ def new_namespace(cluster: str) -> Iterator[Callable[[str], str]]:
     yield make
     if os.environ.get("VQI_TEST_KEEP"):
         return
-    for namespace in made:
-        kubectl("delete", "cronworkflows", "--all", "-n", namespace)
-        if names := [found["metadata"]["name"] for found in objects("workflows", namespace)]:
-            argo("delete", "-n", namespace, "--force", *names, check=False)
     if made:
-        kubectl("delete", "namespace", "--wait=false", *made)
+        kubectl("delete", "namespace", "--wait=false", "--ignore-not-found", *made)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from minio import Minio
@@ -101,6 +102,14 @@ class Release:
         """The name of its object store's StatefulSet and Service."""
         return f"{self.name}-seaweedfs"
 
+    def for_another(self) -> dict[str, Any]:
+        """The values with which another release in the namespace uses its object store."""
+        address = f"{self.seaweedfs}.{self.namespace}.svc:8333"
+        return {
+            "store": {"existingSecret": f"{self.name}-store"},
+            "artifactRepository": {"bucket": "vqi-artifacts", "endpoint": address, "insecure": True},
+        }
+
     def store(self) -> ObjectStore:
         """Its own object store, as pods reach it."""
         secret = read("secret", self.namespace, f"{self.name}-store")
@@ -113,6 +122,12 @@ class Release:
         """Its own object store, as this machine reaches it."""
         with forwarded(self.namespace, self.seaweedfs, 8333) as address:
             yield replace(self.store(), endpoint=f"http://{address}")
+
+    def weed_shell(self, command: str) -> str:
+        """What its object store's own shell answers."""
+        return kubectl(
+            "exec", "-i", "-n", self.namespace, f"{self.seaweedfs}-0", "--", "weed", "shell", given=f"{command}\n"
+        )
 
     def scale_store(self, replicas: int) -> None:
         """Turn its object store off (0) or on (1), and wait until that is so."""

@@ -1,37 +1,45 @@
-"""A run can be deleted when the store of its artifacts is gone.
+"""A run can be deleted whatever became of its pods, its store and its account: nothing has to be done before it goes.
 
-Argo's own pod tries to remove them for some minutes: other tests go on meanwhile (see ``conftest.py``).
+Comes last, for it ends with a namespace that goes with all that is in it (see ``conftest.py``).
 """
 
-import pytest
+from collections.abc import Callable
 
-from tests.cluster.programs import Object, Workflow, argo, objects, until
+from tests.cluster.programs import Workflow, argo, kubectl, objects, read, submit, until
 from tests.cluster.stores import Release
 
-FINALIZER = "workflows.argoproj.io/artifact-gc"
+SECONDS = 60
+RUN = "workflows.argoproj.io/workflow"  # the label of its pods
 
 
-@pytest.fixture(scope="session")
-def orphan(faulty_run: Workflow, chart_schedule: Release) -> Workflow:
-    """A run that was deleted after its store went."""
+def delete(run: Workflow) -> None:
+    argo("delete", "-n", run.namespace, run.name)
+    until(f"{run.name} deleted", run.is_gone, SECONDS)
+
+
+def test_a_run_of_which_no_pod_ever_ran(chart_schedule: Release, install: Callable[..., Release]) -> None:
+    nowhere = {"registry": "nowhere.invalid"}
+    absent = install("absent", chart_schedule.namespace, image=nowhere, **chart_schedule.for_another())
+    run = submit(absent.namespace, absent.template)
+    until("its image cannot be pulled", lambda: waits_for_its_image(run), 120)
+    delete(run)
+
+
+def waits_for_its_image(run: Workflow) -> bool:
+    pods = objects("pods", run.namespace, "-l", f"{RUN}={run.name}")
+    states = [state["state"] for pod in pods for state in pod["status"].get("containerStatuses", [])]
+    return any(state.get("waiting", {}).get("reason") in ("ErrImagePull", "ImagePullBackOff") for state in states)
+
+
+def test_a_run_whose_store_is_gone(faulty_run: Workflow, chart_schedule: Release) -> None:
     faulty_run.ended(600)
-    assert FINALIZER in described(faulty_run)["finalizers"]
     chart_schedule.scale_store(0)
-    argo("delete", "-n", faulty_run.namespace, faulty_run.name)
-    return faulty_run
+    delete(faulty_run)
 
 
-def test_a_deleted_run_waits_for_its_artifacts(orphan: Workflow) -> None:
-    left = described(orphan)
-    assert "deletionTimestamp" in left
-    assert FINALIZER in left["finalizers"]
-
-
-def test_and_is_gone_when_they_cannot_be_removed(orphan: Workflow) -> None:
-    until(f"{orphan.name} deleted", orphan.is_gone, 400)
-
-
-def described(run: Workflow) -> Object:
-    """The metadata of a run, as the cluster has it."""
-    (found,) = [one for one in objects("workflows", run.namespace) if one["metadata"]["name"] == run.name]
-    return dict(found["metadata"])
+def test_a_namespace_goes_with_its_runs_and_their_account(chart_schedule: Release) -> None:
+    namespace = chart_schedule.namespace
+    assert objects("workflows", namespace)
+    kubectl("delete", "serviceaccount", "--all", "-n", namespace)
+    kubectl("delete", "namespace", "--wait=false", namespace)
+    until(f"{namespace} deleted", lambda: read("namespace", "default", namespace) is None, 2 * SECONDS)

@@ -82,11 +82,7 @@ def tight(chart_schedule: Release, install: Callable[..., Release]) -> Release:
     """A release beside another, whose store it uses; a step of it has too little memory for large images."""
     little = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "800Mi"}}
     steps = {name: {"resources": little if name == "feature-extract" else SMALL} for name in STEPS}
-    address = f"{chart_schedule.seaweedfs}.{chart_schedule.namespace}.svc:8333"
-    return install(
-        "tight", chart_schedule.namespace, steps=steps, store={"existingSecret": "one-store"},
-        artifactRepository={"bucket": "vqi-artifacts", "endpoint": address, "insecure": True},
-    )  # fmt: skip
+    return install("tight", chart_schedule.namespace, steps=steps, **chart_schedule.for_another())
 
 
 def test_a_step_over_its_memory_limit(tight: Release, survivor: tuple[Workflow, list[str]]) -> None:
