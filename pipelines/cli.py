@@ -78,12 +78,12 @@ def run(
     Parameters: 'vqi parameters' lists them with their defaults.
     """
     from pipelines.compiled import pipeline_to_run
-    from pipelines.containers import Containers
     from pipelines.ir import read_ir
-    from pipelines.launch import Subprocesses
     from pipelines.local import run_pipeline
+    from pipelines.local.containers import Containers
+    from pipelines.local.launch import Subprocesses
+    from pipelines.local.progress import observer_for
     from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
-    from pipelines.progress import observer_for
 
     pipeline = read_ir(pipeline_to_run())
     parameters = check_parameters(pipeline, read_parameters(files, assignments))

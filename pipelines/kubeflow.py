@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.graph import Toleration
+from pipelines.ir.graph import Toleration
 from vqi.errors import VqiError
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

@@ -10,8 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from components.step import describe
-from pipelines.graph import Pipeline
-from pipelines.values import from_text, typed
+from pipelines.ir.graph import Pipeline
+from pipelines.ir.values import from_text, typed
 from vqi import config
 from vqi.errors import VqiError, unknown
 

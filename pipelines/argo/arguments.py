@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from pipelines.placeholders import names_in
-from pipelines.values import to_text
+from pipelines.ir.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
+from pipelines.ir.placeholders import names_in
+from pipelines.ir.values import to_text
 from vqi.errors import VqiError
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")

@@ -16,10 +16,10 @@ from pipelines.argo.retries import retry_strategy
 from pipelines.argo.security import container_security
 from pipelines.argo.settings import Settings
 from pipelines.argo.variants import Variant
-from pipelines.graph import Artifact, Component, Container, Parameter
-from pipelines.placeholders import StepValues, executor_input, resolve
-from pipelines.transfer import file_name
-from pipelines.values import to_text
+from pipelines.ir.graph import Artifact, Component, Container, Parameter
+from pipelines.ir.names import file_name
+from pipelines.ir.placeholders import StepValues, executor_input, resolve
+from pipelines.ir.values import to_text
 from vqi.errors import VqiError
 
 INPUTS, OUTPUTS = "/inputs", "/outputs"

@@ -13,8 +13,8 @@ from hera.workflows import models
 from pipelines.argo.arguments import literal
 from pipelines.argo.names import dns_label
 from pipelines.argo.workflow import API_VERSION
-from pipelines.graph import Pipeline
-from pipelines.values import from_text, to_text, typed
+from pipelines.ir.graph import Pipeline
+from pipelines.ir.values import from_text, to_text, typed
 from vqi.errors import VqiError, unknown
 
 _MOST_CHARACTERS = 52  # Argo appends the time of a run

@@ -21,7 +21,7 @@ from pipelines.argo.containers import input_declaration
 from pipelines.argo.keys import LOOP_PATH, makes_artifacts, path_argument
 from pipelines.argo.names import dns_labels, field_name
 from pipelines.argo.variants import Variant, needs_wrapper, task_variant, wrapper_variant
-from pipelines.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Parameter, Pipeline, Task
+from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Parameter, Pipeline, Task
 from vqi.errors import VqiError
 
 ONE = "each"  # the only task of a wrapper

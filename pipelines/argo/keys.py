@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.argo.arguments import ITEM_FOLDER, input_parameter
-from pipelines.graph import Component, Dag, FromConstant, Pipeline, Task
-from pipelines.labels import item_labels
+from pipelines.ir.graph import Component, Dag, FromConstant, Pipeline, Task
+from pipelines.ir.names import item_labels
 from vqi.errors import VqiError
 
 KEY_PREFIX, LOOP_PATH = "key-prefix", "loop-path"

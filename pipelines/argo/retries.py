@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hera.workflows import models
 
-from pipelines.graph import Retry
+from pipelines.ir.graph import Retry
 from vqi.errors import VqiError
 
 _NOT_BAD_INPUT = "asInt(lastRetry.exitCode) != 2"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from pipelines.argo.names import dns_labels, free_label
-from pipelines.graph import Component, Dag, FromInput, Loop, Pipeline, Retry, Source, Task
+from pipelines.ir.graph import Component, Dag, FromInput, Loop, Pipeline, Retry, Source, Task
 
 
 @dataclass(frozen=True)

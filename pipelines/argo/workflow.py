@@ -14,8 +14,8 @@ from pipelines.argo.names import dns_label, field_name, free_label
 from pipelines.argo.security import pod_security, pod_spec_patch
 from pipelines.argo.settings import Settings
 from pipelines.argo.variants import Variant, named_variants, root_variant
-from pipelines.graph import Parameter, Pipeline, Task
-from pipelines.values import to_text
+from pipelines.ir.graph import Parameter, Pipeline, Task
+from pipelines.ir.values import to_text
 from vqi.errors import VqiError
 
 API_VERSION = "argoproj.io/v1alpha1"

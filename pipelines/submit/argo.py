@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipelines.argo.arguments import literal
-from pipelines.values import to_text
+from pipelines.ir.values import to_text
 from vqi.errors import VqiError, unknown
 
 ENDED = ("Succeeded", "Failed", "Error")

@@ -16,8 +16,8 @@ from chart.generate import documented, generated
 from pipelines.argo.cron import check_cron_line
 from pipelines.compiled import training_ir
 from pipelines.ir import read_ir
-from pipelines.node import StrictLoader
-from pipelines.values import to_text
+from pipelines.ir.node import StrictLoader
+from pipelines.ir.values import to_text
 from tests.pipelines.argo import schema
 
 if sys.version_info >= (3, 11):

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.containers import Containers
-from pipelines.graph import Container
-from pipelines.launch import Ended, Job
+from pipelines.ir.graph import Container
+from pipelines.local.containers import Containers
+from pipelines.local.launch import Ended, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "containers" / "build"

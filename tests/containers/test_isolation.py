@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.containers import Containers
-from pipelines.launch import Job
+from pipelines.local.containers import Containers
+from pipelines.local.launch import Job
 from tests.containers.conftest import containers, podman, said
 
 PROBE = """
@@ -143,9 +143,9 @@ def test_a_cancelled_step_is_gone_within_ten_seconds(
 RUNNER = """
 import asyncio, sys
 from pathlib import Path
-from pipelines.containers import Containers
-from pipelines.graph import Container
-from pipelines.launch import Job
+from pipelines.local.containers import Containers
+from pipelines.ir.graph import Container
+from pipelines.local.launch import Job
 launcher = Containers("podman")
 launcher.check(["vqi:latest"])
 folder = Path(sys.argv[1])

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from pipelines.compiled import training_ir
-from pipelines.containers import Containers
-from pipelines.graph import Pipeline
 from pipelines.ir import read_ir
+from pipelines.ir.graph import Pipeline
 from pipelines.local import run_pipeline
+from pipelines.local.containers import Containers
+from pipelines.local.progress import PlainLines
 from pipelines.parameters import check_parameters
-from pipelines.progress import PlainLines
 from tests.containers.conftest import containers, podman
 from vqi.store import open_store
 

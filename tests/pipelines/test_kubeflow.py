@@ -8,8 +8,8 @@ import yaml
 from kfp import dsl, kubernetes
 
 from pipelines.compiled import ir_of, training_ir
-from pipelines.graph import Toleration
-from pipelines.ir import Pipeline, Retry, Task, read_ir
+from pipelines.ir import read_ir
+from pipelines.ir.graph import Pipeline, Retry, Task, Toleration
 from pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
 from pipelines.training import STORE_VARIABLES
 from tests.pipelines.argo import examples

@@ -17,16 +17,17 @@ from typing import Any
 import yaml
 
 from pipelines.argo import lower, to_yaml
-from pipelines.graph import Component, Pipeline
-from pipelines.local import Scope, _Execution
-from pipelines.node import StrictLoader
+from pipelines.ir.graph import Component, Pipeline
+from pipelines.ir.names import file_name
+from pipelines.ir.node import StrictLoader
+from pipelines.ir.placeholders import StepValues
+from pipelines.ir.values import parse_output, to_text
+from pipelines.local.execution import Scope, _Execution
+from pipelines.local.progress import PlainLines
+from pipelines.local.state import RunState
+from pipelines.local.steps import Outputs, Step, command_of, with_executor_input
+from pipelines.local.transfer import ArtifactRef, RunFolder
 from pipelines.parameters import check_parameters
-from pipelines.placeholders import StepValues
-from pipelines.progress import PlainLines
-from pipelines.state import RunState
-from pipelines.steps import Outputs, Step, command_of, with_executor_input
-from pipelines.transfer import ArtifactRef, RunFolder, file_name
-from pipelines.values import parse_output, to_text
 from tests.pipelines.argo import walker
 
 Flow = Counter[str]

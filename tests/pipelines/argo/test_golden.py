@@ -11,7 +11,7 @@ import yaml
 from pipelines.argo import Settings, lower, to_yaml
 from pipelines.compiled import ir_of, training_ir
 from pipelines.ir import read_ir
-from pipelines.node import StrictLoader
+from pipelines.ir.node import StrictLoader
 from tests.pipelines.argo import examples, schema
 
 GOLDEN = Path(__file__).with_name("golden")

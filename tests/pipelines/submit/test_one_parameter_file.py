@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from pipelines.compiled import training_ir
-from pipelines.ir import Pipeline, read_ir
+from pipelines.ir import read_ir
+from pipelines.ir.graph import Pipeline
 from pipelines.parameters import check_parameters, read_parameters
 from pipelines.submit.argo import workflow_of
 from pipelines.submit.command import given_parameters

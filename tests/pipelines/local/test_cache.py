@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines import cache
+from pipelines.local import cache
 
 
 def test_code_digest_follows_imports_only() -> None:

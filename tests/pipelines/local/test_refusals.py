@@ -7,9 +7,9 @@ import yaml
 from kfp import dsl, kubernetes
 
 from pipelines.compiled import ir_of
-from pipelines.graph import Claim, KeptValue, PodSettings, Toleration
 from pipelines.ir import read_ir
-from pipelines.local_limits import check_runs_here
+from pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
+from pipelines.local.refusals import check_runs_here
 from tests.pipelines.argo.examples import hello, placed
 from vqi.errors import VqiError
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.graph import Dag, Parameter, Pipeline
+from pipelines.ir.graph import Dag, Parameter, Pipeline
+from pipelines.ir.values import KINDS, from_text, parse_output, to_text, typed
 from pipelines.parameters import check_parameters
-from pipelines.values import KINDS, from_text, parse_output, to_text, typed
 from vqi.errors import VqiError
 
 JSON = st.recursive(

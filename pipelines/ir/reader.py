@@ -1,8 +1,8 @@
 """Strict, typed reader of the subset of the kfp PipelineSpec (IR) that all backends run.
 
 An unknown construct is an error that names it and its place; nothing is skipped. Format: ``pipeline_spec.proto`` of
-kfp-pipeline-spec 2.17. ``graph`` holds the types, ``ir_tasks`` reads the graphs, ``ir_platforms`` what kfp-kubernetes
-adds, ``references`` checks what they name.
+kfp-pipeline-spec 2.17. ``graph`` holds the types, ``tasks`` reads the graphs, ``platforms`` what kfp-kubernetes adds,
+``references`` checks what they name.
 """
 
 from __future__ import annotations
@@ -13,48 +13,21 @@ from typing import Any
 
 import yaml
 
-from pipelines.graph import (
+from pipelines.ir.graph import (
     Artifact,
-    ArtifactSource,
     Component,
     Container,
-    Dag,
-    FromConstant,
-    FromInput,
-    FromTask,
-    Loop,
     Parameter,
     Pipeline,
     PodSettings,
-    Retry,
-    Source,
-    Task,
 )
-from pipelines.ir_platforms import read_pod_settings
-from pipelines.ir_tasks import read_dag
-from pipelines.node import Node, StrictLoader
-from pipelines.placeholders import check_template
-from pipelines.references import check_references
-from pipelines.values import KINDS, typed
+from pipelines.ir.node import Node, StrictLoader
+from pipelines.ir.placeholders import check_template
+from pipelines.ir.platforms import read_pod_settings
+from pipelines.ir.references import check_references
+from pipelines.ir.tasks import read_dag
+from pipelines.ir.values import KINDS, typed
 from vqi.errors import VqiError
-
-__all__ = [
-    "Artifact",
-    "ArtifactSource",
-    "Component",
-    "Container",
-    "Dag",
-    "FromConstant",
-    "FromInput",
-    "FromTask",
-    "Loop",
-    "Parameter",
-    "Pipeline",
-    "Retry",
-    "Source",
-    "Task",
-    "read_ir",
-]
 
 _AMOUNTS = ("cpuLimit", "memoryLimit", "cpuRequest", "memoryRequest")
 _AMOUNT_TEXTS = ("resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest")

@@ -10,7 +10,8 @@ import yaml
 from kfp import compiler, dsl
 
 from pipelines.compiled import training_ir
-from pipelines.ir import FromConstant, FromInput, FromTask, Pipeline, read_ir
+from pipelines.ir import read_ir
+from pipelines.ir.graph import FromConstant, FromInput, FromTask, Pipeline
 from vqi.errors import VqiError
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.cache import content_digest
+from pipelines.local.cache import content_digest
 from vqi.store import Store, fetch_uri, open_store
-
-_ENDINGS = {"system.HTML": ".html", "system.Markdown": ".md"}
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,6 @@ class ArtifactRef:
     location: str  # a path, or a uri of an object store
     digest: str
     files: tuple[str, ...] | None = None  # of a folder in an object store, relative; None for a file
-
-
-def file_name(name: str, schema: str) -> str:
-    """The name of an artifact's file: with the ending that lets a browser show it."""
-    return name + _ENDINGS.get(schema, "")
 
 
 class RunFolder:

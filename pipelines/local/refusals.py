@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipelines.graph import Component, Pipeline
+from pipelines.ir.graph import Component, Pipeline
 from vqi.errors import VqiError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.values import to_text
+from pipelines.ir.values import to_text
 from vqi.errors import VqiError
 
 CHANNEL = "pipelinechannel--"  # begins the name of an input that only other inputs' values refer to

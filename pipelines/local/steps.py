@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import cache, state
-from pipelines.graph import Component, Container, Retry, Task
-from pipelines.launch import Job, Launcher
-from pipelines.placeholders import StepValues, executor_input, resolve
-from pipelines.state import RunState, TaskState
-from pipelines.transfer import ArtifactRef, Transfer, file_name
-from pipelines.values import parse_output
+from pipelines.ir.graph import Component, Container, Retry, Task
+from pipelines.ir.names import file_name
+from pipelines.ir.placeholders import StepValues, executor_input, resolve
+from pipelines.ir.values import parse_output
+from pipelines.local import cache, state
+from pipelines.local.launch import Job, Launcher
+from pipelines.local.state import RunState, TaskState
+from pipelines.local.transfer import ArtifactRef, Transfer
 from vqi.artifacts import write_json
 from vqi.errors import VqiError
 

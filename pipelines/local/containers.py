@@ -16,10 +16,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipelines import grants
-from pipelines.graph import Container
-from pipelines.launch import Ended, Job, run_process
-from pipelines.limits import Limits, here, killed, limits_of, out_of_memory
+from pipelines.ir.graph import Container
+from pipelines.local import grants
+from pipelines.local.launch import Ended, Job, run_process
+from pipelines.local.limits import Limits, here, killed, limits_of, out_of_memory
 from vqi.errors import VqiError
 
 ENGINES = ("podman", "docker")

@@ -11,7 +11,8 @@ import yaml
 from kfp import compiler, dsl, kubernetes
 
 from pipelines.compiled import training_ir
-from pipelines.ir import FromConstant, FromTask, read_ir
+from pipelines.ir import read_ir
+from pipelines.ir.graph import FromConstant, FromTask
 from vqi.errors import VqiError
 
 

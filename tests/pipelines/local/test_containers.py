@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.containers import Containers, mount_flag
-from pipelines.grants import Mount, mounts, needs_network, network_flags, variables
-from pipelines.graph import Container
-from pipelines.launch import Job
-from pipelines.limits import Limits, here, limits_of, out_of_memory
+from pipelines.ir.graph import Container
+from pipelines.local.containers import Containers, mount_flag
+from pipelines.local.grants import Mount, mounts, needs_network, network_flags, variables
+from pipelines.local.launch import Job
+from pipelines.local.limits import Limits, here, limits_of, out_of_memory
 from vqi.errors import VqiError
 
 S3 = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://storage.example.com", "AWS_SECRET_ACCESS_KEY": "SK"}
@@ -155,7 +155,7 @@ def test_limits(resources: dict[str, Any], expected: Limits) -> None:
 
 
 def test_more_processors_than_the_machine_has_are_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.limits.granted_cpus", lambda: 2)
+    monkeypatch.setattr("pipelines.local.limits.granted_cpus", lambda: 2)
     assert here(Limits(4.0, 1)) == here(Limits(2.0, 1)) == here(Limits(None, 1)) == Limits(None, 1)
     assert here(Limits(1.5, 1)) == Limits(1.5, 1)
 
@@ -268,6 +268,6 @@ def test_a_path_with_a_comma_is_refused(tmp_path: Path) -> None:
 def test_an_engine_that_hangs_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, "exec /bin/sleep 60")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("pipelines.containers._ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("pipelines.local.containers._ANSWER_SECONDS", 0.2)
     with pytest.raises(VqiError, match=r"docker did not answer within 0\.2 s"):
         Containers("docker").check(["vqi:latest"])

@@ -1,4 +1,4 @@
-"""The local backend: the compiled pipeline run on this machine, each step a subprocess or a container."""
+"""Walks the graph of a pipeline: what can run does; loops and their folders; what a failed step takes with it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pipelines import state
-from pipelines.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
-from pipelines.labels import item_labels
-from pipelines.launch import Launcher, Subprocesses
-from pipelines.local_limits import check_runs_here
-from pipelines.placeholders import fill_constant
-from pipelines.state import Observer, RunState
-from pipelines.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
-from pipelines.transfer import ObjectStore, RunFolder, Transfer, link_tree
-from pipelines.values import to_text, typed
+from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
+from pipelines.ir.names import item_labels
+from pipelines.ir.placeholders import fill_constant
+from pipelines.ir.values import to_text, typed
+from pipelines.local import state
+from pipelines.local.launch import Launcher, Subprocesses
+from pipelines.local.refusals import check_runs_here
+from pipelines.local.state import Observer, RunState
+from pipelines.local.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
+from pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
 from vqi.errors import VqiError
 from vqi.processor import granted_cpus
-
-__all__ = ["item_labels", "run_pipeline"]
 
 _LATEST = "latest"
 

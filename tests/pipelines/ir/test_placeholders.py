@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines.placeholders import StepValues, executor_input, fill_constant, resolve
+from pipelines.ir.placeholders import StepValues, executor_input, fill_constant, resolve
 from vqi.errors import VqiError
 
 VALUES = StepValues(

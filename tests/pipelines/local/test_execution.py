@@ -14,10 +14,11 @@ import pytest
 from kfp import compiler, dsl
 
 from pipelines.ir import read_ir
-from pipelines.local import item_labels, run_pipeline
+from pipelines.ir.names import item_labels
+from pipelines.local import run_pipeline
+from pipelines.local.progress import PlainLines
+from pipelines.local.state import RunState
 from pipelines.parameters import check_parameters
-from pipelines.progress import PlainLines
-from pipelines.state import RunState
 
 SOURCE = """
 import sys, json, pathlib
@@ -236,7 +237,7 @@ import sys
 from pathlib import Path
 from pipelines.ir import read_ir
 from pipelines.local import run_pipeline
-from pipelines.progress import PlainLines
+from pipelines.local.progress import PlainLines
 pipeline = read_ir(Path(sys.argv[1]).read_text())
 parameters = {"folder": sys.argv[3]}
 run = run_pipeline(pipeline, parameters, runs_dir=Path(sys.argv[2]), parallelism=1, use_cache=True,

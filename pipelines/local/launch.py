@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.cache import code_digest, packages_digest
-from pipelines.graph import Container
-from pipelines.limits import killed
+from pipelines.ir.graph import Container
+from pipelines.local.cache import code_digest, packages_digest
+from pipelines.local.limits import killed
 from vqi.errors import VqiError
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>

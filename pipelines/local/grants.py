@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.launch import Job
-from pipelines.limits import step_of
+from pipelines.local.launch import Job
+from pipelines.local.limits import step_of
 from vqi.config import SslFinetune, defaults
 from vqi.fetching import CACHE, cache_folder
 from vqi.store import open_store

@@ -6,8 +6,8 @@ stand in the pipeline: one that comes from a parameter is refused.
 
 from __future__ import annotations
 
-from pipelines.graph import Claim, KeptValue, PodSettings, Toleration
-from pipelines.node import Node
+from pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
+from pipelines.ir.node import Node
 from vqi.errors import VqiError
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")

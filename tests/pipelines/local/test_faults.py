@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 import pytest
 from kfp import compiler, dsl
 
-from pipelines import cache
-from pipelines.graph import Retry
-from pipelines.ir import Pipeline, read_ir
-from pipelines.labels import item_labels
-from pipelines.local import run_pipeline
+from pipelines.ir import read_ir
+from pipelines.ir.graph import Pipeline, Retry
+from pipelines.ir.names import item_labels
+from pipelines.local import cache, run_pipeline
+from pipelines.local.progress import PlainLines
+from pipelines.local.state import RunState
+from pipelines.local.steps import backoff
 from pipelines.parameters import check_parameters
-from pipelines.progress import PlainLines
-from pipelines.state import RunState
-from pipelines.steps import backoff
 from vqi.errors import VqiError
 
 
@@ -461,10 +460,10 @@ def test_backoff_grows_up_to_its_limit() -> None:
 RUNNER = """
 import sys
 from pathlib import Path
-from pipelines import launch
+from pipelines.local import launch
 from pipelines.ir import read_ir
 from pipelines.local import run_pipeline
-from pipelines.progress import PlainLines
+from pipelines.local.progress import PlainLines
 launch.GRACE_SECONDS = float(sys.argv[4])
 pipeline = read_ir(Path(sys.argv[1]).read_text())
 run = run_pipeline(pipeline, {"folder": sys.argv[3]}, runs_dir=Path(sys.argv[2]), parallelism=1, use_cache=True,

@@ -12,7 +12,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, Observer, RunState, TaskState
+from pipelines.local.state import (
+    CACHED,
+    DONE,
+    FAILED,
+    RUNNING,
+    SKIPPED,
+    STOPPED,
+    WAITING,
+    Observer,
+    RunState,
+    TaskState,
+)
 from vqi.artifacts import read_json
 
 _LOOKS = {

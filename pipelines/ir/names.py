@@ -1,4 +1,4 @@
-"""The folders of a loop's iterations: named after their items where that is safe."""
+"""How what a run writes is called: the folders of a loop's iterations, the files of artifacts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 _PLAIN = re.compile(r"[^\W_][\w.\- ]*")
 _BY_PLACE = re.compile(r"item-\d+")
+_ENDINGS = {"system.HTML": ".html", "system.Markdown": ".md"}
 _FILE_ENDINGS = (".json", ".md", ".csv", ".html", ".txt")  # the run's own files stand beside the folders
 _MOST_BYTES = 200  # file systems allow 255
 
@@ -35,3 +36,8 @@ def _is_plain(name: str) -> bool:
         and not name.lower().endswith(_FILE_ENDINGS)
         and len(name.encode()) <= _MOST_BYTES
     )
+
+
+def file_name(name: str, schema: str) -> str:
+    """The name of an artifact's file: with the ending that lets a browser show it."""
+    return name + _ENDINGS.get(schema, "")

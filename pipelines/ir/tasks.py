@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTask, Loop, Retry, Source, Task
-from pipelines.node import Node
+from pipelines.ir.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTask, Loop, Retry, Source, Task
+from pipelines.ir.node import Node
 from vqi.errors import VqiError
 
 _STRATEGIES = ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED")

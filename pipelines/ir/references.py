@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.graph import Component, Dag, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from pipelines.placeholders import CHANNEL, names_in
-from pipelines.values import typed
+from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Pipeline, Source, Task
+from pipelines.ir.placeholders import CHANNEL, names_in
+from pipelines.ir.values import typed
 from vqi.errors import VqiError, unknown
 
 
