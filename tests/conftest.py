@@ -60,14 +60,6 @@ class SeaweedFS:
         self.process.kill()
         self.process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end."""
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
 
 def free_ports(count: int) -> list[int]:
     """Ports free on loopback, all different: held together, then let go."""
@@ -145,7 +137,7 @@ def new_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
     yield start
     for server in started:
-        server.stop()
+        server.kill()  # asked to end, it would wait for clients that keep their connections
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
+import socket
+import socketserver
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +23,8 @@ from minio.error import S3Error, ServerError
 from vqi.errors import UnavailableError, VqiError
 from vqi.store import Store, fetch_uri, open_store, read_uri, split_uri
 from vqi.store.folder import FolderStore
-from vqi.store.s3 import PART_BYTES, RETRIES, connect
+from vqi.store.s3 import PART_BYTES
+from vqi.store.s3_clients import connect
 from vqi.store.s3_errors import may_pass
 
 RACERS = 20
@@ -286,13 +292,79 @@ def test_a_missing_bucket_reads_as_empty_and_is_made_by_the_first_put(s3_environ
 
 def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: object) -> None:
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("vqi.store.s3.RETRIES", RETRIES.new(total=1))
+    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
     with pytest.raises(
         UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*does not answer.*refused"
     ) as caught:
         open_store("s3://bucket/p").get_bytes("a")
     assert "\n" not in str(caught.value)
     assert "0x" not in str(caught.value)
+
+
+def test_through_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server takes what is meant for a proxy, so that it can stand for one that leads to another host."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", s3_environment.endpoint)  # type: ignore[attr-defined]
+    monkeypatch.setenv("VQI_S3_ENDPOINT", "http://storage.invalid")
+    store = open_store("s3://vqi-tests/proxy")
+    store.put_bytes("a", b"1")
+    assert store.get_bytes("a") == b"1"
+    monkeypatch.setenv("no_proxy", "storage.invalid")
+    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        open_store("s3://vqi-tests/proxy").get_bytes("a")
+
+
+@contextmanager
+def cut_off(endpoint: str, after: int, times: int) -> Iterator[str]:
+    """The same server through connections of which the first few break off after so many bytes of answers."""
+    host, _, port = endpoint.removeprefix("http://").rpartition(":")
+    left = itertools.repeat(after, times)
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            budget = next(left, sys.maxsize)
+            with socket.create_connection((host, int(port))) as server:
+                threading.Thread(target=self.requests, args=(server,), daemon=True).start()
+                while budget > 0 and (data := server.recv(min(budget, 1 << 16))):
+                    self.request.sendall(data)
+                    budget -= len(data)
+
+        def requests(self, server: socket.socket) -> None:
+            with suppress(OSError):
+                while data := self.request.recv(1 << 16):
+                    server.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
+        relay.daemon_threads = True
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{relay.server_address[1]}"
+        relay.shutdown()
+
+
+def test_a_body_that_breaks_off_is_gone_on_with(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = os.urandom(3 << 20)
+    open_store("s3://vqi-tests/broken").put_bytes("a", data)
+    with cut_off(s3_environment.endpoint, 1 << 20, times=2) as endpoint:  # type: ignore[attr-defined]
+        monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+        store = open_store("s3://vqi-tests/broken")
+        store.get_file("a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == data
+
+
+def test_a_body_that_breaks_off_again_and_again(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_store("s3://vqi-tests/broken").put_bytes("b", os.urandom(1 << 20))
+    with cut_off(s3_environment.endpoint, 2000, times=1000) as endpoint:  # type: ignore[attr-defined]
+        monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
+        with pytest.raises(UnavailableError, match=r"cannot read s3://vqi-tests/broken/b: it broke off"):
+            open_store("s3://vqi-tests/broken").get_file("b", tmp_path / "b")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_server_killed_in_the_middle_of_an_upload(

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from vqi.concurrency import at_once
 from vqi.digests import sha256_bytes
 from vqi.store import S3Store, VersionInfo
+from vqi.store.arriving import TEMPORARY
 from vqi.unpacking.spool import require_room
 
-LEFT = ".tmp-*"  # what a killed process leaves of an object
+LEFT = f"{TEMPORARY}*"  # what a killed process leaves of an object
 LEFT_SECONDS = 24 * 3600  # after which nobody is writing it any more
 
 

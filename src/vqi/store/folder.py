@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +18,10 @@ from pathlib import Path
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.locks import held_folder
+from vqi.store.arriving import TEMPORARY, arriving
 from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted
 
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
-TEMPORARY = ".tmp-"
 
 ADVICE = {
     errno.ENOSPC: "the disk is full: free some space or name another folder",
@@ -64,10 +63,9 @@ class FolderStore(Store):
     def get_file(self, key: str, path: Path) -> None:
         """See ``Store.get_file``."""
         source = self._path(key)
-        with self._errors("read", key), _temporary(path) as temporary:
+        with self._errors("read", key), arriving(path) as temporary:
             shutil.copyfile(source, temporary)
             self._check(source, sha256_file(temporary))
-            temporary.replace(path)
 
     def get_bytes(self, key: str) -> bytes:
         """See ``Store.get_bytes``."""
@@ -111,11 +109,10 @@ class FolderStore(Store):
         """Write beside ``target``, note the digest, then rename. The caller holds the lock."""
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
-        with _temporary(target) as temporary:
+        with arriving(target) as temporary:
             write(temporary)
             _synchronise(temporary)
             _note(target, sha256_file(temporary))
-            temporary.replace(target)
 
     def _check(self, source: Path, got: str) -> None:
         noted = _noted(source)
@@ -148,20 +145,6 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
 
 
 @contextmanager
-def _temporary(target: Path) -> Iterator[Path]:
-    """A temporary name beside ``target``, for a rename within one file system; gone afterwards in any case."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
-    os.close(handle)
-    path = Path(name)
-    path.chmod(0o644)  # mkstemp gives 0600; an object is for whoever may enter the folder
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
 def _locked(target: Path) -> Iterator[None]:
     """One writer at a time in a folder."""
     folder = target.parent / DIGESTS
@@ -179,10 +162,9 @@ def _noted(target: Path) -> list[str]:
 def _note(target: Path, digest: str) -> None:
     note = target.parent / DIGESTS / target.name
     digests = [digest, *(old for old in _noted(target) if old != digest)][:VERSIONS]
-    with _temporary(note) as temporary:
+    with arriving(note) as temporary:
         temporary.write_text("\n".join(digests) + "\n", "ascii")
         _synchronise(temporary)
-        temporary.replace(note)
 
 
 def _synchronise(path: Path) -> None:

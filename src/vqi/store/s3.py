@@ -1,4 +1,4 @@
-"""The store behind ``s3://``: any server that speaks S3, through the minio client.
+"""The store behind ``s3://``: any server that speaks S3, through the clients of ``s3_clients``.
 
 The sha256 of an object is its user metadata ``x-amz-meta-sha256``: sent with the put, compared on every get. An object
 that something else put there has none, and is read unchecked.
@@ -8,43 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
-from urllib.parse import urlsplit
+from typing import BinaryIO
 
-import certifi
-import urllib3
+import obstore
 from minio import Minio
 from minio.error import MinioException, S3Error
+from obstore.exceptions import BaseError, PreconditionError
 from urllib3.exceptions import HTTPError
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import UnavailableError, VqiError
+from vqi.store.arriving import arriving
 from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
+from vqi.store.s3_clients import ENDPOINT, connect, connect_reader, setting
 from vqi.store.s3_errors import explain, may_pass
 
-ENDPOINT = "VQI_S3_ENDPOINT"
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
-PIECE = 1 << 18  # bytes read at once: they are still in the processor's cache when they are hashed and written
-CONNECTIONS = 16  # kept open, for many small objects at once
-READ_ATTEMPTS = 3  # of a body that broke off: the client retries requests, not bodies
+PIECE = 1 << 20  # bytes of a body that are handed over at once
 SIGNED_FOR = timedelta(days=1)
-CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
-RETRIES = urllib3.Retry(
-    total=4,
-    backoff_factor=0.25,
-    status_forcelist=[500, 502, 503, 504],
-    raise_on_status=False,  # so that the last answer, which says why, reaches the client
-)
 Headers = dict[str, str | list[str] | tuple[str]]  # as the client types them
-METADATA_SHA256, METADATA_WRITER = "x-amz-meta-sha256", "x-amz-meta-writer"
+SHA256 = "sha256"
+METADATA_SHA256, METADATA_WRITER = f"x-amz-meta-{SHA256}", "x-amz-meta-writer"
 
 
 class S3Store(Store):
@@ -56,8 +46,9 @@ class S3Store(Store):
         self.bucket = bucket
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
-        self.endpoint = _setting(ENDPOINT, "http(s)://host:port of the object store")
+        self.endpoint = setting(ENDPOINT, "http(s)://host:port of the object store")
         self._client = connect(self.endpoint)
+        self._reader = connect_reader(self.endpoint, bucket)
         self._bucket_known = False
 
     def put_file(self, key: str, path: Path) -> None:
@@ -80,10 +71,8 @@ class S3Store(Store):
 
     def get_file(self, key: str, path: Path) -> None:
         """See ``Store.get_file``."""
-        with self._errors("read", key), _temporary(path) as (target, temporary):
+        with self._errors("read", key), arriving(path) as temporary, temporary.open("xb") as target:
             self._fetch(key, target)
-            target.close()
-            temporary.replace(path)
 
     def get_bytes(self, key: str) -> bytes:
         """See ``Store.get_bytes``."""
@@ -153,18 +142,14 @@ class S3Store(Store):
         Raises:
             VqiError: it is another version by now, or gone, or cannot be read.
         """
-        with self._errors("read", version.key), _temporary(path) as (target, temporary):
+        with self._errors("read", version.key), arriving(path) as temporary, temporary.open("xb") as target:
             try:
-                self._fetch(version.key, target, {"If-Match": f'"{version.etag}"'})
-            except S3Error as error:
-                if error.code != "PreconditionFailed":
-                    raise
+                self._fetch(version.key, target, version.etag)
+            except PreconditionError as error:
                 raise VqiError(
                     f"{self.uri_of(version.key)} changed since it was listed (its ETag was {version.etag}): "
                     "take a new snapshot"
                 ) from error
-            target.close()
-            temporary.replace(path)
 
     def signed_url(self, key: str) -> str:
         """An address that gives the object to whoever has it, for a day.
@@ -203,31 +188,23 @@ class S3Store(Store):
                 raise
         self._bucket_known = True
 
-    def _fetch(self, key: str, target: BinaryIO, conditions: Headers | None = None) -> None:
-        """Write the object into ``target``; begun again where the connection breaks off in the middle."""
-        for attempt in range(READ_ATTEMPTS):
-            target.seek(0)
-            target.truncate()
-            try:
-                expected, got = self._stream(key, target, conditions)
-            except HTTPError:
-                if attempt == READ_ATTEMPTS - 1:
-                    raise
-                continue
-            if expected and expected != got:
-                raise corrupted(self.uri_of(key), expected, got)
-            return
-
-    def _stream(self, key: str, target: BinaryIO, conditions: Headers | None) -> tuple[str, str]:
-        """Copy the body of a get: the sha256 that was noted ('' for none) and the one that came."""
-        with closing(self._client.get_object(self.bucket, self._name(key), request_headers=conditions)) as response:
-            expected = response.headers.get(METADATA_SHA256, "")
+    def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> None:
+        """Write an object into ``target``, in the version of that ETag where one is given; a body may break off."""
+        try:
+            body = obstore.get(self._reader, self._name(key), options={"if_match": f'"{etag}"'} if etag else {})
+            expected = str(body.attributes.get(SHA256, ""))
             digest = hashlib.sha256()
-            for piece in response.stream(PIECE):
+            for piece in (body.bytes(),) if body.meta["size"] <= PIECE else body.stream(PIECE):
                 if expected:
                     digest.update(piece)
                 target.write(piece)
-            return expected, digest.hexdigest()
+        except PreconditionError:
+            raise
+        except (BaseError, FileNotFoundError) as error:
+            self._client.get_object(self.bucket, self._name(key)).close()  # which says in words what is wrong
+            raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the same again") from error
+        if expected and expected != digest.hexdigest():
+            raise corrupted(self.uri_of(key), expected, digest.hexdigest())
 
     @contextmanager
     def _errors(self, action: str, key: str) -> Iterator[None]:
@@ -260,46 +237,3 @@ def put_if_none_match(client: Minio, bucket: str, name: str, data: bytes) -> boo
         stored = client.stat_object(bucket, name).metadata or {}
         return stored.get(METADATA_WRITER) == writer
     return True
-
-
-def connect(endpoint: str) -> Minio:
-    """A client for ``http(s)://host:port`` with the key of the environment, bounded retries and timeouts."""
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
-        raise VqiError(f"{ENDPOINT} is '{endpoint}': expected http(s)://host:port")
-    pool = urllib3.PoolManager(
-        maxsize=CONNECTIONS,
-        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        retries=RETRIES,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-    )
-    return Minio(
-        parts.netloc,
-        access_key=_setting("AWS_ACCESS_KEY_ID", "the access key"),
-        secret_key=_setting("AWS_SECRET_ACCESS_KEY", "the secret key"),
-        session_token=os.environ.get("AWS_SESSION_TOKEN") or None,
-        secure=parts.scheme == "https",
-        region=os.environ.get("AWS_REGION") or "us-east-1",
-        http_client=pool,
-    )
-
-
-def _setting(name: str, what: str) -> str:
-    value = os.environ.get(name, "")
-    if not value:
-        raise VqiError(f"an s3:// store needs the environment variable {name} ({what}), which is not set")
-    return value
-
-
-@contextmanager
-def _temporary(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """An open file beside ``target`` and its path; gone afterwards in any case."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=".tmp-", dir=target.parent, delete=False) as opened:
-        path = Path(opened.name)
-        path.chmod(0o644)
-        try:
-            yield cast(BinaryIO, opened), path
-        finally:
-            path.unlink(missing_ok=True)
