@@ -18,8 +18,8 @@ help: ## Show this list
 install: $(INSTALLED) ## Make the virtual environment .venv and install everything into it
 
 $(INSTALLED): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
-		{ echo "error: Python 3.10, 3.11 or 3.12 is needed, got $$($(PYTHON) --version): make PYTHON=python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "error: Python 3.11 or 3.12 is needed, got $$($(PYTHON) --version): make PYTHON=python3.11 ..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2> /dev/null; then \
 		$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(TORCH); \

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def run_pipeline(
 
 def _new_run(runs_dir: Path, name: str) -> tuple[str, Path]:
     """A new run folder, which ``latest`` then points at."""
-    stem = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{name}"
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):

@@ -141,7 +141,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         _signal_group(process.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(_exit_of(process), GRACE_SECONDS)
-        except (asyncio.TimeoutError, asyncio.CancelledError):
+        except (TimeoutError, asyncio.CancelledError):
             _signal_group(process.pid, signal.SIGKILL)
     _signal_group(process.pid, signal.SIGKILL)  # what it started and left behind
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,7 +84,7 @@ class RunState:
         """Give a task another state and tell the observer."""
         if state == RUNNING:
             task.began = time.monotonic()
-            task.started_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            task.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         elif task.state == RUNNING:
             task.seconds = time.monotonic() - task.began
         task.state, task.message = state, message

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -87,7 +87,7 @@ def _fields(api: KubeflowApi, request: Request) -> dict[str, Any]:
     if api.has_users() and not request.namespace:
         raise VqiError(f"{api.host} has users: name the namespace of your profile with -n")
     documents = [document for document in yaml.safe_load_all(request.package) if document]
-    made_up = f"{documents[0]['pipelineInfo']['name']} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    made_up = f"{documents[0]['pipelineInfo']['name']} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     return {
         "display_name": request.name or made_up,
         "experiment_id": api.experiment(request.experiment, request.namespace),

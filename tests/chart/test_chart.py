@@ -1,7 +1,7 @@
 """The chart renders to what Argo and Kubernetes take, for each of its example values; it refuses unknown values."""
 
 import json
-import sys
+import tomllib
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +19,6 @@ from pipelines.ir import read_ir
 from pipelines.ir.node import StrictLoader
 from pipelines.ir.values import to_text
 from tests.pipelines.argo import schema
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 CHART = Path(__file__).parents[2] / "chart"
 KUBERNETES = "v1.33.0"
