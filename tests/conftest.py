@@ -48,6 +48,7 @@ class SeaweedFS:
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_REGION": "us-east-1",
+            "no_proxy": "127.0.0.1",
         }
 
     def start(self) -> None:

@@ -32,7 +32,7 @@ CACHE = "VQI_CACHE"
 ATTEMPTS = 6  # in a row that bring nothing
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next, of which a random part is waited
 MB = 1 << 20
-PIECE = 1 << 18  # bytes read at once: they are still in the processor's cache when they are hashed and written
+PIECE = 1 << 19  # bytes read at once: they are still in the processor's cache when they are hashed and written
 
 
 class Again(Exception):  # noqa: N818 - says what to do

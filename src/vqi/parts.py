@@ -71,9 +71,10 @@ class Part:
         self._keep(version)
         if self._digest:
             self._seen.follow(self.path, start)
-        with self.path.open("r+b" if start else "wb", buffering=0) as output:
+        with self.path.open("r+b", buffering=0) as output:
+            if output.seek(0, os.SEEK_END) > start:  # only then: ext4 flushes a file that was cut when it is closed
+                output.truncate(start)
             output.seek(start)
-            output.truncate()
             end = checked = start
             for piece in pieces:
                 if version.size is None and end - checked >= ROOM_EVERY:

@@ -20,12 +20,12 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for n in SIZES:
-            costs = _steps(Path(folder) / str(n), n)
+            costs = steps(Path(folder) / str(n), n)
             rows.append([n, *(f"{cost.seconds:.1f} s, {cost.peak_mb:.0f} MB" for cost in costs.values())])
     table(f"Growth with the number of images ({PIXELS} px PNG, scaled to 224)", ["images", *costs], rows)
 
 
-def _steps(folder: Path, n: int) -> dict[str, Cost]:
+def steps(folder: Path, n: int) -> dict[str, Cost]:
     """Each step as a process of its own on ``n`` images, start-up included."""
     source = folder / "source" / "part" / "train" / "good"
     source.mkdir(parents=True)
@@ -33,8 +33,8 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     for i in range(n):
         ramp = np.add.outer(np.arange(PIXELS), np.arange(PIXELS)) % 200 + random.integers(0, 55, (PIXELS, PIXELS))
         Image.fromarray(ramp.astype(np.uint8)).save(source / f"{i:05}.png", compress_level=1)
-    names = ("catalog", "dataset", "categories", "images", "report", "page", "backbone", "features", "detector")
-    at = {name: str(folder / name) for name in names}
+    names = ("catalog", "dataset", "categories", "images", "report", "page", "backbone", "parent", "log", "features")
+    at = {name: str(folder / name) for name in (*names, "detector")}
     environment = {**os.environ, "VQI_STORE": f"file://{folder / 'store'}"}
 
     def step(name: str, *flags: str) -> Cost:
@@ -47,8 +47,9 @@ def _steps(folder: Path, n: int) -> dict[str, Cost]:
     costs["preprocess"] = step("preprocess", "--dataset", dataset, "--category", "part",
                                "--images", at["images"], "--data-report", at["report"],
                                "--data-page", at["page"])  # fmt: skip
-    step("ssl_finetune", "--images", at["images"], "--backbone", at["backbone"])
+    step("ssl_finetune", "--images", at["images"], "--backbone", at["backbone"], "--parent", at["parent"],
+         "--training-log", at["log"])  # fmt: skip
     costs["feature_extract"] = step("feature_extract", "--images", at["images"], "--backbone", at["backbone"],
-                                    "--features", at["features"])  # fmt: skip
+                                    "--parent", at["parent"], "--features", at["features"])  # fmt: skip
     costs["pca_fit"] = step("pca_fit", "--features", at["features"], "--detector", at["detector"])
     return costs

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
+import obstore
 import pytest
 import urllib3
 from minio import Minio
@@ -24,7 +26,7 @@ from vqi.errors import UnavailableError, VqiError
 from vqi.store import Store, fetch_uri, open_store, read_uri, split_uri
 from vqi.store.folder import FolderStore
 from vqi.store.s3 import PART_BYTES
-from vqi.store.s3_clients import connect
+from vqi.store.s3_clients import connect, connect_reader
 from vqi.store.s3_errors import may_pass
 
 RACERS = 20
@@ -303,17 +305,82 @@ def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: o
 
 def test_through_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server takes what is meant for a proxy, so that it can stand for one that leads to another host."""
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", s3_environment.endpoint)  # type: ignore[attr-defined]
-    monkeypatch.setenv("VQI_S3_ENDPOINT", "http://storage.invalid")
+    monkeypatch.setenv("http_proxy", s3_environment.endpoint.removeprefix("http://"))  # type: ignore[attr-defined]
+    monkeypatch.setenv("VQI_S3_ENDPOINT", "http://storage.invalid:80")
     store = open_store("s3://vqi-tests/proxy")
     store.put_bytes("a", b"1")
     assert store.get_bytes("a") == b"1"
-    monkeypatch.setenv("no_proxy", "storage.invalid")
+
+
+def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clients go by the same rule, by which a port may be told."""
+    host = f"localhost:{s3_environment.endpoint.rpartition(':')[2]}"  # type: ignore[attr-defined]
+    monkeypatch.setenv("VQI_S3_ENDPOINT", f"http://{host}")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", host)
+    store = open_store("s3://vqi-tests/proxy")
+    store.put_bytes("b", b"1")
+    assert store.get_bytes("b") == b"1"
+    monkeypatch.setenv("no_proxy", "elsewhere")
     monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
-    with pytest.raises(UnavailableError, match="does not answer"):
-        open_store("s3://vqi-tests/proxy").get_bytes("a")
+    with pytest.raises(UnavailableError, match=r"does not answer \(through the proxy: .*refused\)") as caught:
+        open_store("s3://vqi-tests/proxy").get_bytes("b")
+    assert "0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("http_proxy", "socks5://127.0.0.1:9", "through the proxy 'socks5://127.0.0.1:9'"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE is '/nowhere.pem', where no file is"),
+        ("AWS_CHECKSUM_ALGORITHM", "crc7", "check the variables AWS_"),
+    ],
+)
+def test_an_environment_that_does_not_fit(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(VqiError, match=expected) as caught:
+        open_store("s3://vqi-tests/a").get_bytes("b")
+    assert "\n" not in str(caught.value)
+
+
+def test_both_clients_speak_with_the_server_of_the_endpoint(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader's library takes more from the environment than it is told."""
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_S3_EXPRESS": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    store = open_store("s3://vqi-tests/steered")
+    store.put_bytes("a", b"1")
+    assert store.get_bytes("a") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("https://s3.amazonaws.com", "https://bucket.s3.eu-west-1.amazonaws.com/key?"),
+        ("https://oss-cn-hangzhou.aliyuncs.com", "https://bucket.oss-cn-hangzhou.aliyuncs.com/key?"),
+        ("https://storage.example.com:9000/", "https://storage.example.com:9000/bucket/key?"),
+    ],
+)
+def test_the_address_of_a_bucket_is_what_its_server_wants(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, endpoint: str, expected: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    client = connect(endpoint)
+    reader = connect_reader(client, "bucket")
+    assert str(obstore.sign(reader, "GET", "key", timedelta(minutes=1))).startswith(expected)
+    assert client.presigned_get_object("bucket", "key").startswith(expected)
 
 
 @contextmanager
@@ -339,8 +406,10 @@ def cut_off(endpoint: str, after: int, times: int) -> Iterator[str]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
         relay.daemon_threads = True
         threading.Thread(target=relay.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{relay.server_address[1]}"
-        relay.shutdown()
+        try:
+            yield f"http://127.0.0.1:{relay.server_address[1]}"
+        finally:
+            relay.shutdown()
 
 
 def test_a_body_that_breaks_off_is_gone_on_with(
@@ -348,7 +417,8 @@ def test_a_body_that_breaks_off_is_gone_on_with(
 ) -> None:
     data = os.urandom(3 << 20)
     open_store("s3://vqi-tests/broken").put_bytes("a", data)
-    with cut_off(s3_environment.endpoint, 1 << 20, times=2) as endpoint:  # type: ignore[attr-defined]
+    # Never all of it at once, so that beginning again would not do.
+    with cut_off(s3_environment.endpoint, 2 << 20, times=1000) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
         store = open_store("s3://vqi-tests/broken")
         store.get_file("a", tmp_path / "a")

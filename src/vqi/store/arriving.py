@@ -17,6 +17,7 @@ def arriving(target: Path) -> Iterator[Path]:
     temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
     try:
         yield temporary
+        temporary.chmod(0o644)  # for whoever may enter the folder, whatever umask wrote it
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,10 +77,11 @@ def check_key(key: str) -> str:
     """``key`` itself when it stays inside the store.
 
     Raises:
-        VqiError: it is empty, absolute, has a ``..``, ``.`` or empty part, a NUL, or names the folder of digests.
+        VqiError: it is empty, absolute, has a ``..``, ``.`` or empty part or a control character, or names the
+            folder of digests.
     """
     parts = key.split("/")
-    if any(part in ("", ".", "..", DIGESTS) for part in parts) or "\0" in key:
+    if any(part in ("", ".", "..", DIGESTS) for part in parts) or any(unicodedata.category(one) == "Cc" for one in key):
         raise VqiError(f"'{key}' is not a key of an object: expected a relative name/with/slashes without '..'")
     return key
 

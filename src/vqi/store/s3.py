@@ -12,20 +12,22 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 import obstore
+import obstore.store
 from minio import Minio
 from minio.error import MinioException, S3Error
-from obstore.exceptions import BaseError, PreconditionError
+from obstore.exceptions import BaseError
 from urllib3.exceptions import HTTPError
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import UnavailableError, VqiError
 from vqi.store.arriving import arriving
 from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
-from vqi.store.s3_clients import ENDPOINT, connect, connect_reader, setting
+from vqi.store.s3_clients import ENDPOINT, connect, connect_reader, first_line, setting
 from vqi.store.s3_errors import explain, may_pass
 
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
@@ -48,7 +50,6 @@ class S3Store(Store):
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
         self.endpoint = setting(ENDPOINT, "http(s)://host:port of the object store")
         self._client = connect(self.endpoint)
-        self._reader = connect_reader(self.endpoint, bucket)
         self._bucket_known = False
 
     def put_file(self, key: str, path: Path) -> None:
@@ -145,7 +146,9 @@ class S3Store(Store):
         with self._errors("read", version.key), arriving(path) as temporary, temporary.open("xb") as target:
             try:
                 self._fetch(version.key, target, version.etag)
-            except PreconditionError as error:
+            except S3Error as error:
+                if error.code != "PreconditionFailed":
+                    raise
                 raise VqiError(
                     f"{self.uri_of(version.key)} changed since it was listed (its ETag was {version.etag}): "
                     "take a new snapshot"
@@ -188,23 +191,35 @@ class S3Store(Store):
                 raise
         self._bucket_known = True
 
+    @cached_property
+    def _reader(self) -> obstore.store.S3Store:
+        return connect_reader(self._client, self.bucket)
+
     def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> None:
         """Write an object into ``target``, in the version of that ETag where one is given; a body may break off."""
+        name = self._name(key)
         try:
-            body = obstore.get(self._reader, self._name(key), options={"if_match": f'"{etag}"'} if etag else {})
-            expected = str(body.attributes.get(SHA256, ""))
-            digest = hashlib.sha256()
+            body = obstore.get(self._reader, name, options={"if_match": f'"{etag}"'} if etag else {})
+        except (BaseError, FileNotFoundError) as error:
+            self._refuse(name, etag)
+            raise VqiError(f"cannot read {self.uri_of(key)}: {first_line(error)}") from error
+        expected = str(body.attributes.get(SHA256, ""))
+        digest = hashlib.sha256()
+        try:
             for piece in (body.bytes(),) if body.meta["size"] <= PIECE else body.stream(PIECE):
                 if expected:
                     digest.update(piece)
                 target.write(piece)
-        except PreconditionError:
-            raise
-        except (BaseError, FileNotFoundError) as error:
-            self._client.get_object(self.bucket, self._name(key)).close()  # which says in words what is wrong
+        except BaseError as error:
+            self._refuse(name, etag)
             raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the same again") from error
         if expected and expected != digest.hexdigest():
             raise corrupted(self.uri_of(key), expected, digest.hexdigest())
+
+    def _refuse(self, name: str, etag: str) -> None:
+        """Ask for a body once more, to hear in the server's own words why there is none, if it still is so."""
+        conditions: Headers = {"If-Match": f'"{etag}"'} if etag else {}
+        self._client.get_object(self.bucket, name, request_headers=conditions).close()
 
     @contextmanager
     def _errors(self, action: str, key: str) -> Iterator[None]:

@@ -15,26 +15,36 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3
 from minio import Minio
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
-from requests.utils import get_auth_from_url, get_environ_proxies
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3.exceptions import HTTPError
 
 from vqi.errors import VqiError
+from vqi.web import shown
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 ENDPOINT = "VQI_S3_ENDPOINT"
 CONNECTIONS = 16  # kept open, for many small objects at once
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
 BUSY = (500, 502, 503, 504)
+WHOLE_BODY = timedelta(days=1)  # for one that may be large
 
 
 def connect(endpoint: str) -> Minio:
-    """A client for ``http(s)://host:port``, with bounded retries and timeouts."""
-    host, secure = _parts(endpoint)
+    """A client for ``http(s)://host:port``, with bounded retries and timeouts.
+
+    Raises:
+        VqiError: The endpoint, the key, the proxy or the certificates of the environment are no such thing.
+    """
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise VqiError(f"{ENDPOINT} is '{endpoint}': expected http(s)://host:port")
     pool = _pool(
-        endpoint,
+        proxy_of(endpoint),
         maxsize=CONNECTIONS,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
         retries=urllib3.Retry(
@@ -44,34 +54,72 @@ def connect(endpoint: str) -> Minio:
             raise_on_status=False,  # so that the last answer, which says why, reaches the client
         ),
         cert_reqs="CERT_REQUIRED",
-        ca_certs=_certificates(),
+        ca_certs=str(_certificates()),
     )
-    access_key, secret_key, token, region = _key()
-    return Minio(host, access_key, secret_key, token, secure=secure, region=region, http_client=pool)
+    key = _key()
+    region = os.environ.get("AWS_REGION") or "us-east-1"
+    secure = parts.scheme == "https"
+    return Minio(parts.netloc, *key, secure=secure, region=region, http_client=pool)
 
 
-def connect_reader(endpoint: str, bucket: str) -> S3Store:
-    """What reads bodies of a bucket's objects, with the same retries and timeouts."""
-    _, secure = _parts(endpoint)
-    access_key, secret_key, token, region = _key()
+def connect_reader(client: Minio, bucket: str) -> S3Store:
+    """What reads bodies of a bucket's objects, where and as ``client`` does.
+
+    obstore takes from the environment what it is not told (``AWS_ENDPOINT_URL_S3``, say): it is told all of it.
+
+    Raises:
+        VqiError: A variable of the environment is nothing that obstore can take.
+    """
+    url = urlsplit(client.presigned_get_object(bucket, "object"))  # nobody is asked; it has the address of the bucket
+    endpoint = f"{url.scheme}://{url.netloc}"
+    access_key, secret_key, token = _key()
     config: S3Config = {
-        "endpoint": endpoint.rstrip("/"),
-        "region": region,
-        "access_key_id": access_key,
-        "secret_access_key": secret_key,
+        "endpoint": endpoint,
+        "aws_endpoint_url_s3": endpoint,
+        "virtual_hosted_style_request": not url.path.startswith(f"/{bucket}/"),
+        "region": os.environ.get("AWS_REGION") or "us-east-1",
+        "s3_express": False,
+        "skip_signature": False,
+        "request_payer": False,
     }
-    client: ClientConfig = {
-        "allow_http": not secure,
+    options: ClientConfig = {
+        "allow_http": url.scheme == "http",
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=READ_SECONDS),
-        "timeout": timedelta(days=1),  # of a whole body, which may be large
+        "timeout": WHOLE_BODY,
+        "root_certificate": _certificates().read_bytes(),
+        "proxy_url": proxy_of(endpoint) or "http://127.0.0.1:9",  # one that nobody is sent to: see the next line
     }
-    if token:
-        config["session_token"] = token
-    if secure:
-        client["root_certificate"] = Path(_certificates()).read_bytes()
-    retries: RetryConfig = {"max_retries": RETRIES, "backoff": {"init_backoff": timedelta(seconds=FIRST_WAIT)}}
-    return S3Store(bucket, config=config, client_options=client, retry_config=retries)
+    if not proxy_of(endpoint):
+        options["proxy_excludes"] = str(url.hostname)
+    retries: RetryConfig = {
+        "max_retries": RETRIES,
+        "backoff": {"init_backoff": timedelta(seconds=FIRST_WAIT)},
+        "retry_timeout": WHOLE_BODY,  # counted from the beginning of a body, however large it is
+    }
+    key: S3Credential = {
+        "access_key_id": access_key,
+        "secret_access_key": secret_key,
+        "token": token,
+        "expires_at": None,
+    }
+    try:
+        return S3Store(
+            bucket, config=config, client_options=options, retry_config=retries, credential_provider=lambda: key
+        )
+    except BaseError as error:
+        raise VqiError(f"cannot read from {endpoint}: {first_line(error)}: check the variables AWS_*") from error
+
+
+def proxy_of(endpoint: str) -> str:
+    """The proxy through which the environment sends requests to a server; '' for none."""
+    proxy = select_proxy(endpoint, get_environ_proxies(endpoint)) or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+
+
+def first_line(error: Exception) -> str:
+    """What an error of obstore says, without its traces."""
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def setting(name: str, what: str) -> str:
@@ -86,34 +134,30 @@ def setting(name: str, what: str) -> str:
     return value
 
 
-def _pool(endpoint: str, **settings: Any) -> urllib3.PoolManager:
-    """Connections to a server, through the proxy of the environment where there is one; obstore sees to that itself."""
-    proxy = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme)
+def _pool(proxy: str, **settings: Any) -> urllib3.PoolManager:
+    """Connections to a server, through a proxy where there is one."""
     if not proxy:
         return urllib3.PoolManager(**settings)
     login = ":".join(get_auth_from_url(proxy))
     headers = urllib3.make_headers(proxy_basic_auth=login) if login != ":" else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+    try:
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+    except (HTTPError, ValueError) as error:
+        raise VqiError(f"the object store cannot be reached through the proxy '{shown(proxy)}': {error}") from error
 
 
-def _parts(endpoint: str) -> tuple[str, bool]:
-    """Host and port, and whether it speaks TLS."""
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
-        raise VqiError(f"{ENDPOINT} is '{endpoint}': expected http(s)://host:port")
-    return parts.netloc, parts.scheme == "https"
-
-
-def _key() -> tuple[str, str, str | None, str]:
-    """Access key, secret key, session token and region."""
+def _key() -> tuple[str, str, str | None]:
+    """Access key, secret key and session token."""
     return (
         setting("AWS_ACCESS_KEY_ID", "the access key"),
         setting("AWS_SECRET_ACCESS_KEY", "the secret key"),
         os.environ.get("AWS_SESSION_TOKEN") or None,
-        os.environ.get("AWS_REGION") or "us-east-1",
     )
 
 
-def _certificates() -> str:
+def _certificates() -> Path:
     """The file of the certificate authorities that are trusted."""
-    return os.environ.get("SSL_CERT_FILE") or certifi.where()
+    given = os.environ.get("SSL_CERT_FILE")
+    if given and not Path(given).is_file():
+        raise VqiError(f"SSL_CERT_FILE is '{given}', where no file is: expected one with certificates (PEM)")
+    return Path(given or certifi.where())

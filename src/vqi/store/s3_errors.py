@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minio.error import InvalidResponseError, S3Error, ServerError
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
 ADVICE = {
     "NoSuchKey": "there is no such object",
@@ -44,4 +44,6 @@ def may_pass(error: Exception) -> bool:
 def root_cause(error: HTTPError) -> str:
     """The innermost reason of an error of urllib3, without the addresses of Python objects."""
     reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+    if isinstance(reason, ProxyError):
+        return f"through the proxy: {str(reason.original_error).split(': ', 1)[-1]}"
     return str(reason).split(">: ", 1)[-1]
