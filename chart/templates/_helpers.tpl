@@ -41,9 +41,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ $image.repository }}{{ if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag }}{{ end }}
 {{- end -}}
 
-{{/* How long it keeps artifacts of runs; in one volume at first, for each takes its part of the disk. */}}
+{{/*
+What it does about the artifacts of runs, said by its master every few minutes: they have a time to live, or none. In one
+volume at first, for each takes its part of the disk.
+*/}}
 {{- define "vqi.seaweedfsExpiry" -}}
-{{- with .Values.seaweedfs.expireDays }}-ttl={{ . }}d -volumeGrowthCount=1{{ else }}-delete{{ end -}}
+{{- $days := .Values.seaweedfs.expireDays | int -}}
+{{- $bucket := include "vqi.artifactBucket" . -}}
+{{- if and $days (eq $bucket (include "vqi.storeUri" . | trimPrefix "s3://" | splitList "/" | first)) }}{{ fail (printf "artifactRepository.bucket: expected another bucket than that of store.uri, '%s': what is in it is removed after seaweedfs.expireDays" $bucket) }}{{ end -}}
+{{- $workflow := .Values.workflow -}}
+{{- if and $days (lt (mul $days 86400) (add $workflow.activeDeadlineSeconds $workflow.keepSeconds)) }}{{ fail (printf "seaweedfs.expireDays: expected at least workflow.activeDeadlineSeconds and workflow.keepSeconds together, or a run that is still there loses what it needs; got %d" $days) }}{{ end -}}
+fs.configure -locationPrefix=/buckets/{{ $bucket }}/ {{ gt $days 0 | ternary (printf "-ttl=%dd -volumeGrowthCount=1" $days) "-delete" }} -apply
 {{- end -}}
 
 {{- define "vqi.storeUri" -}}

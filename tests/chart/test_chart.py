@@ -265,6 +265,11 @@ def test_its_store_may_keep_artifacts_for_good() -> None:
     assert expiry(objects) == "fs.configure -locationPrefix=/buckets/runs/ -delete -apply"
 
 
+def test_it_removes_nothing_where_artifacts_are_elsewhere() -> None:
+    text = json.dumps(render({"seaweedfs": {"enabled": True}, "artifactRepository": {"enabled": False}}))
+    assert "fs.configure" not in text
+
+
 def test_the_stores_pod_is_restricted_and_tells_nobody() -> None:
     pod = one(render(values_of("seaweedfs")), "StatefulSet")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -348,7 +353,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("artifactRepository.endpoint", "https://s3.example.com", "endpoint"),
         ("dataset.mountPath", "data", "mountPath"),
         ("dataset.nfs.server", 7, "server"),
+        ("artifactRepository.bucket", "a b", "bucket"),
         ("seaweedfs.size", "large", "size"),
+        ("seaweedfs.expireDays", 256, "expireDays"),
         ("seaweedfs.image.tagg", "1", "tagg"),
         ("workflow.scratch", True, "scratch"),
     ],
@@ -363,6 +370,10 @@ def test_refused_by_name(path: str, value: Any, named: str) -> None:
     [
         ({"store": {"existingSecret": "x"}}, "store.existingSecret: expected nothing"),
         ({"store": {"endpoint": "http://x:1"}}, "store.endpoint: expected nothing"),
+        ({"artifactRepository": {"endpoint": "x:1"}}, "artifactRepository.endpoint: expected nothing"),
+        ({"artifactRepository": {"bucket": "vqi"}}, "artifactRepository.bucket: expected another bucket than that of"),
+        ({"store": {"uri": "s3://vqi-artifacts/models"}}, "expected another bucket than that of store.uri"),
+        ({"workflow": {"keepSeconds": 30 * 86400}}, "seaweedfs.expireDays: expected at least"),
         ({"dataset": {"claim": "x", "nfs": {"server": "y"}}}, "dataset.claim and dataset.nfs.server: expected one"),
         ({"dataset": {"nfs": {"server": "y"}}}, "dataset.nfs.path: expected what the NFS server exports"),
     ],

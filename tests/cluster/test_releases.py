@@ -1,7 +1,9 @@
 """Upgrade, rollback and uninstall of a release: what is kept, what goes, and that others are left alone."""
 
 import json
+import re
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
@@ -30,8 +32,6 @@ def short(first: Release, install: Callable[..., Release], label: str) -> Releas
 
 
 def put(release: Release, key: str) -> None:
-    from io import BytesIO
-
     with release.reached() as store:
         store.client.put_object("kept", key, BytesIO(b"here"), 4)
 
@@ -111,3 +111,23 @@ def test_uninstalling_leaves_the_data_and_the_neighbours(
     again = install("short", first.namespace, **own_store(label))
     assert "before" in kept(again), "installed again, it finds its data"
     helm("uninstall", again.name, "-n", again.namespace, "--wait")
+
+
+def test_what_runs_leave_in_the_releases_own_store_expires(first: Release) -> None:
+    """Argo removes nothing of it, a rule of the bucket does; its server sets that some minutes after it started."""
+    until("the rule", lambda: '"30d"' in first.weed_shell("fs.configure"), 360)
+    with first.reached() as store:
+        for bucket in ("vqi-artifacts", "vqi"):
+            if not store.client.bucket_exists(bucket):
+                store.client.make_bucket(bucket)
+            store.client.put_object(bucket, "written-now", BytesIO(b"here"), 4)
+    days = 30 * 24 * 3600
+    assert seconds_to_live(first, "vqi-artifacts/written-now") == days
+    assert seconds_to_live(first, "vqi/written-now") == 0, "models stay"
+
+
+def seconds_to_live(release: Release, path: str) -> int:
+    entry = release.weed_shell(f"fs.meta.cat /buckets/{path}")
+    match = re.search(r'"ttlSec":\s*(\d+)', entry)
+    assert match, entry
+    return int(match[1])

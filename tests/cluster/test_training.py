@@ -55,20 +55,6 @@ def fetched(run: Workflow, stocked: Release, path: str) -> str:
         return store.get(ARTIFACTS, f"{run.name}/{path}").decode()
 
 
-def test_what_a_run_leaves_in_the_releases_own_store_expires(stocked: Release, run: Workflow) -> None:
-    """Argo removes nothing of it: a rule of the bucket does, after 30 days."""
-    table = stocked.weed_shell(f"fs.meta.cat /buckets/{ARTIFACTS}/{run.name}/summarize/table/table.csv")
-    model = stocked.weed_shell("fs.meta.cat /buckets/vqi/models/parts/bracket/v1/detector.safetensors")
-    assert seconds_to_live(table) == 30 * 24 * 3600
-    assert seconds_to_live(model) == 0, "models stay"
-
-
-def seconds_to_live(entry: str) -> int:
-    match = re.search(r'"ttlSec":\s*(\d+)', entry)
-    assert match, entry
-    return int(match[1])
-
-
 def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
