@@ -23,7 +23,11 @@ PLAIN = re.compile(r"[a-z][a-z0-9_.]*")  # a text that YAML takes as one without
 HEAD = """# The chart `vqi`
 
 Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which has to be there already), with
-what its runs need. Written by `make compile` from `values.yaml`.
+what its runs need: [how to install it and run it](../docs/cluster.md).
+
+## Values
+
+Written by `make compile` from `values.yaml`.
 
 | value | default | |
 |---|---|---|
@@ -70,7 +74,7 @@ def readme(text: str) -> str:
 
 def cell(text: str) -> str:
     """A text as it stands in a table."""
-    return text.replace("|", "\\|")
+    return re.sub(r"(<[^>`]*>)", r"`\1`", text.replace("|", "\\|"))
 
 
 def with_parameters(text: str) -> str:

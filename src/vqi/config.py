@@ -59,7 +59,7 @@ class DatasetDownload(StepConfig):
         "", pattern="^([0-9a-f]{64})?$", description="what the archive's sha256 must be; empty = the known one, if any"
     )
     accept_license: bool = Field(
-        False, description="whether you accept the licence of a public dataset; USER_CONSENT=y says the same"
+        False, description="whether you accept the licence of a public dataset; on one machine USER_CONSENT=y does, too"
     )
     limit_per_class: int = Field(0, ge=0, description="images taken of each split and defect type; 0 = all")
     train_fraction: float = Field(
