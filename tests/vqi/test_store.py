@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
-import itertools
 import os
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import obstore
 import pytest
+import trustme
 import urllib3
 from minio import Minio
 from minio.error import S3Error, ServerError
@@ -384,32 +385,62 @@ def test_the_address_of_a_bucket_is_what_its_server_wants(
 
 
 @contextmanager
-def cut_off(endpoint: str, after: int, times: int) -> Iterator[str]:
-    """The same server through connections of which the first few break off after so many bytes of answers."""
+def relayed(endpoint: str, cut_after: int = sys.maxsize, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The same server through connections that break off after so many bytes of answers, or are encrypted."""
     host, _, port = endpoint.removeprefix("http://").rpartition(":")
-    left = itertools.repeat(after, times)
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            budget = next(left, sys.maxsize)
+            left = cut_after
+            if tls:
+                self.request.do_handshake()
             with socket.create_connection((host, int(port))) as server:
                 threading.Thread(target=self.requests, args=(server,), daemon=True).start()
-                while budget > 0 and (data := server.recv(min(budget, 1 << 16))):
+                while left > 0 and (data := server.recv(min(left, 1 << 16))):
                     self.request.sendall(data)
-                    budget -= len(data)
+                    left -= len(data)
 
         def requests(self, server: socket.socket) -> None:
             with suppress(OSError):
                 while data := self.request.recv(1 << 16):
                     server.sendall(data)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
-        relay.daemon_threads = True
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def get_request(self) -> tuple[socket.socket, object]:
+            request, address = super().get_request()
+            if tls:
+                request = tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            return request, address
+
+        def handle_error(self, *_: object) -> None:
+            """A client that does not trust the certificate hangs up."""
+
+    with Server(("127.0.0.1", 0), Relay) as relay:
         threading.Thread(target=relay.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{relay.server_address[1]}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{relay.server_address[1]}"
         finally:
             relay.shutdown()
+
+
+def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    with relayed(s3_environment.endpoint, tls=tls) as endpoint:  # type: ignore[attr-defined]
+        monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        with pytest.raises(UnavailableError, match="certificate verify failed"):
+            open_store("s3://vqi-tests/tls").get_bytes("a")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        store = open_store("s3://vqi-tests/tls")
+        store.put_bytes("a", b"1")
+        assert store.get_bytes("a") == b"1"
 
 
 def test_a_body_that_breaks_off_is_gone_on_with(
@@ -418,7 +449,7 @@ def test_a_body_that_breaks_off_is_gone_on_with(
     data = os.urandom(3 << 20)
     open_store("s3://vqi-tests/broken").put_bytes("a", data)
     # Never all of it at once, so that beginning again would not do.
-    with cut_off(s3_environment.endpoint, 2 << 20, times=1000) as endpoint:  # type: ignore[attr-defined]
+    with relayed(s3_environment.endpoint, cut_after=2 << 20) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
         store = open_store("s3://vqi-tests/broken")
         store.get_file("a", tmp_path / "a")
@@ -429,7 +460,7 @@ def test_a_body_that_breaks_off_again_and_again(
     s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     open_store("s3://vqi-tests/broken").put_bytes("b", os.urandom(1 << 20))
-    with cut_off(s3_environment.endpoint, 2000, times=1000) as endpoint:  # type: ignore[attr-defined]
+    with relayed(s3_environment.endpoint, cut_after=2000) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
         monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
         with pytest.raises(UnavailableError, match=r"cannot read s3://vqi-tests/broken/b: it broke off"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import certifi
@@ -32,6 +32,9 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
 BUSY = (500, 502, 503, 504)
 WHOLE_BODY = timedelta(days=1)  # for one that may be large
+NO_PROXY = (
+    "http://127.0.0.1:9"  # named where there is none, and left out for every host: else obstore looks for one itself
+)
 
 
 def connect(endpoint: str) -> Minio:
@@ -57,9 +60,15 @@ def connect(endpoint: str) -> Minio:
         ca_certs=str(_certificates()),
     )
     key = _key()
-    region = os.environ.get("AWS_REGION") or "us-east-1"
-    secure = parts.scheme == "https"
-    return Minio(parts.netloc, *key, secure=secure, region=region, http_client=pool)
+    return Minio(
+        parts.netloc,
+        key.access,
+        key.secret,
+        key.token,
+        secure=parts.scheme == "https",
+        region=_region(),
+        http_client=pool,
+    )
 
 
 def connect_reader(client: Minio, bucket: str) -> S3Store:
@@ -72,12 +81,12 @@ def connect_reader(client: Minio, bucket: str) -> S3Store:
     """
     url = urlsplit(client.presigned_get_object(bucket, "object"))  # nobody is asked; it has the address of the bucket
     endpoint = f"{url.scheme}://{url.netloc}"
-    access_key, secret_key, token = _key()
+    key, proxy = _key(), proxy_of(endpoint)
     config: S3Config = {
         "endpoint": endpoint,
         "aws_endpoint_url_s3": endpoint,
         "virtual_hosted_style_request": not url.path.startswith(f"/{bucket}/"),
-        "region": os.environ.get("AWS_REGION") or "us-east-1",
+        "region": _region(),
         "s3_express": False,
         "skip_signature": False,
         "request_payer": False,
@@ -88,24 +97,28 @@ def connect_reader(client: Minio, bucket: str) -> S3Store:
         "read_timeout": timedelta(seconds=READ_SECONDS),
         "timeout": WHOLE_BODY,
         "root_certificate": _certificates().read_bytes(),
-        "proxy_url": proxy_of(endpoint) or "http://127.0.0.1:9",  # one that nobody is sent to: see the next line
+        "proxy_url": proxy or NO_PROXY,
     }
-    if not proxy_of(endpoint):
+    if not proxy:
         options["proxy_excludes"] = str(url.hostname)
     retries: RetryConfig = {
         "max_retries": RETRIES,
         "backoff": {"init_backoff": timedelta(seconds=FIRST_WAIT)},
         "retry_timeout": WHOLE_BODY,  # counted from the beginning of a body, however large it is
     }
-    key: S3Credential = {
-        "access_key_id": access_key,
-        "secret_access_key": secret_key,
-        "token": token,
+    credential: S3Credential = {
+        "access_key_id": key.access,
+        "secret_access_key": key.secret,
+        "token": key.token,
         "expires_at": None,
     }
     try:
         return S3Store(
-            bucket, config=config, client_options=options, retry_config=retries, credential_provider=lambda: key
+            bucket,
+            config=config,
+            client_options=options,
+            retry_config=retries,
+            credential_provider=lambda: credential,
         )
     except BaseError as error:
         raise VqiError(f"cannot read from {endpoint}: {first_line(error)}: check the variables AWS_*") from error
@@ -146,13 +159,22 @@ def _pool(proxy: str, **settings: Any) -> urllib3.PoolManager:
         raise VqiError(f"the object store cannot be reached through the proxy '{shown(proxy)}': {error}") from error
 
 
-def _key() -> tuple[str, str, str | None]:
-    """Access key, secret key and session token."""
-    return (
+class _Key(NamedTuple):
+    access: str
+    secret: str
+    token: str | None
+
+
+def _key() -> _Key:
+    return _Key(
         setting("AWS_ACCESS_KEY_ID", "the access key"),
         setting("AWS_SECRET_ACCESS_KEY", "the secret key"),
         os.environ.get("AWS_SESSION_TOKEN") or None,
     )
+
+
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or "us-east-1"
 
 
 def _certificates() -> Path:
