@@ -96,7 +96,7 @@ def connect_reader(client: Minio, bucket: str) -> S3Store:
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=READ_SECONDS),
         "timeout": WHOLE_BODY,
-        "root_certificate": _certificates().read_bytes(),
+        "root_certificate": _certificates().read_bytes(),  # also where the system has none
         "proxy_url": proxy or NO_PROXY,
     }
     if not proxy:
