@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import socket
 import socketserver
@@ -385,13 +386,21 @@ def test_the_address_of_a_bucket_is_what_its_server_wants(
 
 
 @contextmanager
-def relayed(endpoint: str, cut_after: int = sys.maxsize, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The same server through connections that break off after so many bytes of answers, or are encrypted."""
+def relayed(
+    endpoint: str, cut_after: int = sys.maxsize, cuts: int = sys.maxsize, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """The same server through connections that break off, or the first few of them, or are encrypted.
+
+    Args:
+        cut_after: Bytes of answers.
+        cuts: Connections that break off.
+    """
     host, _, port = endpoint.removeprefix("http://").rpartition(":")
+    numbers = itertools.count()
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            left = cut_after
+            left = cut_after if next(numbers) < cuts else sys.maxsize
             if tls:
                 self.request.do_handshake()
             with socket.create_connection((host, int(port))) as server:
@@ -454,6 +463,15 @@ def test_a_body_that_breaks_off_is_gone_on_with(
         store = open_store("s3://vqi-tests/broken")
         store.get_file("a", tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == data
+
+
+def test_a_server_that_was_away_and_is_back(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with what was asked for: no reason to give up for good."""
+    open_store("s3://vqi-tests/away").put_bytes("a", b"1")
+    with relayed(s3_environment.endpoint, cut_after=0, cuts=1) as endpoint:  # type: ignore[attr-defined]
+        monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        assert open_store("s3://vqi-tests/away").get_bytes("a") == b"1"
 
 
 def test_a_body_that_breaks_off_again_and_again(

@@ -82,7 +82,8 @@ def check_key(key: str) -> str:
     """
     parts = key.split("/")
     if any(part in ("", ".", "..", DIGESTS) for part in parts) or any(unicodedata.category(one) == "Cc" for one in key):
-        raise VqiError(f"'{key}' is not a key of an object: expected a relative name/with/slashes without '..'")
+        expected = "expected a relative name/with/slashes without '..' or control characters"
+        raise VqiError(f"{key!r} is not a key of an object: {expected}")
     return key
 
 

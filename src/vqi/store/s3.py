@@ -197,12 +197,7 @@ class S3Store(Store):
 
     def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> None:
         """Write an object into ``target``, in the version of that ETag where one is given; a body may break off."""
-        name = self._name(key)
-        try:
-            body = obstore.get(self._reader, name, options={"if_match": f'"{etag}"'} if etag else {})
-        except (BaseError, FileNotFoundError) as error:
-            self._refuse(name, etag)
-            raise VqiError(f"cannot read {self.uri_of(key)}: {first_line(error)}") from error
+        body = self._open(key, etag)
         expected = str(body.attributes.get(SHA256, ""))
         digest = hashlib.sha256()
         try:
@@ -211,15 +206,27 @@ class S3Store(Store):
                     digest.update(piece)
                 target.write(piece)
         except BaseError as error:
-            self._refuse(name, etag)
+            self._refuse(key, etag)
             raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the same again") from error
         if expected and expected != digest.hexdigest():
             raise corrupted(self.uri_of(key), expected, digest.hexdigest())
 
-    def _refuse(self, name: str, etag: str) -> None:
-        """Ask for a body once more, to hear in the server's own words why there is none, if it still is so."""
+    def _open(self, key: str, etag: str) -> obstore.GetResult:
+        """The answer to a get; asked for again where the server was away and is there by now."""
+        options: obstore.GetOptions = {"if_match": f'"{etag}"'} if etag else {}
+        try:
+            return obstore.get(self._reader, self._name(key), options=options)
+        except (BaseError, FileNotFoundError):
+            self._refuse(key, etag)
+        try:
+            return obstore.get(self._reader, self._name(key), options=options)
+        except (BaseError, FileNotFoundError) as error:
+            raise VqiError(f"cannot read {self.uri_of(key)}: {first_line(error)}") from error
+
+    def _refuse(self, key: str, etag: str) -> None:
+        """Ask for an object in the other way: raises in the server's own words, where it is the server that refuses."""
         conditions: Headers = {"If-Match": f'"{etag}"'} if etag else {}
-        self._client.get_object(self.bucket, name, request_headers=conditions).close()
+        self._client.get_object(self.bucket, self._name(key), request_headers=conditions).close()
 
     @contextmanager
     def _errors(self, action: str, key: str) -> Iterator[None]:

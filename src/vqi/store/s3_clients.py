@@ -32,9 +32,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
 BUSY = (500, 502, 503, 504)
 WHOLE_BODY = timedelta(days=1)  # for one that may be large
-NO_PROXY = (
-    "http://127.0.0.1:9"  # named where there is none, and left out for every host: else obstore looks for one itself
-)
+NO_PROXY = "http://127.0.0.1:9"  # named and never used, where there is none: else obstore would look for one itself
 
 
 def connect(endpoint: str) -> Minio:
