@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 PAUSE_SECONDS = 0.5  # between two looks
+RUN = "workflows.argoproj.io/workflow"  # the label of a run's pods
 Object = dict[str, Any]
 
 

@@ -5,11 +5,10 @@ Comes last, for it ends with a namespace that goes with all that is in it (see `
 
 from collections.abc import Callable
 
-from tests.cluster.programs import Workflow, argo, kubectl, objects, read, submit, until
+from tests.cluster.programs import RUN, Workflow, argo, kubectl, objects, read, submit, until
 from tests.cluster.stores import Release
 
 SECONDS = 60
-RUN = "workflows.argoproj.io/workflow"  # the label of its pods
 
 
 def delete(run: Workflow) -> None:

@@ -5,11 +5,10 @@ from datetime import datetime
 
 import pytest
 
-from tests.cluster.programs import Object, Workflow, argo, kubectl, objects, submit, until
+from tests.cluster.programs import RUN, Object, Workflow, argo, kubectl, objects, submit, until
 from tests.cluster.settings import SMALL, STEPS, one_category
 from tests.cluster.stores import Release
 
-RUN = "workflows.argoproj.io/workflow"  # the label of its pods
 NOTHING_THERE = ("-p", "source=folder:s3://photographs/nothing")
 
 
