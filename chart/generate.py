@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.parameters import describe_parameters, pipeline_fields
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"

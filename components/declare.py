@@ -11,8 +11,8 @@ EXECUTOR_INPUT = dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 
 
 def step(name: str, container_image: str, **flags: object) -> dsl.ContainerSpec:
-    """A container that runs ``python -m components.<name>`` with a flag for each input and output."""
+    """A container that runs ``python -m vqi_components.<name>`` with a flag for each input and output."""
     args: list[object] = []
     for flag, value in flags.items():
         args += [f"--{flag.replace('_', '-')}", value]
-    return dsl.ContainerSpec(image=container_image, command=["python", "-m", f"components.{name}"], args=args)
+    return dsl.ContainerSpec(image=container_image, command=["python", "-m", f"vqi_components.{name}"], args=args)

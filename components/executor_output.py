@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from components.step import describe
-from vqi.artifacts import Json, write_text
+from vqi.artifacts.files import Json, write_text
 from vqi.errors import VqiError
+from vqi_components.step import describe
 
 CLASSES = ("good", "anomalous")  # the labels 0 and 1
 

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from threadpoolctl import threadpool_limits
 
-from vqi.artifacts import Json, write_text
+from vqi.artifacts.files import Json, write_text
 from vqi.config import StepConfig
 from vqi.errors import UnavailableError, VqiError
-from vqi.processor import threads
+from vqi.system.processor import threads
 
 # Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -111,14 +111,14 @@ def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
         SystemExit: ``--help``.
     """
     config = SettingsConfigDict(
-        cli_kebab_case=True, cli_prog_name=f"python -m components.{name}", cli_exit_on_error=False
+        cli_kebab_case=True, cli_prog_name=f"python -m vqi_components.{name}", cli_exit_on_error=False
     )
     flags = type(model.__name__, (model, _Flags), {"__doc__": model.__doc__, "model_config": config})
     try:
         return cast(Arguments, CliApp.run(flags, cli_args=_spelt_out(model, argv)))
     except SettingsError as error:
         reason = str(error).removeprefix("error parsing CLI: ")
-        raise VqiError(f"{reason}: 'python -m components.{name} --help' lists the flags") from error
+        raise VqiError(f"{reason}: 'python -m vqi_components.{name} --help' lists the flags") from error
 
 
 def _spelt_out(model: type[Config], argv: Sequence[str]) -> list[str]:

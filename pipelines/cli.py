@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from pipelines.command_line import known_errors, kubeflow_options, parameter_options
-from pipelines.kubeflow import KubeflowSettings
-from pipelines.submit import submit
 from vqi import __version__
 from vqi.errors import VqiError
-from vqi.processor import granted_cpus
+from vqi.system.processor import granted_cpus
+from vqi_pipelines.command_line import known_errors, kubeflow_options, parameter_options
+from vqi_pipelines.kubeflow import KubeflowSettings
+from vqi_pipelines.submit import submit
 
 MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
 
@@ -77,13 +77,13 @@ def run(
     category with its report.html. The same command again goes on where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
-    from pipelines.compiled import pipeline_to_run
-    from pipelines.ir import read_ir
-    from pipelines.local import run_pipeline
-    from pipelines.local.containers import Containers
-    from pipelines.local.launch import Subprocesses
-    from pipelines.local.progress import observer_for
-    from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
+    from vqi_pipelines.compiled import pipeline_to_run
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.local import run_pipeline
+    from vqi_pipelines.local.containers import Containers
+    from vqi_pipelines.local.launch import Subprocesses
+    from vqi_pipelines.local.progress import observer_for
+    from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
 
     pipeline = read_ir(pipeline_to_run())
     parameters = check_parameters(pipeline, read_parameters(files, assignments))
@@ -113,9 +113,9 @@ def store_uri(given: str | None) -> str:
 @known_errors
 def parameters() -> None:
     """List the pipeline's parameters: name, default, meaning; and the keys of 'finetune'."""
-    from pipelines.compiled import pipeline_to_run
-    from pipelines.ir import read_ir
-    from pipelines.parameters import describe_finetune, describe_parameters
+    from vqi_pipelines.compiled import pipeline_to_run
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.parameters import describe_finetune, describe_parameters
 
     for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
@@ -146,7 +146,7 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
     The options from --registry on are for the training pipeline on Kubeflow; for Argo the chart has them.
     """
     try:
-        from pipelines.manifests import TARGETS, write_manifests, write_other
+        from vqi_pipelines.manifests import TARGETS, write_manifests, write_other
     except ModuleNotFoundError as error:
         raise VqiError(f"compiling needs the package '{error.name}': pip install 'vqi[pipelines]'") from error
 
@@ -163,7 +163,7 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
 @known_errors
 def layers(backbone: str, image_size: int) -> None:
     """List the layers of a BACKBONE with the shape of their output (channels, height, width)."""
-    from vqi.backbones import build, layer_shapes
+    from vqi.network.backbones import build, layer_shapes
 
     for name, kind, shape in layer_shapes(build(backbone, "random", image_size=image_size), image_size):
         click.echo(f"{name:40} {kind:24} {' x '.join(map(str, shape))}")
@@ -187,7 +187,7 @@ def predict(model: str, images: tuple[Path, ...], form: str, output: Path | None
 
     MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
     """
-    from vqi.inference import Model, image_files, write_overlays
+    from vqi.models.model import Model, image_files, write_overlays
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     predictions = Model(model).predict(image_files(images))

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from pipelines.kubeflow import KubeflowSettings, node_label, toleration
 from vqi.errors import VqiError
+from vqi_pipelines.kubeflow import KubeflowSettings, node_label, toleration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -32,7 +32,7 @@ def pipeline_to_run() -> str:
 
 def training_ir() -> str:
     """The training pipeline as PipelineSpec YAML, compiled."""
-    from pipelines.training import training
+    from vqi_pipelines.training import training
 
     return ir_of(training)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.ir.graph import Toleration
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Toleration
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Waits 10, 20, 40 s ...

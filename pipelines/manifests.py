@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.argo import Schedule, cron_workflow, lower, to_yaml
-from pipelines.argo.access import access_objects
-from pipelines.argo.workflow import DEFAULT_SETTINGS
-from pipelines.compiled import ir_of, training_ir
-from pipelines.definition import pipelines_of
-from pipelines.ir import read_ir
-from pipelines.kubeflow import KubeflowSettings, for_kubeflow
-from vqi.artifacts import atomic_path
+from vqi.artifacts.files import atomic_path
+from vqi_pipelines.argo import Schedule, cron_workflow, lower, to_yaml
+from vqi_pipelines.argo.access import access_objects
+from vqi_pipelines.argo.workflow import DEFAULT_SETTINGS
+from vqi_pipelines.compiled import ir_of, training_ir
+from vqi_pipelines.definition import pipelines_of
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow
 
 TARGETS = ("kubeflow", "argo")
 DEFAULT_KUBEFLOW = KubeflowSettings()

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from components.step import describe
-from pipelines.ir.graph import Pipeline
-from pipelines.ir.values import from_text, typed
 from vqi import config
 from vqi.errors import VqiError, unknown
+from vqi_components.step import describe
+from vqi_pipelines.ir.graph import Pipeline
+from vqi_pipelines.ir.values import from_text, typed
 
 # Where a step's parameter has another name in the pipeline.
 _PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone"}

@@ -2,15 +2,15 @@
 
 from kfp import dsl, kubernetes
 
-from components.dataset_download.component import dataset_download
-from components.evaluate.component import evaluate
-from components.feature_extract.component import feature_extract
-from components.pca_fit.component import pca_fit
-from components.preprocess.component import preprocess
-from components.publish.component import publish
-from components.ssl_finetune.component import ssl_finetune
-from components.summarize.component import summarize
 from vqi import config
+from vqi_components.dataset_download.component import dataset_download
+from vqi_components.evaluate.component import evaluate
+from vqi_components.feature_extract.component import feature_extract
+from vqi_components.pca_fit.component import pca_fit
+from vqi_components.preprocess.component import preprocess
+from vqi_components.publish.component import publish
+from vqi_components.ssl_finetune.component import ssl_finetune
+from vqi_components.summarize.component import summarize
 
 _DATA = config.defaults(config.DatasetDownload)
 _IMAGES = config.defaults(config.Preprocess)

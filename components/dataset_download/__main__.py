@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
-from vqi.artifacts import write_json, write_text
+from vqi.artifacts.files import write_json, write_text
 from vqi.config import DatasetDownload
 from vqi.datasets.request import Request
 from vqi.datasets.shards import download
 from vqi.datasets.splits import Options
-from vqi.store import open_store
+from vqi.store.opening import open_store
+from vqi_components import step
 
 
 class Arguments(DatasetDownload):

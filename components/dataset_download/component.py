@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-from components.declare import LIGHT_IMAGE, step
 from vqi.config import DatasetDownload, defaults
+from vqi_components.declare import LIGHT_IMAGE, step
 
 _DEFAULT = defaults(DatasetDownload)
 

@@ -6,18 +6,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import executor_output, step
-from vqi.artifacts import (
-    load_detector,
-    load_features,
-    load_images,
-    read_json,
-    read_training_log,
-    write_json,
-    write_text,
-)
+from vqi.artifacts.files import read_json, write_json, write_text
+from vqi.artifacts.images import load_images
+from vqi.artifacts.model import load_detector, load_features
+from vqi.artifacts.training_log import read_training_log
 from vqi.config import Evaluate
 from vqi.evaluation import evaluate, report_of, save_scores
+from vqi_components import executor_output, step
 
 
 class Arguments(Evaluate):

@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-from components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 from vqi.config import Evaluate, defaults
+from vqi_components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 
 _DEFAULT = defaults(Evaluate)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
-from vqi.artifacts import load_images, save_features
-from vqi.backbones import load_backbone, load_parent
+from vqi.artifacts.images import load_images
+from vqi.artifacts.model import save_features
 from vqi.config import FeatureExtract
-from vqi.features import extract_splits
+from vqi.network.backbones import load_backbone, load_parent
+from vqi.network.features import extract_splits
+from vqi_components import step
 
 
 class Arguments(FeatureExtract):

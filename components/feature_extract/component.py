@@ -2,8 +2,8 @@
 
 from kfp import dsl
 
-from components.declare import TORCH_IMAGE, step
 from vqi.config import FeatureExtract, defaults
+from vqi_components.declare import TORCH_IMAGE, step
 
 _DEFAULT = defaults(FeatureExtract)
 

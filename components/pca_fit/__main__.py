@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
-from vqi.artifacts import load_features, save_detector
+from vqi.artifacts.model import load_features, save_detector
 from vqi.config import PcaFit
-from vqi.detectors import fit_detector
+from vqi.detectors.registry import fit_detector
+from vqi_components import step
 
 
 class Arguments(PcaFit):

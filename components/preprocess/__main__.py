@@ -6,13 +6,14 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import executor_output, step
-from vqi.artifacts import load_images, write_json, write_text
+from vqi.artifacts.files import write_json, write_text
+from vqi.artifacts.images import load_images
 from vqi.config import Preprocess
-from vqi.data_page import Pictures, render
 from vqi.datasets.shards import licence_of, open_shard
-from vqi.images import prepare
-from vqi.scratch import scratch_folder
+from vqi.pages.data_page import Pictures, render
+from vqi.preparation.images import prepare
+from vqi.system.scratch import scratch_folder
+from vqi_components import executor_output, step
 
 
 class Arguments(Preprocess):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
-from vqi.artifacts import write_text
+from vqi.artifacts.files import write_text
 from vqi.config import Publish
-from vqi.registry import publish
-from vqi.store import open_store
+from vqi.models.registry import publish
+from vqi.store.opening import open_store
+from vqi_components import step
 
 
 class Arguments(Publish):

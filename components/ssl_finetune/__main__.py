@@ -8,13 +8,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import step
-from vqi.artifacts import load_images, provenance, write_training_log
-from vqi.backbones import build, save_backbone, save_parent
+from vqi.artifacts.files import provenance
+from vqi.artifacts.images import load_images
+from vqi.artifacts.training_log import write_training_log
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.self_supervised import finetune
-from vqi.store import open_store
+from vqi.network.backbones import build, save_backbone, save_parent
+from vqi.self_supervised.methods import finetune
+from vqi.store.opening import open_store
+from vqi_components import step
 
 
 class Arguments(SslFinetune):

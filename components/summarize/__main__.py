@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components import executor_output, step
-from vqi.artifacts import write_text
+from vqi.artifacts.files import write_text
 from vqi.config import Summarize
-from vqi.table import to_csv, to_html, to_markdown
+from vqi.pages.table import to_csv, to_html, to_markdown
+from vqi_components import executor_output, step
 
 
 class Arguments(Summarize):

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
+from vqi_components.declare import EXECUTOR_INPUT, LIGHT_IMAGE, step
 
 
 @dsl.container_component

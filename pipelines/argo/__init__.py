@@ -6,9 +6,9 @@ to stand, ``retries`` and ``security`` are what their names say, ``workflow`` pu
 schedule. The models are hera's, for Argo 4.
 """
 
-from pipelines.argo.cron import Schedule, cron_workflow
-from pipelines.argo.document import to_yaml
-from pipelines.argo.settings import Settings
-from pipelines.argo.workflow import lower
+from vqi_pipelines.argo.cron import Schedule, cron_workflow
+from vqi_pipelines.argo.document import to_yaml
+from vqi_pipelines.argo.settings import Settings
+from vqi_pipelines.argo.workflow import lower
 
 __all__ = ["Schedule", "Settings", "cron_workflow", "lower", "to_yaml"]

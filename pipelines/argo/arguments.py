@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.ir.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from pipelines.ir.placeholders import names_in
-from pipelines.ir.values import to_text
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
+from vqi_pipelines.ir.placeholders import names_in
+from vqi_pipelines.ir.values import to_text
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 # An item that may stand in an artifact's key as it is; any other is replaced by its digest, after a character that no

@@ -9,18 +9,18 @@ from typing import Any
 
 from hera.workflows import models
 
-from pipelines.argo.arguments import input_parameter, json_value, literal
-from pipelines.argo.keys import KEY_PREFIX, artifact_key
-from pipelines.argo.names import field_name
-from pipelines.argo.retries import retry_strategy
-from pipelines.argo.security import container_security
-from pipelines.argo.settings import Settings
-from pipelines.argo.variants import Variant
-from pipelines.ir.graph import Artifact, Component, Container, Parameter
-from pipelines.ir.names import file_name
-from pipelines.ir.placeholders import StepValues, executor_input, resolve
-from pipelines.ir.values import to_text
 from vqi.errors import VqiError
+from vqi_pipelines.argo.arguments import input_parameter, json_value, literal
+from vqi_pipelines.argo.keys import KEY_PREFIX, artifact_key
+from vqi_pipelines.argo.names import field_name
+from vqi_pipelines.argo.retries import retry_strategy
+from vqi_pipelines.argo.security import container_security
+from vqi_pipelines.argo.settings import Settings
+from vqi_pipelines.argo.variants import Variant
+from vqi_pipelines.ir.graph import Artifact, Component, Container, Parameter
+from vqi_pipelines.ir.names import file_name
+from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
+from vqi_pipelines.ir.values import to_text
 
 INPUTS, OUTPUTS = "/inputs", "/outputs"
 SCRATCH = (("tmp", "/tmp"), ("outputs", OUTPUTS))  # noqa: S108 - a volume of the pod's own

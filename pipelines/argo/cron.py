@@ -10,12 +10,12 @@ from typing import Any
 
 from hera.workflows import models
 
-from pipelines.argo.arguments import literal
-from pipelines.argo.names import dns_label
-from pipelines.argo.workflow import API_VERSION
-from pipelines.ir.graph import Pipeline
-from pipelines.ir.values import from_text, to_text, typed
 from vqi.errors import VqiError, unknown
+from vqi_pipelines.argo.arguments import literal
+from vqi_pipelines.argo.names import dns_label
+from vqi_pipelines.argo.workflow import API_VERSION
+from vqi_pipelines.ir.graph import Pipeline
+from vqi_pipelines.ir.values import from_text, to_text, typed
 
 _MOST_CHARACTERS = 52  # Argo appends the time of a run
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from hera.workflows import models
 
-from pipelines.argo.arguments import (
+from vqi.errors import VqiError
+from vqi_pipelines.argo.arguments import (
     GraphScope,
     artifact_text,
     collected_expression,
@@ -17,12 +18,11 @@ from pipelines.argo.arguments import (
     input_parameter,
     parameter_text,
 )
-from pipelines.argo.containers import input_declaration
-from pipelines.argo.keys import LOOP_PATH, makes_artifacts, path_argument
-from pipelines.argo.names import dns_labels, field_name
-from pipelines.argo.variants import Variant, needs_wrapper, task_variant, wrapper_variant
-from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Parameter, Pipeline, Task
-from vqi.errors import VqiError
+from vqi_pipelines.argo.containers import input_declaration
+from vqi_pipelines.argo.keys import LOOP_PATH, makes_artifacts, path_argument
+from vqi_pipelines.argo.names import dns_labels, field_name
+from vqi_pipelines.argo.variants import Variant, needs_wrapper, task_variant, wrapper_variant
+from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Parameter, Pipeline, Task
 
 ONE = "each"  # the only task of a wrapper
 

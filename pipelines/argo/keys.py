@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.argo.arguments import ITEM_FOLDER, input_parameter
-from pipelines.ir.graph import Component, Dag, FromConstant, Pipeline, Task
-from pipelines.ir.names import item_labels
 from vqi.errors import VqiError
+from vqi_pipelines.argo.arguments import ITEM_FOLDER, input_parameter
+from vqi_pipelines.ir.graph import Component, Dag, FromConstant, Pipeline, Task
+from vqi_pipelines.ir.names import item_labels
 
 KEY_PREFIX, LOOP_PATH = "key-prefix", "loop-path"
 WORKFLOW = "{{workflow.name}}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hera.workflows import models
 
-from pipelines.ir.graph import Retry
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Retry
 
 _NOT_BAD_INPUT = "asInt(lastRetry.exitCode) != 2"
 # A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that says (75) that a store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hera.workflows import models
 
-from pipelines.argo.document import dump
+from vqi_pipelines.argo.document import dump
 
 # Argo's own containers carry no security context and no limits; a controller may set them for all, a template has to
 # patch them in. They stream artifacts and need little.

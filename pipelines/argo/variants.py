@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pipelines.argo.names import dns_labels, free_label
-from pipelines.ir.graph import Component, Dag, FromInput, Loop, Pipeline, Retry, Source, Task
+from vqi_pipelines.argo.names import dns_labels, free_label
+from vqi_pipelines.ir.graph import Component, Dag, FromInput, Loop, Pipeline, Retry, Source, Task
 
 
 @dataclass(frozen=True)

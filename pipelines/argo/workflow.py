@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from hera.workflows import models
 
-from pipelines.argo.arguments import literal
-from pipelines.argo.containers import SCRATCH, container_template
-from pipelines.argo.graphs import Graph, component_graph, graph_template, wrapper_template
-from pipelines.argo.keys import check_keys
-from pipelines.argo.names import dns_label, field_name, free_label
-from pipelines.argo.security import pod_security, pod_spec_patch
-from pipelines.argo.settings import Settings
-from pipelines.argo.variants import Variant, named_variants, root_variant
-from pipelines.ir.graph import Parameter, Pipeline, Task
-from pipelines.ir.values import to_text
 from vqi.errors import VqiError
+from vqi_pipelines.argo.arguments import literal
+from vqi_pipelines.argo.containers import SCRATCH, container_template
+from vqi_pipelines.argo.graphs import Graph, component_graph, graph_template, wrapper_template
+from vqi_pipelines.argo.keys import check_keys
+from vqi_pipelines.argo.names import dns_label, field_name, free_label
+from vqi_pipelines.argo.security import pod_security, pod_spec_patch
+from vqi_pipelines.argo.settings import Settings
+from vqi_pipelines.argo.variants import Variant, named_variants, root_variant
+from vqi_pipelines.ir.graph import Parameter, Pipeline, Task
+from vqi_pipelines.ir.values import to_text
 
 API_VERSION = "argoproj.io/v1alpha1"
 DEFAULT_SETTINGS = Settings()

@@ -5,6 +5,6 @@
 ``names`` how what it writes is called.
 """
 
-from pipelines.ir.reader import read_ir
+from vqi_pipelines.ir.reader import read_ir
 
 __all__ = ["read_ir"]

@@ -8,8 +8,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.ir.values import to_text
 from vqi.errors import VqiError
+from vqi_pipelines.ir.values import to_text
 
 CHANNEL = "pipelinechannel--"  # begins the name of an input that only other inputs' values refer to
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}")

@@ -6,9 +6,9 @@ stand in the pipeline: one that comes from a parameter is refused.
 
 from __future__ import annotations
 
-from pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
-from pipelines.ir.node import Node
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
+from vqi_pipelines.ir.node import Node
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _KEPT = (("secretAsEnv", "Secret", "secret"), ("configMapAsEnv", "ConfigMap", "configMap"))

@@ -13,21 +13,14 @@ from typing import Any
 
 import yaml
 
-from pipelines.ir.graph import (
-    Artifact,
-    Component,
-    Container,
-    Parameter,
-    Pipeline,
-    PodSettings,
-)
-from pipelines.ir.node import Node, StrictLoader
-from pipelines.ir.placeholders import check_template
-from pipelines.ir.platforms import read_pod_settings
-from pipelines.ir.references import check_references
-from pipelines.ir.tasks import read_dag
-from pipelines.ir.values import KINDS, typed
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Artifact, Component, Container, Parameter, Pipeline, PodSettings
+from vqi_pipelines.ir.node import Node, StrictLoader
+from vqi_pipelines.ir.placeholders import check_template
+from vqi_pipelines.ir.platforms import read_pod_settings
+from vqi_pipelines.ir.references import check_references
+from vqi_pipelines.ir.tasks import read_dag
+from vqi_pipelines.ir.values import KINDS, typed
 
 _AMOUNTS = ("cpuLimit", "memoryLimit", "cpuRequest", "memoryRequest")
 _AMOUNT_TEXTS = ("resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest")

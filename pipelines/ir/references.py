@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from pipelines.ir.placeholders import CHANNEL, names_in
-from pipelines.ir.values import typed
 from vqi.errors import VqiError, unknown
+from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Pipeline, Source, Task
+from vqi_pipelines.ir.placeholders import CHANNEL, names_in
+from vqi_pipelines.ir.values import typed
 
 
 def check_references(pipeline: Pipeline) -> Pipeline:

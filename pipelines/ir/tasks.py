@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
-from pipelines.ir.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTask, Loop, Retry, Source, Task
-from pipelines.ir.node import Node
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTask, Loop, Retry, Source, Task
+from vqi_pipelines.ir.node import Node
 
 _STRATEGIES = ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED")
 

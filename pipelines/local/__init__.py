@@ -5,6 +5,6 @@
 processor and memory. ``transfer`` is where artifacts stand, ``state`` what is known of the run, ``progress`` shows it.
 """
 
-from pipelines.local.execution import run_pipeline
+from vqi_pipelines.local.execution import run_pipeline
 
 __all__ = ["run_pipeline"]

@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vqi.artifacts import write_json
+from vqi.artifacts.files import write_json
 from vqi.digests import digest_json, sha256_file
 
-_OWN_PACKAGES = ("vqi", "components")  # whose code counts; of other packages the version does
+_OWN_PACKAGES = ("vqi", "vqi_components")  # whose code counts; of other packages the version does
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipelines.ir.graph import Container
-from pipelines.local import grants
-from pipelines.local.launch import Ended, Job, run_process
-from pipelines.local.limits import Limits, here, killed, limits_of, out_of_memory
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.local import grants
+from vqi_pipelines.local.launch import Ended, Job, run_process
+from vqi_pipelines.local.limits import Limits, here, killed, limits_of, out_of_memory
 
 ENGINES = ("podman", "docker")
 _PING = {

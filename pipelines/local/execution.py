@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
-from pipelines.ir.names import item_labels
-from pipelines.ir.placeholders import fill_constant
-from pipelines.ir.values import to_text, typed
-from pipelines.local import state
-from pipelines.local.launch import Launcher, Subprocesses
-from pipelines.local.refusals import check_runs_here
-from pipelines.local.state import Observer, RunState
-from pipelines.local.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
-from pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
 from vqi.errors import VqiError
-from vqi.processor import granted_cpus
+from vqi.system.processor import granted_cpus
+from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
+from vqi_pipelines.ir.names import item_labels
+from vqi_pipelines.ir.placeholders import fill_constant
+from vqi_pipelines.ir.values import to_text, typed
+from vqi_pipelines.local import state
+from vqi_pipelines.local.launch import Launcher, Subprocesses
+from vqi_pipelines.local.refusals import check_runs_here
+from vqi_pipelines.local.state import Observer, RunState
+from vqi_pipelines.local.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
+from vqi_pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
 
 _LATEST = "latest"
 

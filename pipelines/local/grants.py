@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipelines.local.launch import Job
-from pipelines.local.limits import step_of
 from vqi.config import SslFinetune, defaults
-from vqi.fetching import CACHE, cache_folder
-from vqi.store import open_store
 from vqi.store.folder import FolderStore
+from vqi.store.opening import open_store
+from vqi.transfer.fetching import CACHE, cache_folder
+from vqi_pipelines.local.launch import Job
+from vqi_pipelines.local.limits import step_of
 
 # The steps that work on the store of datasets and models, and whether they write there.
 STORE_STEPS = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipelines.ir.graph import Container
-from pipelines.local.cache import code_digest, packages_digest
-from pipelines.local.limits import killed
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.local.cache import code_digest, packages_digest
+from vqi_pipelines.local.limits import killed
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

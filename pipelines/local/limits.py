@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vqi.errors import VqiError
-from vqi.processor import granted_cpus
+from vqi.system.processor import granted_cpus
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -64,9 +64,9 @@ def quantity(text: str, name: str) -> float:
 
 
 def step_of(command: Sequence[str]) -> str:
-    """The name of the project's step that a command runs, ``python -m components.<name>``; empty for another one."""
-    if len(command) > 2 and command[1] == "-m" and command[2].startswith("components."):
-        return command[2].removeprefix("components.")
+    """The name of the project's step in ``python -m vqi_components.<name>``; empty for another command."""
+    if len(command) > 2 and command[1] == "-m" and command[2].startswith("vqi_components."):
+        return command[2].removeprefix("vqi_components.")
     return ""
 
 

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.local.state import (
+from vqi.artifacts.files import read_json
+from vqi_pipelines.local.state import (
     CACHED,
     DONE,
     FAILED,
@@ -24,7 +25,6 @@ from pipelines.local.state import (
     RunState,
     TaskState,
 )
-from vqi.artifacts import read_json
 
 _LOOKS = {
     WAITING: ("·", "dim"),

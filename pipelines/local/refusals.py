@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipelines.ir.graph import Component, Pipeline
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Component, Pipeline
 
 
 def check_runs_here(pipeline: Pipeline, environment: Mapping[str, str]) -> None:

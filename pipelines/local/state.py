@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.step import BAD_INPUT, UNAVAILABLE
-from vqi.artifacts import write_json
+from vqi.artifacts.files import write_json
 from vqi.errors import VqiError
+from vqi_components.step import BAD_INPUT, UNAVAILABLE
 
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"

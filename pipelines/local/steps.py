@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.ir.graph import Component, Container, Retry, Task
-from pipelines.ir.names import file_name
-from pipelines.ir.placeholders import StepValues, executor_input, resolve
-from pipelines.ir.values import parse_output
-from pipelines.local import cache, state
-from pipelines.local.launch import Job, Launcher
-from pipelines.local.state import RunState, TaskState
-from pipelines.local.transfer import ArtifactRef, Transfer
-from vqi.artifacts import write_json
+from vqi.artifacts.files import write_json
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Component, Container, Retry, Task
+from vqi_pipelines.ir.names import file_name
+from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
+from vqi_pipelines.ir.values import parse_output
+from vqi_pipelines.local import cache, state
+from vqi_pipelines.local.launch import Job, Launcher
+from vqi_pipelines.local.state import RunState, TaskState
+from vqi_pipelines.local.transfer import ArtifactRef, Transfer
 
 BAD_INPUT = 2  # exit code of a step for what a user can mend: final, never tried again
 PARTIAL = ".partial"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.local.cache import content_digest
-from vqi.store import Store, fetch_uri, open_store
+from vqi.store.interface import Store
+from vqi.store.opening import fetch_uri, open_store
+from vqi_pipelines.local.cache import content_digest
 
 
 @dataclass(frozen=True)

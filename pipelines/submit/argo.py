@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines.argo.arguments import literal
-from pipelines.ir.values import to_text
 from vqi.errors import VqiError, unknown
+from vqi_pipelines.argo.arguments import literal
+from vqi_pipelines.ir.values import to_text
 
 ENDED = ("Succeeded", "Failed", "Error")
 PAUSE_SECONDS = 2.0  # between two looks at a run

@@ -10,9 +10,9 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from pipelines.submit.argo import Api
-from pipelines.submit.refusals import refused
 from vqi.errors import VqiError
+from vqi_pipelines.submit.argo import Api
+from vqi_pipelines.submit.refusals import refused
 
 GROUP, VERSION = "argoproj.io", "v1alpha1"
 TIMEOUT_SECONDS = 30

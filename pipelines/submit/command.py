@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from pipelines.command_line import known_errors, kubeflow_options, parameter_options
-from pipelines.kubeflow import KubeflowSettings
 from vqi.errors import VqiError
+from vqi_pipelines.command_line import known_errors, kubeflow_options, parameter_options
+from vqi_pipelines.kubeflow import KubeflowSettings
 
 
 @click.group()
@@ -29,9 +29,9 @@ def given_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[
     Raises:
         VqiError: An unknown name, or a value that does not fit.
     """
-    from pipelines.compiled import training_ir
-    from pipelines.ir import read_ir
-    from pipelines.parameters import check_parameters, check_ranges, read_parameters
+    from vqi_pipelines.compiled import training_ir
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.parameters import check_parameters, check_ranges, read_parameters
 
     given = read_parameters(files, assignments)
     values = check_parameters(read_ir(training_ir()), given)
@@ -70,8 +70,8 @@ def argo_command(
     'kubectl apply -f manifests/argo' names it training.
     The kubeconfig and its context say which cluster; or --server does, with ARGO_TOKEN.
     """
-    from pipelines.submit.argo import start, until_ended
-    from pipelines.submit.argo_apis import connect
+    from vqi_pipelines.submit.argo import start, until_ended
+    from vqi_pipelines.submit.argo_apis import connect
 
     parameters = given_parameters(files, assignments)
     api = connect(server, context, verify=not insecure_skip_verify)
@@ -121,10 +121,10 @@ def kubeflow_command(
       kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80   and --host http://localhost:8080
     KF_PIPELINES_TOKEN holds a bearer token, KF_PIPELINES_COOKIE what a browser that is logged in sends.
     """
-    from pipelines.compiled import training_ir
-    from pipelines.kubeflow import for_kubeflow
-    from pipelines.submit import kubeflow
-    from pipelines.submit.kubeflow_api import KubeflowApi
+    from vqi_pipelines.compiled import training_ir
+    from vqi_pipelines.kubeflow import for_kubeflow
+    from vqi_pipelines.submit import kubeflow
+    from vqi_pipelines.submit.kubeflow_api import KubeflowApi
 
     if not host:
         raise VqiError("where is Kubeflow Pipelines? Set --host or KF_PIPELINES_ENDPOINT")

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from pipelines.argo.cron import check_cron_line
-from pipelines.submit.kubeflow_api import KubeflowApi, package_of
 from vqi.errors import VqiError
+from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.submit.kubeflow_api import KubeflowApi, package_of
 
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "FAILED", "CANCELED", "SKIPPED")

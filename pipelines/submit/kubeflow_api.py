@@ -10,8 +10,8 @@ import kfp_server_api as server
 import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 
-from pipelines.submit.refusals import refused
 from vqi.errors import VqiError
+from vqi_pipelines.submit.refusals import refused
 
 TIMEOUT_SECONDS = 60
 _HINTS = {

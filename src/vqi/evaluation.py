@@ -13,28 +13,21 @@ import numpy.typing as npt
 from PIL import Image
 
 from vqi import metrics
-from vqi.artifacts import (
-    MAPS_FILE,
-    SCORES_FILE,
-    Detector,
-    Epoch,
-    Features,
-    FloatArray,
-    Images,
-    Json,
-    ScoreRow,
-    save_maps,
-    write_scores,
-)
-from vqi.calibration import Threshold, conformal_threshold, expected_false_alarms
-from vqi.comparison import Suitability, suitability
+from vqi.artifacts.files import Json
+from vqi.artifacts.images import Images
+from vqi.artifacts.model import Detector, Features
+from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, write_scores
+from vqi.artifacts.tensors import FloatArray
+from vqi.artifacts.training_log import Epoch
 from vqi.config import Evaluate
-from vqi.detectors import subspace_of
+from vqi.detectors.calibration import Threshold, conformal_threshold, expected_false_alarms
+from vqi.detectors.comparison import Suitability, suitability
 from vqi.detectors.pca import anomaly_maps, score
+from vqi.detectors.registry import subspace_of
 from vqi.errors import VqiError
 from vqi.formatting import count
-from vqi.report import ReportData, ReportImage, choose_examples, render_report
-from vqi.table import COLUMNS
+from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
+from vqi.pages.table import COLUMNS
 
 AUPRO_FPR_LIMIT = 0.3
 HARM = 1.5  # times the parent's held-out FRE ratio: beyond it the report warns

@@ -12,7 +12,7 @@ from tests.benchmarks.measure import best_of, command_cost, table, vqi
 
 INSIDE = """
 import pathlib, sys, time
-from pipelines.manifests import write_manifests
+from vqi_pipelines.manifests import write_manifests
 times = []
 for _ in range(3):
     begin = time.perf_counter()

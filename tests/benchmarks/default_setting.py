@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from tests.benchmarks.measure import table
-from vqi.backbones import build
 from vqi.config import FeatureExtract, Preprocess, defaults
 from vqi.datasets import elpv
-from vqi.decoding import decode
 from vqi.detectors import pca
-from vqi.features import FeatureNetwork, extract
 from vqi.metrics import image_auroc
-from vqi.runtime import choose
+from vqi.network.backbones import build
+from vqi.network.features import FeatureNetwork, extract
+from vqi.network.runtime import choose
+from vqi.photographs.decoding import decode
 
 LAYERS = [f"blocks.{stage}" for stage in range(1, 7)]
 POOLS = [1, 2, 0]

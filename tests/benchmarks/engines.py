@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from tests.benchmarks.measure import table
-from vqi.backbones import build, find_layer
-from vqi.features import FeatureNetwork
-from vqi.runtime import Forward, Runtime, choose, compile_network, processor_flags, supports
+from vqi.network.backbones import build, find_layer
+from vqi.network.features import FeatureNetwork
+from vqi.network.runtime import Forward, Runtime, choose, compile_network, processor_flags, supports
 
 BATCH = 16
 BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]

@@ -17,14 +17,15 @@ import numpy as np
 import yaml
 
 from tests.benchmarks.measure import table
-from vqi.artifacts import Features, Images, load_images
-from vqi.backbones import Backbone, build
-from vqi.comparison import Suitability, suitability
+from vqi.artifacts.images import Images, load_images
+from vqi.artifacts.model import Features
 from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, defaults
 from vqi.datasets import elpv
-from vqi.features import extract_splits
-from vqi.images import prepare
-from vqi.self_supervised import finetune
+from vqi.detectors.comparison import Suitability, suitability
+from vqi.network.backbones import Backbone, build
+from vqi.network.features import extract_splits
+from vqi.preparation.images import prepare
+from vqi.self_supervised.methods import finetune
 
 SEEDS = (0, 1, 2)
 CATEGORIES = ("mono", "poly")

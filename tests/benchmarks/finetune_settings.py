@@ -14,11 +14,11 @@ import numpy as np
 from tests.benchmarks.default_setting import development_images
 from tests.benchmarks.finetune import CATEGORIES, measure, settings_of
 from tests.benchmarks.measure import table
-from vqi.artifacts import Images, IndexRow
-from vqi.backbones import build
+from vqi.artifacts.images import Images, IndexRow
 from vqi.config import FeatureExtract, SslFinetune, defaults
-from vqi.features import extract_splits
-from vqi.self_supervised import finetune
+from vqi.network.backbones import build
+from vqi.network.features import extract_splits
+from vqi.self_supervised.methods import finetune
 
 FOLDS, PARTS = 2, 4  # folds that are computed, of so many that the good images are cut into
 

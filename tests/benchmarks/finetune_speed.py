@@ -20,15 +20,15 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from tests.benchmarks.measure import table
-from vqi.artifacts import Images, IndexRow
-from vqi.backbones import Backbone, build
+from vqi.artifacts.images import Images, IndexRow
 from vqi.config import CutPaste, Finetune, SimSiam, SslFinetune
-from vqi.runtime import choose
-from vqi.self_supervised import METHODS
+from vqi.network.backbones import Backbone, build
+from vqi.network.runtime import choose
+from vqi.network.truncation import trainable
 from vqi.self_supervised.cutpaste import CutPasteMethod
+from vqi.self_supervised.methods import METHODS
 from vqi.self_supervised.simsiam import SimSiamMethod, negative_cosine
 from vqi.self_supervised.training import Trainer
-from vqi.truncation import trainable
 
 COUNT, SIDE, LAYER, EPOCHS, ROUNDS = 128, 224, "blocks.5", 100, 2
 CASES: dict[str, Finetune] = {

@@ -132,7 +132,7 @@ def measure(folder: Path, step: str, variant: str) -> Cost:
     told = {**variables, "LD_PRELOAD": ":".join(f"/work/libraries/{name}" for name in libraries)}
     command += [flag for name, value in told.items() for flag in ("--env", f"{name}={value}")]
     command += ["vqi-torch:latest", "python", "-c", MEASURED]
-    command += ["python", "-m", f"components.{step}", *STEPS[step].split()]
+    command += ["python", "-m", f"vqi_components.{step}", *STEPS[step].split()]
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
     wall = time.perf_counter() - began

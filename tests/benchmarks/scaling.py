@@ -38,7 +38,7 @@ def steps(folder: Path, n: int) -> dict[str, Cost]:
     environment = {**os.environ, "VQI_STORE": f"file://{folder / 'store'}"}
 
     def step(name: str, *flags: str) -> Cost:
-        return command_cost([sys.executable, "-m", f"components.{name}", *flags], env=environment)
+        return command_cost([sys.executable, "-m", f"vqi_components.{name}", *flags], env=environment)
 
     step("dataset_download", "--source", f"folder:{folder / 'source'}", "--catalog", at["catalog"],
          "--dataset", at["dataset"], "--categories", at["categories"])  # fmt: skip

@@ -36,7 +36,7 @@ AWAY = 10  # milliseconds to the server and back
 UPLOADS = 4  # at once
 
 FETCH = "import sys, pathlib, vqi.fetching as f; f.fetch(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
-BUCKET = "import sys; from vqi.datasets import resolve; resolve(sys.argv[1])"
+BUCKET = "import sys; from vqi.datasets.sources import resolve; resolve(sys.argv[1])"
 LOOP = """
 import os, sys, pathlib
 from urllib.parse import urlsplit
@@ -113,7 +113,7 @@ def pack() -> None:
             here = Path(scratch)
             write_images(here / "parts.tar", count)
             ours = command_cost(
-                [sys.executable, "-m", "components.dataset_download", "--source", f"archive:{here / 'parts.tar'}",
+                [sys.executable, "-m", "vqi_components.dataset_download", "--source", f"archive:{here / 'parts.tar'}",
                  "--catalog", str(here / "c"), "--dataset", str(here / "d"), "--categories", str(here / "n")],
                 env={**os.environ, "VQI_STORE": str(here / "store"), "VQI_CACHE": str(here / "cache"),
                      "TMPDIR": str(here)},

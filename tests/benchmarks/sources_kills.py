@@ -14,15 +14,15 @@ from tests.benchmarks import sources
 from tests.benchmarks.measure import table
 from tests.file_server import serving
 from tests.kills import kill_and_go_on
-from vqi.concurrency import BUDGET
+from vqi.system.concurrency import BUDGET
 
 KILLS = 20
 IMAGES = int(1000 * sources.SCALE)
 # The step, with every object that it asks for noted before.
 NOTED = """
 import os, sys
-from components.dataset_download.__main__ import main
-from vqi.store import S3Store
+from vqi_components.dataset_download.__main__ import main
+from vqi.store.s3 import S3Store
 get_version = S3Store.get_version
 def noted(store, version, path):
     with open(os.environ["NOTES"], "a") as notes:

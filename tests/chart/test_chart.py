@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from chart.generate import documented, generated
-from pipelines.argo.cron import check_cron_line
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.node import StrictLoader
-from pipelines.ir.values import to_text
 from tests.pipelines.argo import schema
+from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.node import StrictLoader
+from vqi_pipelines.ir.values import to_text
 
 CHART = Path(__file__).parents[2] / "chart"
 KUBERNETES = "v1.33.0"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.argo import Schedule, cron_workflow, lower, to_yaml
-from pipelines.compiled import ir_of
-from pipelines.definition import pipelines_of
-from pipelines.ir import read_ir
 from tests.cluster.programs import Workflow, apply, kubectl, submit
 from tests.cluster.settings import CHART, image, one_category, own_store, vqi
 from tests.cluster.stores import Outside, Release
+from vqi_pipelines.argo import Schedule, cron_workflow, lower, to_yaml
+from vqi_pipelines.compiled import ir_of
+from vqi_pipelines.definition import pipelines_of
+from vqi_pipelines.ir import read_ir
 
 MANIFESTS = CHART.parent / "manifests" / "argo"
 BUCKET = "passing"  # of the artifacts of runs with an external object store

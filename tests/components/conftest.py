@@ -23,7 +23,7 @@ def run_step(name: str, store: Path | str | None = None, **flags: object) -> int
     try:
         if store is not None:
             os.environ["VQI_STORE"] = str(store)
-        code: int = importlib.import_module(f"components.{name}.__main__").main(argv)
+        code: int = importlib.import_module(f"vqi_components.{name}.__main__").main(argv)
         return code
     finally:
         os.environ.pop("VQI_STORE", None)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from components.dataset_download.__main__ import main
-from vqi.artifacts import read_json
+from vqi.artifacts.files import read_json
+from vqi_components.dataset_download.__main__ import main
 
 OneError = Callable[[int], str]
 

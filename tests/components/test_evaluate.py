@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts import load_detector, load_images, load_maps, read_json, read_scores
-from vqi.table import COLUMNS
+from vqi.artifacts.files import read_json
+from vqi.artifacts.images import load_images
+from vqi.artifacts.model import load_detector
+from vqi.artifacts.scores import load_maps, read_scores
+from vqi.pages.table import COLUMNS
 
 OneError = Callable[[int], str]
 FILES = {

@@ -10,9 +10,9 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.executor_output import classification, scalars, write_metadata
-from vqi.artifacts import read_json
+from vqi.artifacts.files import read_json
 from vqi.errors import VqiError
+from vqi_components.executor_output import classification, scalars, write_metadata
 
 OneError = Callable[[int], str]
 FIGURES = {"category": "mono", "test_images": 10, "tn": 5, "fp": 1, "fn": 2, "tp": 2, "image_auroc": 0.9, "aupro": None,

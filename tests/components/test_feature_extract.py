@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts import load_features
+from vqi.artifacts.model import load_features
 
 OneError = Callable[[int], str]
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
-from components import step
 from vqi import config
+from vqi_components import step
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
@@ -26,11 +26,11 @@ PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\
 
 
 def declared(name: str) -> Any:
-    return getattr(importlib.import_module(f"components.{name}.component"), name).component_spec
+    return getattr(importlib.import_module(f"vqi_components.{name}.component"), name).component_spec
 
 
 def command(name: str) -> ModuleType:
-    return importlib.import_module(f"components.{name}.__main__")
+    return importlib.import_module(f"vqi_components.{name}.__main__")
 
 
 def model_of(name: str) -> type[config.StepConfig]:
@@ -71,7 +71,7 @@ def test_every_folder_is_a_step() -> None:
 def test_folder_function_and_command_share_a_name(name: str) -> None:
     container = declared(name).implementation.container
     assert declared(name).name == name.replace("_", "-")
-    assert container.command == ["python", "-m", f"components.{name}"]
+    assert container.command == ["python", "-m", f"vqi_components.{name}"]
     assert model_of(name).__name__ == "".join(word.capitalize() for word in name.split("_"))
 
 
@@ -174,7 +174,7 @@ def test_every_key_of_finetune_is_read(method: str) -> None:
 
 def test_compiling_needs_no_torch() -> None:
     code = (
-        "import sys, pipelines.manifests; assert pipelines.manifests.training_ir(); "
+        "import sys, vqi_pipelines.manifests; assert vqi_pipelines.manifests.training_ir(); "
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'timm'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts import load_images, read_json
+from vqi.artifacts.files import read_json
+from vqi.artifacts.images import load_images
 
 OneError = Callable[[int], str]
 TINY = {"train": 3, "good": 1, "defective": 1, "size": 48}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vqi.registry import fetch_model
+from vqi.models.registry import fetch_model
 
 OneError = Callable[[int], str]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from vqi.artifacts import read_training_log
-from vqi.backbones import build, load_backbone, load_parent
+from vqi.artifacts.training_log import read_training_log
+from vqi.network.backbones import build, load_backbone, load_parent
 
 OneError = Callable[[int], str]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from components import step
 from vqi.config import PcaFit, Summarize
 from vqi.errors import UnavailableError, VqiError
+from vqi_components import step
 
 OneError = Callable[[int], str]
 
@@ -96,19 +96,19 @@ def run_module(*argv: str, **environment: str) -> subprocess.CompletedProcess[st
 
 def test_as_a_container_runs_it(chain: Any, tmp_path: Path) -> None:
     flags = [text for key, value in chain.flags("pca_fit").items() for text in (f"--{key}", str(value))]
-    done = run_module("components.pca_fit", *flags, "--detector", str(tmp_path / "d"))
+    done = run_module("vqi_components.pca_fit", *flags, "--detector", str(tmp_path / "d"))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert (tmp_path / "d").read_bytes() == (chain.folder / "detector.safetensors").read_bytes()
-    bad = run_module("components.pca_fit", *flags, "--variance", "7")
+    bad = run_module("vqi_components.pca_fit", *flags, "--variance", "7")
     assert bad.returncode == 2
     assert bad.stderr.strip().splitlines()[-1] == "error: variance: Input should be less than 1, got '7'"
 
 
 def test_help_and_an_unknown_flag() -> None:
-    helped = run_module("components.preprocess", "--help")
+    helped = run_module("vqi_components.preprocess", "--help")
     assert helped.returncode == 0
     assert "height and width in pixels" in helped.stdout
-    wrong = run_module("components.preprocess", "--image-sise", "3")
+    wrong = run_module("vqi_components.preprocess", "--image-sise", "3")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
     assert len([line for line in wrong.stderr.splitlines() if line.startswith("error: ")]) == 1, wrong.stderr

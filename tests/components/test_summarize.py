@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vqi.table import COLUMNS
+from vqi.pages.table import COLUMNS
 
 OneError = Callable[[int], str]
 

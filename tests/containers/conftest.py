@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.ir.graph import Container
-from pipelines.local.containers import Containers
-from pipelines.local.launch import Ended, Job
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.local.containers import Containers
+from vqi_pipelines.local.launch import Ended, Job
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "tests" / "containers" / "build"

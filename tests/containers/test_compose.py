@@ -186,7 +186,7 @@ def test_what_the_store_was_given_stays(project: Project, trained: Path) -> None
 PROBE = """
 import errno, json, os, pathlib, socket
 from vqi.errors import VqiError
-from vqi.store import open_store
+from vqi.store.opening import open_store
 def attempt(action):
     try:
         action()
@@ -233,10 +233,10 @@ def test_somebody_else_may_be_the_user_and_the_source_be_that_of_the_checkout(pr
     output = tmp_path / "output"
     output.mkdir()
     os.chown(output, 1234, 1234)
-    ask = "import os, vqi, pipelines; open('mine', 'x'); print(os.getuid(), vqi.__file__, pipelines.__file__)"
+    ask = "import os, vqi, vqi_pipelines; open('mine', 'x'); print(os.getuid(), vqi.__file__, vqi_pipelines.__file__)"
     done = project.run("dev", "python", "-c", ask, VQI_USER="1234:0", OUTPUT_DIR=str(output))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1234", "/source/src/vqi/__init__.py", "/source/pipelines/__init__.py"]
+    assert done.stdout.split() == ["1234", "/source/src/vqi/__init__.py", "/source/src/vqi_pipelines/__init__.py"]
     assert (output / "mine").stat().st_uid == 1234
 
 

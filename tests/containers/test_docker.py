@@ -88,7 +88,7 @@ def test_a_daemon_that_does_not_run_is_one_line(parts: Path) -> None:
 
 def test_an_image_that_is_not_there_is_one_line(environment: dict[str, str], parts: Path) -> None:
     ask = (
-        "from pipelines.local.containers import Containers\nfrom vqi.errors import VqiError\n"
+        "from vqi_pipelines.local.containers import Containers\nfrom vqi.errors import VqiError\n"
         "try:\n    Containers('docker').check(['vqi:no-such-tag'])\nexcept VqiError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, timeout=60)

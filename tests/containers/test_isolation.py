@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.local.containers import Containers
-from pipelines.local.launch import Job
 from tests.containers.conftest import containers, podman, said
+from vqi_pipelines.local.containers import Containers
+from vqi_pipelines.local.launch import Job
 
 PROBE = """
 import errno, json, os, pathlib, socket, sys
@@ -97,7 +97,7 @@ def test_a_kill_that_memory_did_not_cause_is_not_called_so(launcher: Containers,
     assert ended.reason.startswith("ended by signal SIGKILL")
 
 
-THREADS = "import json; from vqi.processor import threads; print(json.dumps(threads()))"
+THREADS = "import json; from vqi.system.processor import threads; print(json.dumps(threads()))"
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a limit of one core shows on two")
@@ -143,9 +143,9 @@ def test_a_cancelled_step_is_gone_within_ten_seconds(
 RUNNER = """
 import asyncio, sys
 from pathlib import Path
-from pipelines.local.containers import Containers
-from pipelines.ir.graph import Container
-from pipelines.local.launch import Job
+from vqi_pipelines.local.containers import Containers
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.local.launch import Job
 launcher = Containers("podman")
 launcher.check(["vqi:latest"])
 folder = Path(sys.argv[1])
@@ -176,7 +176,7 @@ LARGE = """
 import io, json, sys, zipfile
 from pathlib import Path
 from PIL import Image
-from vqi.images import prepare
+from vqi.preparation.images import prepare
 picture = io.BytesIO()
 Image.new("RGB", (5000, 5000), (90, 120, 150)).save(picture, "PNG")
 with zipfile.ZipFile("shard.zip", "w") as archive:
@@ -193,7 +193,7 @@ def test_photographs_are_decoded_within_the_limit_of_memory(launcher: Containers
     assert said(job, asyncio.run(launcher.run(job))) == 8
 
 
-MEMORY = "import json; from vqi.processor import granted_memory; print(json.dumps(granted_memory()))"
+MEMORY = "import json; from vqi.system.processor import granted_memory; print(json.dumps(granted_memory()))"
 
 
 def test_the_limit_of_memory_is_seen_inside(launcher: Containers, new_job: Callable[..., Job]) -> None:

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.graph import Pipeline
-from pipelines.local import run_pipeline
-from pipelines.local.containers import Containers
-from pipelines.local.progress import PlainLines
-from pipelines.parameters import check_parameters
 from tests.containers.conftest import containers, podman
-from vqi.store import open_store
+from vqi.store.opening import open_store
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Pipeline
+from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local.containers import Containers
+from vqi_pipelines.local.progress import PlainLines
+from vqi_pipelines.parameters import check_parameters
 
 pytestmark = [pytest.mark.usefixtures("images"), pytest.mark.timeout(1200)]
 FAST = {"engine": "eager", "precision": "fp32", "image_size": 64}

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from vqi.artifacts import read_scores
-from vqi.store import open_store
+from vqi.artifacts.scores import read_scores
+from vqi.store.opening import open_store
 
 COLUMNS = (
     "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,accuracy,"

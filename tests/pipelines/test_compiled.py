@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.compiled import training_ir
-from pipelines.manifests import write_manifests
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.manifests import write_manifests
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -21,6 +21,6 @@ def test_compiling_twice_gives_the_same() -> None:
 
 
 def test_running_does_not_wait_for_the_libraries_of_clusters() -> None:
-    code = "import sys, pipelines.compiled, pipelines.local; print('hera' in sys.modules)"
+    code = "import sys, vqi_pipelines.compiled, vqi_pipelines.local; print('hera' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

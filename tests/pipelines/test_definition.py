@@ -6,9 +6,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from pipelines.cli import main
-from pipelines.definition import pipelines_of
 from vqi.errors import VqiError
+from vqi_pipelines.cli import main
+from vqi_pipelines.definition import pipelines_of
 
 FILE = """
 from kfp import dsl
@@ -73,7 +73,7 @@ def test_what_argo_has_no_equivalent_for_compiles_for_kubeflow_alone(file: Path,
         ("x = 1", "expected a pipeline, got none"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:", "SyntaxError"),
-        ("from pipelines.training import training", "expected a pipeline, got none"),
+        ("from vqi_pipelines.training import training", "expected a pipeline, got none"),
     ],
 )
 def test_a_file_without_a_pipeline(tmp_path: Path, content: str, message: str) -> None:

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from kfp import dsl, kubernetes
 
-from pipelines.compiled import ir_of, training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.graph import Pipeline, Retry, Task, Toleration
-from pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
-from pipelines.training import STORE_VARIABLES
 from tests.pipelines.argo import examples
 from tests.pipelines.argo.flows import Fakes, local_flow
 from vqi.errors import VqiError
+from vqi_pipelines.compiled import ir_of, training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Pipeline, Retry, Task, Toleration
+from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
+from vqi_pipelines.training import STORE_VARIABLES
 
 SETTINGS = KubeflowSettings(
     registry="registry.example.com:5000/quality/",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
 from vqi.errors import VqiError
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
 
 FILES = sorted((Path(__file__).parents[2] / "pipelines" / "params").glob("*.yaml"))
 

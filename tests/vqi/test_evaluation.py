@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts import Detector, Features, Images, IndexRow
+from vqi.artifacts.images import Images, IndexRow
+from vqi.artifacts.model import Detector, Features
 from vqi.config import Evaluate, PcaFit
-from vqi.detectors import fit_detector
+from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import Evaluation, enlarge, evaluate, mask_of, report_of, warnings_of
 

@@ -12,10 +12,11 @@ from vqi.datasets.layout import EXPECTED, Dataset, Entry, Licence
 from vqi.datasets.request import Request
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, unknown
-from vqi.fetching import cache_folder, fetch, shown
 from vqi.progress import message
-from vqi.store import S3Store, open_store, split_uri
-from vqi.unpacking import unpack
+from vqi.store.opening import open_store, split_uri
+from vqi.store.s3 import S3Store
+from vqi.transfer.fetching import cache_folder, fetch, shown
+from vqi.transfer.unpacking.unpack import unpack
 
 ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from vqi.datasets.layout import GOOD, MASK_ENDING, is_image_name, place_of
-from vqi.decoding import decode_mask
 from vqi.errors import VqiError
+from vqi.photographs.decoding import decode_mask
 
 EVERY = ""  # the category of a file that all categories need
 KOLEKTOR = "kolektor-sdd"

@@ -15,9 +15,11 @@ from vqi.datasets.layout import EXPECTED, Dataset, Entry
 from vqi.datasets.objects import Cached, fetch_objects
 from vqi.datasets.request import Request
 from vqi.errors import VqiError
-from vqi.fetching import cache_folder
 from vqi.progress import message
-from vqi.store import S3Store, VersionInfo, open_store, read_uri
+from vqi.store.interface import VersionInfo
+from vqi.store.opening import open_store, read_uri
+from vqi.store.s3 import S3Store
+from vqi.transfer.fetching import cache_folder
 
 FORMAT = "vqi.snapshot/1"
 MARK = "#snapshot="

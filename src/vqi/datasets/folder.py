@@ -14,9 +14,11 @@ from vqi.datasets.layout import EXPECTED, Dataset, Entry, is_image_name, place_o
 from vqi.datasets.objects import fetch_objects
 from vqi.datasets.request import Request
 from vqi.errors import VqiError, unknown
-from vqi.fetching import cache_folder
 from vqi.progress import message
-from vqi.store import S3Store, Store, VersionInfo, open_store
+from vqi.store.interface import Store, VersionInfo
+from vqi.store.opening import open_store
+from vqi.store.s3 import S3Store
+from vqi.transfer.fetching import cache_folder
 
 SHOWN = 3  # examples of what was found, in a message
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vqi.concurrency import at_once
 from vqi.digests import sha256_bytes
-from vqi.store import S3Store, VersionInfo
 from vqi.store.arriving import TEMPORARY
-from vqi.unpacking.spool import require_room
+from vqi.store.interface import VersionInfo
+from vqi.store.s3 import S3Store
+from vqi.system.concurrency import at_once
+from vqi.transfer.unpacking.spool import require_room
 
 LEFT = f"{TEMPORARY}*"  # what a killed process leaves of an object
 LEFT_SECONDS = 24 * 3600  # after which nobody is writing it any more

@@ -15,18 +15,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vqi.datasets import resolve
 from vqi.datasets.layout import Dataset, Entry, place_of
 from vqi.datasets.request import DEFAULT, Request
+from vqi.datasets.sources import resolve
 from vqi.datasets.splits import KEEP_ALL, Options, divide
-from vqi.decoding import image_size
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
-from vqi.fetching import shown
+from vqi.photographs.decoding import image_size
 from vqi.progress import message, track
-from vqi.scratch import scratch_folder
-from vqi.store import Store, open_store
-from vqi.unpacking.spool import require_room
+from vqi.store.interface import Store
+from vqi.store.opening import open_store
+from vqi.system.scratch import scratch_folder
+from vqi.transfer.fetching import shown
+from vqi.transfer.unpacking.spool import require_room
 
 FORMAT = "vqi.dataset/1"
 CATALOG = "catalog.json"

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
-from vqi.decoding import UnreadableImage, decode
+from vqi.photographs.decoding import UnreadableImage, decode
+from vqi.photographs.similarity import SIDE, group, near_duplicates, shrink
 from vqi.progress import message, track
-from vqi.similarity import SIDE, group, near_duplicates, shrink
 
 UNSPLIT = "all"
 FEW = 0.9  # of the images that shall train: fewer are worth a note

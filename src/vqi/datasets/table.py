@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from vqi.concurrency import at_once
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, is_image_name
 from vqi.datasets.objects import fetch_objects
 from vqi.datasets.request import Request
 from vqi.errors import VqiError, unknown
-from vqi.fetching import cache_folder, fetch, fetch_all, shown
-from vqi.store import S3Store, read_uri
+from vqi.store.opening import read_uri
+from vqi.store.s3 import S3Store
+from vqi.system.concurrency import at_once
+from vqi.transfer.fetching import cache_folder, fetch, fetch_all, shown
 
 COLUMNS = ("path", "split", "label", "defect_type", "mask", "category")
 # label -> whether the part is good

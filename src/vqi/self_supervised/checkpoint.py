@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from vqi.artifacts import Epoch, load_tensors, save_tensors
-from vqi.artifacts.tensors import tensor_names
-from vqi.scratch import scratch_folder
-from vqi.store import Store
+from vqi.artifacts.tensors import load_tensors, save_tensors, tensor_names
+from vqi.artifacts.training_log import Epoch
+from vqi.store.interface import Store
+from vqi.system.scratch import scratch_folder
 
 KIND = "vqi.checkpoint/1"
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from vqi.backbones import Backbone
 from vqi.config import Finetune
 from vqi.errors import VqiError
-from vqi.features import TruncatedNetwork, to_map
+from vqi.network.backbones import Backbone
+from vqi.network.features import TruncatedNetwork, to_map
+from vqi.network.runtime import Forward, Runtime, compile_network
+from vqi.network.truncation import trainable
 from vqi.progress import message
-from vqi.runtime import Forward, Runtime, compile_network
-from vqi.truncation import trainable
 
 _CHUNK = 16  # images at once through the part that never trains: its engine wants batches of one size
 

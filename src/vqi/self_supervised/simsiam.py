@@ -14,10 +14,10 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from vqi.config import Finetune, SimSiam
 from vqi.errors import VqiError
+from vqi.network.weights import load_strictly, read_weights_file
 from vqi.progress import message
 from vqi.self_supervised.augment import view
 from vqi.self_supervised.method import Encode, Method, Step
-from vqi.weights import load_strictly, read_weights_file
 
 COLLAPSED = 0.5  # of 1 / sqrt(d), the standard deviation of healthy outputs; BN makes 0.2 of mere rounding
 

@@ -18,18 +18,19 @@ import numpy.typing as npt
 import torch
 from torchvision.transforms.v2.functional import resize
 
-from vqi.artifacts import Epoch, Images
-from vqi.backbones import Backbone
+from vqi.artifacts.images import Images
+from vqi.artifacts.training_log import Epoch
 from vqi.config import Finetune, SslFinetune
 from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
-from vqi.processor import threads
+from vqi.network.backbones import Backbone
+from vqi.network.runtime import Runtime, choose
 from vqi.progress import clock, message, track
-from vqi.runtime import Runtime, choose
 from vqi.self_supervised.checkpoint import KIND, Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.method import Method, Step
-from vqi.store import Store
+from vqi.store.interface import Store
+from vqi.system.processor import threads
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.locks import held_folder
 from vqi.store.arriving import TEMPORARY, arriving
 from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted
+from vqi.system.locks import held_folder
 
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
 

@@ -21,7 +21,7 @@ from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from vqi.errors import VqiError
-from vqi.web import shown
+from vqi.transfer.web import shown
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential

@@ -13,7 +13,7 @@ import yaml
 from tests.cluster.kubeflow.conftest import NAMESPACE, Started, ended_process
 from tests.cluster.kubeflow.pipelines_api import STEPS, Run, ended
 from tests.cluster.programs import objects, until
-from vqi.artifacts import read_json
+from vqi.artifacts.files import read_json
 
 CATEGORIES = ("bracket", "fabric")
 INSIDE = STEPS[1:-1]  # of the loop over the categories

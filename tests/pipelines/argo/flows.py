@@ -16,19 +16,19 @@ from typing import Any
 
 import yaml
 
-from pipelines.argo import lower, to_yaml
-from pipelines.ir.graph import Component, Pipeline
-from pipelines.ir.names import file_name
-from pipelines.ir.node import StrictLoader
-from pipelines.ir.placeholders import StepValues
-from pipelines.ir.values import parse_output, to_text
-from pipelines.local.execution import Scope, _Execution
-from pipelines.local.progress import PlainLines
-from pipelines.local.state import RunState
-from pipelines.local.steps import Outputs, Step, command_of, with_executor_input
-from pipelines.local.transfer import ArtifactRef, RunFolder
-from pipelines.parameters import check_parameters
 from tests.pipelines.argo import walker
+from vqi_pipelines.argo import lower, to_yaml
+from vqi_pipelines.ir.graph import Component, Pipeline
+from vqi_pipelines.ir.names import file_name
+from vqi_pipelines.ir.node import StrictLoader
+from vqi_pipelines.ir.placeholders import StepValues
+from vqi_pipelines.ir.values import parse_output, to_text
+from vqi_pipelines.local.execution import Scope, _Execution
+from vqi_pipelines.local.progress import PlainLines
+from vqi_pipelines.local.state import RunState
+from vqi_pipelines.local.steps import Outputs, Step, command_of, with_executor_input
+from vqi_pipelines.local.transfer import ArtifactRef, RunFolder
+from vqi_pipelines.parameters import check_parameters
 
 Flow = Counter[str]
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from pipelines.argo.document import dump
+from vqi_pipelines.argo.document import dump
 
 READ_OTHERWISE = [
     "n",

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.argo import lower, to_yaml
-from pipelines.ir import read_ir
 from tests.pipelines.argo import schema
 from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
 from tests.pipelines.argo.generated import pipelines
+from vqi_pipelines.argo import lower, to_yaml
+from vqi_pipelines.ir import read_ir
 
 RELAXED = settings(
     max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.argo import Settings, lower, to_yaml
-from pipelines.compiled import ir_of, training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.node import StrictLoader
 from tests.pipelines.argo import examples, schema
+from vqi_pipelines.argo import Settings, lower, to_yaml
+from vqi_pipelines.compiled import ir_of, training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.node import StrictLoader
 
 GOLDEN = Path(__file__).with_name("golden")
 MANIFESTS = Path(__file__).parents[3] / "manifests" / "argo"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.argo import Schedule, cron_workflow, lower
-from pipelines.compiled import ir_of
-from pipelines.ir import read_ir
 from tests.pipelines.argo import examples, schema
 from vqi.errors import VqiError
+from vqi_pipelines.argo import Schedule, cron_workflow, lower
+from vqi_pipelines.compiled import ir_of
+from vqi_pipelines.ir import read_ir
 
 Change = Callable[[dict[str, Any]], None]
 

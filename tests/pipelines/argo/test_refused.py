@@ -8,13 +8,13 @@ import pytest
 import yaml
 from kfp import dsl
 
-from pipelines.argo import Schedule, Settings, cron_workflow, lower
-from pipelines.argo.cron import check_cron_line
-from pipelines.argo.names import dns_label
-from pipelines.compiled import ir_of, training_ir
-from pipelines.ir import read_ir
 from tests.pipelines.argo import examples
 from vqi.errors import VqiError
+from vqi_pipelines.argo import Schedule, Settings, cron_workflow, lower
+from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.argo.names import dns_label
+from vqi_pipelines.compiled import ir_of, training_ir
+from vqi_pipelines.ir import read_ir
 
 LONG = "a" * 62
 ROOT = "root/dag/tasks"

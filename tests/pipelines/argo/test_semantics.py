@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.compiled import ir_of, training_ir
-from pipelines.ir import read_ir
 from tests.pipelines.argo import examples
 from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
+from vqi_pipelines.compiled import ir_of, training_ir
+from vqi_pipelines.ir import read_ir
 
 GIVEN: dict[str, dict[str, Any]] = {
     "numbers": {"names": ["a", "b", "c"]},

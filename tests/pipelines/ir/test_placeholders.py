@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipelines.ir.placeholders import StepValues, executor_input, fill_constant, resolve
 from vqi.errors import VqiError
+from vqi_pipelines.ir.placeholders import StepValues, executor_input, fill_constant, resolve
 
 VALUES = StepValues(
     parameters={"n": 5, "x": 0.5, "b": True, "l": ["a", 1], "d": {"k": "ü"}, "s": "a b", "trap": "{{$.inputs.parameters['n']}}"},

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.graph import FromConstant, FromInput, FromTask, Pipeline
 from vqi.errors import VqiError
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import FromConstant, FromInput, FromTask, Pipeline
 
 
 @dsl.container_component

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.ir.graph import FromConstant, FromTask
 from vqi.errors import VqiError
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import FromConstant, FromTask
 
 
 def compile_text(pipeline: Any) -> str:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ir.graph import Dag, Parameter, Pipeline
-from pipelines.ir.values import KINDS, from_text, parse_output, to_text, typed
-from pipelines.parameters import check_parameters
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Dag, Parameter, Pipeline
+from vqi_pipelines.ir.values import KINDS, from_text, parse_output, to_text, typed
+from vqi_pipelines.parameters import check_parameters
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from pipelines.local import cache
+from vqi_pipelines.local import cache
 
 
 def test_code_digest_follows_imports_only() -> None:
-    fit = cache.code_digest(("python", "-m", "components.pca_fit"))
-    assert fit == cache.code_digest(("python", "-m", "components.pca_fit"))
-    assert fit != cache.code_digest(("python", "-m", "components.evaluate"))
+    fit = cache.code_digest(("python", "-m", "vqi_components.pca_fit"))
+    assert fit == cache.code_digest(("python", "-m", "vqi_components.pca_fit"))
+    assert fit != cache.code_digest(("python", "-m", "vqi_components.evaluate"))
     found: dict[str, Path] = {}
-    cache._collect("components.pca_fit.__main__", found)
-    assert {"vqi", "vqi.detectors.pca", "components.step", "vqi.config"} <= set(found)
-    assert not {"vqi.report", "vqi.templates"} & set(found)
-    cache._collect("components.evaluate.__main__", found)
-    assert {"vqi.report", "vqi.templates"} <= set(found), "a changed template is a changed report"
+    cache._collect("vqi_components.pca_fit.__main__", found)
+    assert {"vqi", "vqi.detectors.pca", "vqi_components.step", "vqi.config"} <= set(found)
+    assert not {"vqi.pages.report", "vqi.pages.templates"} & set(found)
+    cache._collect("vqi_components.evaluate.__main__", found)
+    assert {"vqi.pages.report", "vqi.pages.templates"} <= set(found), "a changed template is a changed report"
     assert cache.code_digest(("sh", "-c", "x")) == ""
 
 

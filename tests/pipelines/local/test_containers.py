@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipelines.ir.graph import Container
-from pipelines.local.containers import Containers, mount_flag
-from pipelines.local.grants import Mount, mounts, needs_network, network_flags, variables
-from pipelines.local.launch import Job
-from pipelines.local.limits import Limits, here, limits_of, out_of_memory
 from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.local.containers import Containers, mount_flag
+from vqi_pipelines.local.grants import Mount, mounts, needs_network, network_flags, variables
+from vqi_pipelines.local.launch import Job
+from vqi_pipelines.local.limits import Limits, here, limits_of, out_of_memory
 
 S3 = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://storage.example.com", "AWS_SECRET_ACCESS_KEY": "SK"}
 STEPS = [
@@ -35,7 +35,7 @@ ON_THE_STORE = {"dataset_download", "preprocess", "ssl_finetune", "publish"}
 def job_of(
     step: str, folder: Path, environment: Mapping[str, str] | None = None, inputs: tuple[Path, ...] = (), **given: Any
 ) -> Job:
-    command = ("python", "-m", f"components.{step}")
+    command = ("python", "-m", f"vqi_components.{step}")
     container = Container("vqi:latest", command, ())
     return Job(step, container, command, folder, inputs, given, environment or {}, folder / "log", lambda _: None)
 
@@ -155,7 +155,7 @@ def test_limits(resources: dict[str, Any], expected: Limits) -> None:
 
 
 def test_more_processors_than_the_machine_has_are_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.local.limits.granted_cpus", lambda: 2)
+    monkeypatch.setattr("vqi_pipelines.local.limits.granted_cpus", lambda: 2)
     assert here(Limits(4.0, 1)) == here(Limits(2.0, 1)) == here(Limits(None, 1)) == Limits(None, 1)
     assert here(Limits(1.5, 1)) == Limits(1.5, 1)
 
@@ -167,7 +167,7 @@ def test_an_amount_that_is_none(text: str) -> None:
 
 
 def test_out_of_memory_says_what_to_lower() -> None:
-    said = out_of_memory(("python", "-m", "components.feature_extract"), 256 << 20)
+    said = out_of_memory(("python", "-m", "vqi_components.feature_extract"), 256 << 20)
     assert said.startswith("out of memory at the step's limit of 256 MiB: raise the limit, or lower batch_size")
 
 
@@ -183,7 +183,7 @@ def engine(folder: Path, script: str, name: str = "docker") -> None:
 
 def launched(path: Path, launcher: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """``vqi run`` where only ``path`` has programs."""
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "run", "--launcher", launcher]
+    command = [sys.executable, "-c", "from vqi_pipelines.cli import main; main()", "run", "--launcher", launcher]
     return subprocess.run(
         command, env={**os.environ, "PATH": str(path)}, cwd=folder, capture_output=True, text=True, timeout=120
     )
@@ -268,6 +268,6 @@ def test_a_path_with_a_comma_is_refused(tmp_path: Path) -> None:
 def test_an_engine_that_hangs_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(tmp_path, "exec /bin/sleep 60")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("pipelines.local.containers._ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("vqi_pipelines.local.containers._ANSWER_SECONDS", 0.2)
     with pytest.raises(VqiError, match=r"docker did not answer within 0\.2 s"):
         Containers("docker").check(["vqi:latest"])

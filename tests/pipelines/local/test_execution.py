@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from kfp import compiler, dsl
 
-from pipelines.ir import read_ir
-from pipelines.ir.names import item_labels
-from pipelines.local import run_pipeline
-from pipelines.local.progress import PlainLines
-from pipelines.local.state import RunState
-from pipelines.parameters import check_parameters
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.names import item_labels
+from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local.progress import PlainLines
+from vqi_pipelines.local.state import RunState
+from vqi_pipelines.parameters import check_parameters
 
 SOURCE = """
 import sys, json, pathlib
@@ -235,9 +235,9 @@ def test_artifacts_through_an_object_store(bench: Bench, tmp_path: Path) -> None
 RUNNER = """
 import sys
 from pathlib import Path
-from pipelines.ir import read_ir
-from pipelines.local import run_pipeline
-from pipelines.local.progress import PlainLines
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local.progress import PlainLines
 pipeline = read_ir(Path(sys.argv[1]).read_text())
 parameters = {"folder": sys.argv[3]}
 run = run_pipeline(pipeline, parameters, runs_dir=Path(sys.argv[2]), parallelism=1, use_cache=True,

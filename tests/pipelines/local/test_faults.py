@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 import pytest
 from kfp import compiler, dsl
 
-from pipelines.ir import read_ir
-from pipelines.ir.graph import Pipeline, Retry
-from pipelines.ir.names import item_labels
-from pipelines.local import cache, run_pipeline
-from pipelines.local.progress import PlainLines
-from pipelines.local.state import RunState
-from pipelines.local.steps import backoff
-from pipelines.parameters import check_parameters
 from vqi.errors import VqiError
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Pipeline, Retry
+from vqi_pipelines.ir.names import item_labels
+from vqi_pipelines.local import cache, run_pipeline
+from vqi_pipelines.local.progress import PlainLines
+from vqi_pipelines.local.state import RunState
+from vqi_pipelines.local.steps import backoff
+from vqi_pipelines.parameters import check_parameters
 
 
 def read(pipeline: Any) -> Pipeline:
@@ -460,10 +460,10 @@ def test_backoff_grows_up_to_its_limit() -> None:
 RUNNER = """
 import sys
 from pathlib import Path
-from pipelines.local import launch
-from pipelines.ir import read_ir
-from pipelines.local import run_pipeline
-from pipelines.local.progress import PlainLines
+from vqi_pipelines.local import launch
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local.progress import PlainLines
 launch.GRACE_SECONDS = float(sys.argv[4])
 pipeline = read_ir(Path(sys.argv[1]).read_text())
 run = run_pipeline(pipeline, {"folder": sys.argv[3]}, runs_dir=Path(sys.argv[2]), parallelism=1, use_cache=True,

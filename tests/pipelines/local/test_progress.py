@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.local.progress import LiveTable, PlainLines, most_telling, observer_for
-from pipelines.local.state import CACHED, DONE, FAILED, RUNNING, WAITING, Observer, RunState, TaskState
+from vqi_pipelines.local.progress import LiveTable, PlainLines, most_telling, observer_for
+from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, WAITING, Observer, RunState, TaskState
 
 
 class Terminal(io.StringIO):

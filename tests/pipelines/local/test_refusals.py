@@ -6,12 +6,12 @@ import pytest
 import yaml
 from kfp import dsl, kubernetes
 
-from pipelines.compiled import ir_of
-from pipelines.ir import read_ir
-from pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
-from pipelines.local.refusals import check_runs_here
 from tests.pipelines.argo.examples import hello, placed
 from vqi.errors import VqiError
+from vqi_pipelines.compiled import ir_of
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
+from vqi_pipelines.local.refusals import check_runs_here
 
 EXECUTOR = "platforms/kubernetes/deploymentSpec/executors/exec-hello"
 

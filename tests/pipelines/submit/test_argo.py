@@ -11,12 +11,12 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from pipelines.argo import lower
-from pipelines.argo.document import to_dict
-from pipelines.cli import main
-from pipelines.compiled import training_ir
-from pipelines.ir import read_ir
-from pipelines.submit import argo
+from vqi_pipelines.argo import lower
+from vqi_pipelines.argo.document import to_dict
+from vqi_pipelines.cli import main
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.submit import argo
 
 KUBERNETES = "/apis/argoproj.io/v1alpha1/namespaces/quality"
 

@@ -14,9 +14,9 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as executor_config
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipelines.cli import main
-from pipelines.submit import kubeflow
 from vqi.errors import VqiError
+from vqi_pipelines.cli import main
+from vqi_pipelines.submit import kubeflow
 
 API = "/apis/v2beta1"
 SAID = "source folder:s3://parts: expected a category, got nothing"

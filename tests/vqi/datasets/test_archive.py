@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.vqi.unpacking.crafted import names, plain, tar_of
-from vqi.datasets import Request, resolve
+from tests.vqi.transfer.unpacking.crafted import names, plain, tar_of
 from vqi.datasets.layout import Dataset
+from vqi.datasets.request import Request
+from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
-from vqi.store import open_store
-from vqi.unpacking import Spool
+from vqi.store.opening import open_store
+from vqi.transfer.unpacking.unpack import Spool
 
 Make = Callable[..., Path]
 

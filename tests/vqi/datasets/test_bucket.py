@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from vqi.datasets import Request, resolve
+from vqi.datasets.request import Request
 from vqi.datasets.shards import download
+from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
-from vqi.store import S3Store, VersionInfo, open_store, read_uri
+from vqi.store.interface import VersionInfo
+from vqi.store.opening import open_store, read_uri
+from vqi.store.s3 import S3Store
 
 
 @pytest.fixture

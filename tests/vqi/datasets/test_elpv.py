@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vqi.datasets import resolve
 from vqi.datasets.elpv import locate, read_labels
+from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vqi.datasets import resolve
+from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
-from vqi.store import open_store
+from vqi.store.opening import open_store
 
 
 def touch(root: Path, *paths: str) -> Path:

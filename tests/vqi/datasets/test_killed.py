@@ -16,9 +16,9 @@ from tests.benchmarks.sources_kills import NOTED
 from tests.file_server import serving
 from tests.kills import Survival, kill_and_go_on
 from tests.vqi.datasets.test_archive import packed
-from vqi.concurrency import AT_ONCE, BUDGET
 from vqi.datasets.shards import open_shard
-from vqi.store import open_store
+from vqi.store.opening import open_store
+from vqi.system.concurrency import AT_ONCE, BUDGET
 
 KILLS = 4
 Make = Callable[..., Path]

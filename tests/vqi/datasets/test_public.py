@@ -13,8 +13,10 @@ import pytest
 from PIL import Image
 
 from tests.vqi.datasets.test_archive import content, packed
-from vqi.datasets import SOURCES, Request, public, resolve
+from vqi.datasets import public
 from vqi.datasets.arrangements import ARRANGEMENTS
+from vqi.datasets.request import Request
+from vqi.datasets.sources import SOURCES, resolve
 from vqi.datasets.splits import Options, divide
 from vqi.digests import sha256_file
 from vqi.errors import VqiError

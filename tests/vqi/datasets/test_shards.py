@@ -13,8 +13,9 @@ import pytest
 from vqi.datasets import shards
 from vqi.datasets.shards import download, licence_of, open_shard
 from vqi.errors import VqiError
-from vqi.store import Store, open_store
-from vqi.unpacking import spool
+from vqi.store.interface import Store
+from vqi.store.opening import open_store
+from vqi.transfer.unpacking import spool
 
 Make = Callable[..., Path]
 

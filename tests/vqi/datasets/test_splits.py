@@ -14,7 +14,7 @@ from PIL import Image
 
 from vqi.datasets.layout import Dataset, Entry
 from vqi.datasets.splits import KEEP_ALL, Options, divide
-from vqi.similarity import Pair, group, near_duplicates, shrink
+from vqi.photographs.similarity import Pair, group, near_duplicates, shrink
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vqi.datasets import Request, resolve
+from vqi.datasets.request import Request
+from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
-from vqi.store import S3Store, open_store
+from vqi.store.opening import open_store
+from vqi.store.s3 import S3Store
 
 
 def write(root: Path, table: str, *images: str) -> str:

@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from tests.vqi.self_supervised.test_training import parts, settings
-from vqi.artifacts import Epoch
-from vqi.backbones import build
+from vqi.artifacts.training_log import Epoch
 from vqi.config import SimSiam
-from vqi.self_supervised import finetune, training
+from vqi.network.backbones import build
+from vqi.self_supervised import training
 from vqi.self_supervised.checkpoint import Checkpoint, State, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import training_key
-from vqi.store import Store, open_store
+from vqi.store.interface import Store
+from vqi.store.opening import open_store
 
 EPOCHS = 4
 ROOT = Path(__file__).parents[3]
@@ -26,9 +28,10 @@ ROOT = Path(__file__).parents[3]
 KILLED = """
 import os, signal, sys
 from tests.vqi.self_supervised.test_checkpoint import EPOCHS, SIDE, parts, settings
-from vqi.backbones import build
-from vqi.self_supervised import finetune, training
-from vqi.store import open_store
+from vqi.network.backbones import build
+from vqi.self_supervised.methods import finetune
+from vqi.self_supervised import training
+from vqi.store.opening import open_store
 
 step = training.Trainer._step
 calls = []

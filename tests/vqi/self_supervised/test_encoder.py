@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from vqi.backbones import build
 from vqi.config import Finetune
-from vqi.runtime import choose
+from vqi.network.backbones import build
+from vqi.network.runtime import choose
 from vqi.self_supervised.encoder import Encoder, GroupedInFp32, stage_before
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.vqi.self_supervised.test_training import moved, parts
-from vqi.artifacts import Images
-from vqi.backbones import Backbone, build
+from vqi.artifacts.images import Images
 from vqi.config import FINETUNE, Finetune, SslFinetune
 from vqi.errors import VqiError
-from vqi.self_supervised import finetune
+from vqi.network.backbones import Backbone, build
+from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Tuned
 
 SIDE = 64

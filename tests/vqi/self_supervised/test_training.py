@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from vqi.artifacts import Epoch, Images, IndexRow, best_epoch
-from vqi.backbones import Backbone, build
+from vqi.artifacts.images import Images, IndexRow
+from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.config import FeatureExtract, SslFinetune
 from vqi.detectors import pca
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
-from vqi.features import extract_splits
 from vqi.metrics import image_auroc
-from vqi.self_supervised import finetune
+from vqi.network.backbones import Backbone, build
+from vqi.network.features import extract_splits
+from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Trainer, split
 
 SIDE = 64

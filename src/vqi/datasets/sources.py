@@ -1,0 +1,55 @@
+"""Data sources: where images come from. A new source is one module and one line in ``SOURCES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from vqi.datasets import archive, bucket, elpv, folder, public, table
+from vqi.datasets.layout import Dataset, check_names
+from vqi.datasets.request import DEFAULT, Request
+from vqi.errors import VqiError, unknown
+
+__all__ = ["SOURCES", "Dataset", "Request", "resolve"]
+
+# name -> what reads it, given the text behind 'name:' and what else was asked for
+SOURCES: dict[str, Callable[[str, Request], Dataset]] = {
+    "archive": archive.read,
+    "bucket": bucket.read,
+    "csv": table.read,
+    "btad": partial(public.read, "btad"),
+    "elpv": elpv.read,
+    "folder": folder.read,
+    "kolektor-sdd": partial(public.read, "kolektor-sdd"),
+    "magnetic-tile": partial(public.read, "magnetic-tile"),
+    "mpdd": partial(public.read, "mpdd"),
+    "mvtec-ad": partial(public.read, "mvtec-ad"),
+    "visa": partial(public.read, "visa"),
+}
+TAKE_URL = frozenset(public.origins())
+TAKE_SHA256 = TAKE_URL | {"archive"}
+
+
+def resolve(source: str, request: Request = DEFAULT) -> Dataset:
+    """The dataset that a source names: a name of ``SOURCES`` and what it needs, as ``folder:<path or uri>``.
+
+    Images are read later, one by one.
+
+    Raises:
+        VqiError: there is no such source (with a did-you-mean), or nothing fitting was found there.
+    """
+    name, _, argument = source.partition(":")
+    if name in SOURCES:
+        _refuse_unused("url", request.url, name, TAKE_URL)
+        _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
+        dataset = SOURCES[name](argument, request)
+        check_names(dataset)
+        return dataset
+    if "/" in source or argument.startswith("//"):
+        raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
+    raise unknown("dataset source", name, SOURCES)
+
+
+def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:
+    if value and name not in takers:
+        raise VqiError(f"the source '{name}' takes no {parameter}: only {', '.join(sorted(takers))} do")

@@ -1,0 +1,239 @@
+"""Build, load and save backbones: any torchvision or timm model, any layer. Imports torch.
+
+The normalisation of the input belongs to the backbone's record and is never an option of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from safetensors.torch import load_file, save
+from torch import nn
+from torchvision.models import SwinTransformer, VisionTransformer
+
+from vqi.artifacts.files import Json
+from vqi.artifacts.tensors import load_tensors, tensor_metadata, write_safetensors
+from vqi.errors import VqiError, unknown
+from vqi.network.weights import EMBEDDED, load_strictly, load_weights_file
+
+KIND = "vqi.backbone/1"
+PARENT_KIND = "vqi.parent/1"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network with what belongs to it."""
+
+    name: str  # with the library: timm/... or torchvision/...
+    model: nn.Module
+    mean: tuple[float, ...]  # of the pixels in [0, 1], a channel
+    std: tuple[float, ...]
+    weights: str  # where the weights come from
+    weights_sha256: str  # of the file they were read from; empty for random and downloaded ones
+    licence: str = ""
+    channels_last: bool = False  # maps come as (B, h, w, C), as in Swin
+    prefix_tokens: int = 0  # class and register tokens before those of the patches
+    provenance: Json | None = None
+
+
+# ------------------------------------------------------------------------------------------------------------ build
+
+
+def build(name: str, weights: str, seed: int = 0, image_size: int = 224) -> Backbone:
+    """Build a backbone by name with its weights.
+
+    Args:
+        name: A torchvision or timm model; ``timm/`` or ``torchvision/`` in front decides where both have it.
+        weights: ``pretrained``, ``random``, or a path or ``s3://`` uri with ``#sha256=<hex>``.
+        seed: Of random weights.
+        image_size: Of the images to come; models with a fixed input size are built for it.
+
+    Raises:
+        VqiError: Unknown name, weights that cannot be had, a sha256 that does not match, keys that do not fit.
+    """
+    torch.manual_seed(seed)
+    backbone = _skeleton(name, image_size)
+    if weights == "random":
+        return replace(backbone, weights=f"random, seed {seed}")
+    if weights == "pretrained":
+        return _with_pretrained(backbone, image_size)
+    source, sha256 = load_weights_file(backbone.model, weights)
+    return replace(backbone, weights=source, weights_sha256=sha256)
+
+
+def model_names() -> list[str]:
+    """All names that ``build`` knows, without the library in front."""
+    return sorted({*timm.list_models(), *torchvision.models.list_models(module=torchvision.models)})
+
+
+def _skeleton(name: str, image_size: int) -> Backbone:
+    """The network with random weights."""
+    library, _, short = name.rpartition("/")
+    in_torchvision = short in torchvision.models.list_models(module=torchvision.models)
+    if library in ("", "torchvision") and in_torchvision:
+        model = _create_torchvision(short, image_size)
+        return Backbone(
+            f"torchvision/{short}",
+            model,
+            *_IMAGENET,
+            weights="",
+            weights_sha256="",
+            channels_last=isinstance(model, SwinTransformer),
+            prefix_tokens=int(isinstance(model, VisionTransformer)),
+        )
+    if library in ("", "timm") and timm.is_model(short):
+        model = _create_timm(short, image_size)
+        config = model.pretrained_cfg
+        return Backbone(
+            f"timm/{short}",
+            model,
+            tuple(config["mean"]),
+            tuple(config["std"]),
+            weights="",
+            weights_sha256="",
+            licence=str(config.get("license") or ""),
+            channels_last=getattr(model, "output_fmt", "NCHW") == "NHWC",
+            prefix_tokens=int(getattr(model, "num_prefix_tokens", 0)),
+        )
+    raise unknown("backbone", name, model_names())
+
+
+def _create_torchvision(name: str, image_size: int, weights: str | None = None) -> nn.Module:
+    fixed: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
+    model: nn.Module = torchvision.models.get_model(name, weights=weights, **fixed)
+    return model
+
+
+def _create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
+    config = timm.get_pretrained_cfg(name)
+    fixed: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    return timm.create_model(name, pretrained=pretrained, **fixed)
+
+
+# ---------------------------------------------------------------------------------------------------------- weights
+
+
+def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
+    library, short = backbone.name.split("/")
+    embedded = EMBEDDED.get(short)
+    if embedded is not None and embedded.installed():
+        source = embedded.load(backbone.model)
+        return replace(backbone, weights=source, weights_sha256=embedded.sha256, licence=embedded.licence)
+    try:
+        if library == "torchvision":
+            model = _create_torchvision(short, image_size, weights="DEFAULT")
+        else:
+            model = _create_timm(short, image_size, pretrained=True)
+    except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
+        reason = " ".join(str(error).split())[:200]
+        raise VqiError(
+            f"the pretrained weights of '{backbone.name}' could not be downloaded ({reason}): "
+            "set weights to a .safetensors or .pth file with '#sha256=<hex>', or to 'random'"
+        ) from error
+    return replace(backbone, model=model, weights=f"pretrained, downloaded by {library}")
+
+
+# ----------------------------------------------------------------------------------------------------------- layers
+
+
+def find_layer(model: nn.Module, layer: str) -> nn.Module:
+    """The layer of that name.
+
+    Raises:
+        VqiError: No such layer; the message lists near ones or the stages.
+    """
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    if layer in modules and layer:
+        return modules[layer]
+    near = unknown("layer", layer, [name for name in modules if name])
+    stages = [name for name in modules if name and name.count(".") <= 1]
+    raise VqiError(f"{near}; layers here: {', '.join(stages[:40])} ('vqi layers <backbone>' lists all)")
+
+
+def layer_shapes(backbone: Backbone, image_size: int = 224) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Every layer that gives a tensor: its name, its kind and the shape of its output without the batch."""
+    found: list[tuple[str, str, tuple[int, ...]]] = []
+    hooks = [
+        module.register_forward_hook(_recorder(name, found)) for name, module in backbone.model.named_modules() if name
+    ]
+    with torch.inference_mode():
+        backbone.model.eval()(torch.zeros(1, 3, image_size, image_size))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _recorder(name: str, found: list[tuple[str, str, tuple[int, ...]]]) -> Any:
+    def record(module: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, torch.Tensor) and output.ndim in (2, 3, 4):
+            found.append((name, type(module).__name__, tuple(output.shape[1:])))
+
+    return record
+
+
+# ------------------------------------------------------------------------------------------------------ save, load
+
+
+def save_backbone(path: Path, backbone: Backbone, provenance: Json) -> None:
+    """Write ``backbone.safetensors``: the weights, the backbone's record and what made it."""
+    record = {
+        "name": backbone.name,
+        "mean": list(backbone.mean),
+        "std": list(backbone.std),
+        "weights": backbone.weights,
+        "weights_sha256": backbone.weights_sha256,
+        "licence": backbone.licence,
+    }
+    state = {name: tensor.detach().contiguous() for name, tensor in backbone.model.state_dict().items()}
+    header = tensor_metadata(KIND, {**provenance, "backbone": record})
+    write_safetensors(path, save(state, metadata=header))
+
+
+def save_parent(path: Path, before: Mapping[str, torch.Tensor], provenance: Json) -> None:
+    """Write ``parent``: those weights of a backbone that fine-tuning changed, as they were before; none without it."""
+    state = {name: tensor.detach().contiguous() for name, tensor in before.items()}
+    write_safetensors(path, save(state, metadata=tensor_metadata(PARENT_KIND, provenance)))
+
+
+def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
+    """The backbone before it was fine-tuned; None where it was not.
+
+    Raises:
+        VqiError: Another file, or one of another backbone.
+    """
+    load_tensors(path, PARENT_KIND, [])
+    before = load_file(path)
+    if not before:
+        return None
+    model = copy.deepcopy(backbone.model)
+    load_strictly(model, model.state_dict() | before, str(path))
+    return replace(backbone, model=model)
+
+
+def load_backbone(path: Path, image_size: int) -> Backbone:
+    """Read ``backbone.safetensors``.
+
+    Raises:
+        VqiError: Another file, or a model of another version of the library.
+    """
+    header = load_tensors(path, KIND, [])[1]
+    record = header.pop("backbone")
+    backbone = _skeleton(record["name"], image_size)
+    load_strictly(backbone.model, load_file(path), str(path))
+    return replace(
+        backbone,
+        mean=tuple(record["mean"]),
+        std=tuple(record["std"]),
+        weights=record["weights"],
+        weights_sha256=record["weights_sha256"],
+        licence=record["licence"],
+        provenance=header,
+    )

@@ -1,0 +1,171 @@
+"""Threads, precision and engine: what runs a network on this processor. Imports torch.
+
+``auto`` picks by a fixed rule on what the processor has, never by timing, because a run must be repeatable.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vqi.errors import VqiError
+from vqi.system.processor import threads
+
+# A batch (B, H, W, 3) uint8 -> features (B, C, h, w) float32.
+Forward = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An engine and a precision, and why they were chosen."""
+
+    engine: str  # ipex | openvino | eager
+    precision: str  # fp32 | bf16
+    reason: str
+
+
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...); empty where not known."""
+    if not cpuinfo.exists():
+        return frozenset()
+    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> Runtime:
+    """Pick the engine and the precision.
+
+    Args:
+        engine: ``auto``, ``ipex``, ``openvino`` or ``eager``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        flags: Of the processor; read from this machine when None.
+
+    Returns:
+        With ``auto``: bf16 where the processor computes in it, else fp32; OpenVINO where it has AMX or computes in
+        fp32, IPEX with AVX-512 BF16 alone; the next one where that is not installed.
+
+    Raises:
+        VqiError: The engine asked for is not installed, or does not compute in that precision on this processor.
+    """
+    flags = processor_flags() if flags is None else flags
+    native = "amx_bf16" if "amx_bf16" in flags else "avx512_bf16" if "avx512_bf16" in flags else ""
+    if precision == "auto":
+        precision = "bf16" if native else "fp32"
+    has = f"a processor with {native}" if native else "a processor without bf16"
+    if engine != "auto":
+        if not _installed(engine):
+            raise VqiError(f"engine '{engine}' is not installed: pip install 'vqi[torch]', or set engine to 'auto'")
+        if not supports(engine, precision, flags):
+            raise VqiError(
+                f"engine '{engine}' computes in {precision} only on a processor with AVX-512, which this one is not: "
+                "set precision to 'fp32', or engine to 'auto'"
+            )
+        return Runtime(engine, precision, f"engine '{engine}' was asked for, on {has}")
+    first = "ipex" if native == "avx512_bf16" and precision == "bf16" else "openvino"
+    order = [first, "openvino" if first == "ipex" else "ipex", "eager"]
+    engine = next(name for name in order if _installed(name) and supports(name, precision, flags))
+    return Runtime(engine, precision, f"auto, on {has}")
+
+
+def compile_network(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
+    """Prepare a network for inference with a fixed batch shape.
+
+    Args:
+        network: From uint8 images (B, H, W, 3) to features (B, C, h, w).
+        example: A batch of the shape that every later call has.
+        runtime: Engine and precision.
+    """
+    torch.set_num_threads(threads())
+    network = network.eval()
+    forward = {"ipex": _ipex, "openvino": _openvino, "eager": _eager}[runtime.engine](network, example, runtime)
+    logging.getLogger(__name__).info(
+        "engine %s, %s, %d threads (%s)", runtime.engine, runtime.precision, threads(), runtime.reason
+    )
+    return forward
+
+
+def supports(engine: str, precision: str, flags: frozenset[str]) -> bool:
+    """Whether an engine has the precision on a processor with these flags: IPEX's bf16 kernels are AVX-512."""
+    return engine != "ipex" or precision != "bf16" or "avx512f" in flags
+
+
+def _installed(engine: str) -> bool:
+    module = {"ipex": "intel_extension_for_pytorch", "openvino": "openvino"}.get(engine, "torch")
+    return importlib.util.find_spec(module) is not None
+
+
+def _channels_last(network: torch.nn.Module) -> None:
+    """Lay out the weights as the images are. Module.to() would fail at a tensor of rank 5, as the masks in Swin."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
+def _eager(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
+    _channels_last(network)
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=runtime.precision == "bf16"):
+            result: torch.Tensor = network(batch)
+            return result.float()
+
+    return forward
+
+
+def _ipex(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
+    os.environ.setdefault("USER", "vqi")  # IPEX asks for the user's name, which an arbitrary user id does not have
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own use of deprecated interfaces
+        import intel_extension_for_pytorch as ipex
+
+        logging.getLogger("IPEX").setLevel(logging.ERROR)  # its remarks on folding that was done before
+        dtype = torch.bfloat16 if runtime.precision == "bf16" else torch.float32
+        _channels_last(network)
+        optimised = ipex.optimize(network, dtype=dtype, inplace=False)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
+            traced = torch.jit.freeze(torch.jit.trace(optimised, example, check_trace=False))
+        with torch.inference_mode():
+            for _ in range(2):  # the first calls, in the mode of all later ones, specialise the graph
+                traced(example)
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            result: torch.Tensor = traced(batch)
+            return result.float()
+
+    return forward
+
+
+def _openvino(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
+    # Its converter reports usage over the network unless this module is missing; it is made to look missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's remarks on constants
+        with torch.inference_mode():
+            traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))
+        model = openvino.convert_model(traced, example_input=example, input=[list(example.shape)])
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if runtime.precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def forward(batch: torch.Tensor) -> torch.Tensor:
+        result = request.infer([batch.numpy()], share_inputs=True, share_outputs=False)
+        return torch.from_numpy(result[0]).float()
+
+    return forward

@@ -1,0 +1,1 @@
+"""What people read: the report, the table, the data page; self-contained HTML, no JavaScript."""

@@ -1,0 +1,168 @@
+"""What a report says in words: plain sentences and key figures, also where little or nothing could be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.training_log import Epoch, best_epoch
+from vqi.detectors.calibration import Threshold, expected_false_alarms
+from vqi.detectors.comparison import Suitability
+from vqi.formatting import NOTHING, area, count, figure, percent, short_percent
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A key figure: what it is called, its value, and what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def headline(good: Scores, bad: Scores, threshold: float) -> list[str]:
+    """The result in one or two sentences, from the scores of good (n,) and defective (m,) test parts."""
+    if not len(good) and not len(bad):
+        return [
+            "Nothing could be measured: there are no test images.",
+            "The model was built, and its threshold was set, from the good training images alone.",
+        ]
+    kinds = [(good, "good", "flagged"), (bad, "defective", "caught")]
+    shares = [_share(scores, threshold, what, fate) for scores, what, fate in kinds if len(scores)]
+    said = "; of ".join([shares[0], *(share.removeprefix("Of ") for share in shares[1:])]) + "."
+    return [said, *_not_measured(len(good), len(bad))]
+
+
+def _share(scores: Scores, threshold: float, what: str, fate: str) -> str:
+    flagged = int((scores > threshold).sum())
+    parts = count(len(scores), f"{what} part")
+    return f"Of {parts} {flagged:,} would be {fate} ({percent(flagged / len(scores))})"
+
+
+def _not_measured(good: int, bad: int) -> list[str]:
+    if not bad:
+        return ["There are no defective test parts: how many defects would be caught could not be measured."]
+    if not good:
+        return ["There are no good test parts: the false alarms could not be measured."]
+    return []
+
+
+def key_figures(summary: Mapping[str, Any], good: int, bad: int) -> list[Figure]:
+    """The measured figures, the most telling first; those that could not be measured are left out."""
+    rates = [
+        ("recall", "Defects caught", f"of {count(bad, 'defective test part')} (recall)"),
+        ("false_alarm_rate", "False alarms", f"of {count(good, 'good test part')}"),
+        ("accuracy", "Right decisions", f"of all {count(good + bad, 'test part')} (accuracy at the threshold)"),
+        ("precision", "Flagged rightly", "of all flagged test parts (precision)"),
+        ("f1", "F1", "harmonic mean of recall and precision"),
+    ]
+    areas = [
+        ("pixel_auroc", "Pixel AUROC", "the same for pixels inside and outside of defects"),
+        ("aupro", "AUPRO", "how much of each defect the map covers, up to 30 % false-alarm pixels"),
+    ]
+    found = _image_auroc(summary)
+    found += [Figure(name, percent(summary[key]), meaning) for key, name, meaning in rates if _has(summary, key)]
+    found += [Figure(name, area(summary[key]), meaning) for key, name, meaning in areas if _has(summary, key)]
+    return found
+
+
+def _image_auroc(summary: Mapping[str, Any]) -> list[Figure]:
+    if not _has(summary, "image_auroc"):
+        return []
+    meaning = "chance that a defective part scores higher than a good one; 0.5 is guessing, 1 is perfect"
+    if _has(summary, "image_auroc_low") and _has(summary, "image_auroc_high"):
+        low, high = summary["image_auroc_low"], summary["image_auroc_high"]
+        meaning = f"95 % interval {low:.3f} to {high:.3f}; {meaning}"
+    return [Figure("Image AUROC", area(summary["image_auroc"]), meaning)]
+
+
+def oracle_figures(summary: Mapping[str, Any]) -> list[Figure]:
+    """What the best threshold would give if the test labels were known; empty where that was not measured."""
+    known = [
+        ("oracle_accuracy", "Best possible accuracy", percent, "oracle_accuracy_threshold"),
+        ("oracle_youden", "Best recall minus false alarms (Youden)", percent, "oracle_youden_threshold"),
+    ]
+    return [
+        Figure(name, shown(summary[key]), f"at threshold {figure(summary.get(at))}" if _has(summary, at) else NOTHING)
+        for key, name, shown, at in known
+        if _has(summary, key)
+    ]
+
+
+def training(log: Sequence[Epoch]) -> str:
+    """How the fine-tuning went, in a sentence; '' where there was none."""
+    if not log:
+        return ""
+    best = best_epoch(log)
+    trained = sum(row.backbone_trains for row in log)
+    speed = float(np.median([row.images_per_second for row in log]))
+    head = len(log) - trained
+    before = f", after {count(head, 'epoch')} of the method's own layers alone" if head else ""
+    return (
+        f"The backbone trained for {count(trained, 'epoch')}{before}, at {speed:.0f} images a second. The weights of "
+        f"epoch {best.epoch} were kept: its loss on good images that did not train is the lowest "
+        f"({best.validation_loss:.3f})."
+    )
+
+
+def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[str, str, str, str]]:
+    """Rows that hold the fine-tuned backbone against its parent: figure, parent, fine-tuned, meaning."""
+    if compared is None:
+        return []
+    before, after = compared
+    rows = [
+        (
+            "Held-out FRE ratio",
+            percent(before.held_out_fre_ratio),
+            percent(after.held_out_fre_ratio),
+            "how much of what tells held-out good images apart is left unexplained; lower is better",
+        )
+    ]
+    if before.image_auroc is not None and after.image_auroc is not None:
+        meaning = "of the test images, with the same detector; higher is better"
+        rows.append(("Image AUROC", area(before.image_auroc), area(after.image_auroc), meaning))
+    return rows
+
+
+def promise(threshold: Threshold, good: Scores, value: float) -> list[str]:
+    """What the threshold rests on, what false-alarm rate to expect of it, and what was seen on good test parts (n,)."""
+    return [_need(threshold), _expectation(threshold), *_seen(threshold, good, value)]
+
+
+def _need(threshold: Threshold) -> str:
+    wanted = short_percent(threshold.target_fpr)
+    need = count(threshold.needed, "good image")
+    said = f"A false-alarm rate of {wanted} needs at least {need} to calibrate on; there were {threshold.n:,}."
+    return said if threshold.enough else f"{said} That is too few: the threshold is the highest score among them."
+
+
+def _expectation(threshold: Threshold) -> str:
+    rate = percent(threshold.guaranteed_fpr)
+    few = f"rests on {count(threshold.n + 1 - threshold.rank, 'calibration score')} at or above it"
+    return (
+        f"Good parts like those in training should be flagged at a rate of about {rate} on average. The threshold "
+        f"{few}, so the rate of one run varies around that; and parts from another camera, light or batch are not "
+        "covered."
+    )
+
+
+def _seen(threshold: Threshold, good: Scores, value: float) -> list[str]:
+    if not len(good):
+        return []
+    _, low, high = expected_false_alarms(threshold.n, threshold.rank, len(good))
+    rate = float((good > value).mean())
+    verdict = "within" if low <= rate <= high else "above" if rate > high else "below"
+    return [
+        f"Seen on {count(len(good), 'good test part')}: {percent(rate)}, {verdict} the {percent(low)} to "
+        f"{percent(high)} that chance alone explains (95 % of the time)."
+    ]
+
+
+def _has(summary: Mapping[str, Any], key: str) -> bool:
+    return summary.get(key) is not None

@@ -1,0 +1,33 @@
+"""HTML pages from the templates beside this module: self-contained, no JavaScript, everything escaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+from vqi import __version__, formatting
+from vqi.pages import templates
+
+_NBSP = "\N{NO-BREAK SPACE}"
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template of ``vqi/templates``; an unknown name in it is an error."""
+    return _environment().get_template(template).render(version=__version__, **values)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates.FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        figure=formatting.figure,
+        ordinal=formatting.ordinal,
+        unbroken=lambda words: words.replace(" %", _NBSP + "%"),  # keeps a number and its percent sign on one line
+    )
+    return environment

@@ -1,0 +1,170 @@
+"""The report of a category: one self-contained HTML page, no JavaScript, for whoever answers for the line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_curve
+
+from vqi.artifacts.training_log import Epoch
+from vqi.detectors.calibration import Threshold
+from vqi.detectors.comparison import Suitability
+from vqi.formatting import figure
+from vqi.pages import findings, maps
+from vqi.pages.charts import Group, histogram_svg, roc_svg
+from vqi.pages.rendering import render
+from vqi.pages.training_chart import training_svg
+
+ExampleGroup = Literal["false alarms", "missed", "typical defects", "typical good"]
+Labels = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
+
+_PICTURE_BYTES = 1_700_000  # of all pictures of a report, as data URIs
+_GROUPS: dict[ExampleGroup, str] = {
+    "false alarms": "Good parts that were flagged, the highest scores first.",
+    "missed": "Defective parts that passed, the lowest scores first.",
+    "typical defects": "Defective parts with scores around the median of the defective ones.",
+    "typical good": "Good parts with scores around the median of the good ones.",
+}
+
+
+@dataclass(frozen=True)
+class ReportImage:
+    """A test image that the report shows."""
+
+    path: str
+    label: int  # 0 normal, 1 anomalous
+    defect_type: str
+    score: float
+    decision: int  # 0 passed, 1 flagged
+    image: npt.NDArray[np.uint8]  # (H, W, 3)
+    anomaly_map: npt.NDArray[np.float32]  # (H, W)
+    mask: npt.NDArray[np.bool_] | None  # (H, W); None where there is none
+    group: ExampleGroup
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a report is made of. Figures in ``summary`` that were not measured are None or left out."""
+
+    category: str
+    dataset: str
+    summary: Mapping[str, Any]
+    labels: Labels  # (n,) of the test images; n may be 0
+    scores: Scores  # (n,)
+    threshold: float
+    threshold_info: Threshold
+    calibration_scores: Scores  # (m,)
+    images: Sequence[ReportImage]
+    settings: Mapping[str, Mapping[str, Any]]  # by step
+    data: Mapping[str, Any]  # the data report
+    provenance: Mapping[str, Any]  # weights, versions
+    warnings: Sequence[str]
+    training: Sequence[Epoch] = ()  # of fine-tuning
+    suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
+
+
+def render_report(report: ReportData) -> str:
+    """The page. All maps share one colour scale; pictures stay under about 2 MB together."""
+    good, bad = report.scores[report.labels == 0], report.scores[report.labels == 1]
+    limits = maps.colour_range([one.anomaly_map for one in report.images])
+    return render(
+        "report.html.j2",
+        category=report.category,
+        dataset=report.dataset,
+        warnings=report.warnings,
+        headline=findings.headline(good, bad, report.threshold),
+        key_figures=findings.key_figures(report.summary, len(good), len(bad)),
+        roc=_roc(report, len(good), len(bad)),
+        histogram=histogram_svg(_groups(report.calibration_scores, good, bad), report.threshold),
+        threshold=asdict(report.threshold_info) | {"value": report.threshold},
+        promise=findings.promise(report.threshold_info, good, report.threshold),
+        oracle=findings.oracle_figures(report.summary),
+        groups=_example_groups(report.images, limits),
+        colours=maps.COLOURS,
+        limits=[figure(limit) for limit in limits],
+        masks=any(one.mask is not None for one in report.images),
+        training=training_svg(report.training) if report.training else None,
+        training_said=findings.training(report.training),
+        compared=findings.comparison(report.suitability),
+        settings=report.settings,
+        data=report.data,
+        provenance=report.provenance,
+    )
+
+
+def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int) -> list[tuple[int, ExampleGroup]]:
+    """Which test images to show: the worst mistakes, then typical images of each class that are not among them.
+
+    Args:
+        labels: (n,) 0 normal, 1 anomalous.
+        scores: (n,).
+        threshold: A score above it is flagged.
+        count: Images a group, at most.
+
+    Returns:
+        Rows with their group: false alarms (highest score first), missed (lowest first), then the images whose scores
+        are nearest in rank to the median of the defective and of the good images, lowest first.
+    """
+    rows = np.argsort(scores, kind="stable")
+    flagged = scores[rows] > threshold
+    good, bad = rows[labels[rows] == 0], rows[labels[rows] == 1]
+    alarms = rows[(labels[rows] == 0) & flagged][::-1][:count]
+    missed = rows[(labels[rows] == 1) & ~flagged][:count]
+    chosen: dict[ExampleGroup, npt.NDArray[np.int64]] = {
+        "false alarms": alarms,
+        "missed": missed,
+        "typical defects": _around_median(bad, missed, count),
+        "typical good": _around_median(good, alarms, count),
+    }
+    return [(int(row), group) for group, members in chosen.items() for row in members]
+
+
+def _around_median(ranked: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Of rows in the order of their scores the ``count`` nearest in rank to the middle that are not taken, in order."""
+    distance = np.abs(np.arange(len(ranked)) - (len(ranked) - 1) / 2)
+    nearest = np.argsort(distance, kind="stable")
+    free = nearest[~np.isin(ranked[nearest], taken)][:count]
+    return ranked[np.sort(free)]
+
+
+def _roc(report: ReportData, good: int, bad: int) -> str | None:
+    """The ROC curve, or None with one class only."""
+    if not good or not bad:
+        return None
+    false_alarms, recalls, _ = roc_curve(report.labels, report.scores)
+    flagged = report.scores > report.threshold
+    at = float(flagged[report.labels == 0].mean()), float(flagged[report.labels == 1].mean())
+    return roc_svg(false_alarms, recalls, at)
+
+
+def _groups(calibration: Scores, good: Scores, bad: Scores) -> list[Group]:
+    """The panels of the histogram; a class without images has none."""
+    groups = [
+        Group("Good, for calibration", calibration, "good", "at or below", "above"),
+        Group("Good test parts", good, "good", "passed", "false alarms"),
+        Group("Defective test parts", bad, "bad", "missed", "caught"),
+    ]
+    return [group for group in groups if len(group.scores)]
+
+
+def _example_groups(images: Sequence[ReportImage], limits: tuple[float, float]) -> list[dict[str, Any]]:
+    """The groups that have images, in the order of `_GROUPS`, with pictures as data URIs."""
+    pictures = [picture for one in images for picture in _pictures(one, limits)]
+    uris = maps.data_uris(pictures, _PICTURE_BYTES)
+    shown = [(one, uris[3 * i : 3 * i + 3]) for i, one in enumerate(images)]
+    return [
+        {"name": name, "about": about, "images": members}
+        for name, about in _GROUPS.items()
+        if (members := [(one, sources) for one, sources in shown if one.group == name])
+    ]
+
+
+def _pictures(one: ReportImage, limits: tuple[float, float]) -> list[maps.Pixels]:
+    """The image, its map, and the map over the image with the outline of the mask; each (H, W, 3)."""
+    values = maps.scaled(one.anomaly_map, limits)
+    return [one.image, maps.coloured(values), maps.overlaid(one.image, values, one.mask)]

@@ -1,0 +1,1 @@
+"""One photograph at a time: bytes to pixels, and which photographs show the same part."""

@@ -1,0 +1,1 @@
+"""A shard to the artifact ``images``, and what to know of the data."""

@@ -1,0 +1,257 @@
+"""Shard -> the artifact ``images`` and the data report: every image decoded, checked and resized once.
+
+Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number. How
+many are decoded at once is a question of the memory that is granted, too: a photograph of 50 megapixels takes 400 MB.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.files import provenance
+from vqi.artifacts.images import ImagesWriter, IndexRow
+from vqi.config import Preprocess, defaults
+from vqi.datasets.layout import MASK_ENDING, Place, place_of
+from vqi.digests import sha256_bytes, sha256_file
+from vqi.errors import VqiError
+from vqi.photographs.decoding import (
+    Decoded,
+    UnreadableImage,
+    decode,
+    decode_image,
+    decode_mask,
+    pixel_count,
+    resize_mask,
+)
+from vqi.photographs.similarity import shrink
+from vqi.preparation.appearance import look_of
+from vqi.preparation.data_report import Findings, report
+from vqi.progress import message, track
+from vqi.system import processor
+from vqi.system.memory import MemoryBudget, give_back_large_blocks
+
+__all__ = ["UnreadableImage", "decode", "prepare"]
+
+DECODING_BYTES = 24  # a pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
+_DEFAULT = defaults(Preprocess)
+NAMED = 5  # files named in an error; the report and the log name all
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image of a shard and where its mask is, if it has one."""
+
+    path: str
+    place: Place
+    mask: str | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one image gave: its pixels or the reason of failure, and its mask or what is wrong with that."""
+
+    member: Member
+    sha256: str
+    image: Decoded | None
+    unreadable: str
+    mask: npt.NDArray[np.bool_] | None  # (size, size)
+    mask_problems: tuple[str, ...]
+
+
+def prepare(
+    shard: Path,
+    out_dir: Path,
+    category: str,
+    image_size: int,
+    max_bad_fraction: float,
+    max_pixels: int,
+    threads: int | None = None,
+    dataset: str = "",
+    target_fpr: float = _DEFAULT.target_fpr,
+    licence: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
+
+    Args:
+        threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
+        dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
+        target_fpr: the false-alarm rate that will be asked for; the report says whether the images carry it.
+        licence: of the dataset, for the report; None for the user's own images.
+
+    Returns:
+        The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
+
+    Raises:
+        VqiError: there is nothing to train on, more than ``max_bad_fraction`` of the images are unreadable, the shard
+            is damaged, or the disk is full. Nothing is left at ``out_dir`` then.
+    """
+    settings = {"image_size": image_size, "max_bad_fraction": max_bad_fraction, "max_pixels": max_pixels}
+    with _open_shard(shard) as archive, _disk_errors(out_dir):
+        members, findings = find_members(archive.namelist()), Findings()
+        _require_train(category, [member.place for member in members])
+        findings.mask_problems += unused_masks(archive.namelist(), members)
+        name = dataset.rstrip("/").rpartition("/")[2]
+        header = provenance("preprocess", settings, {"shard": sha256_file(shard)}, category=category, dataset=name)
+        with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
+            tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
+            give_back_large_blocks()
+            budget = MemoryBudget(processor.granted_memory() // 2)
+
+            def work(task: tuple[Member, bytes, bytes | None]) -> Loaded:
+                with budget.hold(min(pixel_count(task[1]), max_pixels) * DECODING_BYTES):
+                    return load(*task, size=image_size, max_pixels=max_pixels)
+
+            loaded = in_order(tasks, work, threads or processor.threads())
+            for item in track(loaded, len(members), f"decode {category}"):
+                _take(item, writer, findings)
+            _require_few_bad(category, findings, len(members), max_bad_fraction)
+            writer.finish(findings.index)
+    return {**report(category, image_size, findings, target_fpr), "licence": licence}
+
+
+def find_members(names: Iterable[str]) -> list[Member]:
+    """The images among the paths of a shard, in the order of the artifact, with their masks."""
+    places = {name: place for name in names if (place := place_of(name)) is not None}
+    masks = {
+        (place.defect_type, place.stem.removesuffix(MASK_ENDING)): name
+        for name, place in sorted(places.items())
+        if place.split == "ground_truth" and place.stem.endswith(MASK_ENDING)
+    }
+    members = [
+        Member(name, place, masks.get((place.defect_type, place.stem)) if place.split == "test" else None)
+        for name, place in places.items()
+        if place.split != "ground_truth"
+    ]
+    return sorted(members, key=lambda m: (m.place.split != "train", m.place.label, m.place.defect_type, m.path))
+
+
+def unused_masks(names: Iterable[str], members: Sequence[Member]) -> list[dict[str, str]]:
+    """Masks without an image, and, where a category has masks, defective images without one."""
+    used = {member.mask for member in members if member.mask}
+    masks = [name for name in sorted(names) if (place := place_of(name)) is not None and place.split == "ground_truth"]
+    problems = [
+        {"path": name, "problem": "a mask without its image: expected test/<defect type>/<name> for <name>_mask"}
+        for name in masks
+        if name not in used
+    ]
+    if masks:
+        lacking = [m.path for m in members if m.place.label and not m.mask]
+        problems += [
+            {"path": path, "problem": "a defective image without a mask, where others have one"} for path in lacking
+        ]
+    return problems
+
+
+def in_order(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
+    """The results in the order of the tasks, computed by threads; only a few are under way at any time."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def load(member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int) -> Loaded:
+    """Decode one image and its mask."""
+    digest = sha256_bytes(data)
+    try:
+        image = decode_image(data, member.path, size, max_pixels)
+    except UnreadableImage as error:
+        return Loaded(member, digest, None, error.reason, None, ())
+    if member.mask is None or mask_data is None:
+        return Loaded(member, digest, image, "", None, ())
+    mask, problems = load_mask(member, mask_data, image, max_pixels)
+    return Loaded(member, digest, image, "", mask, problems)
+
+
+def load_mask(
+    member: Member, data: bytes, image: Decoded, max_pixels: int
+) -> tuple[npt.NDArray[np.bool_] | None, tuple[str, ...]]:
+    """The mask of an image, (size, size) bool, and what is wrong with it; None where it cannot be used."""
+    try:
+        full = decode_mask(data, str(member.mask), max_pixels)
+    except UnreadableImage as error:
+        return None, (f"unreadable: {error.reason}",)
+    height, width = full.shape
+    if (width, height) != (image.width, image.height):
+        return None, (f"{width} x {height} pixels, its image {image.width} x {image.height}: the mask is not used",)
+    mask = resize_mask(full, image.pixels.shape[0])
+    if member.place.label and not mask.any():
+        return mask, ("marks nothing" if not full.any() else f"marks nothing any more at {mask.shape[0]} pixels",)
+    return mask, ()
+
+
+def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
+    """Write what one image gave, and note what a report says of it."""
+    path, place = item.member.path, item.member.place
+    if item.image is None:
+        findings.unreadable.append({"path": path, "reason": item.unreadable})
+        message(f"unreadable image {path}: {item.unreadable}")
+        return
+    if item.image.note:
+        findings.notes.append({"path": path, "note": item.image.note})
+    findings.mask_problems += [{"path": str(item.member.mask), "problem": text} for text in item.mask_problems]
+    findings.sizes[f"{item.image.width}x{item.image.height}"] += 1
+    findings.modes[item.image.mode] += 1
+    writer.add_image(item.image.pixels)
+    findings.looks.append(look_of(item.image.pixels))
+    findings.squares.append(shrink(item.image.pixels))
+    mask_row = None if item.mask is None else writer.add_mask(item.mask)
+    findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256))
+
+
+def _require_train(category: str, places: Sequence[Place]) -> None:
+    if not any(place.split == "train" for place in places):
+        found = ", ".join(sorted({f"{place.split}/{place.defect_type}" for place in places})) or "nothing"
+        raise VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
+
+
+def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
+    bad = findings.unreadable
+    allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    if len(bad) > allowed:
+        named = "; ".join(f"{one['path']} ({one['reason']})" for one in bad[:NAMED])
+        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise VqiError(
+            f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
+            f"allows {allowed}: mend or remove {named}{more}"
+        )
+    if not any(row.split == "train" for row in findings.index):
+        raise VqiError(
+            f"category '{category}': none of its train images is readable, as {bad[0]['path']}: {bad[0]['reason']}"
+        )
+
+
+@contextmanager
+def _open_shard(shard: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(shard) as archive:
+            yield archive
+    except (zipfile.BadZipFile, FileNotFoundError) as error:
+        raise VqiError(f"{shard} is not a whole shard ({error}): run dataset_download again") from error
+
+
+@contextmanager
+def _disk_errors(out_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VqiError(
+            f"cannot write {out_dir} ({error.strerror or error}): free some space or name another folder"
+        ) from error

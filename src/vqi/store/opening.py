@@ -1,0 +1,90 @@
+"""Object store for what outlives a run: put, get, list, exists and put_if_absent, for ``file://`` and ``s3://``.
+
+``interface`` says what a store is, ``folder`` is the one on this machine, ``s3`` the one behind ``s3://``.
+The sha256 of every object is kept on put and checked on get.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vqi.errors import VqiError
+from vqi.store.folder import FolderStore
+from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key
+from vqi.store.s3 import S3Store
+
+__all__ = [
+    "ObjectInfo",
+    "S3Store",
+    "Store",
+    "VersionInfo",
+    "check_key",
+    "fetch_uri",
+    "open_store",
+    "read_uri",
+    "split_uri",
+]
+
+EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
+
+
+def open_store(uri: str) -> Store:
+    """The store at ``uri``: ``file:///abs/path``, a plain path, or ``s3://bucket/prefix``. Opening touches nothing.
+
+    For ``s3://`` the environment names the server and the key: ``VQI_S3_ENDPOINT`` (``http(s)://host:port``),
+    ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION`` (default ``us-east-1``).
+
+    Raises:
+        VqiError: the URI is of another kind, or the environment does not say where and who.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return FolderStore(plain_path(uri))
+    if scheme == "file":
+        return FolderStore(file_path(uri))
+    if scheme == "s3":
+        bucket, _, prefix = rest.partition("/")
+        return S3Store(bucket, prefix.strip("/"))
+    raise VqiError(f"unknown kind of store '{scheme}://' in '{uri}': {EXPECTED}")
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """The URI of an object as the URI of its store and its key: ``s3://b/models/m.zip`` -> ``(s3://b/models, m.zip)``.
+
+    Raises:
+        VqiError: nothing is left for the store or for the key.
+    """
+    scheme, separator, rest = uri.partition("://") if "://" in uri else ("", "", uri)
+    parent, slash, name = rest.rpartition("/")
+    if scheme != "s3":
+        parent = parent or slash or "."
+    if not parent or not name:
+        raise VqiError(f"'{uri}' does not name an object: {EXPECTED}, with the object's name at its end")
+    return f"{scheme}{separator}{parent}", name
+
+
+def read_uri(uri: str) -> bytes:
+    """The bytes of the object at a full URI, checked against its sha256."""
+    store_uri, key = split_uri(uri)
+    return open_store(store_uri).get_bytes(key)
+
+
+def fetch_uri(uri: str, path: Path) -> None:
+    """Copy the object at a full URI to ``path``, checked against its sha256."""
+    store_uri, key = split_uri(uri)
+    open_store(store_uri).get_file(key, path)
+
+
+def plain_path(uri: str) -> Path:
+    """A plain path as an absolute one; an empty one is an error."""
+    if not uri:
+        raise VqiError(f"the URI of a store is empty: {EXPECTED}")
+    return Path(uri).expanduser().absolute()
+
+
+def file_path(uri: str) -> Path:
+    """The path in ``file:///abs/path``, taken as it stands: no percent escapes, so that a name may hold any letter."""
+    path = uri.removeprefix("file://").removeprefix("localhost")
+    if not path.startswith("/"):
+        raise VqiError(f"'{uri}' is not an absolute file URI: expected file:///absolute/path")
+    return Path(path)

@@ -1,0 +1,1 @@
+"""Archives of strangers, tar and zip, read without trust."""

@@ -1,0 +1,139 @@
+"""Formats: round trips, and loads that say what does not fit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from vqi.artifacts.files import read_json, write_json
+from vqi.artifacts.images import IMAGES_FILE, INDEX_FILE, ImagesWriter, IndexRow, load_images, write_index
+from vqi.artifacts.model import Detector, Features, load_detector, load_features, save_detector, save_features
+from vqi.artifacts.scores import ScoreRow, read_scores, write_scores
+from vqi.errors import VqiError
+
+
+def row(path: str = "train/good/a.png", split: str = "train", mask: int | None = None) -> IndexRow:
+    return IndexRow(path, split, int(split == "test"), "good", mask, "0" * 64)
+
+
+def write_images(folder: Path, images: np.ndarray, masks: np.ndarray, index: list[IndexRow]) -> None:
+    with ImagesWriter(folder, images.shape[1], {"step": "test"}) as writer:
+        for image in images:
+            writer.add_image(image)
+        for mask in masks:
+            writer.add_mask(mask)
+        writer.finish(index)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 4), st.integers(0, 3), st.integers(1, 9), st.text(min_size=1).filter(lambda t: "\0" not in t))
+def test_images_round_trip(tmp_path_factory: pytest.TempPathFactory, n: int, m: int, side: int, name: str) -> None:
+    folder = tmp_path_factory.mktemp("images") / "images"
+    random = np.random.default_rng(n + m + side)
+    images = random.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+    masks = random.random((m, side, side)) < 0.5
+    name = name.encode("utf-8", "replace").decode()
+    index = [row(f"{name}-{i}", "test", i if i < m else None) for i in range(n)]
+    write_images(folder, images, masks, index)
+    loaded = load_images(folder)
+    np.testing.assert_array_equal(loaded.images, images)
+    np.testing.assert_array_equal(loaded.masks, masks)
+    assert loaded.index == index
+    assert loaded.provenance == {"step": "test"}
+    # the library that defines the format reads the same
+    np.testing.assert_array_equal(load_file(folder / IMAGES_FILE)["images"], images)
+
+
+def test_same_input_same_bytes(tmp_path: Path) -> None:
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    for name in ("a", "b"):
+        write_images(tmp_path / name, images, np.zeros((0, 4, 4), bool), [row("x"), row("y")])
+    for file in (IMAGES_FILE, INDEX_FILE):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="stop"), ImagesWriter(tmp_path / "images", 4, {}) as writer:
+        writer.add_image(np.zeros((4, 4, 3), np.uint8))
+        raise RuntimeError("stop")
+    assert list(tmp_path.iterdir()) == []
+    with (
+        ImagesWriter(tmp_path / "images", 4, {}) as writer,
+        pytest.raises(ValueError, match=r"expected uint8 \(4, 4, 3\)"),
+    ):
+        writer.add_image(np.zeros((5, 4, 3), np.uint8))
+
+
+def features() -> Features:
+    random = np.random.default_rng(0)
+    return Features(random.random((3, 8), np.float32), random.random((0, 8), np.float32), (2, 2, 2), {"a": 1})
+
+
+def test_features_round_trip(tmp_path: Path) -> None:
+    save_features(tmp_path / "f", features())
+    loaded = load_features(tmp_path / "f")
+    np.testing.assert_array_equal(loaded.train, features().train)
+    assert loaded.test.shape == (0, 8)
+    assert (loaded.shape, loaded.provenance) == ((2, 2, 2), {"a": 1})
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.train[0] = 1
+
+
+def test_detector_round_trip(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    detector = Detector(
+        random.random(8, np.float32), random.random((2, 8), np.float32), random.random(2, np.float32),
+        random.random(5), 1 / 3, (2, 2, 2), {"step": "pca_fit"},
+    )  # fmt: skip
+    save_detector(tmp_path / "d", detector)
+    loaded = load_detector(tmp_path / "d")
+    assert (loaded.threshold, loaded.shape, loaded.provenance) == (1 / 3, (2, 2, 2), {"step": "pca_fit"})
+    np.testing.assert_array_equal(loaded.calibration_scores, detector.calibration_scores)
+    save_detector(tmp_path / "bad", replace(detector, mean=random.random(7, np.float32)))
+    with pytest.raises(VqiError, match=r"expected components \(K, 8\)"):
+        load_detector(tmp_path / "bad")
+
+
+def test_scores_keep_every_bit(tmp_path: Path) -> None:
+    rows = [ScoreRow('a,"b"\n.png', 1, "scratch", 0.1 + 0.2, 1), ScoreRow("ü.png", 0, "good", 1e-300, 0)]
+    write_scores(tmp_path / "s", rows)
+    assert read_scores(tmp_path / "s") == rows
+
+
+def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    with pytest.raises(VqiError, match="expected a safetensors file"):
+        load_features(path)
+    for damage in (b"", b"\x00" * 4, b"\xff" * 100, b"text that is no tensor file, of some length"):
+        path.write_bytes(damage)
+        with pytest.raises(VqiError, match="expected a safetensors file"):
+            load_features(path)
+    save_features(path, features())
+    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/1', got 'vqi.features/1'"):
+        load_detector(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(VqiError, match="cut short"):
+        load_features(path)
+    save_features(path, replace(features(), shape=(3, 3, 3)))
+    with pytest.raises(VqiError, match="expected 27 features a row, got 8"):
+        load_features(path)
+
+
+def test_index_and_images_must_agree(tmp_path: Path) -> None:
+    write_images(tmp_path / "i", np.zeros((2, 4, 4, 3), np.uint8), np.zeros((0, 4, 4), bool), [row("x"), row("y")])
+    write_index(tmp_path / "i" / INDEX_FILE, [row("x")])
+    with pytest.raises(VqiError, match="2 images but an index of 1 rows"):
+        load_images(tmp_path / "i")
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "j", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "j").write_text("[1]")
+    with pytest.raises(VqiError, match="expected a JSON object"):
+        read_json(tmp_path / "j")

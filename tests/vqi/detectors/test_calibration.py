@@ -1,0 +1,93 @@
+"""The threshold from good images only."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from vqi.detectors.calibration import conformal_threshold, expected_false_alarms
+from vqi.errors import VqiError
+
+
+def test_rank_has_no_rounding_error() -> None:
+    # (19 + 1)(1 - 0.05) is exactly 19, in floating point it is 19.0 or a bit more
+    threshold = conformal_threshold(np.arange(1.0, 20.0), 0.05)
+    assert (threshold.rank, threshold.value, threshold.enough) == (19, 19.0, True)
+    assert threshold.guaranteed_fpr == pytest.approx(0.05)
+    assert threshold.needed == 19
+
+
+def test_by_hand() -> None:
+    # n = 9, alpha = 0.25: ceil(10 * 0.75) = 8
+    threshold = conformal_threshold(np.array([5, 1, 9, 3, 7, 2, 8, 4, 6.0]), 0.25)
+    assert (threshold.rank, threshold.value) == (8, 8.0)
+    assert threshold.guaranteed_fpr == pytest.approx(0.2)
+
+
+def test_too_few_images() -> None:
+    threshold = conformal_threshold(np.array([3.0, 1.0, 2.0]), 0.05)
+    assert (threshold.value, threshold.enough, threshold.needed) == (3.0, False, 19)
+    assert threshold.guaranteed_fpr == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize("scores", [np.array([]), np.array([1.0, np.nan])])
+def test_refused(scores: np.ndarray) -> None:
+    with pytest.raises(VqiError, match="calibrat"):
+        conformal_threshold(scores, 0.05)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
+def test_rate_out_of_range(rate: float) -> None:
+    with pytest.raises(VqiError, match="target_fpr"):
+        conformal_threshold(np.arange(5.0), rate)
+
+
+@given(st.integers(1, 5000), st.integers(1, 999))
+@example(9, 300)  # 0.3 is a little less than 3/10 in floating point
+@example(19, 50)
+@example(99, 70)
+def test_rank_is_exact_for_any_rate(n: int, thousandths: int) -> None:
+    # in whole numbers: ceil((n + 1)(1000 - t) / 1000)
+    rank = -((n + 1) * (thousandths - 1000) // 1000)
+    threshold = conformal_threshold(np.arange(float(n)), thousandths / 1000)
+    assert threshold.rank == min(rank, n)
+    assert threshold.enough == (rank <= n)
+    assert threshold.value == threshold.rank - 1
+
+
+@given(st.lists(st.integers(0, 5).map(float), min_size=1, max_size=60), st.floats(0.01, 0.9))
+def test_no_more_calibration_scores_are_above_than_promised(scores: list[float], alpha: float) -> None:
+    threshold = conformal_threshold(np.array(scores), alpha)
+    assert sum(score > threshold.value for score in scores) <= threshold.n - threshold.rank
+
+
+def test_expected_false_alarms_by_hand() -> None:
+    # one calibration score, one new image: above it half of the time
+    assert expected_false_alarms(1, 1, 1) == (0.5, 0, 1)
+    # Polya's urn with 1 and 1: the number of false alarms is uniform over 0..9
+    mean, low, high = expected_false_alarms(1, 1, 9)
+    assert (mean, low, high) == pytest.approx((0.5, 0, 1))
+    for n, rank, m in [(9, 0, 5), (9, 10, 5), (9, 5, 0)]:
+        with pytest.raises(VqiError, match="false alarms"):
+            expected_false_alarms(n, rank, m)
+
+
+@given(st.integers(1, 400), st.sampled_from([0.01, 0.05, 0.1, 0.3, 0.5]))
+def test_needed_is_the_smallest_that_is_enough(n: int, alpha: float) -> None:
+    threshold = conformal_threshold(np.arange(float(n)), alpha)
+    assert threshold.enough == (n >= threshold.needed)
+    if threshold.enough:
+        assert threshold.guaranteed_fpr <= alpha + 1e-12
+        assert threshold.guaranteed_fpr > alpha - 1 / (n + 1) - 1e-12
+
+
+def test_coverage_on_exchangeable_scores() -> None:
+    random = np.random.default_rng(0)
+    rates = []
+    for _ in range(2000):
+        scores = random.normal(size=150)
+        rates.append((scores[50:] > conformal_threshold(scores[:50], 0.1).value).mean())
+    mean, low, high = expected_false_alarms(50, conformal_threshold(np.arange(50.0), 0.1).rank, 100)
+    assert np.mean(rates) == pytest.approx(mean, abs=0.005)
+    inside = np.mean([(low <= rate <= high) for rate in rates])
+    assert 0.94 < inside < 0.98

@@ -1,0 +1,34 @@
+"""The comparison of a fine-tuned backbone with its parent."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from vqi.detectors.comparison import held_out_fre_ratio, suitability
+
+
+def plane(count: int, noise: float, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    basis = np.random.default_rng(99).normal(size=(3, 20))
+    return (random.normal(size=(count, 3)) @ basis + noise * random.normal(size=(count, 20)) + 5).astype(np.float32)
+
+
+def test_ratio_against_scikit_learn() -> None:
+    features, held_out = plane(60, 0.3), [3, 10, 41, 59]
+    rest = np.delete(features, held_out, axis=0)
+    reference = PCA(0.9, svd_solver="full").fit(rest)
+    new = features[held_out]
+    residual = new - reference.inverse_transform(reference.transform(new))
+    expected = (residual**2).sum() / ((new - reference.mean_) ** 2).sum()
+    assert held_out_fre_ratio(features, held_out, 0.9) == pytest.approx(expected, rel=1e-4)
+    scaled = held_out_fre_ratio(1000 * features, held_out, 0.9)
+    assert scaled == pytest.approx(expected, rel=1e-4), "the scale of the features does not matter"
+
+
+def test_noise_is_harder_to_describe_and_defects_are_found() -> None:
+    test = np.concatenate([plane(10, 0.01, 1), plane(10, 2.0, 2)])
+    labels = np.repeat([0, 1], 10)
+    clean, noisy = (suitability(plane(60, noise), test, labels, range(6), 0.99) for noise in (0.01, 2.0))
+    assert clean.held_out_fre_ratio < 0.01 < noisy.held_out_fre_ratio < 1
+    assert clean.image_auroc == 1
+    assert suitability(plane(60, 0.01), test[:10], labels[:10], range(6), 0.99).image_auroc is None

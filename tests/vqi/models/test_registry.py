@@ -1,0 +1,176 @@
+"""Model versions: numbers, races, interruptions and damage, in a folder and on a real S3 server."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vqi.artifacts.files import write_json, write_text
+from vqi.artifacts.model import Detector, save_detector
+from vqi.errors import VqiError
+from vqi.models.registry import MANIFEST, fetch_model, publish
+from vqi.store.interface import Store
+from vqi.store.opening import open_store
+
+RACERS = 6
+
+
+@pytest.fixture(params=["file", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Both kinds of store, empty."""
+    if request.param == "file":
+        return open_store(f"file://{tmp_path}/store")
+    request.getfixturevalue("s3_environment")
+    return open_store(f"s3://registry-tests/{tmp_path.name}")
+
+
+def package(folder: Path, number: int, category: str = "mono") -> dict[str, Path]:
+    """The four files of a model; ``number`` makes them different."""
+    paths = {name: folder / f"{number}-{name}" for name in ("backbone", "detector", "metrics", "report")}
+    paths["backbone"].parent.mkdir(parents=True, exist_ok=True)
+    paths["backbone"].write_bytes(b"weights" * 1000)
+    write_json(paths["metrics"], {"image_auroc": 0.5})
+    write_text(paths["report"], f"<p>{number}</p>")
+    made: dict[str, Any] = {
+        "images": {"dataset": "parts@0123456789ab", "category": category},
+        "image_size": 64,
+        "settings": {"layer": "blocks.2", "pool": 1, "batch_size": 4},
+        "runtime": {"engine": "eager", "precision": "fp32"},
+    }
+    mean = np.full(4, number, np.float32)
+    detector = Detector(
+        mean, np.eye(2, 4, dtype=np.float32), np.ones(2, np.float32), np.ones(3), 1.0, (4, 1, 1), {"features": made}
+    )
+    save_detector(paths["detector"], detector)
+    return paths
+
+
+def test_versions_count_up_and_an_equal_model_is_not_published_again(store: Store, tmp_path: Path) -> None:
+    first = publish(store, **package(tmp_path, 1))
+    assert first == {
+        "published": True,
+        "model": store.uri_of("models/parts/mono/v1"),
+        "version": 1,
+        "reason": "a new model",
+    }
+    again = publish(store, **package(tmp_path / "again", 1))
+    assert (again["published"], again["version"], again["model"]) == (False, 1, first["model"])
+    assert publish(store, **package(tmp_path, 2))["version"] == 2
+    assert publish(store, **package(tmp_path, 1))["version"] == 3  # not equal to the newest: an older model came back
+    assert publish(store, **package(tmp_path, 1, "poly"))["version"] == 1
+
+
+def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) -> None:
+    for number in range(1, 12):  # v11 comes after v9
+        publish(store, **package(tmp_path, number))
+    category = store.uri_of("models/parts/mono")
+    for uri, number in ((category, 11), (f"{category}/", 11), (f"{category}/v2", 2), (f"{category}/v9/", 9)):
+        target = tmp_path / f"fetched{number}"
+        manifest = fetch_model(uri, target)
+        assert (manifest["version"], manifest["dataset"], manifest["image_size"]) == (number, "parts", 64)
+        assert (target / "report.html").read_text() == f"<p>{number}</p>"
+        assert (target / "backbone.safetensors").read_bytes() == b"weights" * 1000
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL."""
+
+
+@pytest.mark.parametrize("before", ["backbone.safetensors", "report.html", MANIFEST])
+def test_an_interrupted_publication_is_taken_up(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    files = package(tmp_path, 1)
+
+    def interrupted(put: Any) -> Any:
+        def wrapped(key: str, content: Any) -> None:
+            if key.endswith(f"/{before}"):
+                raise KilledError
+            put(key, content)
+
+        return wrapped
+
+    with monkeypatch.context() as patched:
+        for name in ("put_file", "put_bytes"):
+            patched.setattr(store, name, interrupted(getattr(store, name)))
+        with pytest.raises(KilledError):
+            publish(store, **files)
+    category = store.uri_of("models/parts/mono")
+    with pytest.raises(VqiError, match="no model at"):
+        fetch_model(category, tmp_path / "half")
+    assert publish(store, **package(tmp_path, 2))["version"] == 2  # the number is taken, by a publisher that may live
+    assert fetch_model(category, tmp_path / "two")["version"] == 2
+
+
+def test_the_same_publication_again_uses_its_number(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, put = package(tmp_path, 1), store.put_bytes
+
+    def interrupted(key: str, data: bytes) -> None:
+        if key.endswith(MANIFEST):
+            raise KilledError
+        put(key, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "put_bytes", interrupted)
+        with pytest.raises(KilledError):
+            publish(store, **files)
+    assert store.exists("models/parts/mono/v1/report.html")
+    resumed = publish(store, **files)
+    assert (resumed["published"], resumed["version"]) == (True, 1)
+    fetch_model(resumed["model"], tmp_path / "fetched")
+
+
+def test_racing_publishers_get_different_versions(store: Store, tmp_path: Path) -> None:
+    packages = [package(tmp_path, number) for number in range(RACERS)]
+    with ThreadPoolExecutor(RACERS) as pool:
+        decisions = list(pool.map(lambda files: publish(store, **files), packages))
+    assert sorted(decision["version"] for decision in decisions) == list(range(1, RACERS + 1))
+    for number, decision in enumerate(decisions):
+        fetch_model(decision["model"], tmp_path / f"fetched{number}")
+        assert (tmp_path / f"fetched{number}" / "report.html").read_text() == f"<p>{number}</p>"
+
+
+def test_a_changed_file_is_refused(store: Store, tmp_path: Path) -> None:
+    model = publish(store, **package(tmp_path, 1))["model"]
+    store.put_bytes("models/parts/mono/v1/detector.safetensors", b"other")
+    with pytest.raises(VqiError, match=r"v1/detector\.safetensors: not the file that the manifest names"):
+        fetch_model(model, tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("path", ["models/parts/nono", "models/parts/mono/v7", "elsewhere/v1", ""])
+def test_no_model_there(store: Store, tmp_path: Path, path: str) -> None:
+    publish(store, **package(tmp_path, 1))
+    with pytest.raises(VqiError, match="no model at") as error:
+        fetch_model(store.uri_of(path) if path else store.uri, tmp_path / "fetched")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("uri", ["", "/", "nowhere", "/nowhere/at/all", "gs://bucket/v1"])
+def test_uris_that_are_none(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(VqiError):
+        fetch_model(uri, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"no json", b"[]", b'{"format": "vqi.model/9"}'])
+def test_another_manifest_is_refused(store: Store, tmp_path: Path, content: bytes) -> None:
+    model = publish(store, **package(tmp_path, 1))["model"]
+    store.put_bytes(f"models/parts/mono/v1/{MANIFEST}", content)
+    with pytest.raises(VqiError, match="v1"):
+        fetch_model(model, tmp_path / "fetched")
+    with pytest.raises(VqiError, match="v1"):
+        publish(store, **package(tmp_path, 2))
+
+
+def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
+    """A package that was carried away from its store, as to a machine on the line."""
+    store = open_store(f"file://{tmp_path}/store")
+    publish(store, **package(tmp_path, 1))
+    shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")
+    manifest = json.loads((tmp_path / "carried" / MANIFEST).read_text())
+    assert fetch_model(str(tmp_path / "carried"), tmp_path / "fetched") == manifest

@@ -1,0 +1,307 @@
+"""The report: what it says with much, little and no data; escaping; its size; how a browser renders it."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vqi import metrics
+from vqi.detectors.calibration import conformal_threshold
+from vqi.pages import maps
+from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
+
+SIDE = 48
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text outside of the style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1][0] != "style":
+            self._words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._words).replace("\u00a0", " ").split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def example(random: np.random.Generator, label: int, score: float, threshold: float, group: str) -> ReportImage:
+    image = random.integers(90, 150, (SIDE, SIDE, 3)).astype(np.uint8)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[10:20, 12:30] = bool(label)
+    return ReportImage(
+        path=f"test/{label}/{score:.3f}.png",
+        label=label,
+        defect_type="scratch" if label else "good",
+        score=score,
+        decision=int(score > threshold),
+        image=image,
+        anomaly_map=(random.random((SIDE, SIDE)) + 3 * mask).astype(np.float32),
+        mask=mask if label else None,
+        group=group,
+    )
+
+
+def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, examples: int = 3) -> ReportData:
+    """A report of test parts with these scores, calibrated on 1 ... n at 5 %."""
+    random = np.random.default_rng(0)
+    calibrated = np.arange(1.0, calibration + 1)
+    threshold = conformal_threshold(calibrated, 0.05)
+    labels = np.repeat([0, 1], [len(good), len(bad)])
+    scores = np.array([*good, *bad], float)
+    low, high = metrics.bootstrap_interval(labels, scores, 0) or (None, None)
+    summary = {
+        "image_auroc": metrics.image_auroc(labels, scores),
+        "image_auroc_low": low,
+        "image_auroc_high": high,
+        **metrics.at_threshold(labels, scores, threshold.value),
+        **metrics.oracle(labels, scores),
+    }
+    chosen = choose_examples(labels, scores, threshold.value, examples)
+    images = [example(random, int(labels[row]), scores[row], threshold.value, group) for row, group in chosen]
+    return ReportData(
+        category="bracket",
+        dataset="folder@1a2b",
+        summary=summary,
+        labels=labels,
+        scores=scores,
+        threshold=threshold.value,
+        threshold_info=threshold,
+        calibration_scores=calibrated,
+        images=images,
+        settings={"Detector": {"target_fpr": 0.05, "folds": 10}},
+        data={"images": 9, "counts": {"train": {"good": 9}}, "unreadable": [{"path": "x.png", "reason": "truncated"}]},
+        provenance={"backbone": "timm/x", "weights sha256": "ab12"},
+        warnings=["Mind the gap."],
+    )
+
+
+GOOD = [
+    *np.linspace(1, 150, 94),
+    191,
+    195,
+    196,
+    197,
+    198,
+    199,
+]  # above the threshold, 191: five
+BAD = [100, 150, 192, *np.linspace(250, 400, 7)]
+
+
+def test_says_in_plain_words_what_was_found() -> None:
+    page = Page(render_report(report(GOOD, BAD)))
+    headline = "Of 100 good parts 5 would be flagged (5.0 %); of 10 defective parts 8 would be caught (80.0 %)."
+    assert headline in page.text
+    assert "A false-alarm rate of 5 % needs at least 19 good images to calibrate on; there were 200." in page.text
+    assert "It is the 191st lowest of them." in page.text
+    assert "80.0 % caught, 5.0 % false alarms" in page.text  # in the ROC curve
+    assert "95 passed | 5 false alarms" in page.text  # in the histogram
+    assert "Seen on 100 good test parts: 5.0 %, within the" in page.text
+    assert page.text.index("Mind the gap.") < page.text.index("Of 100 good parts")
+    for found in ("Image AUROC", "False alarms 5.0 %", "weights sha256", "ab12", "x.png", "truncated", "folds 10"):
+        assert found in page.text
+    assert len(page.all("svg")) == 2
+
+
+def test_oracle_figures_are_set_apart_and_labelled() -> None:
+    text = Page(render_report(report(GOOD, BAD))).text
+    apart = text.index("For comparison only: figures that use the test labels")
+    assert text.index("Best possible accuracy") > apart
+    assert text.count("Best possible accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said", "charts"),
+    [
+        ([], [], "Nothing could be measured: there are no test images.", 1),
+        (GOOD, [], "how many defects would be caught could not be measured", 1),
+        ([], BAD, "the false alarms could not be measured", 1),
+        ([5.0], [300.0], "Of 1 good part 0 would be flagged (0.0 %); of 1 defective part 1 would be caught", 2),
+    ],
+)
+def test_with_little_to_measure(good: list[float], bad: list[float], said: str, charts: int) -> None:
+    html = render_report(report(good, bad))
+    page = Page(html)
+    assert said in page.text
+    assert len(page.all("svg")) == charts
+    assert ("For comparison only" in page.text) == bool(len(good) and len(bad))
+    assert "None" not in page.text
+    assert "nan" not in re.findall(r"\w+", page.text)
+
+
+def test_too_few_calibration_images_are_said() -> None:
+    page = Page(render_report(report(GOOD, BAD, calibration=10)))
+    assert "there were 10. That is too few: the threshold is the highest score among them." in page.text
+
+
+def test_nothing_is_loaded_run_or_unescaped() -> None:
+    evil = '<script>alert("x")</script>'
+    plain = report(GOOD, BAD)
+    html = render_report(
+        replace(
+            plain,
+            category=evil,
+            dataset=evil,
+            warnings=[evil],
+            images=[replace(one, path=evil, defect_type=evil) for one in plain.images],
+            settings={evil: {evil: evil}},
+            data={evil: [evil] * 20},
+            provenance={evil: {evil: [evil]}},
+        )
+    )
+    page = Page(html)
+    assert evil in page.text
+    assert not page.all("script")
+    policy = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    sources = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
+    assert sources
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert not page.all("link")
+    assert "url(" not in html
+
+
+def test_each_example_is_image_map_and_overlay_with_words_for_each() -> None:
+    data = report(GOOD, BAD)
+    page = Page(render_report(data))
+    pictures = page.all("img")
+    assert len(pictures) == 3 * len(data.images)
+    assert all(picture["alt"] for picture in pictures)
+    assert all(f" {heading} " in page.text for heading in ("False alarms", "Missed", "Typical defects", "Typical good"))
+
+
+def test_size_is_bounded_with_many_noisy_images() -> None:
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (256, 256, 3)).astype(np.uint8)
+    one = report(GOOD, BAD).images[0]
+    hot = random.random((256, 256)).astype(np.float32)
+    images = [replace(one, image=noise, anomaly_map=hot)] * 60
+    assert len(render_report(replace(report(GOOD, BAD), images=images))) < 2_000_000
+
+
+def test_same_data_same_bytes() -> None:
+    assert render_report(report(GOOD, BAD)) == render_report(report(GOOD, BAD))
+
+
+# ---------------------------------------------------------------------------------------------------------- examples
+
+
+def test_examples_are_the_worst_mistakes_and_the_typical() -> None:
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
+    scores = np.array([1, 2, 3, 12, 14, 4, 6, 20, 30, 40.0])
+    assert choose_examples(labels, scores, 10, 1) == [
+        (4, "false alarms"),
+        (5, "missed"),
+        (7, "typical defects"),
+        (2, "typical good"),
+    ]
+    assert [row for row, group in choose_examples(labels, scores, 10, 2) if group == "false alarms"] == [4, 3]
+    assert choose_examples(labels, scores, 10, 0) == []
+    assert choose_examples(labels[:0], scores[:0], 10, 3) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9)), max_size=30), st.integers(0, 6))
+def test_no_image_is_chosen_twice_and_groups_are_true(cases: list[tuple[int, int]], count: int) -> None:
+    labels = np.array([label for label, _ in cases], np.int64)
+    scores = np.array([score for _, score in cases], np.float64)
+    chosen = choose_examples(labels, scores, 4.0, count)
+    assert len({row for row, _ in chosen}) == len(chosen)
+    for row, group in chosen:
+        assert labels[row] == (group in ("missed", "typical defects"))
+        assert group != "false alarms" or scores[row] > 4
+        assert group != "missed" or scores[row] <= 4
+    for group in ("false alarms", "missed", "typical defects", "typical good"):
+        assert sum(one == group for _, one in chosen) <= count
+
+
+# -------------------------------------------------------------------------------------------------------------- maps
+
+
+def test_one_colour_scale_for_all_maps() -> None:
+    limits = maps.colour_range([np.zeros((10, 10), np.float32), np.full((10, 10), 8, np.float32)])
+    assert limits == (4.0, 8.0)
+    assert maps.scaled(np.array([[0, 4, 6, 9]], np.float32), limits).tolist() == [[0, 0, 0.5, 1]]
+    flat = np.full((2, 2), 3, np.float32)
+    assert np.isfinite(maps.scaled(flat, maps.colour_range([flat]))).all()
+    assert maps.colour_range([]) == (0.0, 1.0)
+
+
+def test_lightness_rises_with_the_value() -> None:
+    colours = maps.coloured(np.linspace(0, 1, 64, dtype=np.float32)[None])[0].astype(float)
+    assert (np.diff(colours @ [0.299, 0.587, 0.114]) > 0).all()
+
+
+def test_overlay_leaves_normal_pixels_and_the_inside_of_the_mask_alone() -> None:
+    image = np.full((32, 32, 3), 100, np.uint8)
+    mask = np.zeros((32, 32), bool)
+    mask[8:16, 8:16] = True
+    result = maps.overlaid(image, np.zeros((32, 32), np.float32), mask)
+    assert (result[mask] == 100).all()
+    assert (result[7, 8:16] == maps._OUTLINE).all()
+    assert (result[20:, 20:] == 100).all()
+    assert (image == 100).all()
+    whole = maps.overlaid(image, np.zeros((32, 32), np.float32), np.ones((32, 32), bool))
+    assert (whole[0] == maps._OUTLINE).all()
+
+
+# ----------------------------------------------------------------------------------------------------------- browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("no Chromium: apt-get install chromium")
+    if found is None:
+        pytest.skip("no Chromium here: the report is not rendered in a browser")
+    return found
+
+
+def browse(chromium: str, folder: Path, *arguments: str) -> str:
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --hide-scrollbars --window-size=1200,1500"
+    )
+    command = [chromium, *flags.split(), f"--user-data-dir={folder / 'profile'}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def test_browser_renders_it_without_script(chromium: str, tmp_path: Path) -> None:
+    evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+    (tmp_path / "report.html").write_text(render_report(replace(report(GOOD, BAD), category=evil)), encoding="utf-8")
+    url, shot = (tmp_path / "report.html").as_uri(), tmp_path / "shot.png"
+    page = Page(browse(chromium, tmp_path, "--dump-dom", url))
+    assert "Of 100 good parts 5 would be flagged" in page.text
+    assert not page.all("script")
+    assert len(page.all("svg")) == 2
+    browse(chromium, tmp_path, f"--screenshot={shot}", url)
+    with Image.open(shot) as opened:
+        pixels = np.asarray(opened.convert("RGB")).reshape(-1, 3)
+    seen = {tuple(colour) for colour in np.unique(pixels, axis=0).tolist()}
+    assert {(0x0B, 0x62, 0xA4), (0xB8, 0x43, 0x00)} <= seen  # the bars of good and of defective parts
+    assert np.mean((pixels == pixels[0]).all(axis=1)) < 0.9

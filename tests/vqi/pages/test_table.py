@@ -1,0 +1,133 @@
+"""The result table in its three forms."""
+
+import csv
+import io
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vqi.errors import VqiError
+from vqi.pages.table import COLUMNS, to_csv, to_html, to_markdown
+
+HEADER = (
+    "Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall | "
+    "Best possible accuracy (uses test labels)"
+)
+
+
+def row(category: str = "mono", **figures: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "category": category, "test_images": 431, "image_auroc": 0.9581, "image_auroc_low": 0.944,
+        "image_auroc_high": 0.971, "pixel_auroc": None, "aupro": None, "threshold": 12.3, "target_fpr": 0.05,
+        "accuracy": 0.877, "f1": 0.9, "false_alarm_rate": 0.0508, "recall": 0.767, "oracle_accuracy": 0.889,
+    }  # fmt: skip
+    return values | figures
+
+
+NOTHING = dict.fromkeys(set(COLUMNS) - {"category", "test_images", "threshold", "target_fpr"})
+
+
+class Cells(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] in ("td", "th") and self.cells:
+            self.cells[-1] += data.rstrip("\n")
+
+
+def cells_of(html: str) -> Cells:
+    parser = Cells()
+    parser.feed(html)
+    return parser
+
+
+def test_columns_are_those_that_others_script_against() -> None:
+    assert ",".join(COLUMNS) == (
+        "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,"
+        "accuracy,f1,false_alarm_rate,recall,oracle_accuracy"
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1),
+            st.none() | st.floats(0, 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        max_size=4,
+    )
+)
+def test_csv_keeps_every_bit(cases: list[tuple[str, float | None, float]]) -> None:
+    rows = [row(name, image_auroc=auroc, threshold=threshold) for name, auroc, threshold in cases]
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert [one["category"] for one in read] == [name for name, _, _ in cases]
+    assert [float(one["threshold"]) for one in read] == [threshold for _, _, threshold in cases]
+    assert [float(one["image_auroc"]) if one["image_auroc"] else None for one in read] == [a for _, a, _ in cases]
+
+
+def test_csv_by_hand() -> None:
+    first, second = to_csv([row("a,b", threshold=0.1 + 0.2)]).splitlines()
+    assert first == ",".join(COLUMNS)
+    assert second == '"a,b",431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889'
+
+
+def test_markdown_of_one_category_has_no_mean() -> None:
+    head, rule, body = to_markdown([row()]).splitlines()
+    assert head == f"| {HEADER} |"
+    assert rule.count("|") == head.count("|") == body.count("|") == 8
+    assert body == "| mono | 431 | 0.958 [0.944, 0.971] | 87.7 % | 5.1 % | 76.7 % | 88.9 % |"
+
+
+def test_mean_is_over_the_categories_that_have_the_figure() -> None:
+    rows = [row(), row("poly", image_auroc=0.8, accuracy=0.677), row("empty", test_images=0, **NOTHING)]
+    *_, empty, mean = to_markdown(rows).splitlines()
+    assert empty == "| empty | 0 | – | – | – | – | – |"
+    assert mean == "| **Mean** |  | 0.879 | 77.7 % | 5.1 % | 76.7 % | 88.9 % |"
+
+
+def test_zero_counts_in_the_mean() -> None:
+    assert "| 2.5 % |" in to_markdown([row(false_alarm_rate=0.0), row(false_alarm_rate=0.05)]).splitlines()[-1]
+
+
+def test_markdown_cells_cannot_break_the_table() -> None:
+    body = to_markdown([row("a|b\n<script>*")]).splitlines()[2]
+    assert body.startswith(r"| a\|b &lt;script>\* | 431 |")
+
+
+def test_html_is_self_contained_and_escaped() -> None:
+    html = to_html([row("<script>alert(1)</script>"), row("b")])
+    parsed = cells_of(html)
+    assert "script" not in parsed.tags
+    assert "<script>alert(1)</script>" in parsed.cells
+    assert "default-src 'none'" in html
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "Mean" in parsed.cells
+    assert "5.1\u00a0%" in parsed.cells
+
+
+def test_html_shows_pixel_figures_only_where_measured() -> None:
+    assert "AUPRO" not in cells_of(to_html([row()])).cells
+    parsed = cells_of(to_html([row(aupro=0.8834, pixel_auroc=0.96), row("b")]))
+    assert {"AUPRO", "0.883", "0.960"} <= set(parsed.cells)
+    assert " | ".join(parsed.cells[:7]) == HEADER
+
+
+@pytest.mark.parametrize("render", [to_csv, to_markdown, to_html])
+def test_any_number_of_rows(render: Any) -> None:
+    assert render([])
+    assert render([row(test_images=0, **NOTHING)])
+    with pytest.raises(VqiError, match="'mono' has no recall"):
+        render([{name: value for name, value in row().items() if name != "recall"}])
