@@ -18,14 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from vqi.artifacts.files import Json, write_text
 from vqi.config import StepConfig
-from vqi.errors import UnavailableError, VqiError
+from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError
 from vqi.system.processor import threads
 
 # Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
-BAD_INPUT = 2  # final: it would be as bad the next time
-UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 _MENDABLE = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the disk quota is used up: make room",

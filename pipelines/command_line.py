@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vqi.errors import VqiError
+from vqi.errors import BAD_INPUT, VqiError
 from vqi_pipelines.kubeflow import KubeflowSettings, node_label, toleration
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ def known_errors(command: Command) -> Command:
             return command(*args, **kwargs)
         except VqiError as error:
             click.echo(f"error: {error}", err=True)
-            sys.exit(2)
+            sys.exit(BAD_INPUT)
 
     return wrapped  # type: ignore[return-value]
 

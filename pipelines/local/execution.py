@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vqi.errors import VqiError
+from vqi.errors import BAD_INPUT, VqiError
 from vqi.system.processor import granted_cpus
 from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
 from vqi_pipelines.ir.names import item_labels
@@ -23,7 +23,7 @@ from vqi_pipelines.local import state
 from vqi_pipelines.local.launch import Launcher, Subprocesses
 from vqi_pipelines.local.refusals import check_runs_here
 from vqi_pipelines.local.state import Observer, RunState
-from vqi_pipelines.local.steps import BAD_INPUT, PARTIAL, Outputs, Step, StepRunner
+from vqi_pipelines.local.steps import PARTIAL, Outputs, Step, StepRunner
 from vqi_pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
 
 _LATEST = "latest"

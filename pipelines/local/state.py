@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vqi.artifacts.files import write_json
-from vqi.errors import VqiError
-from vqi_components.step import BAD_INPUT, UNAVAILABLE
+from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
 
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"

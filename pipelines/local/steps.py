@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vqi.artifacts.files import write_json
-from vqi.errors import VqiError
+from vqi.errors import BAD_INPUT, VqiError
 from vqi_pipelines.ir.graph import Component, Container, Retry, Task
 from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
@@ -22,7 +22,6 @@ from vqi_pipelines.local.launch import Job, Launcher
 from vqi_pipelines.local.state import RunState, TaskState
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
 
-BAD_INPUT = 2  # exit code of a step for what a user can mend: final, never tried again
 PARTIAL = ".partial"
 
 

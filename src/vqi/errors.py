@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# Exit codes of every command and step.
+BAD_INPUT = 2  # final: it would be as bad the next time
+UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
+
 
 class VqiError(Exception):
-    """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code 2."""
+    """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code `BAD_INPUT`."""
 
 
 class UnavailableError(VqiError):
-    """What is needed does not answer just now: the same command may go well later. Steps end with exit code 75."""
+    """What is needed does not answer just now: the same command may go well later. Steps end with `UNAVAILABLE`."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
