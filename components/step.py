@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from vqi.artifacts.files import Json, write_text
 from vqi.config import StepConfig
-from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError
+from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed
 from vqi.system.processor import threads
 
 # Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
@@ -152,6 +152,11 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
         return _fail(str(error), UNAVAILABLE)
     except VqiError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        missing = not_installed(error.name)
+        if missing is None:
+            raise
+        return _fail(f"the step {name} {missing}")
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise

@@ -1,4 +1,4 @@
-"""Runs the step ``feature_extract``."""
+"""Runs the step ``feature_extract``. Torch is imported once the flags are right."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +9,6 @@ from pydantic import Field
 from vqi.artifacts.images import load_images
 from vqi.artifacts.model import save_features
 from vqi.config import FeatureExtract
-from vqi.network.backbones import load_backbone, load_parent
-from vqi.network.features import extract_splits
 from vqi_components import step
 
 
@@ -25,6 +23,9 @@ class Arguments(FeatureExtract):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
+    from vqi.network.backbones import load_backbone, load_parent
+    from vqi.network.features import extract_splits
+
     images = load_images(arguments.images)
     backbone = load_backbone(arguments.backbone, images.images.shape[1])
     parent = load_parent(arguments.parent, backbone)

@@ -1,4 +1,4 @@
-"""Runs the step ``ssl_finetune``."""
+"""Runs the step ``ssl_finetune``. Torch is imported once the flags are right."""
 
 import os
 import sys
@@ -13,8 +13,6 @@ from vqi.artifacts.images import load_images
 from vqi.artifacts.training_log import write_training_log
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.network.backbones import build, save_backbone, save_parent
-from vqi.self_supervised.methods import finetune
 from vqi.store.opening import open_store
 from vqi_components import step
 
@@ -32,6 +30,9 @@ class Arguments(SslFinetune):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
+    from vqi.network.backbones import build, save_backbone, save_parent
+    from vqi.self_supervised.methods import finetune
+
     settings = step.settings_of(arguments, SslFinetune)
     images = load_images(arguments.images)
     parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])

@@ -1,5 +1,1 @@
-"""``vqi submit``: starts a run of the pipeline on a cluster. A module a backend; ``command`` has the options."""
-
-from vqi_pipelines.submit.command import submit
-
-__all__ = ["submit"]
+"""Starts a run of the pipeline on a cluster: for each backend a module that starts it and one that speaks to it."""

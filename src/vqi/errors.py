@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # Exit codes of every command and step.
@@ -28,3 +29,41 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
     return VqiError(f"unknown {kind} '{name}': {hint}")
+
+
+def not_installed(module: str | None) -> VqiError | None:
+    """The error for a module of another package that is missing because an extra of this one was not installed.
+
+    Returns:
+        ``needs the package 'kfp', which is not installed: pip install 'vqi[pipelines]'``; None where no extra brings
+        it, which is a defect. Where this package is there as files alone, as in a container image, no extra is named.
+    """
+    from importlib.metadata import PackageNotFoundError, requires
+
+    package = (module or "").partition(".")[0]
+    if package.startswith("vqi"):
+        return None
+    lacks = f"needs the package '{package}', which is not installed"
+    try:
+        extra = _extra_with(package, requires("vqi") or [])
+    except PackageNotFoundError:
+        return VqiError(f"{lacks} here")
+    return VqiError(f"{lacks}: pip install 'vqi[{extra}]'") if extra else None
+
+
+def _extra_with(package: str, requirements: Iterable[str]) -> str:
+    """The smallest extra that brings a package, by the requirements in the installed metadata; '' for none."""
+    extras: dict[str, list[str]] = {}
+    for requirement in requirements:
+        if found := re.match(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""", requirement):
+            extras.setdefault(found[2], []).append(_canonical(found[1]))
+    return min(
+        (name for name, brought in extras.items() if _canonical(package) in brought),
+        default="",
+        key=lambda name: len(extras[name]),
+    )
+
+
+def _canonical(name: str) -> str:
+    """A package's name as package indexes compare names; what an extra brings is imported by that name, too."""
+    return re.sub(r"[-_.]+", "-", name).lower()

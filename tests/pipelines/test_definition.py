@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from vqi.errors import VqiError
-from vqi_pipelines.cli import main
+from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.definition import pipelines_of
 
 FILE = """
@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def compile_file(file: Path, output: Path, *options: str) -> Result:
-    return CliRunner().invoke(main, ["compile", str(file), "--output", str(output), *options])
+    return CliRunner().invoke(vqi, ["compile", str(file), "--output", str(output), *options])
 
 
 def test_both_targets(file: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from vqi.datasets.layout import Dataset, Entry, Licence
 from vqi.datasets.request import Request
-from vqi.errors import VqiError
+from vqi.errors import VqiError, not_installed
 
 PACKAGE = "elpv_dataset"
 CATEGORIES = ("mono", "poly")
@@ -57,7 +57,7 @@ def locate() -> Path:
     """The folder ``data`` of the package, which need not be imported."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise VqiError("the source 'elpv' needs the package elpv-dataset: pip install 'vqi[embedded]'")
+        raise VqiError(f"the source 'elpv' {not_installed(PACKAGE)}")
     return Path(found.origin).parent / "data"
 
 

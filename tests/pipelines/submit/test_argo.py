@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from vqi_pipelines.argo import lower
 from vqi_pipelines.argo.document import to_dict
-from vqi_pipelines.cli import main
+from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.submit import argo
@@ -96,7 +96,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 
 def submit(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["submit", "argo", *arguments])
+    return CliRunner().invoke(vqi, ["submit", "argo", *arguments])
 
 
 def parameters(workflow: dict[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as executor_config
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from vqi.errors import VqiError
-from vqi_pipelines.cli import main
+from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.submit import kubeflow
 
 API = "/apis/v2beta1"
@@ -130,7 +130,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubeflow]:
 
 
 def submit(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["submit", "kubeflow", *arguments])
+    return CliRunner().invoke(vqi, ["submit", "kubeflow", *arguments])
 
 
 def error_of(result: Result) -> str:
@@ -303,7 +303,7 @@ def test_bad_input_is_refused_before_anything_is_asked(server: Kubeflow, argumen
 
 def test_compiled_for_a_registry(tmp_path: Path) -> None:
     arguments = ["compile", "--target", "kubeflow", "--output", str(tmp_path), "--registry", "r.example.com"]
-    assert CliRunner().invoke(main, arguments).exit_code == 0
+    assert CliRunner().invoke(vqi, arguments).exit_code == 0
     assert "image: r.example.com/vqi-torch:latest" in (tmp_path / "kubeflow" / "training.yaml").read_text()
     (tmp_path / "mine.py").write_text("")
-    assert "leave them out" in error_of(CliRunner().invoke(main, [*arguments, str(tmp_path / "mine.py")]))
+    assert "leave them out" in error_of(CliRunner().invoke(vqi, [*arguments, str(tmp_path / "mine.py")]))

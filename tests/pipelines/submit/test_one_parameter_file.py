@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
+from vqi_pipelines.commands.submit import given_parameters
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.parameters import check_parameters, read_parameters
 from vqi_pipelines.submit.argo import workflow_of
-from vqi_pipelines.submit.command import given_parameters
 
 PARAMS = Path(__file__).parents[3] / "pipelines" / "params"
 # Each type of parameter, and the forms of YAML that its readers could take differently.

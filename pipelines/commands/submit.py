@@ -1,4 +1,4 @@
-"""The commands ``vqi submit ...``. What talks to a cluster is imported by the command that uses it."""
+"""``vqi submit``: a run of the pipeline on a cluster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vqi.errors import VqiError
-from vqi_pipelines.command_line import known_errors, kubeflow_options, parameter_options
-from vqi_pipelines.kubeflow import KubeflowSettings
+from vqi_pipelines.commands.options import kubeflow_options, parameter_options
+
+if TYPE_CHECKING:
+    from vqi_pipelines.kubeflow import KubeflowSettings
 
 
 @click.group()
@@ -52,7 +54,6 @@ def given_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[
     help="Take whatever certificate the Argo server shows.",
 )
 @click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
-@known_errors
 def argo_command(
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
@@ -98,7 +99,6 @@ def argo_command(
 @click.option("--no-cache", is_flag=True, help="Run every step, also those that an earlier run had equal ones of.")
 @click.option("--cron", metavar="LINE", help="Run at these times, as '0 3 * * 1', in the time zone of the Kubeflow.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
-@known_errors
 def kubeflow_command(
     files: tuple[Path, ...],
     assignments: tuple[str, ...],

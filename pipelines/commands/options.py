@@ -1,33 +1,15 @@
-"""What the commands share: how a known error is shown, and how parameters are given."""
+"""Options that several commands have: the pipeline's parameters, and how it runs on a Kubeflow."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from vqi.errors import BAD_INPUT, VqiError
-from vqi_pipelines.kubeflow import KubeflowSettings, node_label, toleration
-
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def known_errors(command: Command) -> Command:
-    """Show a known error as one line on stderr, with exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except VqiError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(BAD_INPUT)
-
-    return wrapped  # type: ignore[return-value]
 
 
 def parameter_options(command: Command) -> Command:
@@ -56,6 +38,8 @@ def kubeflow_options(command: Command) -> Command:
         retries: int,
         **kwargs: Any,
     ) -> Any:
+        from vqi_pipelines.kubeflow import KubeflowSettings, node_label, toleration
+
         settings = KubeflowSettings(
             registry=registry,
             tag=tag,
@@ -67,10 +51,10 @@ def kubeflow_options(command: Command) -> Command:
         )
         return command(*args, settings=settings, **kwargs)
 
-    found = known_errors(wrapped)
+    found: Any = wrapped
     for option in reversed(_KUBEFLOW):
         found = option(found)
-    return found  # type: ignore[return-value]
+    return cast(Command, found)
 
 
 _KUBEFLOW = (

@@ -1,0 +1,41 @@
+"""``vqi compile``: the pipeline for the other backends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vqi.errors import VqiError
+from vqi_pipelines.commands.options import kubeflow_options
+
+if TYPE_CHECKING:
+    from vqi_pipelines.kubeflow import KubeflowSettings
+
+
+@click.command("compile")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--output", default="manifests", show_default=True, type=click.Path(path_type=Path), help="Folder to write to."
+)
+@click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
+@kubeflow_options
+def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], settings: KubeflowSettings) -> None:
+    """Compile the training pipeline, or the pipelines that a Python FILE defines.
+
+    \b
+    kubeflow   IR YAML, for Kubeflow Pipelines
+    argo       plain Argo Workflows YAML, of pipelines of container components; what has no
+               equivalent there is refused by name
+
+    The options from --registry on are for the training pipeline on Kubeflow; for Argo the chart has them.
+    """
+    from vqi_pipelines.kubeflow import KubeflowSettings
+    from vqi_pipelines.manifests import TARGETS, write_manifests, write_other
+
+    chosen = targets or TARGETS
+    if file and settings != KubeflowSettings():
+        raise VqiError(f"{file}: --registry and the options after it are for the training pipeline: leave them out")
+    for path in write_other(file, output, chosen) if file else write_manifests(output, chosen, settings):
+        click.echo(path)

@@ -1,0 +1,52 @@
+"""The command ``vqi`` with all of its commands, and how each shows a known error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from vqi import __version__
+from vqi.errors import BAD_INPUT, VqiError, not_installed
+from vqi_pipelines.commands.compile import compile_command
+from vqi_pipelines.commands.layers import layers
+from vqi_pipelines.commands.parameters import parameters
+from vqi_pipelines.commands.predict import predict
+from vqi_pipelines.commands.run import run
+from vqi_pipelines.commands.submit import submit
+
+
+class Commands(click.Group):
+    """Commands that show a known error, and an extra that is not installed, as one line on stderr with exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except VqiError as error:
+            refusal = str(error)
+        except ModuleNotFoundError as error:
+            missing = not_installed(error.name)
+            if missing is None:
+                raise
+            refusal = f"'{ctx.info_name} {ctx.invoked_subcommand}' {missing}"
+        click.echo(f"error: {refusal}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="vqi")
+def vqi() -> None:
+    """Visual quality inspection: learn what good parts look like, flag what is not.
+
+    \b
+    Start here:
+      vqi run                                  the whole pipeline on the embedded dataset
+      vqi run -p source=folder:/data/parts     on your own photographs
+      vqi predict store/models/elpv/mono IMAGE... score new images with the newest model
+    """
+
+
+for command in (run, parameters, compile_command, layers, predict, submit):
+    vqi.add_command(command)

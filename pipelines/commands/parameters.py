@@ -1,0 +1,22 @@
+"""``vqi parameters``: what can be set."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+def parameters() -> None:
+    """List the pipeline's parameters: name, default, meaning; and the keys of 'finetune'."""
+    from vqi_pipelines.compiled import pipeline_to_run
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.parameters import describe_finetune, describe_parameters
+
+    for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
+        click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
+    for method, keys in describe_finetune():
+        click.echo(
+            f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"patience\": 3}}'"
+        )
+        for name, default, meaning in keys:
+            click.echo(f"  {click.style(name, bold=True)} = {default}\n      {meaning}")

@@ -1,0 +1,44 @@
+"""``vqi predict``: new images scored with a published model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Of the output."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; standard output when not given.")
+@click.option(
+    "--maps",
+    type=click.Path(path_type=Path),
+    help="Folder that receives a PNG a picture, with the anomaly map over it.",
+)
+def predict(model: str, images: tuple[Path, ...], form: str, output: Path | None, maps: Path | None) -> None:
+    """Score IMAGES (files or folders) with a published MODEL.
+
+    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
+    """
+    import csv
+    import json
+    import logging
+
+    from vqi.models.model import Model, image_files, write_overlays
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    predictions = Model(model).predict(image_files(images))
+    rows = [{"path": p.path, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions]
+    if maps is not None:
+        write_overlays(maps, predictions)
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file:
+        if form == "json":
+            file.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        else:
+            table = csv.DictWriter(file, ["path", "score", "threshold", "decision"], lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)

@@ -1,0 +1,85 @@
+"""``vqi run``: the pipeline on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from vqi_pipelines.commands.options import parameter_options
+
+MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
+
+
+@click.command()
+@parameter_options
+@click.option(
+    "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
+)
+@click.option(
+    "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
+)
+@click.option(
+    "--artifacts", metavar="URI", help="Pass every artifact through this object store, as s3://bucket/prefix."
+)
+@click.option("--parallelism", type=click.IntRange(1), help=f"Steps at once. [cores, at most {MOST_PARALLEL}]")
+@click.option(
+    "--no-cache", is_flag=True, help="Run every step, also those whose inputs, parameters and code did not change."
+)
+@click.option(
+    "--launcher",
+    type=click.Choice(["subprocess", "podman", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="How each step is started: as a subprocess, or as a container of the images that 'make images' builds.",
+)
+def run(
+    files: tuple[Path, ...],
+    assignments: tuple[str, ...],
+    runs_dir: Path,
+    store: str | None,
+    artifacts: str | None,
+    parallelism: int | None,
+    no_cache: bool,
+    launcher: str,
+) -> None:
+    """Run the training pipeline on this machine.
+
+    \b
+    The results come to stand in runs/latest: table.md, table.csv, table.html, and a folder a
+    category with its report.html. The same command again goes on where a run stopped.
+    Parameters: 'vqi parameters' lists them with their defaults.
+    """
+    from vqi.system.processor import granted_cpus
+    from vqi_pipelines.compiled import pipeline_to_run
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.local import run_pipeline
+    from vqi_pipelines.local.containers import Containers
+    from vqi_pipelines.local.launch import Subprocesses
+    from vqi_pipelines.local.progress import observer_for
+    from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
+
+    pipeline = read_ir(pipeline_to_run())
+    parameters = check_parameters(pipeline, read_parameters(files, assignments))
+    check_ranges(parameters)
+    parameters = absolute_paths(parameters)
+    result = run_pipeline(
+        pipeline,
+        parameters,
+        runs_dir=runs_dir,
+        parallelism=parallelism or min(granted_cpus(), MOST_PARALLEL),
+        use_cache=not no_cache,
+        artifacts=artifacts,
+        environment={"VQI_STORE": store_uri(store)},
+        observer=observer_for(sys.stdout),
+        launcher=Subprocesses() if launcher == "subprocess" else Containers(launcher),
+    )
+    sys.exit(result.exit_code)
+
+
+def store_uri(given: str | None) -> str:
+    """The store of datasets and models: what is given, ``$VQI_STORE``, or ``store``; a path becomes absolute."""
+    uri = given or os.environ.get("VQI_STORE") or "store"
+    return uri if "://" in uri else f"file://{Path(uri).absolute()}"
