@@ -17,14 +17,6 @@ from vqi_pipelines.ir.values import from_text, typed
 
 # Where a step's parameter has another name in the pipeline.
 _PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone"}
-_MODELS: tuple[type[config.StepConfig], ...] = (
-    config.DatasetDownload,
-    config.Preprocess,
-    config.SslFinetune,
-    config.FeatureExtract,
-    config.PcaFit,
-    config.Evaluate,
-)
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
@@ -106,16 +98,15 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
         VqiError: A value is out of its range; all of them are named.
     """
     problems: list[str] = []
-    for model in _MODELS:
-        values = {}
-        for field, info in model.model_fields.items():
-            name = _PIPELINE_NAMES.get(field, field)
-            if name in parameters:
-                values[field] = parameters[name]
-            elif info.is_required():
-                values[field] = "given by the step before"
+    for model in config.steps():
+        names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
+        values = {field: parameters[name] for field, name in names.items() if name in parameters}
+        if not values:
+            continue
+        required = {field for field, info in model.model_fields.items() if info.is_required()}
+        others = dict.fromkeys(required - set(values), "given by the step before")
         try:
-            model(**values)
+            model(**values, **others)
         except ValidationError as error:
             problems += [p for p in describe(error).split("; ") if p not in problems]
     if problems:
@@ -134,7 +125,7 @@ def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfi
     """The training pipeline's parameters in the order of the data path, each once: its model, its name there."""
     known = set(pipeline.inputs)
     found: dict[str, tuple[type[config.StepConfig], str]] = {}
-    for model in _MODELS:
+    for model in config.steps():
         for field in model.model_fields:
             name = _PIPELINE_NAMES.get(field, field)
             if name in known:

@@ -17,6 +17,7 @@ _IMAGES = config.defaults(config.Preprocess)
 _BACKBONE = config.defaults(config.SslFinetune)
 _FEATURES = config.defaults(config.FeatureExtract)
 _DETECTOR = config.defaults(config.PcaFit)
+_EVALUATION = config.defaults(config.Evaluate)
 
 # What a step that reads or writes lasting assets is told of their store; on a cluster a Secret of this name holds it.
 STORE_SECRET = "vqi-store"  # noqa: S105 - its name
@@ -51,6 +52,7 @@ def training(
     split_seed: int = _DATA.split_seed,
     image_size: int = _IMAGES.image_size,
     max_bad_fraction: float = _IMAGES.max_bad_fraction,
+    max_pixels: int = _IMAGES.max_pixels,
     backbone: str = _BACKBONE.backbone_name,
     weights: str = _BACKBONE.weights,
     method: str = _BACKBONE.method,
@@ -65,6 +67,8 @@ def training(
     target_fpr: float = _DETECTOR.target_fpr,
     folds: int = _DETECTOR.folds,
     seed: int = _DETECTOR.seed,
+    bootstrap: int = _EVALUATION.bootstrap,
+    examples: int = _EVALUATION.examples,
 ) -> dsl.Artifact:
     download = dataset_download(
         source=source,
@@ -87,6 +91,7 @@ def training(
             category=category,
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
+            max_pixels=max_pixels,
             target_fpr=target_fpr,
         )
         _with_store(prepared)
@@ -128,6 +133,8 @@ def training(
             features=extracted.outputs["features"],
             detector=fitted.outputs["detector"],
             training_log=tuned.outputs["training_log"],
+            bootstrap=bootstrap,
+            examples=examples,
             seed=seed,
         )
         _sized(evaluated, _MIDDLE)

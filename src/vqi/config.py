@@ -31,10 +31,19 @@ Texts = Annotated[list[str], NoDecode, BeforeValidator(_from_json)]
 Mapping = Annotated[dict[str, Any], NoDecode, BeforeValidator(_from_json)]
 
 
-class StepConfig(BaseModel):
-    """What all steps share: unknown keys are refused, values do not change."""
+class Settings(BaseModel):
+    """Unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepConfig(Settings):
+    """The settings of a step. The models stand below in the order of the data path."""
+
+
+def steps() -> list[type[StepConfig]]:
+    """The models of all steps, in the order of the data path."""
+    return [model for model in StepConfig.__subclasses__() if model.__module__ == __name__]
 
 
 def defaults(model: type[StepConfig]) -> SimpleNamespace:
@@ -89,7 +98,7 @@ class Preprocess(StepConfig):
     target_fpr: TargetFpr = TARGET_FPR
 
 
-class Finetune(StepConfig):
+class Finetune(Settings):
     """What all methods of fine-tuning share: the keys of the parameter ``finetune``."""
 
     batch_size: int = Field(32, ge=2, le=4096, description="images a step of the optimiser")
@@ -197,7 +206,9 @@ class SslFinetune(StepConfig):
 
     method: str = Field(
         "pretrained",
-        description="how to fine-tune the backbone: 'simsiam', 'cutpaste', or 'pretrained', which leaves it as it is",
+        description="how to fine-tune the backbone: "
+        + ", ".join(f"'{name}'" for name in FINETUNE)
+        + ", or 'pretrained', which leaves it as it is",
     )
     backbone_name: str = Field(
         "tf_efficientnet_lite0", description="name of any torchvision or timm model", min_length=1

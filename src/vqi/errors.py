@@ -41,7 +41,7 @@ def not_installed(module: str | None) -> VqiError | None:
     from importlib.metadata import PackageNotFoundError, requires
 
     package = (module or "").partition(".")[0]
-    if package.startswith("vqi"):
+    if not package or package.startswith("vqi"):
         return None
     lacks = f"needs the package '{package}', which is not installed"
     try:
