@@ -26,7 +26,7 @@ from vqi.network.backbones import Backbone, build
 from vqi.network.runtime import choose
 from vqi.network.truncation import trainable
 from vqi.self_supervised.cutpaste import CutPasteMethod
-from vqi.self_supervised.methods import METHODS
+from vqi.self_supervised.methods import method_class
 from vqi.self_supervised.simsiam import SimSiamMethod, negative_cosine
 from vqi.self_supervised.training import Trainer
 
@@ -82,7 +82,7 @@ def _trainer(backbone: Backbone, pixels: np.ndarray, method: str, options: Finet
     settings = SslFinetune(method=method, epochs=EPOCHS, layer=LAYER, finetune=options.model_dump())
     index = [IndexRow(f"{i}.png", "train", 0, "good", None, "") for i in range(COUNT)]
     images = Images(pixels, np.zeros((0, SIDE, SIDE), bool), index, {})
-    return Trainer(backbone, images.images, settings, METHODS[method], choose("auto", "auto"))
+    return Trainer(backbone, images.images, settings, method_class(method), choose("auto", "auto"))
 
 
 class _Views(Dataset[tuple[torch.Tensor, ...]]):

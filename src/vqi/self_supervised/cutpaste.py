@@ -156,3 +156,6 @@ def _place(image: torch.Tensor, size: tuple[int, int], generator: torch.Generato
 
 def _one(generator: torch.Generator, low: float, high: float) -> float:
     return float(uniform(generator, 1, low, high))
+
+
+METHOD = CutPasteMethod

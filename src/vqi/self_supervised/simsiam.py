@@ -116,3 +116,6 @@ def load_encoder(model: nn.Module, checkpoint: str) -> None:
 def negative_cosine(p: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """D(p, stopgrad(z)), the mean over the batch; both (B, d)."""
     return -cosine_similarity(p.float(), z.detach().float(), dim=1).mean()
+
+
+METHOD = SimSiamMethod
