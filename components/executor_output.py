@@ -16,19 +16,20 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from vqi.artifacts.files import Json, write_text
+from vqi.artifacts.metrics import Metrics, Roc
 from vqi.errors import VqiError
-from vqi_components.step import describe
+from vqi.records import describe
 
 CLASSES = ("good", "anomalous")  # the labels 0 and 1
 
 
-def scalars(figures: Json) -> Json:
+def scalars(figures: Metrics) -> Json:
     """The metadata of a ``Metrics`` artifact: the figures that were measured, and of which category they are."""
-    numbers = {name: value for name, value in figures.items() if isinstance(value, int | float)}
-    return {"category": figures["category"], **numbers}
+    numbers = {name: value for name, value in figures if isinstance(value, int | float)}
+    return {"category": figures.category, **numbers}
 
 
-def classification(figures: Json, roc: Json) -> Json:
+def classification(figures: Metrics, roc: Roc) -> Json:
     """The metadata of a ``ClassificationMetrics`` artifact: the ROC curve, and the confusion matrix at the threshold.
 
     Args:
@@ -40,20 +41,20 @@ def classification(figures: Json, roc: Json) -> Json:
     """
     curve = [
         {
-            "confidenceThreshold": point["threshold"],
-            "recall": point["recall"],
-            "falsePositiveRate": point["false_alarm_rate"],
+            "confidenceThreshold": point.threshold,
+            "recall": point.recall,
+            "falsePositiveRate": point.false_alarm_rate,
         }
-        for point in roc["points"]
+        for point in roc.points
     ]
     matrix = {
         "annotationSpecs": [{"displayName": name} for name in CLASSES],
-        "rows": [{"row": [figures["tn"], figures["fp"]]}, {"row": [figures["fn"], figures["tp"]]}],
+        "rows": [{"row": [figures.tn, figures.fp]}, {"row": [figures.fn, figures.tp]}],
     }
     return {
-        "category": figures["category"],
+        "category": figures.category,
         **({"confidenceMetrics": curve} if curve else {}),
-        **({"confusionMatrix": matrix} if figures["test_images"] else {}),
+        **({"confusionMatrix": matrix} if figures.test_images else {}),
     }
 
 

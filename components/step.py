@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from threadpoolctl import threadpool_limits
 
-from vqi.artifacts.files import Json, write_text
+from vqi.artifacts.files import write_text
 from vqi.config import StepConfig
 from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed
+from vqi.records import describe
 from vqi.system.processor import threads
 
 # Before torch is imported: it logs a page about the kernels that IPEX replaces, into the log of every step.
@@ -80,24 +81,6 @@ def store_uri(environment: Mapping[str, str]) -> str:
 def write_list(path: Path, values: Sequence[str]) -> None:
     """Write an output parameter that is a list, as JSON."""
     write_text(path, json.dumps(list(values), ensure_ascii=False))
-
-
-def read_objects(texts: Sequence[str], name: str) -> list[Json]:
-    """The JSON objects in an input parameter that is a list of texts.
-
-    Raises:
-        VqiError: A text is no JSON object.
-    """
-    found = []
-    for number, text in enumerate(texts, start=1):
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise VqiError(f"{name}: text {number} is no JSON ({error}): run the step that writes it again") from error
-        if not isinstance(content, dict):
-            raise VqiError(f"{name}: expected text {number} to be a JSON object, got {type(content).__name__}")
-        found.append(content)
-    return found
 
 
 def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
@@ -162,17 +145,6 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
             raise
         return _fail(f"{error.filename or 'output'}: {os.strerror(error.errno)}: {_MENDABLE[error.errno]}")
     return 0
-
-
-def describe(error: ValidationError) -> str:
-    """A pydantic error as one line: each parameter, what was expected, what was got."""
-    problems = []
-    for problem in error.errors(include_url=False):
-        name = ".".join(str(part) for part in problem["loc"]) or "parameters"
-        message = problem["msg"].removeprefix("Value error, ")
-        got = "" if problem["type"] in ("missing", "value_error") else f", got {problem['input']!r}"
-        problems.append(f"{name}: {message}{got}")
-    return "; ".join(problems)
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from vqi import config
 from vqi.errors import VqiError, unknown
-from vqi_components.step import describe
+from vqi.records import describe
 from vqi_pipelines.ir.graph import Pipeline
-from vqi_pipelines.ir.values import from_text, typed
+from vqi_pipelines.ir.values import from_text, to_text, typed
 
 # Where a step's parameter has another name in the pipeline.
-_PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone"}
+_PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
@@ -58,16 +58,27 @@ def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, 
     for name in given:
         if name not in pipeline.inputs:
             raise unknown("parameter", name, pipeline.inputs)
-    values = {}
+    values, lists = {}, _texts_that_may_be_lists(pipeline)
     for name, parameter in pipeline.inputs.items():
         if name in given:
-            convert = from_text if isinstance(given[name], str) else typed
-            values[name] = convert(given[name], parameter.type, f"parameter '{name}'")
+            value = to_text(given[name]) if name in lists and isinstance(given[name], list) else given[name]
+            convert = from_text if isinstance(value, str) else typed
+            values[name] = convert(value, parameter.type, f"parameter '{name}'")
         elif parameter.default is None and not parameter.optional:
             raise VqiError(f"parameter '{name}' has no default: set it with -p {name}=...")
         else:
             values[name] = parameter.default
     return values
+
+
+def _texts_that_may_be_lists(pipeline: Pipeline) -> set[str]:
+    """The parameters that are a name or a list of names: a step is told a list as JSON text."""
+    fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields(pipeline).items()}
+    return {
+        name
+        for name, field in fields.items()
+        if any(getattr(part, "func", None) is config.one_or_several for part in field.metadata)
+    }
 
 
 def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +108,8 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     Raises:
         VqiError: A value is out of its range; all of them are named.
     """
+    from vqi.detectors.registry import DETECTORS  # numpy and scipy, which listing parameters does not need
+
     problems: list[str] = []
     for model in config.steps():
         names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
@@ -109,6 +122,8 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
             model(**values, **others)
         except ValidationError as error:
             problems += [p for p in describe(error).split("; ") if p not in problems]
+    if isinstance(kind := parameters.get("detector"), str) and kind not in DETECTORS:
+        problems.append(str(unknown("detector", kind, DETECTORS)))
     if problems:
         raise VqiError("; ".join(problems))
 

@@ -63,6 +63,7 @@ def training(
     batch_size: int = _FEATURES.batch_size,
     engine: str = _FEATURES.engine,
     precision: str = _FEATURES.precision,
+    detector: str = _DETECTOR.kind,
     variance: float = _DETECTOR.variance,
     target_fpr: float = _DETECTOR.target_fpr,
     folds: int = _DETECTOR.folds,
@@ -121,6 +122,7 @@ def training(
         _sized(extracted, _NETWORK)
         fitted = pca_fit(
             features=extracted.outputs["features"],
+            kind=detector,
             variance=variance,
             target_fpr=target_fpr,
             folds=folds,

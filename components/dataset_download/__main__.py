@@ -35,7 +35,7 @@ def run(arguments: Arguments) -> None:
         split_seed=arguments.split_seed,
     )
     handle = download(arguments.source, arguments.only_categories, store, request, options)
-    write_json(arguments.catalog, handle.catalog)
+    write_json(arguments.catalog, handle.catalog.model_dump(mode="json"))
     write_text(arguments.dataset, handle.uri)
     step.write_list(arguments.categories, handle.categories)
 

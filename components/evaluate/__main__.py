@@ -6,12 +6,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vqi.artifacts.files import read_json, write_json, write_text
+from vqi.artifacts.data_report import read_data_report
+from vqi.artifacts.detector import load_detector
+from vqi.artifacts.features import load_features
+from vqi.artifacts.files import write_json, write_text
 from vqi.artifacts.images import load_images
-from vqi.artifacts.model import load_detector, load_features
+from vqi.artifacts.metrics import write_metrics
 from vqi.artifacts.training_log import read_training_log
 from vqi.config import Evaluate
-from vqi.evaluation import evaluate, report_of, save_scores
+from vqi.evaluation import evaluate, save_scores
+from vqi.pages.contents import report_of
 from vqi_components import executor_output, step
 
 
@@ -33,23 +37,23 @@ class Arguments(Evaluate):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    images, data = load_images(arguments.images), read_json(arguments.data_report)
+    images, data = load_images(arguments.images), read_data_report(arguments.data_report)
     detector = load_detector(arguments.detector)
     settings = step.settings_of(arguments, Evaluate)
     evaluation = evaluate(images, load_features(arguments.features), detector, settings)
     save_scores(arguments.scores, evaluation, detector)
-    write_json(arguments.metrics, evaluation.metrics)
-    roc = evaluation.roc_json()
-    write_json(arguments.roc, roc)
+    write_metrics(arguments.metrics, evaluation.metrics)
+    roc = evaluation.roc()
+    write_json(arguments.roc, roc.model_dump(mode="json"))
     log = read_training_log(arguments.training_log)
     write_text(arguments.report, report_of(evaluation, images, detector, data, settings, log))
-    write_text(arguments.summary, evaluation.summary_json())
+    write_text(arguments.summary, evaluation.metrics.summary().model_dump_json())
     executor_output.write_metadata(
         arguments.executor_input,
         {
             "metrics": executor_output.scalars(evaluation.metrics),
             "roc": executor_output.classification(evaluation.metrics, roc),
-            "report": {"category": evaluation.metrics["category"]},
+            "report": {"category": evaluation.metrics.category},
         },
     )
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from pydantic import Field
 
+from vqi.artifacts.features import save_features
 from vqi.artifacts.images import load_images
-from vqi.artifacts.model import save_features
 from vqi.config import FeatureExtract
 from vqi_components import step
 
 
 class Arguments(FeatureExtract):
-    """One forward pass over train and test; the features of one layer."""
+    """One forward pass over train and test; the feature maps of the chosen layers."""
 
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
     parent: Path = Field(description="input: safetensors file written by ssl_finetune, for a comparison")
-    features: Path = Field(description="output: safetensors file, a row an image")
+    features: Path = Field(description="output: safetensors file, for each layer a map per image")
 
 
 def run(arguments: Arguments) -> None:

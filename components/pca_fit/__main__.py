@@ -6,14 +6,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vqi.artifacts.model import load_features, save_detector
+from vqi.artifacts.detector import save_detector
+from vqi.artifacts.features import load_features
 from vqi.config import PcaFit
 from vqi.detectors.registry import fit_detector
 from vqi_components import step
 
 
 class Arguments(PcaFit):
-    """PCA of the good images' features, and a threshold from good images only."""
+    """A detector of what the good images' features are not, and a threshold from good images only."""
 
     features: Path = Field(description="input: safetensors file written by feature_extract")
     detector: Path = Field(description="output: safetensors file, the model and its threshold")

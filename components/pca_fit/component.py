@@ -12,6 +12,7 @@ _DEFAULT = defaults(PcaFit)
 def pca_fit(
     features: dsl.Input[dsl.Dataset],
     detector: dsl.Output[dsl.Model],
+    kind: str = _DEFAULT.kind,
     variance: float = _DEFAULT.variance,
     target_fpr: float = _DEFAULT.target_fpr,
     folds: int = _DEFAULT.folds,
@@ -21,6 +22,7 @@ def pca_fit(
         "pca_fit",
         LIGHT_IMAGE,
         features=features.path,
+        kind=kind,
         variance=variance,
         target_fpr=target_fpr,
         folds=folds,

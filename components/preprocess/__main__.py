@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vqi.artifacts.files import write_json, write_text
+from vqi.artifacts.data_report import write_data_report
+from vqi.artifacts.files import write_text
 from vqi.artifacts.images import load_images
 from vqi.config import Preprocess
 from vqi.datasets.shards import licence_of, open_shard
@@ -41,7 +42,7 @@ def run(arguments: Arguments) -> None:
             licence=licence_of(arguments.dataset),
         )
         page = render(report, Pictures(load_images(arguments.images), shard, arguments.max_pixels))
-    write_json(arguments.data_report, report)
+    write_data_report(arguments.data_report, report)
     write_text(arguments.data_page, page)
     executor_output.write_metadata(arguments.executor_input, {"data_page": {"category": arguments.category}})
 

@@ -1,6 +1,5 @@
 """Runs the step ``publish``."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ def run(arguments: Arguments) -> None:
     """Load, call, save."""
     store = open_store(step.store_uri(os.environ))
     decision = publish(store, arguments.backbone, arguments.detector, arguments.metrics, arguments.report)
-    write_text(arguments.decision, json.dumps(decision, sort_keys=True))
+    write_text(arguments.decision, decision.model_dump_json())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

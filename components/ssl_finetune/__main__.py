@@ -3,13 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field
 
-from vqi.artifacts.files import provenance
-from vqi.artifacts.images import load_images
+from vqi.artifacts.images import INDEX_FILE, load_images
 from vqi.artifacts.training_log import write_training_log
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
@@ -25,7 +23,7 @@ class Arguments(SslFinetune):
     parent: Path = Field(
         description="output: safetensors file, the weights that were changed, as they were; none for 'pretrained'"
     )
-    training_log: Path = Field(description="output: CSV file, a row an epoch; no rows for 'pretrained'")
+    training_log: Path = Field(description="output: CSV file, one row per epoch; no rows for 'pretrained'")
 
 
 def run(arguments: Arguments) -> None:
@@ -38,17 +36,9 @@ def run(arguments: Arguments) -> None:
     parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])
     store = open_store(os.environ["VQI_STORE"]) if os.environ.get("VQI_STORE") else None
     tuned = finetune(parent, images, settings, store)
-    made = provenance(
-        "ssl_finetune",
-        settings.in_full(),
-        {"images": sha256_file(arguments.images / "index.csv")},
-        parent=tuned.parent,
-        best_epoch=tuned.best_epoch,
-        held_out=list(tuned.held_out),
-        runtime=None if tuned.runtime is None else asdict(tuned.runtime),
-    )
+    made = tuned.record(settings, sha256_file(arguments.images / INDEX_FILE))
     save_backbone(arguments.backbone, tuned.backbone, made)
-    save_parent(arguments.parent, tuned.before, made)
+    save_parent(arguments.parent, tuned.before, tuned.backbone, made)
     write_training_log(arguments.training_log, tuned.log)
 
 

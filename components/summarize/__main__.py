@@ -7,8 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from vqi.artifacts.files import write_text
+from vqi.artifacts.metrics import Summary
 from vqi.config import Summarize
 from vqi.pages.table import to_csv, to_html, to_markdown
+from vqi.records import parse_json
 from vqi_components import executor_output, step
 
 
@@ -22,11 +24,12 @@ class Arguments(Summarize):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    rows = step.read_objects(arguments.summaries, "summaries")
+    texts = enumerate(arguments.summaries, start=1)
+    rows = [parse_json(Summary, text, f"summaries: text {number}", "run evaluate again") for number, text in texts]
     for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
         write_text(arguments.table / name, render(rows))
     write_text(arguments.table_page, to_markdown(rows))
-    categories = [row["category"] for row in rows]
+    categories = [row.category for row in rows]
     executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": categories}})
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
+
+from vqi.config import Engine, Precision
 
 
 @click.command()
@@ -17,9 +20,31 @@ import click
 @click.option(
     "--maps",
     type=click.Path(path_type=Path),
-    help="Folder that receives a PNG a picture, with the anomaly map over it.",
+    help="Folder that receives a PNG per image, with the anomaly map over it.",
 )
-def predict(model: str, images: tuple[Path, ...], form: str, output: Path | None, maps: Path | None) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(get_args(Engine)),
+    default="auto",
+    show_default=True,
+    help="What runs the network; auto = what the model was made with, where this machine has it.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="Of the network; auto as for --engine.",
+)
+def predict(
+    model: str,
+    images: tuple[Path, ...],
+    form: str,
+    output: Path | None,
+    maps: Path | None,
+    engine: str,
+    precision: str,
+) -> None:
     """Score IMAGES (files or folders) with a published MODEL.
 
     MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
@@ -31,8 +56,8 @@ def predict(model: str, images: tuple[Path, ...], form: str, output: Path | None
     from vqi.models.model import Model, image_files, write_overlays
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    predictions = Model(model).predict(image_files(images))
-    rows = [{"path": p.path, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions]
+    predictions = Model(model, engine, precision).predict(image_files(images))
+    rows = [{"path": p.name, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions]
     if maps is not None:
         write_overlays(maps, predictions)
     with click.open_file(str(output or "-"), "w", encoding="utf-8") as file:

@@ -10,7 +10,16 @@ import json
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from vqi.errors import unknown
@@ -18,6 +27,44 @@ from vqi.errors import unknown
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
 LAYER = "blocks.5"  # of the default backbone: what is fine-tuned is what is read
+
+
+def one_or_several(value: Any) -> Any:
+    """A list of names as JSON text; a name as it is."""
+    return json.dumps(value) if isinstance(value, (list, tuple)) else value
+
+
+def _are_layers(value: str) -> str:
+    names = layer_names(value)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"expected a layer, or a JSON list of different ones, got {value!r}")
+    return value
+
+
+def layer_names(value: str) -> tuple[str, ...]:
+    """The layers that the parameter ``layer`` names, in its order.
+
+    Raises:
+        ValueError: It begins as a JSON list and is no list of texts.
+    """
+    if not value.startswith("["):
+        return (value,) if value else ()
+    names = json.loads(value)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"expected a JSON list of layers, got {value!r}")
+    return tuple(names)
+
+
+Layer = Annotated[
+    str,
+    BeforeValidator(one_or_several),
+    AfterValidator(_are_layers),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    Field(
+        description="layer whose output is the feature map, or a list of layers, the deepest one last; "
+        "'vqi layers <backbone>' lists them"
+    ),
+]
 
 
 def _from_json(value: Any) -> Any:
@@ -220,7 +267,7 @@ class SslFinetune(StepConfig):
         min_length=1,
     )
     epochs: int = Field(0, ge=0, le=10_000, description="epochs to fine-tune; 0 for 'pretrained', which does not train")
-    layer: str = Field(LAYER, description="layer whose output is the feature map; 'vqi layers <backbone>' lists them")
+    layer: Layer = LAYER
     finetune: Mapping = Field(
         {},
         description="settings of the method, as {\"patience\": 3}; 'vqi parameters' lists the keys of each method",
@@ -270,9 +317,9 @@ class SslFinetune(StepConfig):
 
 
 class FeatureExtract(StepConfig):
-    """One forward pass over train and test; the features of one layer."""
+    """One forward pass over train and test; the feature maps of one or several layers."""
 
-    layer: str = Field(LAYER, description="layer whose output is the feature map; 'vqi layers <backbone>' lists them")
+    layer: Layer = LAYER
     pool: int = Field(
         1, ge=0, le=64, description="average-pooling kernel over the feature map; 1 = none, 0 = global average"
     )
@@ -282,10 +329,20 @@ class FeatureExtract(StepConfig):
     )
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that are read, in the order of their feature maps."""
+        return layer_names(self.layer)
+
 
 class PcaFit(StepConfig):
-    """PCA of the good images' features, and a threshold from good images only."""
+    """A detector of what the good images' features are not, and a threshold from good images only."""
 
+    kind: str = Field(
+        "pca",
+        description="detector: 'pca' (the whole map as one vector) or 'patch_pca' (each position by itself)",
+        min_length=1,
+    )
     variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")
     target_fpr: TargetFpr = TARGET_FPR
     folds: int = Field(10, ge=2, le=100, description="folds of the cross-conformal calibration")

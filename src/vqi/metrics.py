@@ -5,8 +5,6 @@ A figure that is not defined (one class only) is None, never NaN; scores that ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import label as connected_components
@@ -14,6 +12,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from vqi.errors import VqiError
+from vqi.records import Record
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
@@ -23,8 +22,55 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
 MOST_ROC_POINTS = 500  # finer than a page can draw
 
 
-@dataclass(frozen=True)
-class RocPoint:
+class ImageAreas(Record):
+    """Area under the ROC curve of image scores, with its confidence interval."""
+
+    image_auroc: float | None
+    image_auroc_low: float | None
+    image_auroc_high: float | None
+
+
+class PixelAreas(Record):
+    """Areas under the curves of pixels."""
+
+    pixel_auroc: float | None
+    aupro: float | None
+
+
+class Rates(Record):
+    """Rates of the decision ``score > threshold``; None where the denominator is zero."""
+
+    accuracy: float | None
+    f1: float | None
+    false_alarm_rate: float | None  # of the good images
+    recall: float | None
+
+
+class AtThreshold(Rates):
+    """Counts and rates of the decision ``score > threshold``."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+    precision: float | None
+
+
+class BestAccuracy(Record):
+    """What the best threshold would give if the test labels were known; not attainable in practice."""
+
+    oracle_accuracy: float | None
+
+
+class Oracle(BestAccuracy):
+    """What the best thresholds would give if the test labels were known; a score at a threshold is not flagged."""
+
+    oracle_accuracy_threshold: float | None
+    oracle_youden: float | None  # the highest Youden index, recall minus false-alarm rate
+    oracle_youden_threshold: float | None
+
+
+class RocPoint(Record):
     """What flagging every score above a threshold gives."""
 
     threshold: float
@@ -73,12 +119,8 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def at_threshold(labels: Labels, scores: Scores, threshold: float) -> dict[str, float | int | None]:
+def at_threshold(labels: Labels, scores: Scores, threshold: float) -> AtThreshold:
     """Counts and rates of the decision ``score > threshold``.
-
-    Returns:
-        The counts ``tp``, ``fp``, ``tn``, ``fn``, and ``accuracy``, ``precision``, ``recall``, ``f1`` and
-        ``false_alarm_rate`` (of the good images); None where the denominator is zero.
 
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
@@ -87,42 +129,40 @@ def at_threshold(labels: Labels, scores: Scores, threshold: float) -> dict[str, 
     flagged, anomalous = scores > threshold, labels == 1
     tp, fp = int((flagged & anomalous).sum()), int((flagged & ~anomalous).sum())
     fn, tn = int((~flagged & anomalous).sum()), int((~flagged & ~anomalous).sum())
-    return {
-        "tp": tp,
-        "fp": fp,
-        "tn": tn,
-        "fn": fn,
-        "accuracy": _ratio(tp + tn, len(labels)),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn) if anomalous.any() else None,
-        "false_alarm_rate": _ratio(fp, fp + tn),
-    }
+    return AtThreshold(
+        tp=tp,
+        fp=fp,
+        tn=tn,
+        fn=fn,
+        accuracy=_ratio(tp + tn, len(labels)),
+        precision=_ratio(tp, tp + fp),
+        recall=_ratio(tp, tp + fn),
+        f1=_ratio(2 * tp, 2 * tp + fp + fn) if anomalous.any() else None,
+        false_alarm_rate=_ratio(fp, fp + tn),
+    )
 
 
-def oracle(labels: Labels, scores: Scores) -> dict[str, float | None]:
-    """What the best threshold would give if the test labels were known; not attainable in practice.
-
-    Returns:
-        ``oracle_accuracy`` with its ``oracle_accuracy_threshold``, and the highest Youden index (recall minus
-        false-alarm rate) ``oracle_youden`` with its ``oracle_youden_threshold``; a score at a threshold is not flagged.
-        All None with one class only.
+def oracle(labels: Labels, scores: Scores) -> Oracle:
+    """What the best thresholds would give if the test labels were known; all None with one class only.
 
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
     """
     _check(labels, scores, "scores")
-    names = ["oracle_accuracy", "oracle_accuracy_threshold", "oracle_youden", "oracle_youden_threshold"]
     if not _both_classes(labels):
-        return dict.fromkeys(names)
+        return Oracle(**dict.fromkeys(Oracle.model_fields))
     false_rate, true_rate, at = roc_curve(labels, scores, drop_intermediate=False)  # flags score >= at
     bad = int((labels == 1).sum())
     good = len(labels) - bad
     accuracy = (true_rate * bad + (1 - false_rate) * good) / len(labels)
     youden = true_rate - false_rate
     best, balanced = int(accuracy.argmax()), int(youden.argmax())
-    figures = [accuracy[best], _below(scores, at[best]), youden[balanced], _below(scores, at[balanced])]
-    return {name: float(figure) for name, figure in zip(names, figures, strict=True)}
+    return Oracle(
+        oracle_accuracy=float(accuracy[best]),
+        oracle_accuracy_threshold=_below(scores, at[best]),
+        oracle_youden=float(youden[balanced]),
+        oracle_youden_threshold=_below(scores, at[balanced]),
+    )
 
 
 def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> list[RocPoint]:
@@ -144,7 +184,10 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
         return []
     false_rate, true_rate, at = roc_curve(labels, scores)  # flags score >= at, which begins with infinity
     kept = np.unique(np.linspace(0, len(at) - 1, min(most, len(at))).round().astype(int))
-    return [RocPoint(_below(scores, at[i]), float(true_rate[i]), float(false_rate[i])) for i in kept]
+    return [
+        RocPoint(threshold=_below(scores, at[i]), recall=float(true_rate[i]), false_alarm_rate=float(false_rate[i]))
+        for i in kept
+    ]
 
 
 def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:

@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from tests.benchmarks.measure import allocated, best_of, table
-from vqi.detectors import pca
+from vqi.artifacts.features import FeatureMaps
+from vqi.config import PcaFit
+from vqi.detectors.pca import Pca
 
 SHAPES = [(391, 50_176), (736, 9_408), (20_000, 512)]
-VARIANCE = 0.99
+SETTINGS = PcaFit(variance=0.99)
 
 
 def features(n: int, d: int) -> np.ndarray:
@@ -26,13 +28,14 @@ def main() -> None:
     for n, d in SHAPES:
         x = features(n, d)
         new = x[:100] + np.random.default_rng(1).normal(size=(100, d)).astype(np.float32) * 0.05
-        ours = best_of(partial(pca.fit, x, VARIANCE))
-        theirs = best_of(partial(PCA(VARIANCE, svd_solver="full").fit, x), repeats=2)
-        model, reference = pca.fit(x, VARIANCE), PCA(VARIANCE, svd_solver="full").fit(x)
+        maps = FeatureMaps((x[:, :, None, None],))
+        ours = best_of(partial(Pca.fit, maps, SETTINGS))
+        theirs = best_of(partial(PCA(SETTINGS.variance, svd_solver="full").fit, x), repeats=2)
+        model, reference = Pca.fit(maps, SETTINGS).detector, PCA(SETTINGS.variance, svd_solver="full").fit(x)
         expected = np.linalg.norm(new - reference.inverse_transform(reference.transform(new)), axis=1)
-        error = np.abs(pca.score(new, model) / expected - 1).max()
-        memory = 1 + allocated(partial(pca.fit, x, VARIANCE)) / x.nbytes
-        components = f"{len(model.components)} = {reference.n_components_}"
+        error = np.abs(model.score(FeatureMaps((new[:, :, None, None],))) / expected - 1).max()
+        memory = 1 + allocated(partial(Pca.fit, maps, SETTINGS)) / x.nbytes
+        components = f"{len(model.subspace.components)} = {reference.n_components_}"
         rows.append(
             [f"{n} x {d}", f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.0f}x", components, f"{error:.0e}",
              f"{memory:.1f}x"]

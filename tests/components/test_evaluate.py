@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vqi.artifacts.detector import load_detector
 from vqi.artifacts.files import read_json
 from vqi.artifacts.images import load_images
-from vqi.artifacts.model import load_detector
 from vqi.artifacts.scores import load_maps, read_scores
 from vqi.pages.table import COLUMNS
 
@@ -33,7 +33,7 @@ def test_scores_and_decisions(chain: Any) -> None:
     images = load_images(chain.folder / "images")
     assert [row.path for row in rows] == [images.index[i].path for i in images.rows("test")]
     assert [row.label for row in rows] == [0] * 4 + [1] * 6
-    threshold = load_detector(chain.folder / "detector.safetensors").threshold
+    threshold = load_detector(chain.folder / "detector.safetensors").record.threshold.value
     assert [row.decision for row in rows] == [int(row.score > threshold) for row in rows]
 
 
@@ -80,9 +80,9 @@ def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     ("changed", "message"),
     [
         ({"bootstrap": 1}, "bootstrap: Input should be greater than or equal to 100, got '1'"),
-        ({"detector": "features.safetensors"}, "expected format 'vqi.detector/1', got 'vqi.features/1'"),
+        ({"detector": "features.safetensors"}, "expected format 'vqi.detector/2', got 'vqi.features/2'"),
         ({"images": "scores"}, "images.safetensors"),
-        ({"data_report": "dataset"}, "expected a JSON file"),
+        ({"data_report": "dataset"}, "Invalid JSON"),
     ],
 )
 def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dict[str, object], message: str) -> None:
@@ -94,4 +94,4 @@ def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dic
 def test_parts_of_different_runs_are_refused(chain: Any, tmp_path: Path, one_error: OneError) -> None:
     assert chain.run("feature_extract", features=tmp_path / "f", pool=2) == 0
     message = one_error(chain.run("evaluate", **outputs(tmp_path / "out"), features=tmp_path / "f"))
-    assert "do not belong to" in message
+    assert "run the steps of one category again" in message

@@ -10,19 +10,23 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from tests.vqi import made
 from vqi.artifacts.files import read_json
+from vqi.artifacts.metrics import Roc
 from vqi.errors import VqiError
+from vqi.metrics import RocPoint
 from vqi_components.executor_output import classification, scalars, write_metadata
 
 OneError = Callable[[int], str]
-FIGURES = {"category": "mono", "test_images": 10, "tn": 5, "fp": 1, "fn": 2, "tp": 2, "image_auroc": 0.9, "aupro": None,
-           "threshold_source": "conformal"}  # fmt: skip
-ROC = {
-    "points": [
-        {"threshold": 3.0, "recall": 0.0, "false_alarm_rate": 0.0},
-        {"threshold": 1.5, "recall": 1.0, "false_alarm_rate": 0.25},
-    ]
-}
+FIGURES = made.metrics(category="mono", test_images=10, tn=5, fp=1, fn=2, tp=2, image_auroc=0.9)
+ROC = Roc(
+    threshold=2.0,
+    points=(
+        RocPoint(threshold=3.0, recall=0.0, false_alarm_rate=0.0),
+        RocPoint(threshold=1.5, recall=1.0, false_alarm_rate=0.25),
+    ),
+)
+NO_ROC = Roc(threshold=2.0, points=())
 
 
 def executor_input(folder: Path, **schemas: str) -> str:
@@ -41,9 +45,13 @@ def read_output(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_scalars_are_what_was_measured() -> None:
-    assert scalars(FIGURES) == {
-        "category": "mono", "test_images": 10, "tn": 5, "fp": 1, "fn": 2, "tp": 2, "image_auroc": 0.9,
+    found = scalars(FIGURES)
+    assert found["category"] == "mono"
+    assert {name: found[name] for name in ("test_images", "tn", "image_auroc")} == {
+        "test_images": 10, "tn": 5, "image_auroc": 0.9,
     }  # fmt: skip
+    assert not {"aupro", "recall"} & set(found), "they were not measured"
+    assert not {"threshold_source", "detector"} & set(found), "texts are no figures"
 
 
 def test_classification_is_what_kubeflows_own_sdk_writes() -> None:
@@ -54,8 +62,8 @@ def test_classification_is_what_kubeflows_own_sdk_writes() -> None:
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    assert classification({**FIGURES, "test_images": 0}, {"points": []}) == {"category": "mono"}
-    assert "confidenceMetrics" not in classification(FIGURES, {"points": []})
+    assert classification(made.metrics(category="mono"), NO_ROC) == {"category": "mono"}
+    assert "confidenceMetrics" not in classification(FIGURES, NO_ROC)
 
 
 def test_the_launcher_reads_it(tmp_path: Path) -> None:

@@ -7,21 +7,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts.model import load_features
+from vqi.artifacts.features import load_features
 
 OneError = Callable[[int], str]
 
 
 def test_features_of_both_splits(chain: Any) -> None:
     features = load_features(chain.folder / "features.safetensors")
-    assert features.shape == (40, 8, 8)  # blocks.2 of EfficientNet-Lite0: stride 8
-    assert (features.train.shape, features.test.shape) == ((12, 2560), (10, 2560))
-    assert features.train.dtype == np.float32
-    made = features.provenance
-    assert (made["image_size"], made["settings"]["layer"]) == (64, "blocks.2")
-    assert (made["runtime"]["engine"], made["runtime"]["precision"]) == ("eager", "fp32")
-    assert made["images"]["category"] == "bracket"
-    assert made["backbone"]["mean"] == [0.5, 0.5, 0.5]
+    assert features.train.shapes == features.test.shapes == ((40, 8, 8),)  # blocks.2 of EfficientNet-Lite0: stride 8
+    assert (len(features.train), len(features.test)) == (12, 10)
+    made = features.record
+    assert (made.images.image_size, made.settings.layers) == (64, ("blocks.2",))
+    assert (made.runtime.engine, made.runtime.precision) == ("eager", "fp32")
+    assert made.images.category == "bracket"
+    assert made.backbone.mean == (0.5, 0.5, 0.5)
+
+
+def test_several_layers(chain: Any, tmp_path: Path) -> None:
+    """In one pass, each as it is alone; and what follows takes them."""
+    layer = '["blocks.2", "blocks.3"]'
+    assert chain.run("feature_extract", features=tmp_path / "f", layer=layer) == 0
+    alone, both = load_features(chain.folder / "features.safetensors"), load_features(tmp_path / "f")
+    assert both.train.shapes == ((40, 8, 8), (80, 4, 4))
+    np.testing.assert_allclose(both.train.layers[0], alone.train.layers[0], rtol=1e-4, atol=1e-5)
+    for kind in ("pca", "patch_pca"):
+        assert chain.run("pca_fit", features=tmp_path / "f", detector=tmp_path / "d", kind=kind) == 0
+        made = {name: tmp_path / kind / name for name in ("scores", "metrics", "roc", "report", "summary")}
+        assert chain.run("evaluate", features=tmp_path / "f", detector=tmp_path / "d", **made) == 0
 
 
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
@@ -33,10 +45,10 @@ def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
 def test_pooling(chain: Any, tmp_path: Path, pool: int, shape: tuple[int, int, int]) -> None:
     assert chain.run("feature_extract", features=tmp_path / "f", pool=pool) == 0
     full, pooled = load_features(chain.folder / "features.safetensors"), load_features(tmp_path / "f")
-    assert pooled.shape == shape
+    assert pooled.train.shapes == (shape,)
     side = 8 // shape[1]
-    expected = full.train.reshape(12, 40, shape[1], side, shape[1], side).mean(axis=(3, 5)).reshape(12, -1)
-    np.testing.assert_allclose(pooled.train, expected, rtol=1e-4, atol=1e-5)
+    expected = full.train.layers[0].reshape(12, 40, shape[1], side, shape[1], side).mean(axis=(3, 5))
+    np.testing.assert_allclose(pooled.train.layers[0], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +60,7 @@ def test_pooling(chain: Any, tmp_path: Path, pool: int, shape: tuple[int, int, i
         ({"pool": -1}, "pool: Input should be greater than or equal to 0, got '-1'"),
         ({"batch_size": 0}, "batch_size"),
         ({"engine": "tensorrt"}, "engine: Input should be 'auto', 'ipex', 'openvino' or 'eager', got 'tensorrt'"),
-        ({"backbone": "FEATURES"}, "expected format 'vqi.backbone/1', got 'vqi.features/1'"),
+        ({"backbone": "FEATURES"}, "expected format 'vqi.backbone/2', got 'vqi.features/2'"),
         ({"backbone": "/nowhere/b"}, "/nowhere/b"),
     ],
 )

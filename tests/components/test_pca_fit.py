@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vqi.artifacts.model import load_detector, load_features
+from vqi.artifacts.detector import load_detector
+from vqi.artifacts.features import load_features
+from vqi.config import PcaFit
 
 OneError = Callable[[int], str]
 
@@ -15,15 +17,29 @@ OneError = Callable[[int], str]
 def test_detector_of_the_train_features(chain: Any) -> None:
     detector = load_detector(chain.folder / "detector.safetensors")
     features = load_features(chain.folder / "features.safetensors")
-    assert detector.shape == features.shape
-    np.testing.assert_allclose(detector.mean, features.train.mean(axis=0), rtol=1e-4, atol=1e-5)
-    k = len(detector.components)
+    assert (detector.record.kind, detector.record.shapes) == ("pca", features.train.shapes)
+    mean, components = detector.arrays["mean"], detector.arrays["components"]
+    np.testing.assert_allclose(mean, features.train.vectors().mean(axis=0), rtol=1e-4, atol=1e-5)
+    k = len(components)
     assert 0 < k < 12
-    np.testing.assert_allclose(detector.components @ detector.components.T, np.eye(k), atol=1e-4)
+    assert detector.record.facts == {"components kept": k}
+    np.testing.assert_allclose(components @ components.T, np.eye(k), atol=1e-4)
     assert len(detector.calibration_scores) == 12
-    assert detector.threshold == np.max(detector.calibration_scores)  # 12 good images are too few for 5 %
-    assert detector.provenance["settings"] == {"variance": 0.99, "target_fpr": 0.05, "folds": 4, "seed": 0}
-    assert detector.provenance["features"]["settings"]["layer"] == "blocks.2"
+    # 12 good images are too few for 5 %
+    assert detector.record.threshold.value == np.max(detector.calibration_scores)
+    assert detector.record.settings == PcaFit(folds=4)
+    assert detector.record.features.settings.layers == ("blocks.2",)
+
+
+def test_another_detector(chain: Any, tmp_path: Path) -> None:
+    """Told by its name alone; evaluate takes what it finds."""
+    assert chain.run("pca_fit", detector=tmp_path / "d", kind="patch_pca") == 0
+    detector = load_detector(tmp_path / "d")
+    assert (detector.record.kind, detector.arrays["mean"].shape) == ("patch_pca", (40,))
+    made = {name: tmp_path / name for name in ("scores", "metrics", "roc", "report", "summary")}
+    assert chain.run("evaluate", detector=tmp_path / "d", **made) == 0
+    assert '"detector": "patch_pca"' in made["metrics"].read_text()
+    assert "patch_pca" in made["report"].read_text()
 
 
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
@@ -34,8 +50,8 @@ def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
 def test_less_variance_fewer_components_looser_rate_lower_threshold(chain: Any, tmp_path: Path) -> None:
     assert chain.run("pca_fit", detector=tmp_path / "d", variance=0.5, target_fpr=0.5) == 0
     full, small = load_detector(chain.folder / "detector.safetensors"), load_detector(tmp_path / "d")
-    assert len(small.components) < len(full.components)
-    assert small.threshold < np.max(small.calibration_scores)
+    assert len(small.arrays["components"]) < len(full.arrays["components"])
+    assert small.record.threshold.value < np.max(small.calibration_scores)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +60,8 @@ def test_less_variance_fewer_components_looser_rate_lower_threshold(chain: Any, 
         ({"variance": 1.5}, "variance: Input should be less than 1, got '1.5'"),
         ({"target_fpr": 0}, "target_fpr: Input should be greater than 0, got '0'"),
         ({"folds": 1}, "folds"),
-        ({"features": "BACKBONE"}, "expected format 'vqi.features/1', got 'vqi.backbone/1'"),
+        ({"kind": "pcaa"}, "unknown detector 'pcaa': did you mean 'pca'?"),
+        ({"features": "BACKBONE"}, "expected format 'vqi.features/2', got 'vqi.backbone/2'"),
         ({"features": "/nowhere/f"}, "/nowhere/f"),
     ],
 )

@@ -30,7 +30,7 @@ def test_images_masks_and_report(chain: Any) -> None:
     assert images.masks.shape == (6, 64, 64)
     assert images.masks.any(axis=(1, 2)).all()
     assert [row.label for row in images.index] == [0] * 16 + [1] * 6
-    assert images.provenance["category"] == "bracket"
+    assert images.record.category == "bracket"
     report = read_json(chain.folder / "data_report.json")
     assert (report["images"], report["masks"], report["unreadable"]) == (22, 6, [])
 
@@ -83,7 +83,7 @@ def test_no_train_images(
     assert "'bracket'" in one_error(code)
 
 
-@pytest.mark.parametrize(("copies", "message"), [(1, "at least 2 good training images, got 1"), (4, "same features")])
+@pytest.mark.parametrize(("copies", "message"), [(1, "at least 3 good training images, got 1"), (4, "same features")])
 def test_one_or_identical_train_images(
     chain: Any,
     tmp_path: Path,

@@ -15,7 +15,7 @@ def test_package_is_complete(chain: Any, tmp_path: Path) -> None:
     assert (decision["published"], decision["version"]) == (True, 1)
     assert decision["model"] == f"file://{chain.store}/models/parts/bracket/v1"
     manifest = fetch_model(decision["model"], tmp_path)
-    assert (manifest["category"], manifest["image_size"]) == ("bracket", 64)
+    assert (manifest.category, manifest.image_size) == ("bracket", 64)
     for name, made in (("detector.safetensors", "detector.safetensors"), ("report.html", "report.html")):
         assert (tmp_path / name).read_bytes() == (chain.folder / made).read_bytes()
 
@@ -28,7 +28,7 @@ def test_an_equal_model_is_not_published_again(chain: Any, tmp_path: Path) -> No
 
 def test_wrong_artifact(chain: Any, tmp_path: Path, one_error: OneError) -> None:
     flags = {"decision": tmp_path / "d", "detector": chain.folder / "features.safetensors"}
-    assert "expected format 'vqi.detector/1'" in one_error(chain.run("publish", **flags))
+    assert "expected format 'vqi.detector/2'" in one_error(chain.run("publish", **flags))
     assert not (tmp_path / "d").exists()
 
 

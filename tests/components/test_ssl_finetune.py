@@ -16,14 +16,14 @@ OneError = Callable[[int], str]
 
 def test_backbone_and_its_record(chain: Any) -> None:
     backbone = load_backbone(chain.folder / "backbone.safetensors", 64)
-    assert (backbone.name, backbone.weights) == ("timm/tf_efficientnet_lite0", "random, seed 0")
-    assert backbone.mean == backbone.std == (0.5, 0.5, 0.5)
+    assert (backbone.record.name, backbone.record.weights) == ("timm/tf_efficientnet_lite0", "random, seed 0")
+    assert backbone.record.mean == backbone.record.std == (0.5, 0.5, 0.5)
     expected = build("tf_efficientnet_lite0", "random", 0, 64).model.state_dict()
     got = backbone.model.state_dict()
     assert all((got[name] == tensor).all() for name, tensor in expected.items())
-    assert backbone.provenance is not None
-    assert backbone.provenance["settings"]["method"] == "pretrained"
-    assert list(backbone.provenance["inputs"]) == ["images"]
+    assert backbone.made is not None
+    assert backbone.made.settings.method == "pretrained"
+    assert len(backbone.made.images) == 64
     assert read_training_log(chain.folder / "training_log.csv") == []
     assert load_parent(chain.folder / "parent.safetensors", backbone) is None
 
@@ -34,11 +34,12 @@ def test_fine_tuned_and_used_by_the_next_step(chain: Any, tmp_path: Path, method
     out = {"backbone": tmp_path / "tuned", "parent": tmp_path / "parent", "training_log": tmp_path / "log.csv"}
     assert chain.run("ssl_finetune", method=method, epochs=epochs, finetune=json.dumps(options), **out) == 0
     tuned, parent = (load_backbone(path, 64) for path in (out["backbone"], chain.folder / "backbone.safetensors"))
-    assert tuned.weights == f"random, seed 0, fine-tuned with {method}"
-    assert tuned.provenance is not None
-    assert tuned.provenance["parent"] == "random, seed 0"
-    assert tuned.provenance["runtime"]["precision"] in ("fp32", "bf16")
-    assert 1 <= tuned.provenance["best_epoch"] <= epochs
+    assert tuned.record.weights == f"random, seed 0, fine-tuned with {method}"
+    assert tuned.made is not None
+    assert tuned.made.parent == "random, seed 0"
+    assert tuned.made.runtime is not None
+    assert tuned.made.runtime.precision in ("fp32", "bf16")
+    assert 1 <= tuned.made.best_epoch <= epochs
     changed = {
         name for name, p in tuned.model.named_parameters() if not torch.equal(p, parent.model.get_parameter(name))
     }

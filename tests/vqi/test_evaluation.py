@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.vqi.made import data_report, features_record, images_record
+from vqi.artifacts.data_report import Unreadable
+from vqi.artifacts.detector import DetectorArtifact
+from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.images import Images, IndexRow
-from vqi.artifacts.model import Detector, Features
 from vqi.config import Evaluate, PcaFit
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
-from vqi.evaluation import Evaluation, enlarge, evaluate, mask_of, report_of, warnings_of
+from vqi.evaluation import Evaluation, enlarge, evaluate, mask_of
+from vqi.pages.contents import report_of, warnings_of
 
 SETTINGS = Evaluate(bootstrap=100, examples=2)
 SHAPE = (3, 4, 4)
@@ -37,18 +41,12 @@ def category(
     index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "") for i in range(good)]
     index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "") for i in range(bad)]
     pixels = random.integers(0, 256, (len(index), SIDE, SIDE, 3), np.uint8)
-    made = {"category": "part", "dataset": "parts@1", "settings": {"image_size": SIDE}}
-    images = Images(pixels, corner, index, made)
-    record = {
-        "images": made,
-        "settings": {"layer": "x"},
-        "backbone": {"name": "b"},
-        "runtime": {"engine": "eager"},
-    }
-    return images, Features(normal(train), test.reshape(good + bad, 48), SHAPE, record)
+    images = Images(pixels, corner, index, images_record(image_size=SIDE))
+    made = FeatureMaps((normal(train).reshape(-1, *SHAPE),)), FeatureMaps((test,))
+    return images, Features(*made, features_record())
 
 
-def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Images, Detector]:
+def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Images, DetectorArtifact]:
     images, features = category(**given)
     detector = fit_detector(features, PcaFit(target_fpr=target_fpr))
     return evaluate(images, features, detector, SETTINGS), images, detector
@@ -57,21 +55,21 @@ def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Image
 def test_all_figures() -> None:
     evaluation, images, detector = evaluated()
     figures = evaluation.metrics
-    assert (figures["category"], figures["test_images"], figures["test_good"], figures["test_anomalous"]) == (
-        "part", 10, 6, 4,
-    )  # fmt: skip
-    assert (figures["image_auroc"], figures["recall"], figures["oracle_accuracy"]) == (1.0, 1.0, 1.0)
-    assert figures["pixel_auroc"] > 0.95
-    assert figures["aupro"] > 0.8
-    assert figures["threshold"] == detector.threshold
-    assert [row.decision for row in evaluation.scores] == [int(r.score > detector.threshold) for r in evaluation.scores]
+    assert (figures.category, figures.test_images, figures.test_good, figures.test_anomalous) == ("part", 10, 6, 4)
+    assert (figures.image_auroc, figures.recall, figures.oracle_accuracy) == (1.0, 1.0, 1.0)
+    assert figures.pixel_auroc > 0.95
+    assert figures.aupro > 0.8
+    assert figures.threshold == detector.record.threshold.value
+    assert [row.decision for row in evaluation.scores] == [
+        int(r.score > detector.record.threshold.value) for r in evaluation.scores
+    ]
     assert [images.index[row].path for row in evaluation.rows] == [row.path for row in evaluation.scores]
 
 
 def test_pixel_figures_only_where_masks_are() -> None:
-    assert evaluated(masks=0)[0].metrics["pixel_auroc"] is None
-    assert evaluated(masks=0)[0].metrics["aupro"] is None
-    assert evaluated(masks=0)[0].metrics["image_auroc"] == 1.0
+    assert evaluated(masks=0)[0].metrics.pixel_auroc is None
+    assert evaluated(masks=0)[0].metrics.aupro is None
+    assert evaluated(masks=0)[0].metrics.image_auroc == 1.0
 
 
 def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
@@ -80,10 +78,10 @@ def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
     detector = fit_detector(features, PcaFit())
     with_both = evaluate(images, features, detector, SETTINGS).metrics
     fewer = replace(images, images=images.images[:-2], index=images.index[:-2])
-    without = evaluate(fewer, replace(features, test=features.test[:-2]), detector, SETTINGS).metrics
-    assert with_both["pixel_auroc"] == without["pixel_auroc"] is not None
-    assert with_both["aupro"] == without["aupro"]
-    assert with_both["test_anomalous"] == 4
+    without = evaluate(fewer, replace(features, test=features.test.rows(slice(-2))), detector, SETTINGS).metrics
+    assert with_both.pixel_auroc == without.pixel_auroc is not None
+    assert with_both.aupro == without.aupro
+    assert with_both.test_anomalous == 4
 
 
 @pytest.mark.parametrize(
@@ -97,21 +95,24 @@ def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
 def test_what_cannot_be_measured_is_none(good: int, bad: int, known: set[str]) -> None:
     evaluation, images, detector = evaluated(good=good, bad=bad, masks=0)
     figures = evaluation.metrics
-    assert figures["image_auroc"] is figures["image_auroc_low"] is figures["image_auroc_high"] is None
+    assert figures.image_auroc is figures.image_auroc_low is figures.image_auroc_high is None
     names = {"accuracy", "false_alarm_rate", "recall", "f1", "oracle_accuracy"}
-    assert {name for name in names if figures[name] is not None} <= known
-    assert figures["threshold"] > 0
-    assert "part" in evaluation.summary_json()
-    assert "<html" in report_of(evaluation, images, detector, {"unreadable": []}, SETTINGS)
+    assert {name for name in names if getattr(figures, name) is not None} <= known
+    assert figures.threshold > 0
+    assert figures.summary().category == "part"
+    assert "<html" in report_of(evaluation, images, detector, data_report(), SETTINGS)
 
 
 def test_parts_that_do_not_belong_together() -> None:
     images, features = category()
     detector = fit_detector(features, PcaFit())
-    with pytest.raises(VqiError, match=r"features of 9 test images of shape \(3, 4, 4\) do not belong to 10 test"):
-        evaluate(images, replace(features, test=features.test[:9]), detector, SETTINGS)
-    with pytest.raises(VqiError, match=r"detector of shape \(48, 1, 1\): run the steps of one category again"):
-        evaluate(images, features, replace(detector, shape=(48, 1, 1)), SETTINGS)
+    with pytest.raises(VqiError, match=r"features of 9 test images do not belong to 10 test"):
+        evaluate(images, replace(features, test=features.test.rows(slice(9))), detector, SETTINGS)
+    other = FeatureMaps((features.test.layers[0].reshape(-1, 48, 1, 1),))
+    with pytest.raises(
+        VqiError, match=r"expected features of these shapes .*, got \(\(48, 1, 1\),\): run the steps of"
+    ):
+        evaluate(images, replace(features, test=other), detector, SETTINGS)
 
 
 # ----------------------------------------------------------------------------------------------------------- warnings
@@ -119,24 +120,24 @@ def test_parts_that_do_not_belong_together() -> None:
 
 def test_too_few_good_images() -> None:
     evaluation, _, _ = evaluated(train=10, target_fpr=0.05)
-    assert warnings_of(evaluation, {}) == [
+    assert warnings_of(evaluation, data_report()) == [
         "A false-alarm rate of 5.0% needs at least 19 good images to calibrate; there are 10. The threshold is the "
         "highest score of a good image, which promises 9.1%."
     ]
-    assert warnings_of(evaluated(train=30)[0], {}) == []
+    assert warnings_of(evaluated(train=30)[0], data_report()) == []
 
 
 def test_good_test_images_that_are_unlike_the_training_images() -> None:
-    (warning,) = warnings_of(evaluated(good=20, shift=3.0)[0], {})
+    (warning,) = warnings_of(evaluated(good=20, shift=3.0)[0], data_report())
     assert warning.startswith("100.0% of the good test images were flagged, more than chance explains (")
     assert warning.endswith("the good test images differ from the good training images.")
 
 
 def test_unreadable_images_are_mentioned() -> None:
-    data = {"unreadable": [{"path": "a.png", "reason": "empty"}] * 2}
-    (warning,) = warnings_of(evaluated()[0], data)
+    one_file = Unreadable(path="a.png", reason="empty")
+    (warning,) = warnings_of(evaluated()[0], data_report(unreadable=(one_file, one_file)))
     assert warning == "2 images could not be read: left out here, and listed under Data."
-    (one,) = warnings_of(evaluated()[0], {"unreadable": data["unreadable"][:1]})
+    (one,) = warnings_of(evaluated()[0], data_report(unreadable=(one_file,)))
     assert one.startswith("1 image could not be read")
 
 

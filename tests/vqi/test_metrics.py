@@ -32,21 +32,21 @@ def test_one_class_is_none() -> None:
     labels = np.zeros(5, np.int64)
     assert metrics.image_auroc(labels, SCORES) is None
     assert metrics.bootstrap_interval(labels, SCORES, 0) is None
-    assert set(metrics.oracle(labels, SCORES).values()) == {None}
+    assert set(metrics.oracle(labels, SCORES).model_dump().values()) == {None}
     at = metrics.at_threshold(labels, SCORES, 0.36)
-    assert at["recall"] is None
-    assert at["f1"] is None
-    assert at["false_alarm_rate"] == pytest.approx(2 / 5)
+    assert at.recall is None
+    assert at.f1 is None
+    assert at.false_alarm_rate == pytest.approx(2 / 5)
     empty = metrics.at_threshold(labels[:0], SCORES[:0], 0.36)
-    assert empty["accuracy"] is None
+    assert empty.accuracy is None
 
 
 def test_at_threshold_by_hand() -> None:
     at = metrics.at_threshold(LABELS, SCORES, 0.35)  # a score at the threshold is not flagged
-    assert (at["tp"], at["fp"], at["tn"], at["fn"]) == (1, 1, 2, 1)
-    assert at["accuracy"] == pytest.approx(3 / 5)
-    assert at["recall"] == at["precision"] == at["f1"] == pytest.approx(1 / 2)
-    assert at["false_alarm_rate"] == pytest.approx(1 / 3)
+    assert (at.tp, at.fp, at.tn, at.fn) == (1, 1, 2, 1)
+    assert at.accuracy == pytest.approx(3 / 5)
+    assert at.recall == at.precision == at.f1 == pytest.approx(1 / 2)
+    assert at.false_alarm_rate == pytest.approx(1 / 3)
 
 
 def test_roc_points_by_hand() -> None:
@@ -67,7 +67,7 @@ def test_roc_points_are_what_their_thresholds_give(case: tuple[np.ndarray, np.nd
     points = metrics.roc_points(labels, scores)
     for point in points:
         at = metrics.at_threshold(labels, scores, point.threshold)
-        assert (at["recall"], at["false_alarm_rate"]) == pytest.approx((point.recall, point.false_alarm_rate))
+        assert (at.recall, at.false_alarm_rate) == pytest.approx((point.recall, point.false_alarm_rate))
     rates = np.array([(point.false_alarm_rate, point.recall) for point in points])
     area = ((rates[1:, 0] - rates[:-1, 0]) * (rates[1:, 1] + rates[:-1, 1]) / 2).sum()
     assert area == pytest.approx(roc_auc_score(labels, scores))
@@ -87,8 +87,8 @@ def test_at_threshold_as_sklearn(case: tuple[np.ndarray, np.ndarray], threshold:
     labels, scores = case
     decided = (scores > threshold).astype(int)
     at = metrics.at_threshold(labels, scores, threshold)
-    assert at["accuracy"] == pytest.approx(accuracy_score(labels, decided))
-    assert at["f1"] == pytest.approx(f1_score(labels, decided, zero_division=0))
+    assert at.accuracy == pytest.approx(accuracy_score(labels, decided))
+    assert at.f1 == pytest.approx(f1_score(labels, decided, zero_division=0))
 
 
 @given(cases)
@@ -97,12 +97,12 @@ def test_oracle_is_the_best_of_all_thresholds(case: tuple[np.ndarray, np.ndarray
     candidates = [*np.unique(scores), scores.min() - 1]
     best = max(accuracy_score(labels, scores > t) for t in candidates)
     found = metrics.oracle(labels, scores)
-    assert found["oracle_accuracy"] == pytest.approx(best)
+    assert found.oracle_accuracy == pytest.approx(best)
     # the threshold it names gives the accuracy it claims
-    reached = metrics.at_threshold(labels, scores, found["oracle_accuracy_threshold"])
-    assert reached["accuracy"] == pytest.approx(best)
-    at = metrics.at_threshold(labels, scores, found["oracle_youden_threshold"])
-    assert at["recall"] - at["false_alarm_rate"] == pytest.approx(found["oracle_youden"])
+    reached = metrics.at_threshold(labels, scores, found.oracle_accuracy_threshold)
+    assert reached.accuracy == pytest.approx(best)
+    at = metrics.at_threshold(labels, scores, found.oracle_youden_threshold)
+    assert at.recall - at.false_alarm_rate == pytest.approx(found.oracle_youden)
 
 
 @given(cases)

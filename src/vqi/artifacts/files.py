@@ -1,15 +1,14 @@
-"""Files written whole or not at all; JSON; what made an artifact."""
+"""Files written whole or not at all; JSON."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vqi import __version__
 from vqi.errors import VqiError
 
 Json = dict[str, Any]
@@ -42,6 +41,18 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def read_text(path: Path, again: str) -> str:
+    """Read a text file.
+
+    Raises:
+        VqiError: It is missing, or no UTF-8; ``again`` says what to do.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VqiError(f"{path}: expected a text file, got: {error}; {again}") from error
+
+
 def read_json(path: Path) -> Json:
     """Read a JSON object.
 
@@ -55,11 +66,3 @@ def read_json(path: Path) -> Json:
     if not isinstance(content, dict):
         raise VqiError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content
-
-
-def provenance(step: str, settings: Mapping[str, Any], inputs: Mapping[str, str], **more: object) -> Json:
-    """What made an artifact: the step, its version and settings, and the digests of what it read.
-
-    Holds no times and no paths, so that the same input gives the same bytes.
-    """
-    return {"step": step, "version": __version__, "settings": dict(settings), "inputs": dict(inputs), **more}

@@ -14,12 +14,27 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.files import Json, atomic_path
+from vqi.artifacts.files import atomic_path
 from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
+from vqi.records import Record, parse
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
+KIND = "vqi.images/2"
+AGAIN = "run preprocess again"
+
+
+class ImagesRecord(Record):
+    """What made the images. No path and no address of one machine: equal images give equal bytes."""
+
+    version: str
+    category: str
+    dataset: str  # name@digest
+    shard: str  # sha256
+    image_size: int
+    max_bad_fraction: float
+    max_pixels: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class Images:
     images: npt.NDArray[np.uint8]  # (N, H, W, 3)
     masks: npt.NDArray[np.bool_]  # (M, H, W)
     index: list[IndexRow]
-    provenance: Json
+    record: ImagesRecord
 
     def rows(self, split: str) -> list[int]:
         """The rows of a split, in order."""
@@ -53,14 +68,13 @@ class ImagesWriter:
 
     Args:
         folder: Where the artifact comes to stand, complete or not at all.
-        size: Height and width in pixels.
-        provenance: What goes into the header.
+        record: What goes into the header.
     """
 
     HEADER_BYTES = 1 << 14  # the header is written last, over this room; safetensors allows trailing spaces
 
-    def __init__(self, folder: Path, size: int, provenance: Json) -> None:
-        self._folder, self._size, self._provenance = folder, size, provenance
+    def __init__(self, folder: Path, record: ImagesRecord) -> None:
+        self._folder, self._size, self._record = folder, record.image_size, record
         self._counts = {"images": 0, "masks": 0}
         self._files: dict[str, BinaryIO] = {}
 
@@ -117,7 +131,7 @@ class ImagesWriter:
         n, m, side = self._counts["images"], self._counts["masks"], self._size
         middle = n * side * side * 3
         header = {
-            "__metadata__": tensor_metadata("vqi.images/1", self._provenance),
+            "__metadata__": tensor_metadata(KIND, self._record.model_dump(mode="json")),
             "images": {"dtype": "U8", "shape": [n, side, side, 3], "data_offsets": [0, middle]},
             "masks": {"dtype": "BOOL", "shape": [m, side, side], "data_offsets": [middle, middle + m * side * side]},
         }
@@ -143,13 +157,12 @@ def load_images(folder: Path) -> Images:
     Raises:
         VqiError: A file is missing or does not fit.
     """
-    arrays, header = load_tensors(folder / IMAGES_FILE, "vqi.images/1", ["images", "masks"])
+    arrays, header = load_tensors(folder / IMAGES_FILE, KIND, ["images", "masks"])
     index = _read_index(folder / INDEX_FILE)
     if len(index) != len(arrays["images"]):
-        raise VqiError(
-            f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows; run preprocess again"
-        )
-    return Images(arrays["images"], arrays["masks"], index, header)
+        raise VqiError(f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows; {AGAIN}")
+    record = parse(ImagesRecord, header, str(folder / IMAGES_FILE), AGAIN)
+    return Images(arrays["images"], arrays["masks"], index, record)
 
 
 def _read_index(path: Path) -> list[IndexRow]:
@@ -167,6 +180,4 @@ def _read_index(path: Path) -> list[IndexRow]:
                 for row in csv.DictReader(file)
             ]
     except (OSError, KeyError, ValueError) as error:
-        raise VqiError(
-            f"{path}: expected the index of an images artifact, got: {error}; run preprocess again"
-        ) from error
+        raise VqiError(f"{path}: expected the index of an images artifact, got: {error}; {AGAIN}") from error

@@ -7,8 +7,9 @@ from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
+from vqi.artifacts.catalog import Licence
 from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement
-from vqi.datasets.layout import EXPECTED, Dataset, Entry, Licence
+from vqi.datasets.layout import EXPECTED, Dataset, Entry
 from vqi.datasets.request import Request
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, unknown

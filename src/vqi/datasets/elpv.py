@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vqi.datasets.layout import Dataset, Entry, Licence
+from vqi.artifacts.catalog import Licence
+from vqi.datasets.layout import Dataset, Entry
 from vqi.datasets.request import Request
 from vqi.errors import VqiError, not_installed
 

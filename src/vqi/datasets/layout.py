@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from vqi.artifacts.catalog import Licence
 from vqi.errors import VqiError
 
 Split = Literal["train", "test", "ground_truth"]
@@ -29,15 +30,6 @@ class Entry:
 
     path: str
     read: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Licence:
-    """The terms of a dataset."""
-
-    name: str
-    url: str
-    notice: str  # who made it, what to cite, what is not allowed: a few sentences
 
 
 @dataclass(frozen=True)

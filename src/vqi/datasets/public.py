@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from vqi.artifacts.catalog import Licence
 from vqi.datasets.archive import locate, open_archive
 from vqi.datasets.arrangements import ARRANGEMENTS
-from vqi.datasets.layout import Dataset, Licence
+from vqi.datasets.layout import Dataset
 from vqi.datasets.request import CONSENT, Request
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, unknown

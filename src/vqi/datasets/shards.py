@@ -11,10 +11,10 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from vqi.artifacts.catalog import Catalog, CategoryEntry, Licence
 from vqi.datasets.layout import Dataset, Entry, place_of
 from vqi.datasets.request import DEFAULT, Request
 from vqi.datasets.sources import resolve
@@ -23,13 +23,13 @@ from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.photographs.decoding import image_size
 from vqi.progress import message, track
+from vqi.records import parse_json
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
 from vqi.system.scratch import scratch_folder
 from vqi.transfer.fetching import shown
 from vqi.transfer.unpacking.spool import require_room
 
-FORMAT = "vqi.dataset/1"
 CATALOG = "catalog.json"
 SNAPSHOT = "snapshot.json"  # beside it, where the source can change
 DIGEST_LETTERS = 12
@@ -44,7 +44,7 @@ class DatasetHandle:
 
     uri: str
     categories: list[str]  # sorted
-    catalog: dict[str, Any]
+    catalog: Catalog
 
 
 def download(
@@ -92,11 +92,11 @@ def open_shard(uri: str, category: str, folder: Path) -> Path:
     catalog = read_catalog(store, "")
     if catalog is None:
         raise VqiError(f"no complete dataset at {uri}: {CATALOG} is missing; run dataset_download again")
-    if category not in catalog["categories"]:
-        raise unknown("category", category, catalog["categories"])
+    if category not in catalog.categories:
+        raise unknown("category", category, catalog.categories)
     path = folder / shard_name(category)
     store.get_file(shard_name(category), path)
-    expected, got = catalog["categories"][category]["sha256"], sha256_file(path)
+    expected, got = catalog.categories[category].sha256, sha256_file(path)
     if got != expected:
         path.unlink()
         raise VqiError(
@@ -105,10 +105,10 @@ def open_shard(uri: str, category: str, folder: Path) -> Path:
     return path
 
 
-def licence_of(uri: str) -> dict[str, str] | None:
-    """The licence of a dataset in the object store: name, url, notice; None for the user's own images."""
+def licence_of(uri: str) -> Licence | None:
+    """The licence of a dataset in the object store; None for the user's own images."""
     catalog = read_catalog(open_store(uri), "")
-    return catalog["licence"] if catalog else None
+    return catalog.licence if catalog else None
 
 
 def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
@@ -137,21 +137,15 @@ def digest_of(manifest: Manifest) -> str:
     return digest.hexdigest()
 
 
-def read_catalog(store: Store, folder: str) -> dict[str, Any] | None:
+def read_catalog(store: Store, folder: str) -> Catalog | None:
     """The catalog of a dataset; None where there is none, that is where the dataset is not complete."""
     key = f"{folder}/{CATALOG}".lstrip("/")
     if not store.exists(key):
         return None
-    try:
-        catalog = json.loads(store.get_bytes(key))
-    except ValueError as error:
-        raise VqiError(f"{store.uri_of(key)} is damaged ({error}): delete it and download again") from error
-    if not isinstance(catalog, dict) or catalog.get("format") != FORMAT:
-        raise VqiError(f"{store.uri_of(key)} is not a catalog of this version: expected format '{FORMAT}'")
-    return catalog
+    return parse_json(Catalog, store.get_bytes(key), store.uri_of(key), "delete it and run dataset_download again")
 
 
-def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, folder: str) -> dict[str, Any]:
+def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, folder: str) -> Catalog:
     """Pack and store each category, then the catalog, which makes the dataset complete.
 
     ``source`` is only said in the catalog.
@@ -166,31 +160,30 @@ def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, fold
                 shard,
             )
             store.put_file(f"{folder}/{shard_name(category)}", shard)
-            described[category] = {**describe(manifest[category], shard), "image_sizes": sizes}
-    catalog: dict[str, Any] = {
-        "format": FORMAT,
-        "name": dataset.name,
-        "source": source,
-        "digest": digest_of(manifest),
-        "licence": asdict(dataset.licence) if dataset.licence else None,
-        "categories": described,
-    }
+            described[category] = describe(manifest[category], shard, sizes)
+    catalog = Catalog(
+        name=dataset.name,
+        source=source,
+        digest=digest_of(manifest),
+        licence=dataset.licence,
+        categories=described,
+    )
     if dataset.snapshot:
         store.put_bytes(f"{folder}/{SNAPSHOT}", dataset.snapshot.encode())
-    text = json.dumps(catalog, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(catalog.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     store.put_bytes(f"{folder}/{CATALOG}", text.encode())
     return catalog
 
 
-def describe(paths: dict[str, str], shard: Path) -> dict[str, Any]:
-    """What the catalog says of a category: files by folder, and the shard's size in bytes and sha256."""
+def describe(paths: dict[str, str], shard: Path, sizes: dict[str, int]) -> CategoryEntry:
+    """What the catalog says of a category; ``sizes``: its images by size."""
     files: dict[str, int] = {}
     for path in sorted(paths):
         place = place_of(path)
         if place is not None:
             group = f"{place.split}/{place.defect_type}"
             files[group] = files.get(group, 0) + 1
-    return {"bytes": shard.stat().st_size, "sha256": sha256_file(shard), "files": files}
+    return CategoryEntry(bytes=shard.stat().st_size, sha256=sha256_file(shard), files=files, image_sizes=sizes)
 
 
 def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict[str, int]:

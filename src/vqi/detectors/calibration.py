@@ -20,29 +20,16 @@ inference with the jackknife+", Ann. Statist. 49 (2021), section 3 (CV+ and its 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import betabinom
 
+from vqi.artifacts.detector import Threshold
 from vqi.errors import VqiError
 
 _BAND = 0.95  # of the expected number of false alarms
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A threshold; a score above it is anomalous."""
-
-    value: float
-    n: int  # good images that it was calibrated on
-    rank: int  # of the calibration score that it is, from the lowest, 1-based
-    target_fpr: float
-    guaranteed_fpr: float  # (n + 1 - rank) / (n + 1), for exchangeable scores of one model
-    enough: bool  # whether n supports target_fpr
-    needed: int  # the smallest n that does
+_SOURCE = "cross-conformal, good training images only"
 
 
 def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> Threshold:
@@ -68,6 +55,7 @@ def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> 
     rank = min(rank, n)
     return Threshold(
         value=float(np.partition(scores, rank - 1)[rank - 1]),
+        source=_SOURCE,
         n=n,
         rank=rank,
         target_fpr=float(target_fpr),
@@ -101,6 +89,8 @@ def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float,
     """
     if m < 1 or not 1 <= rank <= n_calibration:
         raise VqiError(f"false alarms: expected m >= 1 and 1 <= rank <= {n_calibration}, got m = {m}, rank = {rank}")
+    from scipy.stats import betabinom  # it takes half a second to import, which fitting does not need
+
     law = betabinom(m, n_calibration + 1 - rank, rank)
     low, high = law.interval(_BAND)
     return float(law.mean()) / m, float(low) / m, float(high) / m

@@ -1,7 +1,6 @@
-"""PCA of normal features; the feature reconstruction error is the anomaly score.
+"""Feature reconstruction error of the whole map as one vector: the reference's method.
 
-With N samples in D >= N dimensions the N x N Gram problem is solved, else the D x D covariance; both are accumulated
-in blocks, so that no centred copy of the features is made.
+With N images in D >= N dimensions the N x N Gram problem is solved, else the D x D covariance.
 
 Source: Ndiour, Ahuja, Tickoo, "Out-of-distribution detection with subspace techniques and probabilistic modeling of
 features", arXiv 2012.04250, section 3 (feature reconstruction error).
@@ -9,189 +8,91 @@ features", arXiv 2012.04250, section 3 (feature reconstruction error).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vqi.errors import VqiError
-
-FloatArray = npt.NDArray[np.float32]
-DoubleArray = npt.NDArray[np.float64]
-
-_BLOCK_BYTES = 32 << 20  # of float32 that are centred at once
+from vqi.artifacts.features import FeatureMaps, Shape
+from vqi.config import PcaFit
+from vqi.detectors.grid import enlarged, finest
+from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
+from vqi.detectors.subspace import (
+    Gram,
+    Subspace,
+    blocks,
+    mean_of,
+    moments,
+    norms2,
+    squared_distances,
+    squared_residuals,
+    subspace_from,
+)
 
 
 @dataclass(frozen=True)
-class Subspace:
-    """A PCA model: the mean and the smallest set of leading components that keeps the asked variance."""
+class Pca(Detector):
+    """One subspace for the vectors of all features of an image."""
 
-    mean: FloatArray  # (D,)
-    components: FloatArray  # (K, D), orthonormal rows, most variance first
-    explained_variance: FloatArray  # (K,)
+    subspace: Subspace  # of (D,), D the sum of C * h * w over the layers
+    shapes: tuple[Shape, ...]
 
+    @classmethod
+    def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[Pca]:
+        """See ``Detector.fit``."""
+        vectors = train.vectors()  # N x D
+        n, d = vectors.shape
+        mean = mean_of(vectors)
+        held_out = np.full(n, np.nan)
+        if n <= d:
+            gram = Gram(vectors, mean)
+            for fold in folds:
+                held_out[fold] = np.sqrt(gram.held_out(fold, settings.variance))
+            return Fitted(cls(gram.fit(settings.variance), train.shapes), held_out)
+        whole = moments((vectors[rows] for rows in blocks(n, d)), mean)
+        for fold in folds:
+            rest = whole.without(moments([vectors[fold]], mean)).fit(mean, settings.variance)
+            held_out[fold] = np.sqrt(squared_distances(vectors[fold], rest))
+        return Fitted(cls(whole.fit(mean, settings.variance), train.shapes), held_out)
 
-def fit(features: FloatArray, variance: float) -> Subspace:
-    """Fit PCA to features (N, D); the argument is not changed.
+    def score(self, maps: FeatureMaps) -> DoubleArray:
+        """The root of the squared reconstruction error, (M,)."""
+        return np.sqrt(squared_distances(maps.vectors(), self.subspace))
 
-    Returns:
-        The smallest number of components whose explained variance reaches ``variance``.
+    def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
+        """The squared residual, folded back to the layers' maps and summed over channels and layers.
 
-    Raises:
-        VqiError: Fewer than two samples, values that are not finite, or no variance at all.
-    """
-    n, d = features.shape
-    if n < 2:
-        raise VqiError(f"PCA needs at least 2 good training images, got {n}: add images to train/good")
-    mean = features.mean(axis=0, dtype=np.float64)  # (D,)
-    if not np.isfinite(mean).all():
-        raise VqiError("the features hold NaN or infinity: use precision fp32, or another layer")
-    values, vectors = _leading(_gram(features, mean) if n <= d else _covariance(features, mean), variance, n, mean)
-    components = _span(features, mean, vectors / np.sqrt(values)) if n <= d else vectors.T.astype(np.float32)
-    return Subspace(mean.astype(np.float32), components, (values / (n - 1)).astype(np.float32))
+        Returns:
+            (M, h, w) float32; its sum over a map is the squared score (nearly so where layers of a coarser grid are
+            enlarged).
+        """
+        grid = finest(self.shapes)
+        found = np.zeros((len(maps), *grid), np.float32)
+        for rows, residuals in squared_residuals(maps.vectors(), self.subspace):
+            begin = 0
+            for c, h, w in self.shapes:
+                own = residuals[:, begin : begin + c * h * w].reshape(-1, c, h, w).sum(axis=1)  # B x h x w
+                found[rows] += enlarged(own, grid) * np.float32(h * w / (grid[0] * grid[1]))
+                begin += c * h * w
+        return found
 
+    def unexplained(self, maps: FeatureMaps) -> float:
+        """See ``Detector.unexplained``."""
+        vectors = maps.vectors()
+        about_mean = sum(float(norms2(vectors[rows] - self.subspace.mean).sum()) for rows in blocks(*vectors.shape))
+        return float(squared_distances(vectors, self.subspace).sum()) / about_mean
 
-def score(features: FloatArray, model: Subspace) -> DoubleArray:
-    """Feature reconstruction error of features (N, D): |x - mean|^2 - |components (x - mean)|^2, and its root.
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See ``Detector.arrays``."""
+        return self.subspace.arrays()
 
-    Returns:
-        (N,) float64, at least 0; higher = more anomalous.
-    """
-    scores = np.empty(len(features))
-    for rows in _blocks(len(features), features.shape[1]):
-        centred = features[rows] - model.mean  # (B, D)
-        coordinates = centred @ model.components.T  # (B, K)
-        scores[rows] = _norms2(centred) - _norms2(coordinates)
-    return np.sqrt(np.maximum(scores, 0))
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape]) -> Pca:
+        """See ``Detector.from_arrays``."""
+        return cls(subspace_from(arrays, sum(c * h * w for c, h, w in shapes)), tuple(shapes))
 
-
-def anomaly_maps(features: FloatArray, model: Subspace, shape: tuple[int, int, int]) -> FloatArray:
-    """The squared residual of features (N, D), folded back to ``shape`` (C, h, w) and summed over C.
-
-    Returns:
-        (N, h, w) float32; its sum over a map is the squared score.
-    """
-    maps = np.empty((len(features), *shape[1:]), np.float32)
-    for rows in _blocks(len(features), features.shape[1]):
-        centred = features[rows] - model.mean
-        residual = centred - (centred @ model.components.T) @ model.components  # (B, D)
-        maps[rows] = np.square(residual.reshape(-1, *shape)).sum(axis=1)  # B x C x h x w -> B x h x w
-    return maps
-
-
-def held_out_scores(features: FloatArray, variance: float, folds: int, seed: int) -> DoubleArray:
-    """Score each training sample with a model that did not see it (K-fold), for calibration.
-
-    Args:
-        features: (N, D) features of good images.
-        variance: As for ``fit``.
-        folds: How many models; at most N, which is leave-one-out.
-        seed: Of the assignment to folds.
-
-    Returns:
-        (N,) float64, in the order of ``features``.
-
-    Raises:
-        VqiError: As ``fit``, for the folds.
-    """
-    n, d = features.shape
-    if n < 3:
-        raise VqiError(f"calibration needs at least 3 good training images, got {n}: add images to train/good")
-    parts = np.array_split(np.random.default_rng(seed).permutation(n), min(folds, n))
-    mean = features.mean(axis=0, dtype=np.float64)
-    scores = np.empty(n)
-    scatter = _gram(features, mean) if n <= d else _covariance(features, mean)
-    for part in parts:
-        held_out = _held_out_gram if n <= d else _held_out_covariance
-        scores[part] = held_out(features, mean, scatter, part, variance)
-    return scores
-
-
-def _held_out_gram(
-    features: FloatArray, mean: DoubleArray, gram: DoubleArray, part: npt.NDArray[np.intp], variance: float
-) -> DoubleArray:
-    """Scores of ``part`` under PCA of the rest, from inner products alone: no feature is touched again."""
-    rest = np.setdiff1d(np.arange(len(gram)), part)
-    inner = gram[np.ix_(rest, rest)]  # (R, R)
-    row_means = inner.mean(axis=1)  # (R,)
-    grand = row_means.mean()
-    values, vectors = _leading(inner - row_means - row_means[:, None] + grand, variance, len(rest), mean)
-    cross = gram[np.ix_(part, rest)]  # (P, R)
-    cross_means = cross.mean(axis=1)  # (P,)
-    centred = cross - cross_means[:, None] - row_means + grand
-    norms2 = np.diag(gram)[part] - 2 * cross_means + grand
-    coordinates = centred @ (vectors / np.sqrt(values))  # (P, K)
-    errors2: DoubleArray = norms2 - _norms2(coordinates)
-    return np.sqrt(np.maximum(errors2, 0))
-
-
-def _held_out_covariance(
-    features: FloatArray, mean: DoubleArray, scatter: DoubleArray, part: npt.NDArray[np.intp], variance: float
-) -> DoubleArray:
-    """Scores of ``part`` under PCA of the rest: the part's own scatter is taken away from the whole."""
-    held = features[part] - mean  # (P, D)
-    n, p = len(features), len(part)
-    rest_mean = -held.sum(axis=0) / (n - p)  # (D,), relative to the mean of all
-    rest_scatter = scatter - held.T @ held - (n - p) * np.outer(rest_mean, rest_mean)
-    _, vectors = _leading(rest_scatter, variance, n - p, mean)
-    centred = held - rest_mean
-    return np.sqrt(np.maximum(_norms2(centred) - _norms2(centred @ vectors), 0))
-
-
-def _leading(matrix: DoubleArray, variance: float, samples: int, mean: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """The leading eigenvalues (K,) and eigenvectors (M, K) that reach ``variance`` of the trace."""
-    values, vectors = np.linalg.eigh(matrix)
-    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    total = float(values.sum())
-    # what rounding alone leaves of images that are all the same
-    if total <= samples * 1e-10 * max(float(mean @ mean), 1e-30):
-        raise VqiError(
-            f"all {samples} good training images give the same features: nothing to learn from; check train/good"
-        )
-    count = int(np.searchsorted(np.cumsum(values) / total, variance)) + 1
-    count = min(count, int(np.count_nonzero(values > total * 1e-12)))
-    return values[:count], vectors[:, :count]
-
-
-def _gram(features: FloatArray, mean: DoubleArray) -> DoubleArray:
-    """Inner products of the centred rows, (N, N)."""
-    n, d = features.shape
-    gram = np.zeros((n, n))
-    for columns in _blocks(d, n):
-        block = features[:, columns] - mean[columns].astype(np.float32)  # (N, B)
-        gram += block @ block.T
-    return gram
-
-
-def _covariance(features: FloatArray, mean: DoubleArray) -> DoubleArray:
-    """Scatter matrix of the centred columns, (D, D)."""
-    n, d = features.shape
-    scatter = np.zeros((d, d))
-    for rows in _blocks(n, d):
-        block = features[rows] - mean.astype(np.float32)  # (B, D)
-        scatter += block.T @ block
-    return scatter
-
-
-def _span(features: FloatArray, mean: DoubleArray, weights: DoubleArray) -> FloatArray:
-    """Components (K, D) from the weights (N, K) of the samples."""
-    n, d = features.shape
-    components = np.empty((weights.shape[1], d), np.float32)
-    mixing = weights.T.astype(np.float32)  # (K, N)
-    for columns in _blocks(d, n):
-        components[:, columns] = mixing @ (features[:, columns] - mean[columns].astype(np.float32))
-    return components
-
-
-def _norms2(rows: npt.NDArray[Any]) -> DoubleArray:
-    """Squared norm of each row, summed in float64."""
-    result: DoubleArray = np.einsum("nd,nd->n", rows, rows, dtype=np.float64)
-    return result
-
-
-def _blocks(length: int, other: int) -> Iterator[slice]:
-    step = max(1, _BLOCK_BYTES // (4 * max(1, other)))
-    for begin in range(0, length, step):
-        yield slice(begin, min(begin + step, length))
+    def facts(self) -> dict[str, int | float | str]:
+        """How many components there are."""
+        return {"components kept": len(self.subspace.components)}

@@ -1,39 +1,82 @@
-"""Detectors of the anomalous among features: one module a detector, one line here."""
+"""The detectors by name, fitted and calibrated on good images, and loaded again."""
 
 from __future__ import annotations
 
-from vqi.artifacts.files import provenance
-from vqi.artifacts.model import Detector, Features
+import numpy as np
+
+from vqi import __version__
+from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
+from vqi.artifacts.features import FeatureMaps, Features
 from vqi.config import PcaFit
-from vqi.detectors import pca
 from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.interface import Detector, Rows
+from vqi.detectors.patch_pca import PatchPca
+from vqi.detectors.pca import Pca
+from vqi.errors import VqiError, unknown
+
+DETECTORS: dict[str, type[Detector]] = {
+    "pca": Pca,
+    "patch_pca": PatchPca,
+}
 
 
-def fit_detector(features: Features, settings: PcaFit) -> Detector:
-    """Fit PCA to the train features and calibrate its threshold on good images only.
+def detector_class(kind: str) -> type[Detector]:
+    """The detector of that name.
 
     Raises:
-        VqiError: Too few good images, or all of them the same.
+        VqiError: There is none, with a did-you-mean.
     """
-    model = pca.fit(features.train, settings.variance)
-    held_out = pca.held_out_scores(features.train, settings.variance, settings.folds, settings.seed)
-    threshold = conformal_threshold(held_out, settings.target_fpr)
-    return Detector(
-        mean=model.mean,
-        components=model.components,
-        explained_variance=model.explained_variance,
-        calibration_scores=held_out,
-        threshold=float(threshold.value),
-        shape=features.shape,
-        provenance={
-            **provenance("pca_fit", settings.model_dump(), {}),
-            "threshold_source": "cross-conformal, good training images only",
-            "train_images": len(features.train),
-            "features": features.provenance,
-        },
+    if kind not in DETECTORS:
+        raise unknown("detector", kind, DETECTORS)
+    return DETECTORS[kind]
+
+
+def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
+    """Fit a detector to the train features and calibrate its threshold on good images only.
+
+    Raises:
+        VqiError: An unknown kind, too few good images, or all of them the same.
+    """
+    folds = folds_of(len(features.train), settings)
+    fitted = detector_class(settings.kind).fit(features.train, settings, folds)
+    record = DetectorRecord(
+        version=__version__,
+        kind=settings.kind,
+        settings=settings,
+        shapes=features.train.shapes,
+        threshold=conformal_threshold(fitted.held_out, settings.target_fpr),
+        facts=fitted.detector.facts(),
+        features=features.record,
     )
+    return DetectorArtifact(fitted.detector.arrays(), fitted.held_out, record)
 
 
-def subspace_of(detector: Detector) -> pca.Subspace:
-    """The PCA model of a detector."""
-    return pca.Subspace(detector.mean, detector.components, detector.explained_variance)
+def folds_of(count: int, settings: PcaFit) -> list[Rows]:
+    """The rows of ``count`` training images in ``settings.folds`` parts; leave-one-out where there are fewer images.
+
+    Raises:
+        VqiError: Fewer than three images: each model needs two of them.
+    """
+    if count < 3:
+        raise VqiError(f"calibration needs at least 3 good training images, got {count}: add images to train/good")
+    order = np.random.default_rng(settings.seed).permutation(count)
+    return np.array_split(order, min(settings.folds, count))
+
+
+def detector_of(artifact: DetectorArtifact, like: FeatureMaps | None = None) -> Detector:
+    """The detector of an artifact.
+
+    Args:
+        artifact: As it was loaded.
+        like: Features that it is going to score, held against what it was fitted to; None leaves that out.
+
+    Raises:
+        VqiError: A kind that this version does not know, arrays that do not fit, or features of other shapes.
+    """
+    record = artifact.record
+    if like is not None and like.shapes != record.shapes:
+        raise VqiError(
+            f"detector of maps {record.shapes}: expected features of these shapes (C, h, w), got {like.shapes}: run "
+            "the steps of one category again"
+        )
+    return detector_class(record.kind).from_arrays(artifact.arrays, record.shapes)

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vqi.artifacts.model import Detector, load_detector
+from vqi.artifacts.detector import load_detector
 from vqi.artifacts.tensors import FloatArray
-from vqi.config import Preprocess, defaults
 from vqi.datasets.layout import EXTENSIONS
-from vqi.detectors.pca import anomaly_maps, score
-from vqi.detectors.registry import subspace_of
+from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge
 from vqi.models.registry import fetch_model
 from vqi.network.backbones import load_backbone
-from vqi.network.features import FeatureNetwork, extract
-from vqi.network.runtime import Runtime, choose
+from vqi.network.extraction import Extractor
+from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
-from vqi.preparation.images import decode
+from vqi.photographs.decoding import decode, resize_opened
+from vqi.progress import message
 from vqi.system.scratch import scratch_folder
+
+# An image: the bytes of a file, its path, pixels (H, W, 3) uint8 RGB, or what PIL opened.
+Source = bytes | bytearray | Path | str | npt.NDArray[np.uint8] | Image.Image
+
+# TOLERANCE_COMMENT
+SCORE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What a model says of one image."""
 
-    path: str
+    name: str  # its path; '' for an image that has none
     score: float
     threshold: float
     decision: int  # 0 normal, 1 anomalous
@@ -40,59 +46,104 @@ class Prediction:
 
 
 class Model:
-    """A model package, loaded."""
+    """A model package, loaded. Its network is compiled when it first predicts. It may be used by several threads.
 
-    def __init__(self, uri: str) -> None:
+    Args:
+        uri: Of a version, or of a category, which means its newest version.
+        engine: ``openvino``, ``ipex`` or ``eager``; ``auto`` = the one that the model was made with, where this machine
+            has it. Scores of another one differ by no more than ``SCORE_TOLERANCE`` of them.
+        precision: ``fp32`` or ``bf16``; ``auto`` as for ``engine``.
+
+    Raises:
+        VqiError: There is no model at that place, a file of it is damaged, or the engine cannot be had.
+    """
+
+    def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
         with scratch_folder() as folder:
             self.manifest = fetch_model(uri, folder)
-            self.image_size = int(self.manifest["image_size"])
-            backbone = load_backbone(folder / "backbone.safetensors", self.image_size)
-            self.detector = _in_memory(load_detector(folder / "detector.safetensors"))
-        settings = self.manifest["features"]
-        self.batch_size = int(settings["batch_size"])
-        self.runtime = _runtime(self.manifest["runtime"])
-        self._network = FeatureNetwork(backbone, settings["layer"], int(settings["pool"]))
+            artifact = load_detector(folder / "detector.safetensors").in_memory()
+            made = artifact.record.features
+            backbone = load_backbone(folder / "backbone.safetensors", made.images.image_size)
+        self.image_size, self.max_pixels = made.images.image_size, made.images.max_pixels
+        self.threshold = artifact.record.threshold.value
+        self.runtime = choose_like(made.runtime, engine, precision)
+        self._detector = detector_of(artifact)
+        settings = made.settings
+        self._extractor = Extractor(backbone, settings.layers, settings.pool, settings.batch_size, self.runtime)
+        want, got = (f"{one.engine} {one.precision}" for one in (made.runtime, self.runtime))
+        if want != got:
+            message(
+                f"the model was made with {want} and scores with {got} ({self.runtime.reason}): scores may differ by "
+                f"{SCORE_TOLERANCE:.0%}"
+            )
 
-    def predict(self, paths: Sequence[Path]) -> list[Prediction]:
-        """Score image files.
+    def predict(self, images: Sequence[Source]) -> list[Prediction]:
+        """Score images; what is said of one does not depend on the others.
+
+        Args:
+            images: Files as bytes or paths, pixels (H, W, 3) uint8 RGB of any size, or images that PIL opened.
 
         Raises:
-            VqiError: A file cannot be read as an image.
+            VqiError: One of them cannot be read as an image.
         """
-        if not paths:
+        if not images:
             return []
-        limit = int(defaults(Preprocess).max_pixels)
-        images = np.stack([decode(path.read_bytes(), str(path), self.image_size, limit) for path in paths])
-        features, shape = extract(images, list(range(len(images))), self._network, self.batch_size, self.runtime)
-        subspace = subspace_of(self.detector)
-        maps = anomaly_maps(features, subspace, shape)
+        names = [_name_of(image) for image in images]
+        pixels = np.stack([self._pixels(*pair) for pair in zip(images, names, strict=True)])  # N x H x W x 3
+        features = self._extractor.extract(pixels)
+        scores, maps = self._detector.score(features), self._detector.anomaly_maps(features)
         return [
             Prediction(
-                path=str(path),
+                name=name,
                 score=float(value),
-                threshold=self.detector.threshold,
-                decision=int(value > self.detector.threshold),
+                threshold=self.threshold,
+                decision=int(value > self.threshold),
                 image=image,
                 anomaly_map=enlarge(small, self.image_size),
             )
-            for path, value, image, small in zip(paths, score(features, subspace), images, maps, strict=True)
+            for name, value, image, small in zip(names, scores, pixels, maps, strict=True)
         ]
 
+    def _pixels(self, image: Source, name: str) -> npt.NDArray[np.uint8]:
+        """An image as the model sees it, (H, W, 3)."""
+        place = name or "an image without a name"
+        if isinstance(image, np.ndarray):
+            image = _opened(image)
+        if isinstance(image, Image.Image):
+            return resize_opened(image, place, self.image_size, self.max_pixels)
+        data = bytes(image) if isinstance(image, (bytes, bytearray)) else _read(Path(image))
+        return decode(data, place, self.image_size, self.max_pixels)
 
-def _runtime(recorded: dict[str, str]) -> Runtime:
-    """The engine and precision that the threshold was calibrated with; another one gives slightly other scores."""
-    return choose(recorded["engine"], recorded["precision"])
 
+def _name_of(image: Source) -> str:
+    """The path of an image; '' where it has none.
 
-def _in_memory(detector: Detector) -> Detector:
-    """The detector with its arrays copied out of the file, which goes away."""
-    return replace(
-        detector,
-        mean=np.array(detector.mean),
-        components=np.array(detector.components),
-        explained_variance=np.array(detector.explained_variance),
-        calibration_scores=np.array(detector.calibration_scores),
+    Raises:
+        VqiError: It is none of the kinds of ``Source``.
+    """
+    if isinstance(image, (Path, str)):
+        return str(image)
+    if isinstance(image, Image.Image):
+        return str(getattr(image, "filename", "") or "")
+    if isinstance(image, (bytes, bytearray, np.ndarray)):
+        return ""
+    raise VqiError(
+        f"an image of type {type(image).__name__}: expected a path, the bytes of a file, an array (H, W, 3) uint8 RGB "
+        "or a PIL image"
     )
+
+
+def _opened(pixels: npt.NDArray[Any]) -> Image.Image:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise VqiError(f"an image as an array: expected uint8 (H, W, 3) RGB, got {pixels.dtype} {pixels.shape}")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise VqiError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
@@ -122,5 +173,5 @@ def write_overlays(folder: Path, predictions: Sequence[Prediction]) -> None:
     width = len(str(len(predictions)))
     for number, prediction in enumerate(predictions, start=1):
         picture = overlaid(prediction.image, scaled(prediction.anomaly_map, limits))
-        name = f"{number:0{width}}-{Path(prediction.path).stem[:80]}.png"
-        Image.fromarray(picture).save(folder / name)
+        stem = f"{number:0{width}}-{Path(prediction.name).stem[:80]}".rstrip("-")
+        Image.fromarray(picture).save(folder / f"{stem}.png")

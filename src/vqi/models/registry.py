@@ -9,68 +9,46 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-from vqi import __version__
-from vqi.artifacts.files import Json
-from vqi.artifacts.model import load_detector
-from vqi.digests import digest_json, sha256_file
+from vqi.digests import sha256_file
 from vqi.errors import VqiError
+from vqi.models.package import FILES, MANIFEST, Manifest, manifest_of, read_manifest
+from vqi.records import Record
 from vqi.store.interface import Store
 from vqi.store.opening import fetch_uri, open_store, read_uri
 
-FORMAT = "vqi.model/1"
-MANIFEST = "manifest.json"
-_FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report.html")
 _RESERVED = "reserved.json"
 _VERSION = re.compile(r"v(\d+)")
 
 
-def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report: Path) -> Json:
-    """Write a model package, unless an equal one is the newest.
+class Decision(Record):
+    """What ``publish`` decided."""
 
-    Returns:
-        What was decided: ``published`` (whether something was written), ``model`` (uri), ``version`` and ``reason``.
-    """
-    files = dict(zip(_FILES, (backbone, detector, metrics, report), strict=True))
-    manifest = _manifest(detector, files)
-    prefix = f"models/{manifest['dataset']}/{manifest['category']}"
+    published: bool  # whether something was written
+    model: str  # uri of the version
+    version: int
+    reason: str
+
+
+def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report: Path) -> Decision:
+    """Write a model package, unless an equal one is the newest."""
+    files = dict(zip(FILES, (backbone, detector, metrics, report), strict=True))
+    manifest = manifest_of(files)
+    prefix = f"models/{manifest.dataset}/{manifest.category}"
     newest = _newest(store, prefix)
-    if newest and _manifest_at(store, f"{prefix}/v{newest}")["digest"] == manifest["digest"]:
+    if newest and _manifest_at(store, f"{prefix}/v{newest}").digest == manifest.digest:
         return _decision(store, prefix, newest, published=False, reason="an equal model is the newest version")
-    number = _reserve(store, prefix, newest + 1, manifest["digest"])
+    number = _reserve(store, prefix, newest + 1, manifest.digest)
     for name, path in files.items():
         store.put_file(f"{prefix}/v{number}/{name}", path)
-    content = json.dumps({**manifest, "version": number}, indent=2, sort_keys=True, ensure_ascii=False)
+    content = manifest.model_copy(update={"version": number}).model_dump_json(indent=2)
     store.put_bytes(f"{prefix}/v{number}/{MANIFEST}", content.encode())
     return _decision(store, prefix, number, published=True, reason="a new model")
 
 
-def _manifest(detector: Path, files: dict[str, Path]) -> Json:
-    """What the package is: enough to score an image and to say where the model comes from."""
-    made = load_detector(detector).provenance
-    images = made["features"]["images"]
-    digests = {name: sha256_file(path) for name, path in files.items()}
-    return {
-        "format": FORMAT,
-        "vqi": __version__,
-        "dataset": str(images["dataset"]).partition("@")[0],
-        "category": images["category"],
-        "image_size": made["features"]["image_size"],
-        "features": made["features"]["settings"],
-        "runtime": made["features"]["runtime"],
-        "files": digests,
-        "digest": digest_json(digests),
-    }
-
-
-def _decision(store: Store, prefix: str, number: int, published: bool, reason: str) -> Json:
-    return {
-        "published": published,
-        "model": store.uri_of(f"{prefix}/v{number}"),
-        "version": number,
-        "reason": reason,
-    }
+def _decision(store: Store, prefix: str, number: int, published: bool, reason: str) -> Decision:
+    uri = store.uri_of(f"{prefix}/v{number}")
+    return Decision(published=published, model=uri, version=number, reason=reason)
 
 
 def _reserve(store: Store, prefix: str, number: int, digest: str) -> int:
@@ -95,27 +73,11 @@ def _newest(store: Store, prefix: str) -> int:
     return max(found)
 
 
-def _manifest_at(store: Store, prefix: str) -> Json:
-    return _checked(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix))
+def _manifest_at(store: Store, prefix: str) -> Manifest:
+    return read_manifest(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix))
 
 
-def _checked(data: bytes, uri: str) -> Json:
-    """The manifest in ``data``, which was read from the model at ``uri``.
-
-    Raises:
-        VqiError: It is none, or one of another format.
-    """
-    try:
-        content: Any = json.loads(data)
-    except ValueError as error:
-        raise VqiError(f"{uri}/{MANIFEST} is damaged ({error}): delete this version and publish again") from error
-    kind = content.get("format") if isinstance(content, dict) else None
-    if kind != FORMAT or set(content["files"]) != set(_FILES):
-        raise VqiError(f"{uri}: expected a model package '{FORMAT}' of {', '.join(_FILES)}, got '{kind}'")
-    return dict(content)
-
-
-def fetch_model(uri: str, folder: Path) -> Json:
+def fetch_model(uri: str, folder: Path) -> Manifest:
     """Copy a model package into a folder and verify it.
 
     Args:
@@ -133,8 +95,8 @@ def fetch_model(uri: str, folder: Path) -> Json:
         data = read_uri(f"{uri}/{MANIFEST}")
     except VqiError as error:
         raise VqiError(f"no model at '{uri}': expected the uri or folder of a model version ({error})") from error
-    manifest = _checked(data, uri)
-    for name, digest in manifest["files"].items():
+    manifest = read_manifest(data, uri)
+    for name, digest in manifest.files.items():
         fetch_uri(f"{uri}/{name}", folder / name)
         if sha256_file(folder / name) != digest:
             raise VqiError(f"{uri}/{name}: not the file that the manifest names; publish the model again")

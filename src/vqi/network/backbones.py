@@ -18,13 +18,15 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from vqi.artifacts.files import Json
+from vqi.artifacts.backbone import BackboneHeader, BackboneRecord, FinetuneRecord
 from vqi.artifacts.tensors import load_tensors, tensor_metadata, write_safetensors
 from vqi.errors import VqiError, unknown
 from vqi.network.weights import EMBEDDED, load_strictly, load_weights_file
+from vqi.records import parse
 
-KIND = "vqi.backbone/1"
-PARENT_KIND = "vqi.parent/1"
+KIND = "vqi.backbone/2"
+PARENT_KIND = "vqi.parent/2"
+AGAIN = "run ssl_finetune again"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -32,16 +34,17 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class Backbone:
     """A network with what belongs to it."""
 
-    name: str  # with the library: timm/... or torchvision/...
+    record: BackboneRecord
     model: nn.Module
-    mean: tuple[float, ...]  # of the pixels in [0, 1], a channel
-    std: tuple[float, ...]
-    weights: str  # where the weights come from
-    weights_sha256: str  # of the file they were read from; empty for random and downloaded ones
-    licence: str = ""
     channels_last: bool = False  # maps come as (B, h, w, C), as in Swin
     prefix_tokens: int = 0  # class and register tokens before those of the patches
-    provenance: Json | None = None
+    made: FinetuneRecord | None = None  # what ssl_finetune wrote of it; None for one that was not read from a file
+
+    def with_weights(self, weights: str, sha256: str = "", **changed: str) -> Backbone:
+        """The same with another record of where its weights come from."""
+        return replace(
+            self, record=self.record.model_copy(update={"weights": weights, "weights_sha256": sha256, **changed})
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ build
@@ -62,11 +65,11 @@ def build(name: str, weights: str, seed: int = 0, image_size: int = 224) -> Back
     torch.manual_seed(seed)
     backbone = _skeleton(name, image_size)
     if weights == "random":
-        return replace(backbone, weights=f"random, seed {seed}")
+        return backbone.with_weights(f"random, seed {seed}")
     if weights == "pretrained":
         return _with_pretrained(backbone, image_size)
     source, sha256 = load_weights_file(backbone.model, weights)
-    return replace(backbone, weights=source, weights_sha256=sha256)
+    return backbone.with_weights(source, sha256)
 
 
 def model_names() -> list[str]:
@@ -80,12 +83,10 @@ def _skeleton(name: str, image_size: int) -> Backbone:
     in_torchvision = short in torchvision.models.list_models(module=torchvision.models)
     if library in ("", "torchvision") and in_torchvision:
         model = _create_torchvision(short, image_size)
+        mean, std = _IMAGENET
         return Backbone(
-            f"torchvision/{short}",
+            BackboneRecord(name=f"torchvision/{short}", mean=mean, std=std, weights="", weights_sha256="", licence=""),
             model,
-            *_IMAGENET,
-            weights="",
-            weights_sha256="",
             channels_last=isinstance(model, SwinTransformer),
             prefix_tokens=int(isinstance(model, VisionTransformer)),
         )
@@ -93,13 +94,15 @@ def _skeleton(name: str, image_size: int) -> Backbone:
         model = _create_timm(short, image_size)
         config = model.pretrained_cfg
         return Backbone(
-            f"timm/{short}",
+            BackboneRecord(
+                name=f"timm/{short}",
+                mean=tuple(config["mean"]),
+                std=tuple(config["std"]),
+                weights="",
+                weights_sha256="",
+                licence=str(config.get("license") or ""),
+            ),
             model,
-            tuple(config["mean"]),
-            tuple(config["std"]),
-            weights="",
-            weights_sha256="",
-            licence=str(config.get("license") or ""),
             channels_last=getattr(model, "output_fmt", "NCHW") == "NHWC",
             prefix_tokens=int(getattr(model, "num_prefix_tokens", 0)),
         )
@@ -122,11 +125,11 @@ def _create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
 
 
 def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
-    library, short = backbone.name.split("/")
+    library, short = backbone.record.name.split("/")
     embedded = EMBEDDED.get(short)
     if embedded is not None and embedded.installed():
         source = embedded.load(backbone.model)
-        return replace(backbone, weights=source, weights_sha256=embedded.sha256, licence=embedded.licence)
+        return backbone.with_weights(source, embedded.sha256, licence=embedded.licence)
     try:
         if library == "torchvision":
             model = _create_torchvision(short, image_size, weights="DEFAULT")
@@ -135,10 +138,10 @@ def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
     except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
         reason = " ".join(str(error).split())[:200]
         raise VqiError(
-            f"the pretrained weights of '{backbone.name}' could not be downloaded ({reason}): "
+            f"the pretrained weights of '{backbone.record.name}' could not be downloaded ({reason}): "
             "set weights to a .safetensors or .pth file with '#sha256=<hex>', or to 'random'"
         ) from error
-    return replace(backbone, model=model, weights=f"pretrained, downloaded by {library}")
+    return replace(backbone, model=model).with_weights(f"pretrained, downloaded by {library}")
 
 
 # ----------------------------------------------------------------------------------------------------------- layers
@@ -182,25 +185,20 @@ def _recorder(name: str, found: list[tuple[str, str, tuple[int, ...]]]) -> Any:
 # ------------------------------------------------------------------------------------------------------ save, load
 
 
-def save_backbone(path: Path, backbone: Backbone, provenance: Json) -> None:
+def save_backbone(path: Path, backbone: Backbone, made: FinetuneRecord) -> None:
     """Write ``backbone.safetensors``: the weights, the backbone's record and what made it."""
-    record = {
-        "name": backbone.name,
-        "mean": list(backbone.mean),
-        "std": list(backbone.std),
-        "weights": backbone.weights,
-        "weights_sha256": backbone.weights_sha256,
-        "licence": backbone.licence,
-    }
-    state = {name: tensor.detach().contiguous() for name, tensor in backbone.model.state_dict().items()}
-    header = tensor_metadata(KIND, {**provenance, "backbone": record})
-    write_safetensors(path, save(state, metadata=header))
+    header = BackboneHeader(backbone=backbone.record, made=made)
+    _save(path, KIND, backbone.model.state_dict(), header)
 
 
-def save_parent(path: Path, before: Mapping[str, torch.Tensor], provenance: Json) -> None:
+def save_parent(path: Path, before: Mapping[str, torch.Tensor], backbone: Backbone, made: FinetuneRecord) -> None:
     """Write ``parent``: those weights of a backbone that fine-tuning changed, as they were before; none without it."""
-    state = {name: tensor.detach().contiguous() for name, tensor in before.items()}
-    write_safetensors(path, save(state, metadata=tensor_metadata(PARENT_KIND, provenance)))
+    _save(path, PARENT_KIND, before, BackboneHeader(backbone=backbone.record, made=made))
+
+
+def _save(path: Path, kind: str, tensors: Mapping[str, torch.Tensor], header: BackboneHeader) -> None:
+    state = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    write_safetensors(path, save(state, metadata=tensor_metadata(kind, header.model_dump(mode="json"))))
 
 
 def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
@@ -209,13 +207,13 @@ def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
     Raises:
         VqiError: Another file, or one of another backbone.
     """
-    load_tensors(path, PARENT_KIND, [])
+    header = _header(path, PARENT_KIND)
     before = load_file(path)
     if not before:
         return None
     model = copy.deepcopy(backbone.model)
     load_strictly(model, model.state_dict() | before, str(path))
-    return replace(backbone, model=model)
+    return replace(backbone, model=model).with_weights(header.made.parent)
 
 
 def load_backbone(path: Path, image_size: int) -> Backbone:
@@ -224,16 +222,11 @@ def load_backbone(path: Path, image_size: int) -> Backbone:
     Raises:
         VqiError: Another file, or a model of another version of the library.
     """
-    header = load_tensors(path, KIND, [])[1]
-    record = header.pop("backbone")
-    backbone = _skeleton(record["name"], image_size)
+    header = _header(path, KIND)
+    backbone = _skeleton(header.backbone.name, image_size)
     load_strictly(backbone.model, load_file(path), str(path))
-    return replace(
-        backbone,
-        mean=tuple(record["mean"]),
-        std=tuple(record["std"]),
-        weights=record["weights"],
-        weights_sha256=record["weights_sha256"],
-        licence=record["licence"],
-        provenance=header,
-    )
+    return replace(backbone, record=header.backbone, made=header.made)
+
+
+def _header(path: Path, kind: str) -> BackboneHeader:
+    return parse(BackboneHeader, load_tensors(path, kind, [])[1], str(path), AGAIN)

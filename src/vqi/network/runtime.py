@@ -1,6 +1,7 @@
 """Threads, precision and engine: what runs a network on this processor. Imports torch.
 
-``auto`` picks by a fixed rule on what the processor has, never by timing, because a run must be repeatable.
+``auto`` picks by a fixed rule on what is installed and what the processor has, never by timing, because a run must be
+repeatable.
 """
 
 from __future__ import annotations
@@ -11,26 +12,19 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from vqi.artifacts.backbone import Runtime
 from vqi.errors import VqiError
 from vqi.system.processor import threads
 
-# A batch (B, H, W, 3) uint8 -> features (B, C, h, w) float32.
-Forward = Callable[[torch.Tensor], torch.Tensor]
+# A batch (B, H, W, 3) uint8 -> the outputs of some layers, (B, C, h, w) float32 each where they are maps.
+Forward = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
-
-@dataclass(frozen=True)
-class Runtime:
-    """An engine and a precision, and why they were chosen."""
-
-    engine: str  # ipex | openvino | eager
-    precision: str  # fp32 | bf16
-    reason: str
+ORDER = ("openvino", "ipex", "eager")  # of what ``auto`` takes
 
 
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -52,14 +46,14 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         flags: Of the processor; read from this machine when None.
 
     Returns:
-        With ``auto``: bf16 where the processor computes in it, else fp32; OpenVINO where it has AMX or computes in
-        fp32, IPEX with AVX-512 BF16 alone; the next one where that is not installed.
+        With ``auto``: bf16 where the processor computes in it, else fp32; OpenVINO, or the next of ``ORDER`` where that
+        is not installed.
 
     Raises:
         VqiError: The engine asked for is not installed, or does not compute in that precision on this processor.
     """
     flags = processor_flags() if flags is None else flags
-    native = "amx_bf16" if "amx_bf16" in flags else "avx512_bf16" if "avx512_bf16" in flags else ""
+    native = _native_bf16(flags)
     if precision == "auto":
         precision = "bf16" if native else "fp32"
     has = f"a processor with {native}" if native else "a processor without bf16"
@@ -71,18 +65,44 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
                 f"engine '{engine}' computes in {precision} only on a processor with AVX-512, which this one is not: "
                 "set precision to 'fp32', or engine to 'auto'"
             )
-        return Runtime(engine, precision, f"engine '{engine}' was asked for, on {has}")
-    first = "ipex" if native == "avx512_bf16" and precision == "bf16" else "openvino"
-    order = [first, "openvino" if first == "ipex" else "ipex", "eager"]
-    engine = next(name for name in order if _installed(name) and supports(name, precision, flags))
-    return Runtime(engine, precision, f"auto, on {has}")
+        return Runtime(engine=engine, precision=precision, reason=f"engine '{engine}' was asked for, on {has}")
+    engine = next(name for name in ORDER if _installed(name) and supports(name, precision, flags))
+    return Runtime(engine=engine, precision=precision, reason=f"auto, on {has}")
+
+
+def choose_like(
+    made_with: Runtime, engine: str = "auto", precision: str = "auto", flags: frozenset[str] | None = None
+) -> Runtime:
+    """Pick the engine and the precision for what was made with others.
+
+    Args:
+        made_with: What it was made with.
+        engine: ``auto`` = that of ``made_with`` where this machine has it, else what ``choose`` finds; or a name.
+        precision: As ``engine``.
+        flags: Of the processor; read from this machine when None.
+
+    Raises:
+        VqiError: As ``choose``.
+    """
+    flags = processor_flags() if flags is None else flags
+    if precision == "auto" and (made_with.precision == "fp32" or _native_bf16(flags)):
+        precision = made_with.precision
+    known = _installed(made_with.engine) and supports(made_with.engine, precision, flags)
+    if engine == "auto" and precision != "auto" and known:
+        return choose(made_with.engine, precision, flags).model_copy(update={"reason": "as the model was made"})
+    return choose(engine, precision, flags)
+
+
+def _native_bf16(flags: frozenset[str]) -> str:
+    """The flag by which the processor computes in bf16; '' where it does not."""
+    return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), "")
 
 
 def compile_network(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
     """Prepare a network for inference with a fixed batch shape.
 
     Args:
-        network: From uint8 images (B, H, W, 3) to features (B, C, h, w).
+        network: From uint8 images (B, H, W, 3) to a tuple of outputs, (B, ...) each.
         example: A batch of the shape that every later call has.
         runtime: Engine and precision.
     """
@@ -115,10 +135,9 @@ def _channels_last(network: torch.nn.Module) -> None:
 def _eager(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> Forward:
     _channels_last(network)
 
-    def forward(batch: torch.Tensor) -> torch.Tensor:
+    def forward(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=runtime.precision == "bf16"):
-            result: torch.Tensor = network(batch)
-            return result.float()
+            return tuple(output.float() for output in network(batch))
 
     return forward
 
@@ -139,10 +158,9 @@ def _ipex(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime) -> 
             for _ in range(2):  # the first calls, in the mode of all later ones, specialise the graph
                 traced(example)
 
-    def forward(batch: torch.Tensor) -> torch.Tensor:
+    def forward(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.inference_mode():
-            result: torch.Tensor = traced(batch)
-            return result.float()
+            return tuple(output.float() for output in traced(batch))
 
     return forward
 
@@ -164,8 +182,8 @@ def _openvino(network: torch.nn.Module, example: torch.Tensor, runtime: Runtime)
     }
     request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
 
-    def forward(batch: torch.Tensor) -> torch.Tensor:
-        result = request.infer([batch.numpy()], share_inputs=True, share_outputs=False)
-        return torch.from_numpy(result[0]).float()
+    def forward(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        results = request.infer([batch.numpy()], share_inputs=True, share_outputs=False)
+        return tuple(torch.from_numpy(results[place]).float() for place in range(len(results)))
 
     return forward

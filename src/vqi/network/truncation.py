@@ -1,9 +1,11 @@
-"""A backbone cut off behind one layer, with its batch normalisation folded into the convolutions. Imports torch."""
+"""A backbone cut off behind some layers, with its batch normalisation folded into the convolutions. Imports torch."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
+from collections.abc import Callable, Sequence
 
 import torch
 from timm.layers import BatchNormAct2d, Conv2dSame, get_notrace_functions, get_notrace_modules
@@ -20,51 +22,75 @@ _PLAIN_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)  # others change their weights on 
 
 
 class _Traced(nn.Module):
-    """The graph up to the layer; what comes after it is not computed."""
+    """The graph up to the last of the layers; what comes after it is not computed."""
 
-    def __init__(self, graph: nn.Module) -> None:
+    def __init__(self, graph: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
         self.graph = graph
+        self.layers = tuple(layers)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.graph(images)[_OUTPUT]
-        return result
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.graph(images)
+        return tuple(outputs[layer] for layer in self.layers)
 
 
 class _Hooked(nn.Module):
-    """The whole model, of which the layer's output is kept: for models that cannot be traced symbolically."""
+    """The whole model, of which the layers' outputs are kept: for models that cannot be traced symbolically."""
 
-    def __init__(self, model: nn.Module, layer: str) -> None:
+    def __init__(self, model: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
         self.model = model
-        self._kept: list[torch.Tensor] = []
-        find_layer(model, layer).register_forward_hook(self._keep)
+        self.layers = tuple(layers)
+        self._kept: dict[str, torch.Tensor] = {}
+        for layer in self.layers:
+            find_layer(model, layer).register_forward_hook(self._keeper(layer))
 
-    def _keep(self, module: nn.Module, inputs: object, output: object) -> None:
-        first = output[0] if isinstance(output, (tuple, list)) else output
-        if isinstance(first, torch.Tensor):
-            self._kept.append(first)
+    def _keeper(self, layer: str) -> Callable[[nn.Module, object, object], None]:
+        def keep(module: nn.Module, inputs: object, output: object) -> None:
+            first = output[0] if isinstance(output, (tuple, list)) else output
+            if isinstance(first, torch.Tensor):
+                self._kept[layer] = first
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return keep
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         self._kept.clear()
         self.model(images)
-        output = self._kept[-1]
+        missing = [layer for layer in self.layers if layer not in self._kept]
+        if missing:
+            raise VqiError(f"layer '{missing[0]}' gives no tensor: choose another ('vqi layers <backbone>' lists them)")
+        outputs = tuple(self._kept[layer] for layer in self.layers)
         self._kept.clear()
-        return output
+        return outputs
 
 
-def truncate(model: nn.Module, layer: str) -> nn.Module:
-    """A network for inference from normalised images to the output of ``layer``; ``model`` is not changed.
+class _Only(nn.Module):
+    """The one output of a network that gives a tuple of one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        (output,) = self.network(images)
+        result: torch.Tensor = output
+        return result
+
+
+def truncate(model: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """A network for inference from normalised images to the outputs of ``layers``, a tuple in their order.
+
+    ``model`` is not changed.
 
     Raises:
-        VqiError: No such layer.
+        VqiError: No such layer, or two layers that are one and the same output.
     """
     model = copy.deepcopy(model).eval()
-    graph = _cut(model, {layer: _OUTPUT})
+    graph = _cut(model, {layer: layer for layer in layers})
     if graph is None:
-        return _Hooked(model, layer).eval()  # the attempt may have left it in training mode
+        return _Hooked(model, layers).eval()  # the attempt may have left it in training mode
     fold_batch_norm(graph)
-    return _Traced(graph).eval()
+    return _Traced(graph, layers).eval()
 
 
 def trainable(model: nn.Module, layer: str, behind: str = "") -> nn.Module:
@@ -82,8 +108,8 @@ def trainable(model: nn.Module, layer: str, behind: str = "") -> nn.Module:
         raise VqiError(f"frozen_up_to '{behind}' is the layer that is read: nothing is left to train")
     if behind:
         return _Section(model, behind, layer)
-    graph = _cut(model, {layer: _OUTPUT})
-    return _Hooked(model, layer) if graph is None else _Traced(graph)
+    graph = _cut(model, {layer: layer})
+    return _Only(_Hooked(model, [layer]) if graph is None else _Traced(graph, [layer]))
 
 
 class _Section(nn.Module):
@@ -149,13 +175,17 @@ def _cut(model: nn.Module, layers: dict[str, str]) -> fx.GraphModule | None:
     """The graph of a model up to some layers, whose outputs it gives under the names that they map to.
 
     It has the model's own modules; None where it cannot be traced.
+
+    Raises:
+        VqiError: No such layer, or two of them are one and the same output.
     """
     for layer in layers:
         find_layer(model, layer)
+    inner_first = dict(sorted(layers.items(), key=lambda item: -item[0].count(".")))
     try:
         graph: fx.GraphModule = create_feature_extractor(
             model,
-            layers,
+            inner_first,
             tracer_kwargs={
                 "leaf_modules": [BatchNormAct2d, *get_notrace_modules()],
                 "autowrap_functions": get_notrace_functions(),
@@ -165,7 +195,23 @@ def _cut(model: nn.Module, layers: dict[str, str]) -> fx.GraphModule | None:
     except (fx.proxy.TraceError, NameError, TypeError, ValueError, RuntimeError) as error:
         _LOG.info("the model cannot be cut off behind '%s' (%s); the whole of it is run", layer, str(error)[:120])
         return None
+    if len(layers) > 1:
+        _refuse_the_same(graph, layers)
     return graph
+
+
+def _refuse_the_same(graph: fx.GraphModule, layers: dict[str, str]) -> None:
+    """Refuse a layer together with the part of it that its output comes from.
+
+    torchvision gives a node to one name only. The inner one was asked for first and has its own last node; an outer
+    one that ends with the same node was given one before it.
+    """
+    nodes = list(graph.graph.nodes)
+    outputs = nodes[-1].args[0]
+    place = {layer: nodes.index(outputs[name]) for layer, name in layers.items()}
+    for outer, inner in itertools.permutations(layers, 2):
+        if inner.startswith(f"{outer}.") and place[outer] < place[inner]:
+            raise VqiError(f"layers '{inner}' and '{outer}' have the same output: name one of them")
 
 
 def fold_batch_norm(graph: fx.GraphModule) -> int:

@@ -6,11 +6,11 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.data_report import DataReport, MaskProblem
 from vqi.artifacts.images import Images, IndexRow
 from vqi.pages import rendering as pages
 from vqi.pages.data_chart import spread_svg
@@ -88,43 +88,47 @@ class Pictures:
             return None
 
 
-def render(report: Mapping[str, Any], pictures: Pictures) -> str:
+def render(report: DataReport, pictures: Pictures) -> str:
     """The page of a data report, self-contained."""
     sections = [section for section in _sections(report, pictures) if section.count]
     return pages.render(
         "data.html.j2",
         report=report,
+        notes=[one.model_dump() for one in report.notes],
         groups=GROUPS,
-        charts=[(figure, spread_svg(figure, groups)) for figure, groups in report["looks"].items() if groups],
+        charts=[(figure, spread_svg(figure, groups)) for figure, groups in report.looks.items() if groups],
         tells=TELLS,
         sections=_within_budget(sections),
     )
 
 
-def _sections(report: Mapping[str, Any], pictures: Pictures) -> Iterator[Section]:
-    yield from _light(report["separation"], pictures)
+def _sections(report: DataReport, pictures: Pictures) -> Iterator[Section]:
+    yield from _light(report.separation, pictures)
     pairs = [
-        ("The same file in train and test", "Its score says nothing: the model has seen it.", "duplicates_across"),
-        ("The same part in train and test", "Photographed twice, or nearly so.", "near_duplicates_across"),
-        ("The same file twice", "It counts twice.", "duplicates_within"),
-        ("The same part twice", "Photographed twice, or nearly so.", "near_duplicates_within"),
+        (
+            "The same file in train and test",
+            "The model saw it in training.",
+            report.duplicates_across_splits,
+        ),
+        ("The same part in train and test", "Photographed twice, or nearly so.", report.near_duplicates_across_splits),
+        ("The same file twice", "It counts twice.", report.duplicates_within_splits),
+        ("The same part twice", "Photographed twice, or nearly so.", report.near_duplicates_within_splits),
     ]
-    for title, meaning, key in pairs:
-        groups: Sequence[Sequence[str]] = report[f"{key}_splits"]
+    for title, meaning, groups in pairs:
         shown = tuple(Complaint(tuple(map(pictures.tile, group[:SIDE]))) for group in groups[:SHOWN])
         yield Section(title, meaning, len(groups), shown)
-    yield _masks(report["mask_problems"], pictures)
-    unread = report["unreadable"]
-    shown = tuple(Complaint((Tile(one["path"], None),), one["reason"]) for one in unread[:SHOWN])
+    yield _masks(report.mask_problems, pictures)
+    unread = report.unreadable
+    shown = tuple(Complaint((Tile(one.path, None),), one.reason) for one in unread[:SHOWN])
     yield Section("Unreadable", "Left out of everything.", len(unread), shown)
 
 
-def _masks(problems: Sequence[Mapping[str, str]], pictures: Pictures) -> Section:
+def _masks(problems: Sequence[MaskProblem], pictures: Pictures) -> Section:
     shown = []
     for one in problems[:SHOWN]:
-        image = pictures.image_of(one["path"]) if one["path"].startswith("ground_truth/") else ""
-        paths = [path for path in (image, one["path"]) if path]
-        shown.append(Complaint(tuple(map(pictures.tile, paths)), one["problem"]))
+        image = pictures.image_of(one.path) if one.path.startswith("ground_truth/") else ""
+        paths = [path for path in (image, one.path) if path]
+        shown.append(Complaint(tuple(map(pictures.tile, paths)), one.problem))
     return Section("Masks that do not match", "Their pixels do not count.", len(problems), tuple(shown))
 
 

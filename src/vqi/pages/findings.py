@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.detector import Threshold
+from vqi.artifacts.metrics import Metrics
 from vqi.artifacts.training_log import Epoch, best_epoch
-from vqi.detectors.calibration import Threshold, expected_false_alarms
+from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
 from vqi.formatting import NOTHING, area, count, figure, percent, short_percent
 
@@ -53,45 +54,46 @@ def _not_measured(good: int, bad: int) -> list[str]:
     return []
 
 
-def key_figures(summary: Mapping[str, Any], good: int, bad: int) -> list[Figure]:
+def key_figures(metrics: Metrics) -> list[Figure]:
     """The measured figures, the most telling first; those that could not be measured are left out."""
+    good, bad = metrics.test_good, metrics.test_anomalous
     rates = [
-        ("recall", "Defects caught", f"of {count(bad, 'defective test part')} (recall)"),
-        ("false_alarm_rate", "False alarms", f"of {count(good, 'good test part')}"),
-        ("accuracy", "Right decisions", f"of all {count(good + bad, 'test part')} (accuracy at the threshold)"),
-        ("precision", "Flagged rightly", "of all flagged test parts (precision)"),
-        ("f1", "F1", "harmonic mean of recall and precision"),
+        (metrics.recall, "Defects caught", f"of {count(bad, 'defective test part')} (recall)"),
+        (metrics.false_alarm_rate, "False alarms", f"of {count(good, 'good test part')}"),
+        (metrics.accuracy, "Right decisions", f"of all {count(good + bad, 'test part')} (accuracy at the threshold)"),
+        (metrics.precision, "Flagged rightly", "of all flagged test parts (precision)"),
+        (metrics.f1, "F1", "harmonic mean of recall and precision"),
     ]
     areas = [
-        ("pixel_auroc", "Pixel AUROC", "the same for pixels inside and outside of defects"),
-        ("aupro", "AUPRO", "how much of each defect the map covers, up to 30 % false-alarm pixels"),
+        (metrics.pixel_auroc, "Pixel AUROC", "the same for pixels inside and outside of defects"),
+        (metrics.aupro, "AUPRO", "how much of each defect the map covers, up to 30 % false-alarm pixels"),
     ]
-    found = _image_auroc(summary)
-    found += [Figure(name, percent(summary[key]), meaning) for key, name, meaning in rates if _has(summary, key)]
-    found += [Figure(name, area(summary[key]), meaning) for key, name, meaning in areas if _has(summary, key)]
+    found = _image_auroc(metrics)
+    found += [Figure(name, percent(rate), meaning) for rate, name, meaning in rates if rate is not None]
+    found += [Figure(name, area(value), meaning) for value, name, meaning in areas if value is not None]
     return found
 
 
-def _image_auroc(summary: Mapping[str, Any]) -> list[Figure]:
-    if not _has(summary, "image_auroc"):
+def _image_auroc(metrics: Metrics) -> list[Figure]:
+    if metrics.image_auroc is None:
         return []
     meaning = "chance that a defective part scores higher than a good one; 0.5 is guessing, 1 is perfect"
-    if _has(summary, "image_auroc_low") and _has(summary, "image_auroc_high"):
-        low, high = summary["image_auroc_low"], summary["image_auroc_high"]
+    low, high = metrics.image_auroc_low, metrics.image_auroc_high
+    if low is not None and high is not None:
         meaning = f"95 % interval {low:.3f} to {high:.3f}; {meaning}"
-    return [Figure("Image AUROC", area(summary["image_auroc"]), meaning)]
+    return [Figure("Image AUROC", area(metrics.image_auroc), meaning)]
 
 
-def oracle_figures(summary: Mapping[str, Any]) -> list[Figure]:
+def oracle_figures(metrics: Metrics) -> list[Figure]:
     """What the best threshold would give if the test labels were known; empty where that was not measured."""
     known = [
-        ("oracle_accuracy", "Best possible accuracy", percent, "oracle_accuracy_threshold"),
-        ("oracle_youden", "Best recall minus false alarms (Youden)", percent, "oracle_youden_threshold"),
+        (metrics.oracle_accuracy, "Best possible accuracy", metrics.oracle_accuracy_threshold),
+        (metrics.oracle_youden, "Best recall minus false alarms (Youden)", metrics.oracle_youden_threshold),
     ]
     return [
-        Figure(name, shown(summary[key]), f"at threshold {figure(summary.get(at))}" if _has(summary, at) else NOTHING)
-        for key, name, shown, at in known
-        if _has(summary, key)
+        Figure(name, percent(rate), f"at threshold {figure(at)}" if at is not None else NOTHING)
+        for rate, name, at in known
+        if rate is not None
     ]
 
 
@@ -130,9 +132,9 @@ def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[s
     return rows
 
 
-def promise(threshold: Threshold, good: Scores, value: float) -> list[str]:
+def promise(threshold: Threshold, good: Scores) -> list[str]:
     """What the threshold rests on, what false-alarm rate to expect of it, and what was seen on good test parts (n,)."""
-    return [_need(threshold), _expectation(threshold), *_seen(threshold, good, value)]
+    return [_need(threshold), _expectation(threshold), *_seen(threshold, good)]
 
 
 def _need(threshold: Threshold) -> str:
@@ -152,17 +154,13 @@ def _expectation(threshold: Threshold) -> str:
     )
 
 
-def _seen(threshold: Threshold, good: Scores, value: float) -> list[str]:
+def _seen(threshold: Threshold, good: Scores) -> list[str]:
     if not len(good):
         return []
     _, low, high = expected_false_alarms(threshold.n, threshold.rank, len(good))
-    rate = float((good > value).mean())
+    rate = float((good > threshold.value).mean())
     verdict = "within" if low <= rate <= high else "above" if rate > high else "below"
     return [
         f"Seen on {count(len(good), 'good test part')}: {percent(rate)}, {verdict} the {percent(low)} to "
         f"{percent(high)} that chance alone explains (95 % of the time)."
     ]
-
-
-def _has(summary: Mapping[str, Any], key: str) -> bool:
-    return summary.get(key) is not None

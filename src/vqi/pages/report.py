@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_curve
 
+from vqi.artifacts.detector import Threshold
+from vqi.artifacts.metrics import Metrics, Roc
 from vqi.artifacts.training_log import Epoch
-from vqi.detectors.calibration import Threshold
 from vqi.detectors.comparison import Suitability
 from vqi.formatting import figure
 from vqi.pages import findings, maps
@@ -49,15 +49,15 @@ class ReportImage:
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report is made of. Figures in ``summary`` that were not measured are None or left out."""
+    """What a report is made of. Figures in ``metrics`` that were not measured are None."""
 
     category: str
     dataset: str
-    summary: Mapping[str, Any]
+    metrics: Metrics
     labels: Labels  # (n,) of the test images; n may be 0
     scores: Scores  # (n,)
-    threshold: float
-    threshold_info: Threshold
+    threshold: Threshold
+    roc: Roc
     calibration_scores: Scores  # (m,)
     images: Sequence[ReportImage]
     settings: Mapping[str, Mapping[str, Any]]  # by step
@@ -77,13 +77,13 @@ def render_report(report: ReportData) -> str:
         category=report.category,
         dataset=report.dataset,
         warnings=report.warnings,
-        headline=findings.headline(good, bad, report.threshold),
-        key_figures=findings.key_figures(report.summary, len(good), len(bad)),
-        roc=_roc(report, len(good), len(bad)),
-        histogram=histogram_svg(_groups(report.calibration_scores, good, bad), report.threshold),
-        threshold=asdict(report.threshold_info) | {"value": report.threshold},
-        promise=findings.promise(report.threshold_info, good, report.threshold),
-        oracle=findings.oracle_figures(report.summary),
+        headline=findings.headline(good, bad, report.threshold.value),
+        key_figures=findings.key_figures(report.metrics),
+        roc=_roc(report.roc, report.metrics),
+        histogram=histogram_svg(_groups(report.calibration_scores, good, bad), report.threshold.value),
+        threshold=report.threshold,
+        promise=findings.promise(report.threshold, good),
+        oracle=findings.oracle_figures(report.metrics),
         groups=_example_groups(report.images, limits),
         colours=maps.COLOURS,
         limits=[figure(limit) for limit in limits],
@@ -132,14 +132,13 @@ def _around_median(ranked: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], 
     return ranked[np.sort(free)]
 
 
-def _roc(report: ReportData, good: int, bad: int) -> str | None:
-    """The ROC curve, or None with one class only."""
-    if not good or not bad:
+def _roc(roc: Roc, metrics: Metrics) -> str | None:
+    """The ROC curve with the point that was chosen, or None with one class only."""
+    if not roc.points or metrics.false_alarm_rate is None or metrics.recall is None:
         return None
-    false_alarms, recalls, _ = roc_curve(report.labels, report.scores)
-    flagged = report.scores > report.threshold
-    at = float(flagged[report.labels == 0].mean()), float(flagged[report.labels == 1].mean())
-    return roc_svg(false_alarms, recalls, at)
+    false_alarms = np.array([point.false_alarm_rate for point in roc.points])
+    recalls = np.array([point.recall for point in roc.points])
+    return roc_svg(false_alarms, recalls, (metrics.false_alarm_rate, metrics.recall))
 
 
 def _groups(calibration: Scores, good: Scores, bad: Scores) -> list[Group]:

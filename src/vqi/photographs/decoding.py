@@ -70,9 +70,23 @@ def decode_image(data: bytes, name: str, size: int, max_pixels: int) -> Decoded:
     with _damage(name), _open(data, name, max_pixels) as opened:
         mode, note = opened.mode, _note(opened)
         image = _upright(opened)
-        width, height = image.size
-        resized = _to_8_bit(image, name).resize((size, size), Image.Resampling.BILINEAR)
-        return Decoded(np.array(resized.convert("RGB")), width, height, mode, note)
+        return Decoded(_resized(image, name, size), image.width, image.height, mode, note)
+
+
+def resize_opened(image: Image.Image, name: str, size: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+    """An image that is open in PIL as ``decode`` gives the file with the same pixels; it is not changed.
+
+    Raises:
+        UnreadableImage: as for ``decode``.
+    """
+    _check_pixels(image, name, max_pixels)
+    with _damage(name):
+        return _resized(_upright(image), name, size)
+
+
+def _resized(image: Image.Image, name: str, size: int) -> npt.NDArray[np.uint8]:
+    resized = _to_8_bit(image, name).resize((size, size), Image.Resampling.BILINEAR)
+    return np.array(resized.convert("RGB"))
 
 
 def decode_mask(data: bytes, name: str, max_pixels: int) -> npt.NDArray[np.bool_]:
@@ -125,10 +139,14 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise UnreadableImage(name, f"not an image of a known format, it starts with {data[:12]!r}") from error
+    _check_pixels(image, name, max_pixels)
+    return image
+
+
+def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         size = f"{image.width} x {image.height} = {image.width * image.height} pixels"
         raise UnreadableImage(name, f"too large: {size}, max_pixels is {max_pixels}")
-    return image
 
 
 @contextmanager

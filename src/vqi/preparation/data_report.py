@@ -1,22 +1,30 @@
-"""The data report as JSON: what was found in the images of a category, and what to know before relying on them."""
+"""The data report: what was found in the images of a category, and what to know before relying on them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.catalog import Licence
+from vqi.artifacts.data_report import (
+    DataReport,
+    Labels,
+    MaskProblem,
+    Note,
+    SplitLabels,
+    Unreadable,
+)
 from vqi.artifacts.images import IndexRow
 from vqi.detectors.calibration import good_images_needed
 from vqi.formatting import count
 from vqi.photographs.similarity import SIDE, near_duplicates
 from vqi.preparation.appearance import Look, distributions, lighting_warnings, separation
 
-FORMAT = "vqi.data_report/1"
+Groups = tuple[tuple[str, ...], ...]  # of paths
 
 
 @dataclass
@@ -26,69 +34,72 @@ class Findings:
     index: list[IndexRow] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
-    unreadable: list[dict[str, str]] = field(default_factory=list)
-    notes: list[dict[str, str]] = field(default_factory=list)
-    mask_problems: list[dict[str, str]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    mask_problems: list[MaskProblem] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)  # a row of the index each, as the squares
     squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
 
 
-def report(category: str, image_size: int, findings: Findings, target_fpr: float) -> dict[str, Any]:
-    """The data report, as JSON."""
+def report(
+    category: str, image_size: int, findings: Findings, target_fpr: float, licence: Licence | None
+) -> DataReport:
+    """What was found, with what follows from it."""
+    index = findings.index
     counts: dict[str, dict[str, int]] = {"train": {}, "test": {}}
-    for row in findings.index:
+    for row in index:
         counts[row.split][row.defect_type] = counts[row.split].get(row.defect_type, 0) + 1
-    within, across = duplicates(findings.index)
+    within, across = duplicates(index)
     near_within, near_across = similar(findings)
-    areas = separation(findings.index, findings.looks)
-    good = sum(row.split == "train" for row in findings.index)
-    return {
-        "format": FORMAT,
-        "category": category,
-        "image_size": image_size,
-        "images": len(findings.index),
-        "masks": sum(row.mask_row is not None for row in findings.index),
-        "counts": counts,
-        "labels": {split: dict(_labels(findings.index, split)) for split in counts},
-        "sizes": dict(sorted(findings.sizes.items())),
-        "modes": dict(sorted(findings.modes.items())),
-        "unreadable": findings.unreadable,
-        "notes": findings.notes,
-        "duplicates_within_splits": within,
-        "duplicates_across_splits": across,
-        "near_duplicates_within_splits": near_within,
-        "near_duplicates_across_splits": near_across,
-        "looks": distributions(findings.index, findings.looks),
-        "separation": areas,
-        "target_fpr": target_fpr,
-        "smallest_false_alarm_rate": round(1 / (good + 1), 5),
-        "warnings": lighting_warnings(areas) + leaks(across, near_across) + too_few(good, target_fpr),
-        "mask_problems": findings.mask_problems,
-    }
+    areas = separation(index, findings.looks)
+    good = sum(row.split == "train" for row in index)
+    return DataReport(
+        category=category,
+        image_size=image_size,
+        images=len(index),
+        masks=sum(row.mask_row is not None for row in index),
+        counts=counts,
+        labels=SplitLabels(train=_labels(index, "train"), test=_labels(index, "test")),
+        sizes=dict(sorted(findings.sizes.items())),
+        modes=dict(sorted(findings.modes.items())),
+        unreadable=tuple(findings.unreadable),
+        notes=tuple(findings.notes),
+        duplicates_within_splits=within,
+        duplicates_across_splits=across,
+        near_duplicates_within_splits=near_within,
+        near_duplicates_across_splits=near_across,
+        looks=distributions(index, findings.looks),
+        separation=areas,
+        target_fpr=target_fpr,
+        smallest_false_alarm_rate=round(1 / (good + 1), 5),
+        warnings=(*lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
+        mask_problems=tuple(findings.mask_problems),
+        licence=licence,
+    )
 
 
-def duplicates(index: Sequence[IndexRow]) -> tuple[list[list[str]], list[list[str]]]:
+def duplicates(index: Sequence[IndexRow]) -> tuple[Groups, Groups]:
     """Groups of paths with the same bytes: those within one split, and those that are in both train and test."""
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in index:
         groups[row.sha256].append(row)
     same = [rows for rows in groups.values() if len(rows) > 1]
-    within = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) == 1]
-    across = [[row.path for row in rows] for rows in same if len({row.split for row in rows}) > 1]
+    within = tuple(tuple(row.path for row in rows) for rows in same if len({row.split for row in rows}) == 1)
+    across = tuple(tuple(row.path for row in rows) for rows in same if len({row.split for row in rows}) > 1)
     return within, across
 
 
-def similar(findings: Findings) -> tuple[list[list[str]], list[list[str]]]:
+def similar(findings: Findings) -> tuple[Groups, Groups]:
     """Pairs of paths of near-duplicates that are not the same file: within one split, and across train and test."""
     index = findings.index
     squares = np.stack(findings.squares) if findings.squares else np.zeros((0, SIDE, SIDE), np.float32)
-    within: list[list[str]] = []
-    across: list[list[str]] = []
+    within: list[tuple[str, str]] = []
+    across: list[tuple[str, str]] = []
     for pair in near_duplicates(squares):
         first, second = index[pair.first], index[pair.second]
         if first.sha256 != second.sha256:
-            (within if first.split == second.split else across).append([first.path, second.path])
-    return within, across
+            (within if first.split == second.split else across).append((first.path, second.path))
+    return tuple(within), tuple(across)
 
 
 def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
@@ -112,6 +123,6 @@ def too_few(good: int, target_fpr: float) -> list[str]:
     ]
 
 
-def _labels(index: Sequence[IndexRow], split: str) -> Iterator[tuple[str, int]]:
-    for name, label in (("normal", 0), ("anomalous", 1)):
-        yield name, sum(row.split == split and row.label == label for row in index)
+def _labels(index: Sequence[IndexRow], split: str) -> Labels:
+    labels = [row.label for row in index if row.split == split]
+    return Labels(normal=labels.count(0), anomalous=labels.count(1))

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.files import provenance
-from vqi.artifacts.images import ImagesWriter, IndexRow
+from vqi import __version__
+from vqi.artifacts.catalog import Licence
+from vqi.artifacts.data_report import DataReport, MaskProblem, Note, Unreadable
+from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.config import Preprocess, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.digests import sha256_bytes, sha256_file
@@ -81,8 +83,8 @@ def prepare(
     threads: int | None = None,
     dataset: str = "",
     target_fpr: float = _DEFAULT.target_fpr,
-    licence: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+    licence: Licence | None = None,
+) -> DataReport:
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
 
     Args:
@@ -98,14 +100,20 @@ def prepare(
         VqiError: there is nothing to train on, more than ``max_bad_fraction`` of the images are unreadable, the shard
             is damaged, or the disk is full. Nothing is left at ``out_dir`` then.
     """
-    settings = {"image_size": image_size, "max_bad_fraction": max_bad_fraction, "max_pixels": max_pixels}
     with _open_shard(shard) as archive, _disk_errors(out_dir):
         members, findings = find_members(archive.namelist()), Findings()
         _require_train(category, [member.place for member in members])
         findings.mask_problems += unused_masks(archive.namelist(), members)
-        name = dataset.rstrip("/").rpartition("/")[2]
-        header = provenance("preprocess", settings, {"shard": sha256_file(shard)}, category=category, dataset=name)
-        with ImagesWriter(out_dir, size=image_size, provenance=header) as writer:
+        record = ImagesRecord(
+            version=__version__,
+            category=category,
+            dataset=dataset.rstrip("/").rpartition("/")[2],
+            shard=sha256_file(shard),
+            image_size=image_size,
+            max_bad_fraction=max_bad_fraction,
+            max_pixels=max_pixels,
+        )
+        with ImagesWriter(out_dir, record) as writer:
             tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
             give_back_large_blocks()
             budget = MemoryBudget(processor.granted_memory() // 2)
@@ -119,7 +127,7 @@ def prepare(
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)
             writer.finish(findings.index)
-    return {**report(category, image_size, findings, target_fpr), "licence": licence}
+    return report(category, image_size, findings, target_fpr, licence)
 
 
 def find_members(names: Iterable[str]) -> list[Member]:
@@ -138,19 +146,20 @@ def find_members(names: Iterable[str]) -> list[Member]:
     return sorted(members, key=lambda m: (m.place.split != "train", m.place.label, m.place.defect_type, m.path))
 
 
-def unused_masks(names: Iterable[str], members: Sequence[Member]) -> list[dict[str, str]]:
+def unused_masks(names: Iterable[str], members: Sequence[Member]) -> list[MaskProblem]:
     """Masks without an image, and, where a category has masks, defective images without one."""
     used = {member.mask for member in members if member.mask}
     masks = [name for name in sorted(names) if (place := place_of(name)) is not None and place.split == "ground_truth"]
     problems = [
-        {"path": name, "problem": "a mask without its image: expected test/<defect type>/<name> for <name>_mask"}
+        MaskProblem(path=name, problem="a mask without its image: expected test/<defect type>/<name> for <name>_mask")
         for name in masks
         if name not in used
     ]
     if masks:
         lacking = [m.path for m in members if m.place.label and not m.mask]
         problems += [
-            {"path": path, "problem": "a defective image without a mask, where others have one"} for path in lacking
+            MaskProblem(path=path, problem="a defective image without a mask, where others have one")
+            for path in lacking
         ]
     return problems
 
@@ -201,12 +210,12 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
     """Write what one image gave, and note what a report says of it."""
     path, place = item.member.path, item.member.place
     if item.image is None:
-        findings.unreadable.append({"path": path, "reason": item.unreadable})
+        findings.unreadable.append(Unreadable(path=path, reason=item.unreadable))
         message(f"unreadable image {path}: {item.unreadable}")
         return
     if item.image.note:
-        findings.notes.append({"path": path, "note": item.image.note})
-    findings.mask_problems += [{"path": str(item.member.mask), "problem": text} for text in item.mask_problems]
+        findings.notes.append(Note(path=path, note=item.image.note))
+    findings.mask_problems += [MaskProblem(path=str(item.member.mask), problem=text) for text in item.mask_problems]
     findings.sizes[f"{item.image.width}x{item.image.height}"] += 1
     findings.modes[item.image.mode] += 1
     writer.add_image(item.image.pixels)
@@ -226,7 +235,7 @@ def _require_few_bad(category: str, findings: Findings, total: int, max_bad_frac
     bad = findings.unreadable
     allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
     if len(bad) > allowed:
-        named = "; ".join(f"{one['path']} ({one['reason']})" for one in bad[:NAMED])
+        named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise VqiError(
             f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
@@ -234,7 +243,7 @@ def _require_few_bad(category: str, findings: Findings, total: int, max_bad_frac
         )
     if not any(row.split == "train" for row in findings.index):
         raise VqiError(
-            f"category '{category}': none of its train images is readable, as {bad[0]['path']}: {bad[0]['reason']}"
+            f"category '{category}': none of its train images is readable, as {bad[0].path}: {bad[0].reason}"
         )
 
 

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from vqi.artifacts.backbone import Runtime
 from vqi.config import Finetune
 from vqi.errors import VqiError
 from vqi.network.backbones import Backbone
-from vqi.network.features import TruncatedNetwork, to_map
-from vqi.network.runtime import Forward, Runtime, compile_network
+from vqi.network.extraction import TruncatedNetwork, to_map
+from vqi.network.runtime import Forward, compile_network
 from vqi.network.truncation import trainable
 from vqi.progress import message
 
@@ -35,13 +36,13 @@ class Encoder(nn.Module):
         self.channels_last, self.prefix_tokens = backbone.channels_last, backbone.prefix_tokens
         self.mean: torch.Tensor
         self.std: torch.Tensor
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(backbone.record.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(backbone.record.std).view(1, 3, 1, 1))
         self._front: Forward | None = None
         if behind:
             message(f"the network up to '{behind}' never trains")
             example = torch.zeros(_CHUNK, side, side, 3, dtype=torch.uint8)
-            self._front = compile_network(TruncatedNetwork(backbone, behind), example, runtime)
+            self._front = compile_network(TruncatedNetwork(backbone, [behind]), example, runtime)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) -> (B, C)."""
@@ -113,5 +114,5 @@ def _in_chunks(forward: Forward, images: torch.Tensor) -> torch.Tensor:
         chunk = pixels[begin : begin + _CHUNK]
         filled = torch.cat([chunk, chunk.new_zeros(_CHUNK - len(chunk), *chunk.shape[1:])]).contiguous()
         with torch.autocast("cpu", enabled=False):  # the mode in which the engine compiled it
-            outputs.append(forward(filled)[: len(chunk)])
+            outputs.append(forward(filled)[0][: len(chunk)])
     return torch.cat(outputs).clone()  # not a tensor of inference mode, which autograd refuses

@@ -1,4 +1,4 @@
-"""Self-supervised fine-tuning of a backbone on good images: one method a module. Imports torch.
+"""Self-supervised fine-tuning of a backbone on good images: one module per method. Imports torch.
 
 The methods are those whose settings ``vqi.config.FINETUNE`` has; each is in the module of its name, as ``METHOD``.
 """
@@ -27,5 +27,5 @@ def finetune(parent: Backbone, images: Images, settings: SslFinetune, store: Sto
     ``store`` keeps checkpoints while it trains.
     """
     if settings.method == "pretrained":
-        return Tuned(parent, parent.weights)
+        return Tuned(parent, parent.record.weights)
     return train(parent, images, settings, method_class(settings.method), store)

@@ -8,6 +8,7 @@ killed goes on from its last whole epoch as if nothing had happened.
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -18,13 +19,15 @@ import numpy.typing as npt
 import torch
 from torchvision.transforms.v2.functional import resize
 
+from vqi import __version__
+from vqi.artifacts.backbone import FinetuneRecord, Runtime
 from vqi.artifacts.images import Images
 from vqi.artifacts.training_log import Epoch
-from vqi.config import Finetune, SslFinetune
+from vqi.config import Finetune, SslFinetune, layer_names
 from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
 from vqi.network.backbones import Backbone
-from vqi.network.runtime import Runtime, choose
+from vqi.network.runtime import choose
 from vqi.progress import clock, message, track
 from vqi.self_supervised.checkpoint import KIND, Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.encoder import Encoder
@@ -45,6 +48,18 @@ class Tuned:
     held_out: Sequence[int] = ()  # rows of the good training images that did not train
     runtime: Runtime | None = None
 
+    def record(self, settings: SslFinetune, images_sha256: str) -> FinetuneRecord:
+        """What made the backbone; ``images_sha256`` is that of the index of the images."""
+        return FinetuneRecord(
+            version=__version__,
+            settings=settings.model_validate_json(json.dumps(settings.in_full())),  # as it is read again
+            images=images_sha256,
+            parent=self.parent,
+            best_epoch=self.best_epoch,
+            held_out=tuple(self.held_out),
+            runtime=self.runtime,
+        )
+
 
 def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Method], store: Store | None) -> Tuned:
     """Fine-tune a copy of ``parent`` on the good training images.
@@ -63,7 +78,7 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     torch.set_num_threads(threads())
     torch.manual_seed(settings.seed)
     backbone = replace(parent, model=copy.deepcopy(parent.model))
-    origin = make.prepare(backbone.model, options) or parent.weights
+    origin = make.prepare(backbone.model, options) or parent.record.weights
     begin = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}
     rows, held_out = split(images.rows("train"), options, settings.seed)
     runtime = choose("auto", options.precision)
@@ -86,7 +101,9 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
         checkpoint.delete()
     new = backbone.model.state_dict()
     before = {name: tensor for name, tensor in begin.items() if not torch.equal(tensor, new[name])}
-    backbone = replace(backbone, model=backbone.model.eval(), weights=f"{origin}, fine-tuned with {settings.method}")
+    backbone = replace(backbone, model=backbone.model.eval()).with_weights(
+        f"{origin}, fine-tuned with {settings.method}", parent.record.weights_sha256
+    )
     return Tuned(backbone, origin, before, state.log, best.epoch, held_out, runtime)
 
 
@@ -136,9 +153,10 @@ def training_key(parent: Backbone, images: Images, settings: SslFinetune) -> str
     """The digest of all that a training depends on: weights, images, settings."""
     weights = {name: sha256_bytes(tensor.numpy().tobytes()) for name, tensor in parent.model.state_dict().items()}
     sources = [[row.path, row.split, row.sha256] for row in images.index]
-    made = images.provenance.get("settings", {})
     versions = [KIND, torch.__version__]  # another one could not read the state, or would go on otherwise
-    return digest_json([settings.in_full(), weights, sources, made, list(images.images.shape), versions])
+    return digest_json(
+        [settings.in_full(), weights, sources, images.record.image_size, list(images.images.shape), versions]
+    )
 
 
 def describe(row: Epoch, epochs: int, seconds_left: float) -> str:
@@ -169,7 +187,7 @@ class Trainer:
         self._model = backbone.model
         if self._side != images.shape[1]:
             _check_size(self._model, self._side)
-        self._encoder = Encoder(backbone, settings.layer, self.options, runtime, self._side)
+        self._encoder = Encoder(backbone, layer_names(settings.layer)[-1], self.options, runtime, self._side)
         self.method = make(self._width(), self.options)
         self._trained = _names_in(self._encoder, self._model)
         self._optimizer = self._make_optimizer()

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from tests.vqi.made import detector_artifact, features_record, images_record
+from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detector
+from vqi.artifacts.features import FeatureMaps, Features, load_features, save_features
 from vqi.artifacts.files import read_json, write_json
 from vqi.artifacts.images import IMAGES_FILE, INDEX_FILE, ImagesWriter, IndexRow, load_images, write_index
-from vqi.artifacts.model import Detector, Features, load_detector, load_features, save_detector, save_features
 from vqi.artifacts.scores import ScoreRow, read_scores, write_scores
+from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 
 
@@ -21,7 +24,7 @@ def row(path: str = "train/good/a.png", split: str = "train", mask: int | None =
 
 
 def write_images(folder: Path, images: np.ndarray, masks: np.ndarray, index: list[IndexRow]) -> None:
-    with ImagesWriter(folder, images.shape[1], {"step": "test"}) as writer:
+    with ImagesWriter(folder, images_record(image_size=images.shape[1])) as writer:
         for image in images:
             writer.add_image(image)
         for mask in masks:
@@ -43,7 +46,7 @@ def test_images_round_trip(tmp_path_factory: pytest.TempPathFactory, n: int, m: 
     np.testing.assert_array_equal(loaded.images, images)
     np.testing.assert_array_equal(loaded.masks, masks)
     assert loaded.index == index
-    assert loaded.provenance == {"step": "test"}
+    assert loaded.record == images_record(image_size=side)
     # the library that defines the format reads the same
     np.testing.assert_array_equal(load_file(folder / IMAGES_FILE)["images"], images)
 
@@ -57,45 +60,75 @@ def test_same_input_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="stop"), ImagesWriter(tmp_path / "images", 4, {}) as writer:
+    with (
+        pytest.raises(RuntimeError, match="stop"),
+        ImagesWriter(tmp_path / "images", images_record(image_size=4)) as writer,
+    ):
         writer.add_image(np.zeros((4, 4, 3), np.uint8))
         raise RuntimeError("stop")
     assert list(tmp_path.iterdir()) == []
     with (
-        ImagesWriter(tmp_path / "images", 4, {}) as writer,
+        ImagesWriter(tmp_path / "images", images_record(image_size=4)) as writer,
         pytest.raises(ValueError, match=r"expected uint8 \(4, 4, 3\)"),
     ):
         writer.add_image(np.zeros((5, 4, 3), np.uint8))
 
 
-def features() -> Features:
-    random = np.random.default_rng(0)
-    return Features(random.random((3, 8), np.float32), random.random((0, 8), np.float32), (2, 2, 2), {"a": 1})
+def maps(n: int, seed: int = 0) -> FeatureMaps:
+    random = np.random.default_rng(seed)
+    return FeatureMaps((random.random((n, 2, 4, 4), np.float32), random.random((n, 3, 2, 2), np.float32)))
 
 
-def test_features_round_trip(tmp_path: Path) -> None:
-    save_features(tmp_path / "f", features())
+def features(parent: bool = False) -> Features:
+    record = features_record(settings=FeatureExtract(layer='["a", "b"]'))
+    return Features(maps(3), maps(0), record, (maps(3, 1), maps(0)) if parent else None)
+
+
+@pytest.mark.parametrize("parent", [False, True])
+def test_features_round_trip(tmp_path: Path, parent: bool) -> None:
+    save_features(tmp_path / "f", features(parent))
     loaded = load_features(tmp_path / "f")
-    np.testing.assert_array_equal(loaded.train, features().train)
-    assert loaded.test.shape == (0, 8)
-    assert (loaded.shape, loaded.provenance) == ((2, 2, 2), {"a": 1})
+    assert loaded.record == features().record
+    assert loaded.train.shapes == loaded.test.shapes == ((2, 4, 4), (3, 2, 2))
+    assert (len(loaded.train), len(loaded.test)) == (3, 0)
+    np.testing.assert_array_equal(loaded.train.vectors(), features().train.vectors())
+    assert (loaded.parent is not None) == parent
+    if loaded.parent is not None:
+        np.testing.assert_array_equal(loaded.parent[0].layers[1], maps(3, 1).layers[1])
     with pytest.raises(ValueError, match="read-only"):
-        loaded.train[0] = 1
+        loaded.train.layers[0][0] = 1
+
+
+def test_vectors_of_one_layer_are_no_copy() -> None:
+    one = FeatureMaps((np.zeros((5, 2, 3, 4), np.float32),))
+    assert one.vectors().shape == (5, 24)
+    assert np.shares_memory(one.vectors(), one.layers[0])
 
 
 def test_detector_round_trip(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    detector = Detector(
-        random.random(8, np.float32), random.random((2, 8), np.float32), random.random(2, np.float32),
-        random.random(5), 1 / 3, (2, 2, 2), {"step": "pca_fit"},
-    )  # fmt: skip
+    detector = detector_artifact()
     save_detector(tmp_path / "d", detector)
     loaded = load_detector(tmp_path / "d")
-    assert (loaded.threshold, loaded.shape, loaded.provenance) == (1 / 3, (2, 2, 2), {"step": "pca_fit"})
+    assert loaded.record == detector.record
+    assert loaded.arrays.keys() == detector.arrays.keys()
+    np.testing.assert_array_equal(loaded.arrays["components"], detector.arrays["components"])
     np.testing.assert_array_equal(loaded.calibration_scores, detector.calibration_scores)
-    save_detector(tmp_path / "bad", replace(detector, mean=random.random(7, np.float32)))
-    with pytest.raises(VqiError, match=r"expected components \(K, 8\)"):
-        load_detector(tmp_path / "bad")
+    kept = loaded.in_memory()
+    (tmp_path / "d").unlink()
+    np.testing.assert_array_equal(kept.arrays["mean"], detector.arrays["mean"])
+    assert not isinstance(kept.arrays["mean"], np.memmap)
+
+
+@pytest.mark.parametrize("name", ["mean", "components", "calibration_scores"])
+def test_a_detector_with_a_number_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    """It would give every part the decision 0."""
+    whole = detector_artifact()
+    arrays = {key: np.array(array) for key, array in whole.arrays.items()}
+    scores = np.array(whole.calibration_scores)
+    (scores if name == "calibration_scores" else arrays[name]).ravel()[0] = np.nan
+    save_detector(tmp_path / "d", DetectorArtifact(arrays, scores, whole.record))
+    with pytest.raises(VqiError, match=f"'.*{name}' holds NaN or infinity"):
+        load_detector(tmp_path / "d")
 
 
 def test_scores_keep_every_bit(tmp_path: Path) -> None:
@@ -113,14 +146,28 @@ def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
         with pytest.raises(VqiError, match="expected a safetensors file"):
             load_features(path)
     save_features(path, features())
-    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/1', got 'vqi.features/1'"):
+    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/2', got 'vqi.features/2'"):
         load_detector(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(VqiError, match="cut short"):
         load_features(path)
-    save_features(path, replace(features(), shape=(3, 3, 3)))
-    with pytest.raises(VqiError, match="expected 27 features a row, got 8"):
+    save_features(path, replace(features(), record=features_record()))
+    with pytest.raises(VqiError, match=r"expected the arrays test\.0, train\.0, got test\.0, test\.1, train\.0"):
         load_features(path)
+    save_features(path, replace(features(), test=FeatureMaps(tuple(one[:, :, :1] for one in maps(2).layers))))
+    with pytest.raises(VqiError, match=r"expected maps \(\(2, 4, 4\), \(3, 2, 2\)\)"):
+        load_features(path)
+
+
+def test_a_header_with_another_key_is_refused(tmp_path: Path) -> None:
+    """A typed record: what is not known is not passed over."""
+    save_features(tmp_path / "f", features())
+    data = (tmp_path / "f").read_bytes()
+    (tmp_path / "f").write_bytes(data.replace(b'\\"batch_size\\"', b'\\"batch_sise\\"'))
+    with pytest.raises(
+        VqiError, match=r"settings\.batch_sise: Extra inputs are not permitted.*run feature_extract again"
+    ):
+        load_features(tmp_path / "f")
 
 
 def test_index_and_images_must_agree(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
     assert len(name) == len("datasets/parts@") + 12
     assert handle.categories == ["bracket", "fabric"]
     counts = {"ground_truth/scratch": 1, "ground_truth/spot": 1, "test/good": 2, "test/scratch": 1, "test/spot": 1}
-    assert handle.catalog["categories"]["fabric"]["files"] == counts | {"train/good": 3}
+    assert handle.catalog.categories["fabric"].files == counts | {"train/good": 3}
     shard = open_shard(handle.uri, "fabric", tmp_path / "scratch")
     assert shard.parent == tmp_path / "scratch"
     with zipfile.ZipFile(shard) as archive:
@@ -80,7 +80,7 @@ def test_same_images_same_shards_whenever_and_wherever(parts: Path, tmp_path: Pa
         for path in parts.rglob("*.png"):
             os.utime(path, (number * 1_000_000_000,) * 2)
         catalog = download(f"folder:{parts}", [], store).catalog
-        digests.append([entry["sha256"] for entry in catalog["categories"].values()])
+        digests.append([entry.sha256 for entry in catalog.categories.values()])
     assert digests[0] == digests[1]
 
 
@@ -172,5 +172,5 @@ def test_no_room_to_pack(parts: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     handle = download("elpv", ["mono"], open_store(str(tmp_path)))
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
-    assert handle.catalog["licence"]["name"] == "CC BY-NC-SA 4.0"
-    assert licence_of(handle.uri) == handle.catalog["licence"]
+    assert handle.catalog.licence.name == "CC BY-NC-SA 4.0"
+    assert licence_of(handle.uri) == handle.catalog.licence

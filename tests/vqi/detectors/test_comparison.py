@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vqi.detectors.comparison import held_out_fre_ratio, suitability
+from tests.vqi.made import maps_of
+from vqi.artifacts.features import FeatureMaps
+from vqi.config import PcaFit
+from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
 
 
 def plane(count: int, noise: float, seed: int = 0) -> np.ndarray:
@@ -20,15 +23,19 @@ def test_ratio_against_scikit_learn() -> None:
     new = features[held_out]
     residual = new - reference.inverse_transform(reference.transform(new))
     expected = (residual**2).sum() / ((new - reference.mean_) ** 2).sum()
-    assert held_out_fre_ratio(features, held_out, 0.9) == pytest.approx(expected, rel=1e-4)
-    scaled = held_out_fre_ratio(1000 * features, held_out, 0.9)
+    assert held_out_fre_ratio(maps_of(features), held_out, PcaFit(variance=0.9)) == pytest.approx(expected, rel=1e-4)
+    scaled = held_out_fre_ratio(maps_of(1000 * features), held_out, PcaFit(variance=0.9))
     assert scaled == pytest.approx(expected, rel=1e-4), "the scale of the features does not matter"
 
 
 def test_noise_is_harder_to_describe_and_defects_are_found() -> None:
     test = np.concatenate([plane(10, 0.01, 1), plane(10, 2.0, 2)])
     labels = np.repeat([0, 1], 10)
-    clean, noisy = (suitability(plane(60, noise), test, labels, range(6), 0.99) for noise in (0.01, 2.0))
+
+    def found(noise: float, maps: FeatureMaps, of: np.ndarray) -> Suitability:
+        return suitability(maps_of(plane(60, noise)), maps, of, range(6), PcaFit())
+
+    clean, noisy = (found(noise, maps_of(test), labels) for noise in (0.01, 2.0))
     assert clean.held_out_fre_ratio < 0.01 < noisy.held_out_fre_ratio < 1
     assert clean.image_auroc == 1
-    assert suitability(plane(60, 0.01), test[:10], labels[:10], range(6), 0.99).image_auroc is None
+    assert found(0.01, maps_of(test[:10]), labels[:10]).image_auroc is None

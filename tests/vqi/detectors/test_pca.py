@@ -1,4 +1,4 @@
-"""PCA against scikit-learn, as the reference, in all three shapes of the problem."""
+"""PCA of the whole map against scikit-learn, as the reference, in all three shapes of the problem."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from vqi.detectors import pca
+from tests.vqi.made import maps_of
+from vqi.artifacts.features import FeatureMaps
+from vqi.config import PcaFit
+from vqi.detectors import subspace
+from vqi.detectors.interface import Rows
+from vqi.detectors.pca import Pca
 from vqi.errors import VqiError
 
 SHAPES = [(30, 200), (200, 30), (40, 40)]
@@ -18,6 +23,18 @@ def features(n: int, d: int, seed: int = 0, rank: int = 12) -> np.ndarray:
     return (strong + random.normal(size=(n, d)) * 0.3 + random.normal(size=d) * 5).astype(np.float32)
 
 
+def fit(x: np.ndarray, variance: float) -> Pca:
+    return Pca.fit(maps_of(x), PcaFit(variance=variance)).detector
+
+
+def score(x: np.ndarray, model: Pca) -> np.ndarray:
+    return model.score(maps_of(x))
+
+
+def folds(n: int, count: int = 5, seed: int = 7) -> list[Rows]:
+    return np.array_split(np.random.default_rng(seed).permutation(n), count)
+
+
 def reference_scores(model: PCA, x: np.ndarray) -> np.ndarray:
     return np.linalg.norm(x - model.inverse_transform(model.transform(x)), axis=1)
 
@@ -27,18 +44,21 @@ def reference_scores(model: PCA, x: np.ndarray) -> np.ndarray:
 def test_as_sklearn(n: int, d: int, variance: float) -> None:
     x, new = features(n, d), features(20, d, seed=1)
     before = x.copy()
-    model = pca.fit(x, variance)
+    model = fit(x, variance)
     reference = PCA(variance, svd_solver="full").fit(x.astype(np.float64))
-    assert len(model.components) == reference.n_components_
-    np.testing.assert_allclose(model.explained_variance, reference.explained_variance_, rtol=1e-4)
-    np.testing.assert_allclose(model.mean, reference.mean_, rtol=1e-5)
-    np.testing.assert_allclose(pca.score(new, model), reference_scores(reference, new), rtol=1e-4)
+    assert model.facts() == {"components kept": reference.n_components_}
+    np.testing.assert_allclose(model.subspace.explained_variance, reference.explained_variance_, rtol=1e-4)
+    np.testing.assert_allclose(model.subspace.mean, reference.mean_, rtol=1e-5)
+    np.testing.assert_allclose(score(new, model), reference_scores(reference, new), rtol=1e-4)
+    residual = reference_scores(reference, new) ** 2
+    about_mean = ((new - reference.mean_) ** 2).sum()
+    assert model.unexplained(maps_of(new)) == pytest.approx(residual.sum() / about_mean, rel=1e-3)
     np.testing.assert_array_equal(x, before)
 
 
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_components_are_orthonormal(n: int, d: int) -> None:
-    components = pca.fit(features(n, d), 0.95).components
+    components = fit(features(n, d), 0.95).subspace.components
     np.testing.assert_allclose(components @ components.T, np.eye(len(components)), atol=1e-4)
 
 
@@ -46,7 +66,7 @@ def test_components_are_orthonormal(n: int, d: int) -> None:
 @given(st.integers(3, 25), st.integers(2, 40), st.integers(0, 1000), st.floats(0.3, 0.995))
 def test_fewest_components_that_reach_the_variance(n: int, d: int, seed: int, variance: float) -> None:
     x = features(n, d, seed, rank=3)
-    model = pca.fit(x, variance)
+    model = fit(x, variance).subspace
     total = x.astype(np.float64).var(axis=0, ddof=1).sum()
     kept = np.cumsum(model.explained_variance.astype(np.float64)) / total
     assert kept[-1] >= variance - 1e-4
@@ -58,42 +78,75 @@ def test_fewest_components_that_reach_the_variance(n: int, d: int, seed: int, va
 def test_a_shift_of_everything_changes_no_score(seed: int, shift: float) -> None:
     x, new = features(20, 50, seed), features(5, 50, seed + 1)
     moved = np.float32(shift)
-    expected = pca.score(new, pca.fit(x, 0.9))
-    np.testing.assert_allclose(pca.score(new + moved, pca.fit(x + moved, 0.9)), expected, rtol=2e-3)
+    expected = score(new, fit(x, 0.9))
+    np.testing.assert_allclose(score(new + moved, fit(x + moved, 0.9)), expected, rtol=2e-3)
 
 
 def test_what_lies_in_the_subspace_scores_zero() -> None:
-    model = pca.fit(features(30, 200), 0.9)
-    inside = model.mean + np.float32([[3, -2]]) @ model.components[:2]
-    outside = inside + 1
-    assert pca.score(inside, model)[0] < 0.02 * pca.score(outside, model)[0]
+    model = fit(features(30, 200), 0.9)
+    inside = model.subspace.mean + np.float32([[3, -2]]) @ model.subspace.components[:2]
+    assert score(inside, model)[0] < 0.02 * score(inside + 1, model)[0]
 
 
 def test_maps_hold_the_squared_score() -> None:
-    x = features(30, 2 * 4 * 3)
-    model = pca.fit(x, 0.8)
-    maps = pca.anomaly_maps(x, model, (2, 4, 3))
+    x = FeatureMaps((features(30, 2 * 4 * 3).reshape(30, 2, 4, 3),))
+    model = Pca.fit(x, PcaFit(variance=0.8)).detector
+    maps = model.anomaly_maps(x)
     assert maps.shape == (30, 4, 3)
-    np.testing.assert_allclose(np.sqrt(maps.sum(axis=(1, 2))), pca.score(x, model), rtol=1e-3)
-    one = x[:1].copy()
-    one.reshape(2, 4, 3)[:, 1, 2] += 100  # what changes in one place shows there
-    assert np.unravel_index(pca.anomaly_maps(one, model, (2, 4, 3))[0].argmax(), (4, 3)) == (1, 2)
+    np.testing.assert_allclose(np.sqrt(maps.sum(axis=(1, 2))), model.score(x), rtol=1e-3)
+    one = x.layers[0][:1].copy()
+    one[0, :, 1, 2] += 100  # what changes in one place shows there
+    assert np.unravel_index(model.anomaly_maps(FeatureMaps((one,)))[0].argmax(), (4, 3)) == (1, 2)
+
+
+def test_several_layers_are_one_vector_and_one_map() -> None:
+    fine, coarse = features(30, 2 * 4 * 4).reshape(30, 2, 4, 4), features(30, 3 * 2 * 2, 1).reshape(30, 3, 2, 2)
+    both = FeatureMaps((fine, coarse))
+    model = Pca.fit(both, PcaFit(variance=0.8)).detector
+    flat = np.concatenate([fine.reshape(30, -1), coarse.reshape(30, -1)], axis=1)
+    np.testing.assert_allclose(model.score(both), score(flat, fit(flat, 0.8)), rtol=1e-5)
+    maps = model.anomaly_maps(both)
+    assert maps.shape == (30, 4, 4), "on the finest grid"
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), model.score(both) ** 2, rtol=1e-3)
+    changed = FeatureMaps((fine[:1], coarse[:1].copy()))
+    changed.layers[1][0, :, 1, 0] += 100
+    row, column = np.unravel_index(model.anomaly_maps(changed)[0].argmax(), (4, 4))
+    assert (row >= 2, column < 2) == (True, True)
 
 
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_held_out_scores_are_those_of_models_that_did_not_see_them(n: int, d: int) -> None:
     x = features(n, d)
-    got = pca.held_out_scores(x, 0.9, folds=5, seed=7)
-    for part in np.array_split(np.random.default_rng(7).permutation(n), 5):
+    got = Pca.fit(maps_of(x), PcaFit(variance=0.9), folds(n)).held_out
+    for part in folds(n):
         model = PCA(0.9, svd_solver="full").fit(np.delete(x, part, axis=0).astype(np.float64))
         np.testing.assert_allclose(got[part], reference_scores(model, x[part]), rtol=1e-3)
 
 
-def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = features(30, 200)
-    whole = pca.score(x, pca.fit(x, 0.9))
-    monkeypatch.setattr(pca, "_BLOCK_BYTES", 1000)
-    np.testing.assert_allclose(pca.score(x, pca.fit(x, 0.9)), whole, rtol=1e-4)
+def test_an_image_of_no_fold_has_no_held_out_score() -> None:
+    got = Pca.fit(maps_of(features(10, 30)), PcaFit(), [np.array([1, 4])]).held_out
+    assert np.isfinite(got).nonzero()[0].tolist() == [1, 4]
+
+
+def test_the_inner_products_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    whole = subspace.Gram.__init__
+
+    def counted(self: subspace.Gram, *arguments: np.ndarray) -> None:
+        made.append(1)
+        whole(self, *arguments)
+
+    monkeypatch.setattr(subspace.Gram, "__init__", counted)
+    Pca.fit(maps_of(features(30, 200)), PcaFit(), folds(30))
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch, n: int, d: int) -> None:
+    x = features(n, d)
+    whole = score(x, fit(x, 0.9))
+    monkeypatch.setattr(subspace, "_BLOCK_BYTES", 1000)
+    np.testing.assert_allclose(score(x, fit(x, 0.9)), whole, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +160,4 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_refused(x: np.ndarray, message: str) -> None:
     with pytest.raises(VqiError, match=message):
-        pca.fit(x, 0.9)
-    with pytest.raises(VqiError):
-        pca.held_out_scores(x[:2], 0.9, 2, 0)
+        fit(x, 0.9)

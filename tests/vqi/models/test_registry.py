@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.vqi.made import detector_artifact, images_record
+from vqi.artifacts.detector import save_detector
 from vqi.artifacts.files import write_json, write_text
-from vqi.artifacts.model import Detector, save_detector
 from vqi.errors import VqiError
-from vqi.models.registry import MANIFEST, fetch_model, publish
+from vqi.models.package import MANIFEST
+from vqi.models.registry import Decision, fetch_model, publish
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
 
@@ -35,33 +36,20 @@ def package(folder: Path, number: int, category: str = "mono") -> dict[str, Path
     paths["backbone"].write_bytes(b"weights" * 1000)
     write_json(paths["metrics"], {"image_auroc": 0.5})
     write_text(paths["report"], f"<p>{number}</p>")
-    made: dict[str, Any] = {
-        "images": {"dataset": "parts@0123456789ab", "category": category},
-        "image_size": 64,
-        "settings": {"layer": "blocks.2", "pool": 1, "batch_size": 4},
-        "runtime": {"engine": "eager", "precision": "fp32"},
-    }
-    mean = np.full(4, number, np.float32)
-    detector = Detector(
-        mean, np.eye(2, 4, dtype=np.float32), np.ones(2, np.float32), np.ones(3), 1.0, (4, 1, 1), {"features": made}
-    )
-    save_detector(paths["detector"], detector)
+    images = images_record(dataset="parts@0123456789ab", category=category, image_size=64)
+    save_detector(paths["detector"], detector_artifact(number, images=images))
     return paths
 
 
 def test_versions_count_up_and_an_equal_model_is_not_published_again(store: Store, tmp_path: Path) -> None:
     first = publish(store, **package(tmp_path, 1))
-    assert first == {
-        "published": True,
-        "model": store.uri_of("models/parts/mono/v1"),
-        "version": 1,
-        "reason": "a new model",
-    }
+    model = store.uri_of("models/parts/mono/v1")
+    assert first == Decision(published=True, model=model, version=1, reason="a new model")
     again = publish(store, **package(tmp_path / "again", 1))
-    assert (again["published"], again["version"], again["model"]) == (False, 1, first["model"])
-    assert publish(store, **package(tmp_path, 2))["version"] == 2
-    assert publish(store, **package(tmp_path, 1))["version"] == 3  # not equal to the newest: an older model came back
-    assert publish(store, **package(tmp_path, 1, "poly"))["version"] == 1
+    assert (again.published, again.version, again.model) == (False, 1, first.model)
+    assert publish(store, **package(tmp_path, 2)).version == 2
+    assert publish(store, **package(tmp_path, 1)).version == 3  # not equal to the newest: an older model came back
+    assert publish(store, **package(tmp_path, 1, "poly")).version == 1
 
 
 def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) -> None:
@@ -71,7 +59,7 @@ def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) 
     for uri, number in ((category, 11), (f"{category}/", 11), (f"{category}/v2", 2), (f"{category}/v9/", 9)):
         target = tmp_path / f"fetched{number}"
         manifest = fetch_model(uri, target)
-        assert (manifest["version"], manifest["dataset"], manifest["image_size"]) == (number, "parts", 64)
+        assert (manifest.version, manifest.dataset, manifest.image_size) == (number, "parts", 64)
         assert (target / "report.html").read_text() == f"<p>{number}</p>"
         assert (target / "backbone.safetensors").read_bytes() == b"weights" * 1000
 
@@ -102,8 +90,8 @@ def test_an_interrupted_publication_is_taken_up(
     category = store.uri_of("models/parts/mono")
     with pytest.raises(VqiError, match="no model at"):
         fetch_model(category, tmp_path / "half")
-    assert publish(store, **package(tmp_path, 2))["version"] == 2  # the number is taken, by a publisher that may live
-    assert fetch_model(category, tmp_path / "two")["version"] == 2
+    assert publish(store, **package(tmp_path, 2)).version == 2  # the number is taken, by a publisher that may live
+    assert fetch_model(category, tmp_path / "two").version == 2
 
 
 def test_the_same_publication_again_uses_its_number(
@@ -122,22 +110,22 @@ def test_the_same_publication_again_uses_its_number(
             publish(store, **files)
     assert store.exists("models/parts/mono/v1/report.html")
     resumed = publish(store, **files)
-    assert (resumed["published"], resumed["version"]) == (True, 1)
-    fetch_model(resumed["model"], tmp_path / "fetched")
+    assert (resumed.published, resumed.version) == (True, 1)
+    fetch_model(resumed.model, tmp_path / "fetched")
 
 
 def test_racing_publishers_get_different_versions(store: Store, tmp_path: Path) -> None:
     packages = [package(tmp_path, number) for number in range(RACERS)]
     with ThreadPoolExecutor(RACERS) as pool:
         decisions = list(pool.map(lambda files: publish(store, **files), packages))
-    assert sorted(decision["version"] for decision in decisions) == list(range(1, RACERS + 1))
+    assert sorted(decision.version for decision in decisions) == list(range(1, RACERS + 1))
     for number, decision in enumerate(decisions):
-        fetch_model(decision["model"], tmp_path / f"fetched{number}")
+        fetch_model(decision.model, tmp_path / f"fetched{number}")
         assert (tmp_path / f"fetched{number}" / "report.html").read_text() == f"<p>{number}</p>"
 
 
 def test_a_changed_file_is_refused(store: Store, tmp_path: Path) -> None:
-    model = publish(store, **package(tmp_path, 1))["model"]
+    model = publish(store, **package(tmp_path, 1)).model
     store.put_bytes("models/parts/mono/v1/detector.safetensors", b"other")
     with pytest.raises(VqiError, match=r"v1/detector\.safetensors: not the file that the manifest names"):
         fetch_model(model, tmp_path / "fetched")
@@ -159,7 +147,7 @@ def test_uris_that_are_none(uri: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"no json", b"[]", b'{"format": "vqi.model/9"}'])
 def test_another_manifest_is_refused(store: Store, tmp_path: Path, content: bytes) -> None:
-    model = publish(store, **package(tmp_path, 1))["model"]
+    model = publish(store, **package(tmp_path, 1)).model
     store.put_bytes(f"models/parts/mono/v1/{MANIFEST}", content)
     with pytest.raises(VqiError, match="v1"):
         fetch_model(model, tmp_path / "fetched")
@@ -173,4 +161,4 @@ def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
     publish(store, **package(tmp_path, 1))
     shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")
     manifest = json.loads((tmp_path / "carried" / MANIFEST).read_text())
-    assert fetch_model(str(tmp_path / "carried"), tmp_path / "fetched") == manifest
+    assert fetch_model(str(tmp_path / "carried"), tmp_path / "fetched").model_dump(mode="json") == manifest

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.vqi import made
 from vqi import metrics
+from vqi.artifacts.metrics import Roc
 from vqi.detectors.calibration import conformal_threshold
 from vqi.pages import maps
 from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
@@ -72,23 +74,25 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
     labels = np.repeat([0, 1], [len(good), len(bad)])
     scores = np.array([*good, *bad], float)
     low, high = metrics.bootstrap_interval(labels, scores, 0) or (None, None)
-    summary = {
-        "image_auroc": metrics.image_auroc(labels, scores),
-        "image_auroc_low": low,
-        "image_auroc_high": high,
-        **metrics.at_threshold(labels, scores, threshold.value),
-        **metrics.oracle(labels, scores),
-    }
+    figures = made.metrics(
+        test_good=len(good),
+        test_anomalous=len(bad),
+        image_auroc=metrics.image_auroc(labels, scores),
+        image_auroc_low=low,
+        image_auroc_high=high,
+        **dict(metrics.at_threshold(labels, scores, threshold.value)),
+        **dict(metrics.oracle(labels, scores)),
+    )
     chosen = choose_examples(labels, scores, threshold.value, examples)
     images = [example(random, int(labels[row]), scores[row], threshold.value, group) for row, group in chosen]
     return ReportData(
         category="bracket",
         dataset="folder@1a2b",
-        summary=summary,
+        metrics=figures,
         labels=labels,
         scores=scores,
-        threshold=threshold.value,
-        threshold_info=threshold,
+        threshold=threshold,
+        roc=Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores))),
         calibration_scores=calibrated,
         images=images,
         settings={"Detector": {"target_fpr": 0.05, "folds": 10}},

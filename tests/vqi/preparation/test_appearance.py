@@ -100,14 +100,14 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     uri = download(f"folder:{planted}", [], open_store(str(tmp_path / "store"))).uri
     shard = open_shard(uri, "nut", tmp_path)
     report = prepare(shard, tmp_path / "images", "nut", image_size=64, max_bad_fraction=0.1, max_pixels=10_000)
-    assert report["duplicates_across_splits"] == [["train/good/05.png", "test/good/same.png"]]
-    assert report["near_duplicates_across_splits"] == [["train/good/03.png", "test/good/again.png"]]
-    assert report["near_duplicates_within_splits"] == []
-    assert report["separation"]["brightness"] == 1
-    assert report["smallest_false_alarm_rate"] == 0.04
-    assert any("brightness" in one for one in report["warnings"])
-    assert any(one.startswith("1 file in both train and test, and 1 pair across") for one in report["warnings"])
-    assert {one["path"]: one["problem"].partition(":")[0] for one in report["mask_problems"]} == {
+    assert report.duplicates_across_splits == (("train/good/05.png", "test/good/same.png"),)
+    assert report.near_duplicates_across_splits == (("train/good/03.png", "test/good/again.png"),)
+    assert report.near_duplicates_within_splits == ()
+    assert report.separation["brightness"] == 1
+    assert report.smallest_false_alarm_rate == 0.04
+    assert any("brightness" in one for one in report.warnings)
+    assert any(one.startswith("1 file in both train and test, and 1 pair across") for one in report.warnings)
+    assert {one.path: one.problem.partition(":")[0] for one in report.mask_problems} == {
         "ground_truth/bright/4_mask.png": "64 x 32 pixels, its image 64 x 64",
         "ground_truth/bright/gone_mask.png": "a mask without its image",
         "test/bright/5.png": "a defective image without a mask, where others have one",

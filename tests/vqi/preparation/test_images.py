@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vqi.artifacts.data_report import Note
 from vqi.artifacts.images import load_images
 from vqi.errors import VqiError
 from vqi.photographs.decoding import decode_image, decode_mask, resize_mask
@@ -230,10 +231,10 @@ def test_order_labels_masks_and_sha256(tmp_path: Path) -> None:
     assert images.masks[1][:, :16].all()
     assert not images.masks[1][:, 16:].any()
     assert images.index[2].sha256 == hashlib.sha256(files["test/good/ü.png"]).hexdigest()
-    assert report["counts"] == {"train": {"good": 2}, "test": {"good": 1, "crack": 1, "zig": 2}}
-    assert report["labels"] == {"train": {"normal": 2, "anomalous": 0}, "test": {"normal": 1, "anomalous": 3}}
-    assert (report["images"], report["masks"], report["sizes"], report["modes"]) == (6, 2, {"64x64": 6}, {"L": 6})
-    assert [p["path"] for p in report["mask_problems"]] == ["test/zig/b.png"]
+    assert report.counts == {"train": {"good": 2}, "test": {"good": 1, "crack": 1, "zig": 2}}
+    assert report.labels.model_dump() == {"train": {"normal": 2, "anomalous": 0}, "test": {"normal": 1, "anomalous": 3}}
+    assert (report.images, report.masks, report.sizes, report.modes) == (6, 2, {"64x64": 6}, {"L": 6})
+    assert [p.path for p in report.mask_problems] == ["test/zig/b.png"]
 
 
 def test_same_input_same_bytes_whatever_the_threads(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> None:
@@ -245,8 +246,8 @@ def test_same_input_same_bytes_whatever_the_threads(tmp_path: Path, make_defect_
         seen.add(b"".join(p.read_bytes() for p in sorted((tmp_path / "images").iterdir())))
     assert len(seen) == 1
     run(tmp_path, files, dataset="s3://bucket/x/datasets/parts@0123")
-    header = load_images(tmp_path / "images").provenance
-    assert (header["dataset"], header["category"], header["settings"]["image_size"]) == ("parts@0123", "widget", 32)
+    header = load_images(tmp_path / "images").record
+    assert (header.dataset, header.category, header.image_size) == ("parts@0123", "widget", 32)
     assert len(load_images(tmp_path / "images").masks) == 6
 
 
@@ -283,14 +284,14 @@ def test_unreadable_images_are_listed_and_allowed_up_to_a_fraction(tmp_path: Pat
         assert [p.name for p in tmp_path.iterdir()] == ["shard.zip"]
     else:
         report = run(tmp_path, files)
-        assert [u["path"] for u in report["unreadable"]] == ["test/good/bad0.png"]
-        assert "not an image" in report["unreadable"][0]["reason"]
+        assert [u.path for u in report.unreadable] == ["test/good/bad0.png"]
+        assert "not an image" in report.unreadable[0].reason
         assert len(load_images(tmp_path / "images").index) == 99
 
 
 def test_max_bad_fraction_counts_exactly(tmp_path: Path) -> None:
     files = good_files(71) | {f"test/good/{i}.png": b"" for i in range(29)}
-    assert len(run(tmp_path, files, max_bad_fraction=0.29)["unreadable"]) == 29
+    assert len(run(tmp_path, files, max_bad_fraction=0.29).unreadable) == 29
 
 
 def test_a_category_without_train_images(tmp_path: Path) -> None:
@@ -303,7 +304,7 @@ def test_a_category_without_train_images(tmp_path: Path) -> None:
 
 
 def test_one_image_and_no_test_at_all(tmp_path: Path) -> None:
-    assert run(tmp_path, good_files(1))["counts"] == {"train": {"good": 1}, "test": {}}
+    assert run(tmp_path, good_files(1)).counts == {"train": {"good": 1}, "test": {}}
     assert load_images(tmp_path / "images").masks.shape == (0, 32, 32)
 
 
@@ -311,9 +312,9 @@ def test_identical_images_are_reported(tmp_path: Path) -> None:
     same = encode(grey(9))
     files = {"train/good/a.png": same, "train/good/b.png": same, "train/good/c.png": encode(grey(8))}
     report = run(tmp_path, files)
-    assert report["duplicates_within_splits"] == [["train/good/a.png", "train/good/b.png"]]
+    assert report.duplicates_within_splits == (("train/good/a.png", "train/good/b.png"),)
     report = run(tmp_path, files | {"test/good/d.png": encode(grey(8))})
-    assert report["duplicates_across_splits"] == [["train/good/c.png", "test/good/d.png"]]
+    assert report.duplicates_across_splits == (("train/good/c.png", "test/good/d.png"),)
 
 
 def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
     files |= {f"test/cut/{name}.png": encode(grey(5)) for name in masks}
     files |= {"ground_truth/cut/nobody_mask.png": encode(grey(0)), "ground_truth/cut/fine.png": encode(grey(0))}
     report = run(tmp_path, files)
-    problems = {p["path"].rpartition("/")[2]: p["problem"] for p in report["mask_problems"]}
+    problems = {p.path.rpartition("/")[2]: p.problem for p in report.mask_problems}
     assert problems.keys() == {f"{n}_mask.png" for n in [*list(masks)[:4], "nobody"]} | {"fine.png"}
     assert problems["other_size_mask.png"] == "32 x 32 pixels, its image 64 x 64: the mask is not used"
     assert problems["unreadable_mask.png"].startswith("unreadable: not an image")
@@ -339,14 +340,14 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
     assert "without its image" in problems["nobody_mask.png"]
     rows = {r.path.rpartition("/")[2]: r.mask_row for r in load_images(tmp_path / "images").index}
     assert rows["other_size.png"] is rows["unreadable.png"] is None
-    assert report["masks"] == 3
+    assert report.masks == 3
 
 
 def test_animations_and_modes_are_in_the_report(tmp_path: Path) -> None:
     frames = encode(grey(1).convert("RGB"), "PNG", save_all=True, append_images=[grey(2).convert("RGB")])
     report = run(tmp_path, good_files(1) | {"train/good/moving.png": frames})
-    assert report["notes"] == [{"path": "train/good/moving.png", "note": "2 frames: only the first is used"}]
-    assert report["modes"] == {"L": 1, "RGB": 1}
+    assert report.notes == (Note(path="train/good/moving.png", note="2 frames: only the first is used"),)
+    assert report.modes == {"L": 1, "RGB": 1}
 
 
 def test_a_damaged_or_missing_shard(tmp_path: Path) -> None:

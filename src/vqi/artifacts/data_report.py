@@ -1,0 +1,88 @@
+"""The artifact ``data_report``: what was found in the images of a category."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from vqi.artifacts.catalog import Licence
+from vqi.artifacts.files import read_text, write_json
+from vqi.records import Record, parse_json
+
+AGAIN = "run preprocess again"
+
+
+class Unreadable(Record):
+    """An image that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+class Note(Record):
+    """What a person should know of an image, as that only its first frame is used."""
+
+    path: str
+    note: str
+
+
+class MaskProblem(Record):
+    """A mask, or an image without one, and what is wrong."""
+
+    path: str
+    problem: str
+
+
+class Labels(Record):
+    """Images of a split by label."""
+
+    normal: int
+    anomalous: int
+
+
+class SplitLabels(Record):
+    """By split."""
+
+    train: Labels
+    test: Labels
+
+
+class DataReport(Record):
+    """What was found, and what to know before relying on the images."""
+
+    format: Literal["vqi.data_report/1"] = "vqi.data_report/1"
+    category: str
+    image_size: int
+    images: int
+    masks: int  # that are used
+    counts: dict[str, dict[str, int]]  # split -> defect type -> images
+    labels: SplitLabels
+    sizes: dict[str, int]  # "300x300" -> images
+    modes: dict[str, int]  # in PIL's words -> images
+    unreadable: tuple[Unreadable, ...]
+    notes: tuple[Note, ...]
+    duplicates_within_splits: tuple[tuple[str, ...], ...]  # groups of paths with the same bytes
+    duplicates_across_splits: tuple[tuple[str, ...], ...]
+    near_duplicates_within_splits: tuple[tuple[str, ...], ...]  # pairs of paths that show the same part
+    near_duplicates_across_splits: tuple[tuple[str, ...], ...]
+    looks: dict[str, dict[str, dict[str, float]]]  # figure -> group of images -> quartile -> value
+    separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
+    target_fpr: float
+    smallest_false_alarm_rate: float
+    warnings: tuple[str, ...]
+    mask_problems: tuple[MaskProblem, ...]
+    licence: Licence | None  # None: the user's own images
+
+
+def write_data_report(path: Path, report: DataReport) -> None:
+    """Write ``data_report.json``."""
+    write_json(path, report.model_dump(mode="json"))
+
+
+def read_data_report(path: Path) -> DataReport:
+    """Read ``data_report.json``.
+
+    Raises:
+        VqiError: The file is missing, or is none.
+    """
+    return parse_json(DataReport, read_text(path, AGAIN), str(path), AGAIN)

@@ -1,0 +1,108 @@
+"""The artifact ``features``: for each layer one feature map per image, in the order of the index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
+from vqi.artifacts.images import ImagesRecord
+from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors, tensor_names
+from vqi.config import FeatureExtract
+from vqi.errors import VqiError
+from vqi.records import Record, parse
+
+KIND = "vqi.features/2"
+AGAIN = "run feature_extract again"
+_SPLITS = ("train", "test")
+_PARENT = ("parent_train", "parent_test")
+
+Shape = tuple[int, int, int]  # (C, h, w) of one layer
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """Feature maps of N images: one array (N, C, h, w) float32 per layer, in the order of the layers."""
+
+    layers: tuple[FloatArray, ...]
+
+    def __len__(self) -> int:
+        return len(self.layers[0])
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape (C, h, w) of each layer."""
+        return tuple((one.shape[1], one.shape[2], one.shape[3]) for one in self.layers)
+
+    def rows(self, rows: Sequence[int] | npt.NDArray[np.intp] | slice) -> FeatureMaps:
+        """Those of some of the images."""
+        return FeatureMaps(tuple(one[rows] for one in self.layers))
+
+    def vectors(self) -> FloatArray:
+        """All features of an image as one vector, (N, D), layer after layer; nothing is copied for a single layer."""
+        flat = [one.reshape(len(one), math.prod(one.shape[1:])) for one in self.layers]
+        return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
+
+
+class FeaturesRecord(Record):
+    """What made the features."""
+
+    version: str
+    settings: FeatureExtract
+    images: ImagesRecord
+    backbone: BackboneRecord
+    finetune: FinetuneRecord
+    runtime: Runtime
+
+
+@dataclass(frozen=True)
+class Features:
+    """The artifact ``features``."""
+
+    train: FeatureMaps  # of the good training images
+    test: FeatureMaps
+    record: FeaturesRecord
+    parent: tuple[FeatureMaps, FeatureMaps] | None = None  # train and test, of the backbone before it was fine-tuned
+
+
+def save_features(path: Path, features: Features) -> None:
+    """Write ``features.safetensors``."""
+    named = dict(zip(_SPLITS, (features.train, features.test), strict=True))
+    if features.parent is not None:
+        named |= dict(zip(_PARENT, features.parent, strict=True))
+    tensors = {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
+    save_tensors(path, KIND, tensors, features.record.model_dump(mode="json"))
+
+
+def load_features(path: Path) -> Features:
+    """Memory-map ``features.safetensors``.
+
+    Raises:
+        VqiError: The file is missing, damaged or another one, or its arrays do not fit together.
+    """
+    names = tensor_names(path)
+    arrays, header = load_tensors(path, KIND, names)
+    record = parse(FeaturesRecord, header, str(path), AGAIN)
+    count = len(record.settings.layers)
+    kinds = (*_SPLITS, *(_PARENT if f"{_PARENT[0]}.0" in names else ()))
+    expected = [f"{kind}.{place}" for kind in kinds for place in range(count)]
+    if sorted(expected) != names:
+        raise VqiError(f"{path}: expected the arrays {', '.join(sorted(expected))}, got {', '.join(names)}; {AGAIN}")
+    maps = [FeatureMaps(tuple(arrays[f"{kind}.{place}"] for place in range(count))) for kind in kinds]
+    for one in maps:
+        _check(path, one, maps[0])
+    return Features(maps[0], maps[1], record, (maps[2], maps[3]) if len(maps) > 2 else None)
+
+
+def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:
+    """Refuse arrays that are no maps, or not those of the same layers."""
+    if any(one.ndim != 4 or one.dtype != np.float32 for one in maps.layers):
+        got = ", ".join(f"{one.dtype} {one.shape}" for one in maps.layers)
+        raise VqiError(f"{path}: expected float32 arrays (N, C, h, w), got {got}; {AGAIN}")
+    if maps.shapes != like.shapes or len({len(one) for one in maps.layers}) > 1:
+        raise VqiError(f"{path}: expected maps {like.shapes} of as many images per layer, got {maps.shapes}; {AGAIN}")

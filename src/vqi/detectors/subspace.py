@@ -1,0 +1,200 @@
+"""PCA of vectors: a subspace that keeps a share of the variance, and how far a vector lies from it.
+
+Scatter is accumulated in blocks, so that no centred copy of the vectors is made. Nothing is reconstructed for a
+distance: |x - m|^2 - |P(x - m)|^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.detectors.interface import Arrays, DoubleArray, FloatArray, Rows
+from vqi.errors import VqiError
+
+_BLOCK_BYTES = 32 << 20  # of float32 that are centred at once
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """A PCA model: the mean and the smallest set of leading components that keeps the asked variance."""
+
+    mean: FloatArray  # (D,)
+    components: FloatArray  # (K, D), orthonormal rows, most variance first
+    explained_variance: FloatArray  # (K,)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """By name."""
+        return {"mean": self.mean, "components": self.components, "explained_variance": self.explained_variance}
+
+
+def subspace_from(arrays: Arrays, dimensions: int) -> Subspace:
+    """The subspace of vectors (D,) that ``arrays`` came from.
+
+    Raises:
+        VqiError: An array is missing, or its shape does not fit ``dimensions``.
+    """
+    expected = {"mean", "components", "explained_variance"}
+    if arrays.keys() != expected:
+        raise VqiError(f"detector: expected the arrays {sorted(expected)}, got {sorted(arrays)}; run pca_fit again")
+    mean, components, variance = (np.asarray(arrays[name]) for name in ("mean", "components", "explained_variance"))
+    if mean.shape != (dimensions,) or components.shape != (len(variance), dimensions):
+        raise VqiError(
+            f"detector: expected components (K, {dimensions}), got {components.shape} with mean {mean.shape} and "
+            f"variances {variance.shape}; run pca_fit again"
+        )
+    return Subspace(mean, components, variance)
+
+
+# ---------------------------------------------------------------------------------------------------------- distances
+
+
+def squared_distances(vectors: FloatArray, model: Subspace) -> DoubleArray:
+    """The squared distance of vectors (N, D) from the subspace: |x - mean|^2 - |components (x - mean)|^2.
+
+    Returns:
+        (N,) float64, at least 0.
+    """
+    found = np.empty(len(vectors))
+    for rows in blocks(len(vectors), vectors.shape[1]):
+        centred = vectors[rows] - model.mean  # (B, D)
+        coordinates = centred @ model.components.T  # (B, K)
+        found[rows] = norms2(centred) - norms2(coordinates)
+    return np.maximum(found, 0)
+
+
+def squared_residuals(vectors: FloatArray, model: Subspace) -> Iterator[tuple[slice, FloatArray]]:
+    """The squared residual of each coordinate of vectors (N, D), block by block: which rows, and (B, D)."""
+    for rows in blocks(len(vectors), vectors.shape[1]):
+        centred = vectors[rows] - model.mean
+        residual = centred - (centred @ model.components.T) @ model.components  # (B, D)
+        yield rows, np.square(residual)
+
+
+def norms2(rows: npt.NDArray[Any]) -> DoubleArray:
+    """Squared norm of each row, summed in float64."""
+    result: DoubleArray = np.einsum("nd,nd->n", rows, rows, dtype=np.float64)
+    return result
+
+
+def blocks(length: int, other: int) -> Iterator[slice]:
+    """Slices of ``length`` that hold a bounded number of bytes of rows with ``other`` numbers each."""
+    step = max(1, _BLOCK_BYTES // (4 * max(1, other)))
+    for begin in range(0, length, step):
+        yield slice(begin, min(begin + step, length))
+
+
+# ----------------------------------------------------------------------------------------------------- few long vectors
+
+
+class Gram:
+    """PCA of N vectors in D >= N dimensions, by their inner products, which are computed once for all folds."""
+
+    def __init__(self, vectors: FloatArray, mean: DoubleArray) -> None:
+        self._vectors, self._mean = vectors, mean
+        n, d = vectors.shape
+        self._inner = np.zeros((n, n))  # of the centred vectors
+        for columns in blocks(d, n):
+            block = vectors[:, columns] - mean[columns].astype(np.float32)  # (N, B)
+            self._inner += block @ block.T
+
+    def fit(self, variance: float) -> Subspace:
+        """The subspace of all vectors."""
+        n, d = self._vectors.shape
+        values, vectors = leading(self._inner, variance, n, self._mean)
+        components = np.empty((len(values), d), np.float32)
+        mixing = (vectors / np.sqrt(values)).T.astype(np.float32)  # (K, N)
+        for columns in blocks(d, n):
+            centred = self._vectors[:, columns] - self._mean[columns].astype(np.float32)
+            components[:, columns] = mixing @ centred
+        return Subspace(self._mean.astype(np.float32), components, (values / (n - 1)).astype(np.float32))
+
+    def held_out(self, fold: Rows, variance: float) -> DoubleArray:
+        """Squared distances of the vectors of ``fold`` from the subspace of the others: no vector is read again."""
+        rest = np.setdiff1d(np.arange(len(self._inner)), fold)
+        inner = self._inner[np.ix_(rest, rest)]  # (R, R)
+        row_means = inner.mean(axis=1)  # (R,)
+        grand = row_means.mean()
+        centred_inner = inner - row_means - row_means[:, None] + grand
+        values, vectors = leading(centred_inner, variance, len(rest), self._mean)
+        cross = self._inner[np.ix_(fold, rest)]  # (P, R)
+        cross_means = cross.mean(axis=1)  # (P,)
+        centred = cross - cross_means[:, None] - row_means + grand
+        own = np.diag(self._inner)[fold] - 2 * cross_means + grand
+        coordinates = centred @ (vectors / np.sqrt(values))  # (P, K)
+        distances: DoubleArray = np.maximum(own - norms2(coordinates), 0)
+        return distances
+
+
+# --------------------------------------------------------------------------------------------------- many short vectors
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, sum and scatter of vectors about a fixed centre: what PCA needs of them, and can be taken away again."""
+
+    count: int
+    total: DoubleArray  # (D,), of x - centre
+    scatter: DoubleArray  # (D, D), of (x - centre)(x - centre)^T
+
+    def without(self, others: Moments) -> Moments:
+        """Those of the vectors that are not among ``others``."""
+        return Moments(self.count - others.count, self.total - others.total, self.scatter - others.scatter)
+
+    def fit(self, centre: DoubleArray, variance: float) -> Subspace:
+        """The subspace of the vectors."""
+        mean = self.total / self.count
+        scatter = self.scatter - self.count * np.outer(mean, mean)
+        values, vectors = leading(scatter, variance, self.count, centre)
+        spread = (values / (self.count - 1)).astype(np.float32)
+        return Subspace((centre + mean).astype(np.float32), vectors.T.astype(np.float32), spread)
+
+
+def moments(pieces: Iterable[FloatArray], centre: DoubleArray) -> Moments:
+    """Those of vectors that come in pieces (B, D)."""
+    d = len(centre)
+    count, total, scatter = 0, np.zeros(d), np.zeros((d, d))
+    for piece in pieces:
+        centred = piece - centre.astype(np.float32)  # (B, D)
+        count += len(centred)
+        total += centred.sum(axis=0, dtype=np.float64)
+        scatter += centred.T @ centred
+    return Moments(count, total, scatter)
+
+
+def mean_of(vectors: FloatArray) -> DoubleArray:
+    """The mean of vectors (N, D), in float64.
+
+    Raises:
+        VqiError: Fewer than two, or values that are not finite.
+    """
+    if len(vectors) < 2:
+        raise VqiError(f"PCA needs at least 2 good training images, got {len(vectors)}: add images to train/good")
+    mean: DoubleArray = vectors.mean(axis=0, dtype=np.float64)
+    return checked_mean(mean)
+
+
+def checked_mean(mean: DoubleArray) -> DoubleArray:
+    """A mean of features, refused where it is not finite."""
+    if not np.isfinite(mean).all():
+        raise VqiError("the features hold NaN or infinity: use precision fp32, or another layer")
+    return mean
+
+
+def leading(matrix: DoubleArray, variance: float, samples: int, mean: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace."""
+    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    total = float(values.sum())
+    # what rounding alone leaves of images that are all the same
+    if total <= samples * 1e-10 * max(float(mean @ mean), 1e-30):
+        raise VqiError(
+            f"all {samples} good training images give the same features: nothing to learn from; check train/good"
+        )
+    count = int(np.searchsorted(np.cumsum(values) / total, variance)) + 1
+    count = min(count, int(np.count_nonzero(values > total * 1e-12)))
+    return values[:count], vectors[:, :count]

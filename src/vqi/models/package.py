@@ -1,0 +1,63 @@
+"""What a model package is: its files and its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from vqi import __version__
+from vqi.artifacts.backbone import Runtime
+from vqi.artifacts.detector import load_detector
+from vqi.config import FeatureExtract
+from vqi.digests import digest_json, sha256_file
+from vqi.errors import VqiError
+from vqi.records import Record, parse_json
+
+MANIFEST = "manifest.json"
+FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report.html")
+
+
+class Manifest(Record):
+    """``manifest.json``: enough to score an image, and where the model comes from."""
+
+    format: Literal["vqi.model/2"] = "vqi.model/2"
+    vqi: str
+    dataset: str
+    category: str
+    version: int
+    image_size: int
+    features: FeatureExtract
+    made_with: Runtime  # engine and precision of the features that it was fitted to; another may score, too
+    files: dict[str, str]  # name -> sha256
+    digest: str  # of the files
+
+
+def manifest_of(files: dict[str, Path]) -> Manifest:
+    """The manifest of a package of these files, with version 0: the registry gives it its number."""
+    made = load_detector(files["detector.safetensors"]).record.features
+    digests = {name: sha256_file(path) for name, path in files.items()}
+    return Manifest(
+        vqi=__version__,
+        dataset=made.images.dataset.partition("@")[0],
+        category=made.images.category,
+        version=0,
+        image_size=made.images.image_size,
+        features=made.settings,
+        made_with=made.runtime,
+        files=digests,
+        digest=digest_json(digests),
+    )
+
+
+def read_manifest(data: bytes, uri: str) -> Manifest:
+    """The manifest in ``data``, which was read from the model at ``uri``.
+
+    Raises:
+        VqiError: It is none, or one of another format.
+    """
+    manifest = parse_json(Manifest, data, f"{uri}/{MANIFEST}", "delete this version and publish again")
+    if set(manifest.files) != set(FILES):
+        raise VqiError(
+            f"{uri}: expected a model package of {', '.join(FILES)}, got {', '.join(sorted(manifest.files))}"
+        )
+    return manifest

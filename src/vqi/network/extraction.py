@@ -1,0 +1,164 @@
+"""Images -> feature maps of some layers of a backbone, in one forward pass. Imports torch."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from vqi.artifacts.backbone import Runtime
+from vqi.artifacts.features import FeatureMaps, Shape
+from vqi.errors import VqiError
+from vqi.network.backbones import Backbone
+from vqi.network.runtime import Forward, compile_network
+from vqi.network.truncation import truncate
+from vqi.progress import track
+
+FEW = 0.5  # of a batch: so many images and fewer go one by one, which costs less than a batch that is filled up
+
+
+class TruncatedNetwork(nn.Module):
+    """uint8 images (B, H, W, 3) -> the outputs of some layers, in the form that the backbone gives them."""
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.truncated = truncate(backbone.model, layers)
+        # x / 255 normalised by mean and std, as one multiplication and one addition
+        std = torch.tensor(backbone.record.std)
+        scale, shift = 1 / (255 * std), -torch.tensor(backbone.record.mean) / std
+        self.scale: torch.Tensor
+        self.shift: torch.Tensor
+        self.register_buffer("scale", scale.reshape(1, 3, 1, 1))
+        self.register_buffer("shift", shift.reshape(1, 3, 1, 1))
+
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(B, H, W, 3) uint8 -> (B, ...) per layer."""
+        images = batch.permute(0, 3, 1, 2)  # B x 3 x H x W, channels last in memory
+        outputs: tuple[torch.Tensor, ...] = self.truncated(images.float() * self.scale + self.shift)
+        return outputs
+
+
+class FeatureNetwork(TruncatedNetwork):
+    """uint8 images (B, H, W, 3) -> the pooled outputs of some layers, (B, C, h, w) each."""
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], pool: int) -> None:
+        super().__init__(backbone, layers)
+        self.pool = pool
+        self.channels_last = backbone.channels_last
+        self.prefix_tokens = backbone.prefix_tokens
+
+    def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(B, H, W, 3) uint8 -> (B, C, h, w) per layer."""
+        return tuple(self._pooled(output) for output in super().forward(batch))
+
+    def _pooled(self, output: torch.Tensor) -> torch.Tensor:
+        feature_map = to_map(output, self.channels_last, self.prefix_tokens)
+        if self.pool == 0:
+            return feature_map.mean(dim=(2, 3), keepdim=True)  # B x C x 1 x 1
+        return nn.functional.avg_pool2d(feature_map, self.pool) if self.pool > 1 else feature_map
+
+
+def to_map(output: torch.Tensor, channels_last: bool = False, prefix_tokens: int = 0) -> torch.Tensor:
+    """A layer's output as a map (B, C, h, w): maps, channels-last maps, tokens (B, T, C) and vectors (B, C).
+
+    Raises:
+        VqiError: The output has another form.
+    """
+    if output.ndim == 4:
+        return output.permute(0, 3, 1, 2) if channels_last else output
+    if output.ndim == 3:
+        tokens = output[:, prefix_tokens:]  # B x h*w x C
+        side = math.isqrt(tokens.shape[1])
+        if side * side == tokens.shape[1]:
+            return tokens.transpose(1, 2).reshape(len(output), -1, side, side)
+    if output.ndim == 2:
+        return output[:, :, None, None]
+    raise VqiError(f"a layer's output of shape {tuple(output.shape)} is no feature map; choose another layer")
+
+
+class Extractor:
+    """Computes feature maps; the network is compiled when it is first used, once per batch size.
+
+    There are two batch sizes: that of the settings, and one image. Every batch is full (the last one is filled up), so
+    that an image's features do not depend on the others. It may be used by several threads.
+
+    Args:
+        backbone: The network and its record.
+        layers: Whose outputs are read, in the order of the maps.
+        pool: Kernel of the average pooling over each map; 1 = none, 0 = global average.
+        batch_size: Images per forward pass, where there are many.
+        runtime: Engine and precision.
+    """
+
+    def __init__(self, backbone: Backbone, layers: Sequence[str], pool: int, batch_size: int, runtime: Runtime) -> None:
+        self.runtime, self.batch_size = runtime, batch_size
+        self._backbone, self._layers, self._pool = backbone, tuple(layers), pool
+        self._compiled: dict[tuple[int, ...], Forward] = {}  # by the shape of a batch
+        self._shapes: dict[tuple[int, ...], tuple[Shape, ...]] = {}  # of the maps, by the shape of an image
+        self._lock = threading.Lock()
+
+    def extract(
+        self, images: npt.NDArray[np.uint8], rows: Sequence[int] | None = None, progress: str = ""
+    ) -> FeatureMaps:
+        """Feature maps of images.
+
+        Args:
+            images: (N, H, W, 3) uint8; another size than before is compiled anew.
+            rows: Which of them, in this order; all when None. Not more than a batch of them is in memory at once.
+            progress: What the work is called on stderr; nothing is said when empty.
+
+        Raises:
+            VqiError: Unknown layer or one that gives no map, a pooling kernel larger than a map, or features that are
+                not finite.
+        """
+        chosen = range(len(images)) if rows is None else rows
+        with self._lock:
+            size = 1 if len(chosen) <= FEW * self.batch_size else self.batch_size
+            maps = [np.empty((len(chosen), *shape), np.float32) for shape in self._shapes_of(images.shape[1:])]
+            starts = range(0, len(chosen), size)
+            for begin in track(starts, len(starts), progress) if progress else starts:
+                part = chosen[begin : begin + size]
+                outputs = self._forward((size, *images.shape[1:]))(torch.from_numpy(_batch(images, part, size)))
+                for one, output in zip(maps, outputs, strict=True):
+                    one[begin : begin + len(part)] = output[: len(part)].numpy()
+        if not all(np.isfinite(one).all() for one in maps):
+            raise VqiError(
+                f"the features hold NaN or infinity in {self.runtime.precision}: use precision fp32, or another layer"
+            )
+        return FeatureMaps(tuple(maps))
+
+    def _forward(self, shape: tuple[int, ...]) -> Forward:
+        """The compiled network for batches of a shape (B, H, W, 3)."""
+        if shape not in self._compiled:
+            example = torch.zeros(shape, dtype=torch.uint8)
+            self._compiled[shape] = compile_network(self._network(), example, self.runtime)
+        return self._compiled[shape]
+
+    def _shapes_of(self, shape: tuple[int, ...]) -> tuple[Shape, ...]:
+        """The shapes (C, h, w) of the maps of an image of a shape (H, W, 3)."""
+        if shape not in self._shapes:
+            try:
+                with torch.inference_mode():
+                    maps = self._network()(torch.zeros((1, *shape), dtype=torch.uint8))
+            except RuntimeError as error:
+                if self._pool > 1:
+                    raise VqiError(
+                        f"pool {self._pool} does not fit the layer's map: {error}; use a smaller pool"
+                    ) from error
+                raise
+            self._shapes[shape] = tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
+        return self._shapes[shape]
+
+    def _network(self) -> FeatureNetwork:
+        return FeatureNetwork(self._backbone, self._layers, self._pool).eval()
+
+
+def _batch(images: npt.NDArray[np.uint8], rows: Sequence[int], size: int) -> npt.NDArray[np.uint8]:
+    batch = np.zeros((size, *images.shape[1:]), np.uint8)
+    batch[: len(rows)] = images[list(rows)]
+    return batch

@@ -1,0 +1,143 @@
+"""What a category's report is made of: an evaluation, the images that tell most, and what a reader must know first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vqi.artifacts.data_report import DataReport
+from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
+from vqi.artifacts.images import Images
+from vqi.artifacts.training_log import Epoch
+from vqi.config import Evaluate
+from vqi.detectors.calibration import expected_false_alarms
+from vqi.detectors.comparison import Suitability
+from vqi.evaluation import Evaluation, enlarge, mask_of
+from vqi.formatting import count
+from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
+
+HARM = 1.5  # times the parent's held-out FRE ratio: beyond it the report warns
+
+
+def report_of(
+    evaluation: Evaluation,
+    images: Images,
+    artifact: DetectorArtifact,
+    data: DataReport,
+    settings: Evaluate,
+    log: Sequence[Epoch] = (),
+) -> str:
+    """The HTML report of a category; ``log`` is that of the training, where the backbone was fine-tuned."""
+    return render_report(
+        ReportData(
+            category=images.record.category,
+            dataset=images.record.dataset,
+            metrics=evaluation.metrics,
+            labels=evaluation.labels,
+            scores=evaluation.values,
+            threshold=evaluation.threshold,
+            roc=evaluation.roc(),
+            calibration_scores=np.asarray(artifact.calibration_scores),
+            images=_examples(evaluation, images, settings.examples),
+            settings=_settings(artifact.record, settings),
+            data=data.model_dump(mode="json", exclude={"looks"}),  # which the data page draws
+            provenance=_provenance(artifact.record),
+            warnings=warnings_of(evaluation, data),
+            training=log,
+            suitability=evaluation.suitability,
+        )
+    )
+
+
+def _settings(made: DetectorRecord, settings: Evaluate) -> dict[str, dict[str, Any]]:
+    """What was set for each step."""
+    features = made.features
+    return {
+        "Images": features.images.model_dump(include={"image_size", "max_bad_fraction", "max_pixels"}),
+        "Backbone": features.finetune.settings.model_dump(),
+        "Features": features.settings.model_dump(),
+        "Detector": made.settings.model_dump(),
+        "Evaluation": settings.model_dump(),
+    }
+
+
+def _provenance(made: DetectorRecord) -> dict[str, Any]:
+    """Weights, versions and what ran the network."""
+    return {
+        "vqi": made.version,
+        **{f"backbone {name}": value for name, value in made.features.backbone.model_dump().items()},
+        **{f"runtime {name}": value for name, value in made.features.runtime.model_dump().items()},
+        "detector": made.kind,
+        **made.facts,
+        "threshold": made.threshold.source,
+    }
+
+
+def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
+    """What a reader must know before the figures, in whole sentences."""
+    found: list[str] = []
+    threshold, figures = evaluation.threshold, evaluation.metrics
+    if not threshold.enough:
+        found.append(
+            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} good images to "
+            f"calibrate; there are {threshold.n}. The threshold is the highest score of a good image, which promises "
+            f"{threshold.guaranteed_fpr:.1%}."
+        )
+    rate = figures.false_alarm_rate
+    if rate is not None:
+        _, _, high = expected_false_alarms(threshold.n, threshold.rank, figures.test_good)
+        if rate > high:
+            found.append(
+                f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
+                "the good test images differ from the good training images."
+            )
+    found += _harm(evaluation.suitability)
+    if data.unreadable:
+        found.append(f"{count(len(data.unreadable), 'image')} could not be read: left out here, and listed under Data.")
+    return found
+
+
+def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
+    """What speaks against the fine-tuned backbone."""
+    if compared is None:
+        return []
+    before, after = compared
+    found = []
+    if after.held_out_fre_ratio > HARM * before.held_out_fre_ratio:
+        found.append(
+            "Fine-tuning made held-out good images harder to describe: their unexplained share of the variance is "
+            f"{after.held_out_fre_ratio:.1%}, and was {before.held_out_fre_ratio:.1%} with the pretrained weights. "
+            "Look at the comparison under Fine-tuning before you use this model."
+        )
+    if after.image_auroc is not None and before.image_auroc is not None and after.image_auroc < before.image_auroc:
+        found.append(
+            f"The fine-tuned backbone separates the test images less well than its pretrained parent (image AUROC "
+            f"{after.image_auroc:.3f} against {before.image_auroc:.3f}): method 'pretrained' is better here."
+        )
+    return found
+
+
+def _examples(evaluation: Evaluation, images: Images, most: int) -> list[ReportImage]:
+    """The images that the report shows, at most ``most`` per group."""
+    side = images.images.shape[1]
+    chosen = choose_examples(evaluation.labels, evaluation.values, evaluation.threshold.value, most)
+    examples = []
+    for i, group in chosen:
+        row, entry = evaluation.rows[i], evaluation.scores[i]
+        has_mask = images.index[row].mask_row is not None
+        examples.append(
+            ReportImage(
+                path=entry.path,
+                label=entry.label,
+                defect_type=entry.defect_type,
+                score=entry.score,
+                decision=entry.decision,
+                image=np.asarray(images.images[row]),
+                anomaly_map=enlarge(evaluation.maps[i], side),
+                mask=mask_of(images, row) if has_mask else None,
+                group=group,
+            )
+        )
+    return examples

@@ -1,0 +1,95 @@
+"""All detectors behind one seam: fitted, kept, loaded, and what does not fit is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.vqi.made import features_record
+from vqi.artifacts.detector import load_detector, save_detector
+from vqi.artifacts.features import FeatureMaps, Features
+from vqi.config import FeatureExtract, PcaFit
+from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.registry import DETECTORS, detector_of, fit_detector, folds_of
+from vqi.errors import VqiError
+
+
+def maps(n: int, seed: int) -> FeatureMaps:
+    random = np.random.default_rng(seed)
+    return FeatureMaps((random.normal(size=(n, 4, 4, 4)).astype(np.float32),
+                        random.normal(size=(n, 6, 2, 2)).astype(np.float32)))  # fmt: skip
+
+
+@pytest.fixture
+def features() -> Features:
+    return Features(maps(24, 0), maps(5, 1), features_record(settings=FeatureExtract(layer='["a", "b"]')))
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_a_detector_is_the_same_when_loaded_again(kind: str, features: Features, tmp_path: Path) -> None:
+    settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2)
+    artifact = fit_detector(features, settings)
+    save_detector(tmp_path / "d", artifact)
+    loaded = load_detector(tmp_path / "d")
+    assert loaded.record == artifact.record
+    assert (loaded.record.kind, loaded.record.settings, loaded.record.shapes) == (kind, settings, features.test.shapes)
+    first, again = detector_of(artifact), detector_of(loaded, like=features.test)
+    np.testing.assert_array_equal(first.score(features.test), again.score(features.test))
+    np.testing.assert_array_equal(first.anomaly_maps(features.test), again.anomaly_maps(features.test))
+    assert again.facts() == loaded.record.facts
+    save_detector(tmp_path / "again", fit_detector(features, settings))
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "d").read_bytes()
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_scores_and_maps_of_every_detector(kind: str, features: Features) -> None:
+    artifact = fit_detector(features, PcaFit(kind=kind, variance=0.9, folds=4))
+    detector, new = detector_of(artifact), features.test
+    scores, found = detector.score(new), detector.anomaly_maps(new)
+    assert (scores.shape, scores.dtype) == ((5,), np.float64)
+    assert (found.shape, found.dtype) == ((5, 4, 4), np.float32)
+    assert (scores >= 0).all()
+    assert (found >= 0).all()
+    assert 0 < detector.unexplained(new) <= 1 + 1e-6
+    alone = [detector.score(new.rows([row]))[0] for row in range(5)]
+    np.testing.assert_allclose(alone, scores, rtol=1e-4, err_msg="an image's score depends on what comes with it")
+    odd = FeatureMaps(tuple(one.copy() for one in new.layers))
+    odd.layers[0][2, :, 3, 0] += 30
+    assert detector.score(odd)[2] > scores.max()
+    assert np.unravel_index(detector.anomaly_maps(odd)[2].argmax(), (4, 4)) == (3, 0)
+    assert detector.score(new.rows([])).shape == (0,)
+    assert detector.anomaly_maps(new.rows([])).shape == (0, 4, 4)
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_the_threshold_comes_from_scores_of_models_that_did_not_see_the_image(kind: str, features: Features) -> None:
+    settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2)
+    artifact = fit_detector(features, settings)
+    for fold in folds_of(24, settings):
+        rest = features.train.rows(np.setdiff1d(np.arange(24), fold))
+        model = DETECTORS[kind].fit(rest, settings).detector
+        expected = model.score(features.train.rows(fold))
+        np.testing.assert_allclose(artifact.calibration_scores[fold], expected, rtol=1e-3)
+    assert artifact.record.threshold == conformal_threshold(artifact.calibration_scores, 0.2)
+
+
+def test_folds_hold_each_image_once() -> None:
+    found = np.concatenate(folds_of(23, PcaFit(folds=4)))
+    assert sorted(found.tolist()) == list(range(23))
+    assert len(folds_of(5, PcaFit(folds=10))) == 5, "leave-one-out at most"
+    with pytest.raises(VqiError, match="at least 3 good training images, got 2"):
+        folds_of(2, PcaFit())
+
+
+def test_unknown_kinds_and_other_shapes(features: Features) -> None:
+    with pytest.raises(VqiError, match="unknown detector 'pcaa': did you mean 'pca'"):
+        fit_detector(features, PcaFit(kind="pcaa"))
+    artifact = fit_detector(features, PcaFit())
+    with pytest.raises(VqiError, match=r"expected features of these shapes \(C, h, w\), got \(\(4, 4, 4\),\)"):
+        detector_of(artifact, like=FeatureMaps(features.test.layers[:1]))
+    short = {**artifact.arrays, "mean": artifact.arrays["mean"][:7]}
+    with pytest.raises(VqiError, match=r"expected components \(K, 88\), got .* with mean \(7,\)"):
+        detector_of(replace(artifact, arrays=short))
+    with pytest.raises(VqiError, match=r"expected the arrays .*, got \['mean'\]"):
+        detector_of(replace(artifact, arrays={"mean": artifact.arrays["mean"]}))
