@@ -3,8 +3,7 @@
 Kubeflow gives a step the JSON of its inputs and outputs (``--executor-input {{$}}``) and reads the ExecutorOutput that
 the step writes where that says. Argo has nothing like it and leaves the argument out.
 
-Source: ``ExecutorInput`` and ``ExecutorOutput`` in pipeline_spec.proto; ``Metrics`` and ``ClassificationMetrics`` in
-kfp.dsl say what their metadata are.
+Source: ``ExecutorInput`` and ``ExecutorOutput`` in pipeline_spec.proto.
 """
 
 from __future__ import annotations
@@ -16,46 +15,8 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from vqi.artifacts.files import Json, write_text
-from vqi.artifacts.metrics import Metrics, Roc
 from vqi.errors import VqiError
 from vqi.records import describe
-
-CLASSES = ("good", "anomalous")  # the labels 0 and 1
-
-
-def scalars(figures: Metrics) -> Json:
-    """The metadata of a ``Metrics`` artifact: the figures that were measured, and of which category they are."""
-    numbers = {name: value for name, value in figures if isinstance(value, int | float)}
-    return {"category": figures.category, **numbers}
-
-
-def classification(figures: Metrics, roc: Roc) -> Json:
-    """The metadata of a ``ClassificationMetrics`` artifact: the ROC curve, and the confusion matrix at the threshold.
-
-    Args:
-        figures: ``metrics`` of the step evaluate.
-        roc: ``roc`` of the step evaluate; without points where there is one class only.
-
-    Returns:
-        In Kubeflow's words. Rows of the matrix are what the images are, columns what was decided.
-    """
-    curve = [
-        {
-            "confidenceThreshold": point.threshold,
-            "recall": point.recall,
-            "falsePositiveRate": point.false_alarm_rate,
-        }
-        for point in roc.points
-    ]
-    matrix = {
-        "annotationSpecs": [{"displayName": name} for name in CLASSES],
-        "rows": [{"row": [figures.tn, figures.fp]}, {"row": [figures.fn, figures.tp]}],
-    }
-    return {
-        "category": figures.category,
-        **({"confidenceMetrics": curve} if curve else {}),
-        **({"confusionMatrix": matrix} if figures.test_images else {}),
-    }
 
 
 def write_metadata(executor_input: str, metadata: Mapping[str, Json]) -> None:

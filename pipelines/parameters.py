@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from vqi import config
 from vqi.errors import VqiError, unknown
-from vqi.records import describe
+from vqi.records import problems as describe_each
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import from_text, to_text, typed
 
@@ -121,11 +121,18 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
         try:
             model(**values, **others)
         except ValidationError as error:
-            problems += [p for p in describe(error).split("; ") if p not in problems]
+            problems += [one for one in describe_each(error, names) if one not in problems]
     if isinstance(kind := parameters.get("detector"), str) and kind not in DETECTORS:
         problems.append(str(unknown("detector", kind, DETECTORS)))
     if problems:
         raise VqiError("; ".join(problems))
+
+
+def describe_detectors() -> list[tuple[str, str]]:
+    """The detectors: name and meaning."""
+    from vqi.detectors.registry import DETECTORS
+
+    return [(name, (detector.__doc__ or "").partition("\n")[0]) for name, detector in DETECTORS.items()]
 
 
 def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:

@@ -16,7 +16,7 @@ from vqi.artifacts.training_log import read_training_log
 from vqi.config import Evaluate
 from vqi.evaluation import evaluate, save_scores
 from vqi.pages.contents import report_of
-from vqi_components import executor_output, step
+from vqi_components import executor_output, kubeflow_figures, step
 
 
 class Arguments(Evaluate):
@@ -43,16 +43,15 @@ def run(arguments: Arguments) -> None:
     evaluation = evaluate(images, load_features(arguments.features), detector, settings)
     save_scores(arguments.scores, evaluation, detector)
     write_metrics(arguments.metrics, evaluation.metrics)
-    roc = evaluation.roc()
-    write_json(arguments.roc, roc.model_dump(mode="json"))
+    write_json(arguments.roc, evaluation.roc.model_dump(mode="json"))
     log = read_training_log(arguments.training_log)
     write_text(arguments.report, report_of(evaluation, images, detector, data, settings, log))
     write_text(arguments.summary, evaluation.metrics.summary().model_dump_json())
     executor_output.write_metadata(
         arguments.executor_input,
         {
-            "metrics": executor_output.scalars(evaluation.metrics),
-            "roc": executor_output.classification(evaluation.metrics, roc),
+            "metrics": kubeflow_figures.scalars(evaluation.metrics),
+            "roc": kubeflow_figures.classification(evaluation.metrics, evaluation.roc),
             "report": {"category": evaluation.metrics.category},
         },
     )

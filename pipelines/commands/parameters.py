@@ -7,13 +7,16 @@ import click
 
 @click.command()
 def parameters() -> None:
-    """List the pipeline's parameters: name, default, meaning; and the keys of 'finetune'."""
+    """List the pipeline's parameters: name, default, meaning; the detectors; the keys of 'finetune'."""
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
-    from vqi_pipelines.parameters import describe_finetune, describe_parameters
+    from vqi_pipelines.parameters import describe_detectors, describe_finetune, describe_parameters
 
     for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
+    click.echo("\ndetectors, as -p detector=pca")
+    for name, meaning in describe_detectors():
+        click.echo(f"  {click.style(name, bold=True)}\n      {meaning}")
     for method, keys in describe_finetune():
         click.echo(
             f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"patience\": 3}}'"

@@ -34,11 +34,12 @@ def one_or_several(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (list, tuple)) else value
 
 
-def _are_layers(value: str) -> str:
+def _canonical_layers(value: str) -> str:
+    """Equal lists as equal texts; a list of one layer as that layer."""
     names = layer_names(value)
     if not names or len(set(names)) < len(names):
         raise ValueError(f"expected a layer, or a JSON list of different ones, got {value!r}")
-    return value
+    return names[0] if len(names) == 1 else json.dumps(list(names))
 
 
 def layer_names(value: str) -> tuple[str, ...]:
@@ -49,16 +50,19 @@ def layer_names(value: str) -> tuple[str, ...]:
     """
     if not value.startswith("["):
         return (value,) if value else ()
-    names = json.loads(value)
-    if not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"expected a JSON list of layers, got {value!r}")
+    try:
+        names = json.loads(value)
+    except ValueError as error:
+        raise ValueError(f'expected a JSON list of layers, as ["a", "b"], got {value!r}') from error
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f'expected a JSON list of layers, as ["a", "b"], got {value!r}')
     return tuple(names)
 
 
 Layer = Annotated[
     str,
     BeforeValidator(one_or_several),
-    AfterValidator(_are_layers),
+    AfterValidator(_canonical_layers),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
     Field(
         description="layer whose output is the feature map, or a list of layers, the deepest one last; "
@@ -340,7 +344,7 @@ class PcaFit(StepConfig):
 
     kind: str = Field(
         "pca",
-        description="detector: 'pca' (the whole map as one vector) or 'patch_pca' (each position by itself)",
+        description="name of the detector; 'vqi parameters' lists all",
         min_length=1,
     )
     variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")

@@ -7,22 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from vqi import metrics
-from vqi.artifacts.detector import DetectorArtifact, Threshold
+from vqi.artifacts.detector import DetectorArtifact
 from vqi.artifacts.features import Features
 from vqi.artifacts.images import Images
-from vqi.artifacts.metrics import Metrics, Roc
+from vqi.artifacts.metrics import ImageAreas, Metrics, PixelAreas, Roc
 from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, write_scores
 from vqi.artifacts.tensors import FloatArray
+from vqi.artifacts.threshold import Threshold
 from vqi.config import Evaluate
-from vqi.detectors.comparison import Suitability, suitability
+from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
+from vqi.detectors.grid import enlarged
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
-from vqi.metrics import ImageAreas, PixelAreas
-
-AUPRO_FPR_LIMIT = 0.3
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,9 @@ class Evaluation:
 
     rows: list[int]  # of the test images in `images`
     scores: list[ScoreRow]
-    maps: FloatArray  # (N_test, h, w), at the layer's resolution
+    maps: FloatArray  # (N_test, h, w), on the finest grid among the layers
     metrics: Metrics
+    roc: Roc  # of the test images
     threshold: Threshold
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
 
@@ -45,10 +44,6 @@ class Evaluation:
     def values(self) -> npt.NDArray[np.float64]:
         """The scores, (N_test,)."""
         return np.array([row.score for row in self.scores])
-
-    def roc(self) -> Roc:
-        """The ROC curve of the test images."""
-        return Roc(threshold=self.threshold.value, points=tuple(metrics.roc_points(self.labels, self.values)))
 
 
 def evaluate(images: Images, features: Features, artifact: DetectorArtifact, settings: Evaluate) -> Evaluation:
@@ -71,7 +66,8 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > threshold.value))
         for entry, value in zip((images.index[row] for row in rows), scores, strict=True)
     ]
-    compared = _compared(images, features, labels, artifact)
+    areas = _image_areas(labels, scores, settings)
+    compared = _compared(images, features, labels, artifact, areas.image_auroc)
     before, after = compared if compared is not None else (None, None)
     figures = Metrics(
         category=images.record.category,
@@ -88,25 +84,26 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         held_out_fre_ratio=after.held_out_fre_ratio if after else None,
         parent_held_out_fre_ratio=before.held_out_fre_ratio if before else None,
         parent_image_auroc=before.image_auroc if before else None,
-        **dict(_image_areas(labels, scores, settings)),
+        **dict(areas),
         **dict(metrics.at_threshold(labels, scores, threshold.value)),
         **dict(metrics.oracle(labels, scores)),
         **dict(_pixel_areas(images, rows, maps)),
     )
-    return Evaluation(rows, table, maps, figures, threshold, compared)
+    roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
+    return Evaluation(rows, table, maps, figures, roc, threshold, compared)
 
 
 def _compared(
-    images: Images, features: Features, labels: npt.NDArray[np.int64], artifact: DetectorArtifact
+    images: Images, features: Features, labels: npt.NDArray[np.int64], artifact: DetectorArtifact, auroc: float | None
 ) -> tuple[Suitability, Suitability] | None:
-    """How suitable the parent and the fine-tuned backbone are; None where nothing was fine-tuned."""
+    """How suitable the parent and the fine-tuned backbone are, whose image AUROC is known; None without fine-tuning."""
     if features.parent is None:
         return None
     places = {row: place for place, row in enumerate(images.rows("train"))}
     held_out = [places[row] for row in features.record.finetune.held_out]
     settings = artifact.record.settings
     before = suitability(*features.parent, labels, held_out, settings)
-    return before, suitability(features.train, features.test, labels, held_out, settings)
+    return before, Suitability(held_out_fre_ratio(features.train, held_out, settings), auroc)
 
 
 def _image_areas(labels: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], settings: Evaluate) -> ImageAreas:
@@ -125,9 +122,7 @@ def _pixel_areas(images: Images, rows: list[int], maps: FloatArray) -> PixelArea
     side = images.images.shape[1]
     large = np.stack([enlarge(maps[i], side) for i in measured])  # (n, H, W)
     masks = np.stack([mask_of(images, rows[i]) for i in measured])
-    return PixelAreas(
-        pixel_auroc=metrics.pixel_auroc(large, masks), aupro=metrics.aupro(large, masks, fpr_limit=AUPRO_FPR_LIMIT)
-    )
+    return PixelAreas(pixel_auroc=metrics.pixel_auroc(large, masks), aupro=metrics.aupro(large, masks))
 
 
 def mask_of(images: Images, row: int) -> npt.NDArray[np.bool_]:
@@ -140,8 +135,7 @@ def mask_of(images: Images, row: int) -> npt.NDArray[np.bool_]:
 
 def enlarge(anomaly_map: FloatArray, side: int) -> FloatArray:
     """An anomaly map (h, w), bilinearly enlarged to the image, (side, side)."""
-    image = Image.fromarray(np.asarray(anomaly_map, np.float32))
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR), np.float32)
+    return enlarged(anomaly_map, (side, side))
 
 
 def save_scores(folder: Path, evaluation: Evaluation, artifact: DetectorArtifact) -> None:

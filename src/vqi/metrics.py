@@ -11,71 +11,16 @@ from scipy.ndimage import label as connected_components
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from vqi.artifacts.metrics import AtThreshold, Oracle, RocPoint
 from vqi.errors import VqiError
-from vqi.records import Record
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
 Masks = npt.NDArray[np.bool_]
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), np.int64)
+AUPRO_FPR_LIMIT = 0.3
 MOST_ROC_POINTS = 500  # finer than a page can draw
-
-
-class ImageAreas(Record):
-    """Area under the ROC curve of image scores, with its confidence interval."""
-
-    image_auroc: float | None
-    image_auroc_low: float | None
-    image_auroc_high: float | None
-
-
-class PixelAreas(Record):
-    """Areas under the curves of pixels."""
-
-    pixel_auroc: float | None
-    aupro: float | None
-
-
-class Rates(Record):
-    """Rates of the decision ``score > threshold``; None where the denominator is zero."""
-
-    accuracy: float | None
-    f1: float | None
-    false_alarm_rate: float | None  # of the good images
-    recall: float | None
-
-
-class AtThreshold(Rates):
-    """Counts and rates of the decision ``score > threshold``."""
-
-    tp: int
-    fp: int
-    tn: int
-    fn: int
-    precision: float | None
-
-
-class BestAccuracy(Record):
-    """What the best threshold would give if the test labels were known; not attainable in practice."""
-
-    oracle_accuracy: float | None
-
-
-class Oracle(BestAccuracy):
-    """What the best thresholds would give if the test labels were known; a score at a threshold is not flagged."""
-
-    oracle_accuracy_threshold: float | None
-    oracle_youden: float | None  # the highest Youden index, recall minus false-alarm rate
-    oracle_youden_threshold: float | None
-
-
-class RocPoint(Record):
-    """What flagging every score above a threshold gives."""
-
-    threshold: float
-    recall: float
-    false_alarm_rate: float
 
 
 def image_auroc(labels: Labels, scores: Scores) -> float | None:
@@ -88,10 +33,8 @@ def image_auroc(labels: Labels, scores: Scores) -> float | None:
     return float(roc_auc_score(labels, scores)) if _both_classes(labels) else None
 
 
-def bootstrap_interval(
-    labels: Labels, scores: Scores, seed: int, repeats: int = 1000, confidence: float = 0.95
-) -> tuple[float, float] | None:
-    """Percentile interval of the image AUROC under resampling within each class.
+def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) -> tuple[float, float] | None:
+    """95 % percentile interval of the image AUROC under resampling within each class.
 
     Returns:
         (low, high), or None with one class only.
@@ -114,8 +57,7 @@ def bootstrap_interval(
         cumulated = np.concatenate([[0], np.cumsum(weights)])  # weight of the good scores below
         wins = (cumulated[below[0]] + cumulated[below[1]]) / 2
         figures[repeat] = wins[random.integers(len(bad), size=len(bad))].mean() / len(good)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(figures, [tail, 1 - tail])
+    low, high = np.quantile(figures, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -211,7 +153,7 @@ def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
     return float(wins / positives / negatives)
 
 
-def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = 0.3) -> float | None:
+def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_FPR_LIMIT) -> float | None:
     """Area under the per-region-overlap curve up to a false-positive rate, divided by that rate.
 
     The overlap of each region (8-connected) is the part of it above the threshold; the curve is the mean over the

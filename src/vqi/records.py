@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vqi.errors import VqiError
+
+_LONGEST = 80  # characters of a value in an error
 
 
 class Record(BaseModel):
@@ -33,7 +36,7 @@ def parse(model: type[AnyRecord], content: Any, place: str, again: str) -> AnyRe
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise VqiError(f"{place}: {describe(error)}; {again}") from error
+        raise VqiError(f"{place}: {_first(error)}; {again}") from error
 
 
 def parse_json(model: type[AnyRecord], text: str | bytes, place: str, again: str) -> AnyRecord:
@@ -41,15 +44,37 @@ def parse_json(model: type[AnyRecord], text: str | bytes, place: str, again: str
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise VqiError(f"{place}: {describe(error)}; {again}") from error
+        raise VqiError(f"{place}: {_first(error)}; {again}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """What tells most of content that does not fit: another format makes all that is said of the rest pointless."""
+    found = problems(error)
+    return next((text for text in found if text.startswith("format: ")), found[0])
 
 
 def describe(error: ValidationError) -> str:
-    """A pydantic error as one line: each name, what was expected, what was got."""
-    problems = []
+    """A pydantic error as one line."""
+    return "; ".join(problems(error))
+
+
+def problems(error: ValidationError, names: Mapping[str, str] | None = None) -> list[str]:
+    """What does not fit, a text for each: its name, what was expected, what was got.
+
+    Args:
+        error: Of a model.
+        names: What a field is called where its user gave it, where that is another name.
+    """
+    found = []
     for problem in error.errors(include_url=False):
-        name = ".".join(str(part) for part in problem["loc"]) or "parameters"
+        first, *others = [str(part) for part in problem["loc"]] or [""]
+        name = ".".join([(names or {}).get(first, first), *others])
         message = problem["msg"].removeprefix("Value error, ")
-        got = "" if problem["type"] in ("missing", "value_error") else f", got {problem['input']!r}"
-        problems.append(f"{name}: {message}{got}")
-    return "; ".join(problems)
+        got = "" if problem["type"] in ("missing", "value_error") else f", got {_short(problem['input'])}"
+        found.append(f"{name}: {message}{got}" if name else f"{message}{got}")
+    return found
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

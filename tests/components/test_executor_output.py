@@ -12,10 +12,10 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tests.vqi import made
 from vqi.artifacts.files import read_json
-from vqi.artifacts.metrics import Roc
+from vqi.artifacts.metrics import Roc, RocPoint
 from vqi.errors import VqiError
-from vqi.metrics import RocPoint
-from vqi_components.executor_output import classification, scalars, write_metadata
+from vqi_components.executor_output import write_metadata
+from vqi_components.kubeflow_figures import classification, scalars
 
 OneError = Callable[[int], str]
 FIGURES = made.metrics(category="mono", test_images=10, tn=5, fp=1, fn=2, tp=2, image_auroc=0.9)

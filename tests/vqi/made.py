@@ -9,10 +9,11 @@ import numpy as np
 from vqi import __version__
 from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
 from vqi.artifacts.data_report import DataReport, Labels, SplitLabels
-from vqi.artifacts.detector import DetectorArtifact, DetectorRecord, Threshold
+from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.features import FeatureMaps, FeaturesRecord
 from vqi.artifacts.images import ImagesRecord
 from vqi.artifacts.metrics import Metrics
+from vqi.artifacts.threshold import Threshold
 from vqi.config import FeatureExtract, PcaFit, SslFinetune
 from vqi.detectors.calibration import conformal_threshold
 
@@ -64,7 +65,7 @@ def detector_artifact(number: float = 1.0, **changes: Any) -> DetectorArtifact:
     """A PCA of vectors (4,); ``number`` makes it different."""
     made = features_record(**changes)
     record = DetectorRecord(
-        version=__version__, kind="pca", settings=PcaFit(), shapes=((4, 1, 1),), threshold=threshold(), facts={},
+        version=__version__, settings=PcaFit(), shapes=((4, 1, 1),), threshold=threshold(), facts={},
         features=made,
     )  # fmt: skip
     arrays = {

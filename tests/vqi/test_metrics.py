@@ -31,7 +31,7 @@ def test_image_auroc_by_hand() -> None:
 def test_one_class_is_none() -> None:
     labels = np.zeros(5, np.int64)
     assert metrics.image_auroc(labels, SCORES) is None
-    assert metrics.bootstrap_interval(labels, SCORES, 0) is None
+    assert metrics.bootstrap_interval(labels, SCORES, 0, repeats=1000) is None
     assert set(metrics.oracle(labels, SCORES).model_dump().values()) == {None}
     at = metrics.at_threshold(labels, SCORES, 0.36)
     assert at.recall is None
@@ -115,16 +115,16 @@ def test_bootstrap_holds_the_figure_and_is_repeatable() -> None:
     random = np.random.default_rng(0)
     labels = np.repeat([0, 1], [100, 150])
     scores = random.normal(size=250) + labels
-    low, high = metrics.bootstrap_interval(labels, scores, seed=3)
+    low, high = metrics.bootstrap_interval(labels, scores, seed=3, repeats=1000)
     assert low < metrics.image_auroc(labels, scores) < high
     assert 0.04 < high - low < 0.2  # Hanley-McNeil's standard error is 0.028 here
-    assert (low, high) == metrics.bootstrap_interval(labels, scores, seed=3)
-    assert (low, high) != metrics.bootstrap_interval(labels, scores, seed=4)
+    assert (low, high) == metrics.bootstrap_interval(labels, scores, seed=3, repeats=1000)
+    assert (low, high) != metrics.bootstrap_interval(labels, scores, seed=4, repeats=1000)
 
 
 def test_bootstrap_counts_ties_half() -> None:
     scores = np.ones(20)
-    assert metrics.bootstrap_interval(np.repeat([0, 1], 10), scores, 0) == (0.5, 0.5)
+    assert metrics.bootstrap_interval(np.repeat([0, 1], 10), scores, 0, repeats=1000) == (0.5, 0.5)
 
 
 def test_pixel_auroc_as_sklearn() -> None:
@@ -233,7 +233,7 @@ def test_scores_that_are_not_finite_are_refused(broken: float) -> None:
     scores = np.where(SCORES == 0.8, broken, SCORES)
     calls = [
         lambda: metrics.image_auroc(LABELS, scores),
-        lambda: metrics.bootstrap_interval(LABELS, scores, 0),
+        lambda: metrics.bootstrap_interval(LABELS, scores, 0, repeats=1000),
         lambda: metrics.at_threshold(LABELS, scores, 0.5),
         lambda: metrics.oracle(LABELS, scores),
         lambda: metrics.pixel_auroc(scores.reshape(1, 1, 5), LABELS.reshape(1, 1, 5) == 1),
@@ -264,3 +264,9 @@ def test_perfect_maps_give_one() -> None:
     masks[0, 2:4, 2:4] = True
     assert metrics.aupro(masks.astype(np.float32), masks) == pytest.approx(1)
     assert metrics.pixel_auroc(masks.astype(np.float32), masks) == 1
+
+
+def test_aupro_goes_to_thirty_percent_as_the_literature_does() -> None:
+    random = np.random.default_rng(0)
+    maps, masks = random.random((3, 8, 8), np.float32), random.random((3, 8, 8)) < 0.2
+    assert metrics.aupro(maps, masks) == metrics.aupro(maps, masks, fpr_limit=0.3) != metrics.aupro(maps, masks, 0.5)

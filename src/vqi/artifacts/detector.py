@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.features import FeaturesRecord, Shape
 from vqi.artifacts.tensors import load_tensors, save_tensors, tensor_names
+from vqi.artifacts.threshold import Threshold
 from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
@@ -22,29 +23,20 @@ _CALIBRATION = "calibration_scores"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays
 
 
-class Threshold(Record):
-    """A threshold; a score above it is anomalous."""
-
-    value: float
-    source: str  # what it was set from, in words
-    n: int  # good images that it was calibrated on
-    rank: int  # of the calibration score that it is, from the lowest, 1-based
-    target_fpr: float
-    guaranteed_fpr: float  # (n + 1 - rank) / (n + 1), for exchangeable scores of one model
-    enough: bool  # whether n supports target_fpr
-    needed: int  # the smallest n that does
-
-
 class DetectorRecord(Record):
     """What the detector is and what made it."""
 
     version: str
-    kind: str  # a name of `vqi.detectors.registry.DETECTORS`
-    settings: PcaFit
+    settings: PcaFit  # its kind among them
     shapes: tuple[Shape, ...]  # (C, h, w) of each layer that it was fitted to
     threshold: Threshold
     facts: dict[str, int | float | str]  # what a report says of it, by its name
     features: FeaturesRecord
+
+    @property
+    def kind(self) -> str:
+        """Which detector it is: a name of ``vqi.detectors.registry.DETECTORS``."""
+        return self.settings.kind
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,64 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vqi.artifacts.files import read_text, write_json
-from vqi.metrics import AtThreshold, BestAccuracy, ImageAreas, Oracle, PixelAreas, Rates, RocPoint
-from vqi.records import Record, parse_json
+from vqi.artifacts.files import write_json
+from vqi.records import Record
+
+
+class ImageAreas(Record):
+    """Area under the ROC curve of image scores, with its confidence interval."""
+
+    image_auroc: float | None
+    image_auroc_low: float | None
+    image_auroc_high: float | None
+
+
+class PixelAreas(Record):
+    """Areas under the curves of pixels."""
+
+    pixel_auroc: float | None
+    aupro: float | None
+
+
+class Rates(Record):
+    """Rates of the decision ``score > threshold``; None where the denominator is zero."""
+
+    accuracy: float | None
+    f1: float | None
+    false_alarm_rate: float | None  # of the good images
+    recall: float | None
+
+
+class AtThreshold(Rates):
+    """Counts and rates of the decision ``score > threshold``."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+    precision: float | None
+
+
+class BestAccuracy(Record):
+    """What the best threshold would give if the test labels were known; not attainable in practice."""
+
+    oracle_accuracy: float | None
+
+
+class Oracle(BestAccuracy):
+    """What the best thresholds would give if the test labels were known; a score at a threshold is not flagged."""
+
+    oracle_accuracy_threshold: float | None
+    oracle_youden: float | None  # the highest Youden index, recall minus false-alarm rate
+    oracle_youden_threshold: float | None
+
+
+class RocPoint(Record):
+    """What flagging every score above a threshold gives."""
+
+    threshold: float
+    recall: float
+    false_alarm_rate: float
 
 
 class _OfCategory(Record):
@@ -52,12 +107,3 @@ class Roc(Record):
 def write_metrics(path: Path, metrics: Metrics) -> None:
     """Write ``metrics.json``."""
     write_json(path, metrics.model_dump(mode="json"))
-
-
-def read_metrics(path: Path) -> Metrics:
-    """Read ``metrics.json``.
-
-    Raises:
-        VqiError: The file is missing, or is none.
-    """
-    return parse_json(Metrics, read_text(path, "run evaluate again"), str(path), "run evaluate again")

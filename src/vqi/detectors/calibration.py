@@ -20,12 +20,11 @@ inference with the jackknife+", Ann. Statist. 49 (2021), section 3 (CV+ and its 
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.detector import Threshold
+from vqi.artifacts.threshold import Threshold, exact
 from vqi.errors import VqiError
 
 _BAND = 0.95  # of the expected number of false alarms
@@ -49,25 +48,9 @@ def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> 
         raise VqiError("no good images to calibrate the threshold on: add images to train/good")
     if not np.isfinite(scores).all():
         raise VqiError("the calibration scores hold NaN or infinity: fit the detector again")
-    alpha = Fraction(repr(float(target_fpr)))  # as written, so that (n + 1)(1 - 0.05) has no rounding error
-    rank = math.ceil((n + 1) * (1 - alpha))
-    enough = rank <= n
-    rank = min(rank, n)
-    return Threshold(
-        value=float(np.partition(scores, rank - 1)[rank - 1]),
-        source=_SOURCE,
-        n=n,
-        rank=rank,
-        target_fpr=float(target_fpr),
-        guaranteed_fpr=(n + 1 - rank) / (n + 1),
-        enough=enough,
-        needed=good_images_needed(target_fpr),
-    )
-
-
-def good_images_needed(target_fpr: float) -> int:
-    """The fewest good images whose threshold can promise a false-alarm rate in (0, 1)."""
-    return math.ceil(1 / Fraction(repr(float(target_fpr)))) - 1
+    rank = min(math.ceil((n + 1) * (1 - exact(target_fpr))), n)
+    value = float(np.partition(scores, rank - 1)[rank - 1])
+    return Threshold(value=value, source=_SOURCE, n=n, rank=rank, target_fpr=float(target_fpr))
 
 
 def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float, float, float]:

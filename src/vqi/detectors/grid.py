@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from vqi.artifacts.features import FeatureMaps, Shape
-from vqi.detectors.interface import DoubleArray, FloatArray
+from vqi.detectors.interface import FloatArray
 
 Grid = tuple[int, int]
 
@@ -36,12 +37,12 @@ def enlarged(maps: FloatArray, grid: Grid) -> FloatArray:
 
 
 @lru_cache
-def weights(size: int, wanted: int) -> DoubleArray:
+def weights(size: int, wanted: int) -> FloatArray:
     """What each of ``size`` cells gives to each of ``wanted`` ones along an axis, (wanted, size); rows sum to 1."""
-    at = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
+    at: npt.NDArray[np.float64] = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, size - 1)
-    found = np.zeros((wanted, size))
+    found: FloatArray = np.zeros((wanted, size), np.float32)
     found[np.arange(wanted), low] += 1 - (at - low)
     found[np.arange(wanted), high] += at - low
     found.flags.writeable = False  # it is shared

@@ -3,8 +3,10 @@
 What is normal anywhere is normal everywhere, so parts need not lie the same way in each photograph, and a small defect
 does not drown in a large quiet part: the image's score is that of its most anomalous positions.
 
-Source: Damm, Laszkiewicz, Lederer, Fischer, "AnomalyDINO" / Lendering et al., "SubspaceAD: training-free few-shot
-anomaly detection via subspace modeling", section 3 (reconstruction residual of patch features, mean of the highest).
+Source: Lendering, Akdag, Bondarev, "SubspaceAD: Training-Free Few-Shot Anomaly Detection via Subspace Modeling", arXiv
+2602.23013 (reconstruction residual of patch features under PCA; the image's score is the mean of the map's highest
+values). There the highest 1 % of a map of pixels count; here the highest 10 % of the layer's cells, of which there may
+be 49 in all, and the root is taken, so that scores are lengths as those of ``pca``.
 """
 
 from __future__ import annotations
@@ -20,34 +22,40 @@ from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
 from vqi.detectors.grid import finest, on_one_grid
 from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
-from vqi.detectors.subspace import Subspace, blocks, checked_mean, moments, norms2, squared_distances, subspace_from
-from vqi.errors import VqiError
+from vqi.detectors.subspace import (
+    Subspace,
+    blocks,
+    checked_mean,
+    moments,
+    require_two,
+    require_variance,
+    squared_distances,
+    subspace_from,
+    unexplained,
+)
 
 HIGHEST = 0.1  # share of a map's positions, the most anomalous ones, whose mean is the image's score
 
 
 @dataclass(frozen=True)
 class PatchPca(Detector):
-    """One subspace for the vectors of single positions, (C,) with C the sum of the layers' channels."""
+    """Each position by itself, one subspace for all positions of all good images: a small defect does not drown."""
 
-    subspace: Subspace
+    subspace: Subspace  # of (C,), C the sum of the layers' channels
     grid: tuple[int, int]  # of the anomaly maps
 
     @classmethod
     def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[PatchPca]:
         """See ``Detector.fit``."""
-        if len(train) < 2:
-            raise VqiError(f"PCA needs at least 2 good training images, got {len(train)}: add images to train/good")
-        grid = finest(train.shapes)
-        sums = [positions.sum(axis=0, dtype=np.float64) for positions in _positions(train)]
-        centre = checked_mean(np.sum(sums, axis=0) / (len(train) * grid[0] * grid[1]))
-        parts = [moments(_positions(train.rows(fold)), centre) for fold in folds]
+        require_two(len(train))
+        grid, centre = finest(train.shapes), _centre(train)
         whole = moments(_positions(train), centre)
         held_out = np.full(len(train), np.nan)
-        for fold, part in zip(folds, parts, strict=True):
-            rest = cls(whole.without(part).fit(centre, settings.variance), grid)
-            held_out[fold] = rest.score(train.rows(fold))
-        return Fitted(cls(whole.fit(centre, settings.variance), grid), held_out)
+        for fold in folds:
+            rest = whole.without(moments(_positions(train.rows(fold)), centre))
+            model = rest.fit(settings.variance, len(train) - len(fold))
+            held_out[fold] = cls(model, grid).score(train.rows(fold))
+        return Fitted(cls(whole.fit(settings.variance, len(train)).in_single(), grid), held_out)
 
     def score(self, maps: FeatureMaps) -> DoubleArray:
         """The root of the mean of the highest squared residuals, (M,)."""
@@ -64,8 +72,7 @@ class PatchPca(Detector):
 
     def unexplained(self, maps: FeatureMaps) -> float:
         """See ``Detector.unexplained``."""
-        about_mean = sum(float(norms2(positions - self.subspace.mean).sum()) for positions in _positions(maps))
-        return float(self.anomaly_maps(maps).sum(dtype=np.float64)) / about_mean
+        return unexplained(_positions(maps), self.subspace)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """See ``Detector.arrays``."""
@@ -83,7 +90,25 @@ class PatchPca(Detector):
 
 def _positions(maps: FeatureMaps) -> Iterator[FloatArray]:
     """The vectors of all positions, (B * h * w, C), some images at a time, positions of an image row by row."""
-    numbers = sum(c * h * w for c, h, w in maps.shapes)
-    for rows in blocks(len(maps), numbers):
+    h, w = finest(maps.shapes)
+    for rows in blocks(len(maps), sum(c for c, _, _ in maps.shapes) * h * w):
         whole = on_one_grid(maps.rows(rows))  # B x C x h x w
         yield np.ascontiguousarray(whole.transpose(0, 2, 3, 1)).reshape(-1, whole.shape[1])
+
+
+def _centre(maps: FeatureMaps) -> DoubleArray:
+    """The mean over all positions of all images, (C,).
+
+    Raises:
+        VqiError: It is not finite, or the images are all the same.
+    """
+    means = [one.mean(axis=0, dtype=np.float64) for one in maps.layers]  # C x h x w each
+    for mean in means:
+        checked_mean(mean)
+    scatter = sum(
+        float(np.square(one[rows] - mean).sum())
+        for one, mean in zip(maps.layers, means, strict=True)
+        for rows in blocks(len(one), mean.size)
+    )
+    require_variance(scatter, len(maps), np.concatenate([mean.ravel() for mean in means]))
+    return np.concatenate([mean.mean(axis=(1, 2)) for mean in means])

@@ -8,7 +8,7 @@ features", arXiv 2012.04250, section 3 (feature reconstruction error).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +25,16 @@ from vqi.detectors.subspace import (
     blocks,
     mean_of,
     moments,
-    norms2,
     squared_distances,
     squared_residuals,
     subspace_from,
+    unexplained,
 )
 
 
 @dataclass(frozen=True)
 class Pca(Detector):
-    """One subspace for the vectors of all features of an image."""
+    """The whole feature map as one vector, one subspace for all good images: the reference's method."""
 
     subspace: Subspace  # of (D,), D the sum of C * h * w over the layers
     shapes: tuple[Shape, ...]
@@ -53,13 +53,14 @@ class Pca(Detector):
             return Fitted(cls(gram.fit(settings.variance), train.shapes), held_out)
         whole = moments((vectors[rows] for rows in blocks(n, d)), mean)
         for fold in folds:
-            rest = whole.without(moments([vectors[fold]], mean)).fit(mean, settings.variance)
+            rest = whole.without(moments([vectors[fold]], mean)).fit(settings.variance, n - len(fold))
             held_out[fold] = np.sqrt(squared_distances(vectors[fold], rest))
-        return Fitted(cls(whole.fit(mean, settings.variance), train.shapes), held_out)
+        return Fitted(cls(whole.fit(settings.variance, n).in_single(), train.shapes), held_out)
 
     def score(self, maps: FeatureMaps) -> DoubleArray:
         """The root of the squared reconstruction error, (M,)."""
-        return np.sqrt(squared_distances(maps.vectors(), self.subspace))
+        pieces = [squared_distances(vectors, self.subspace) for _, vectors in self._pieces(maps)]
+        return np.sqrt(np.concatenate(pieces)) if pieces else np.zeros(0)
 
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
         """The squared residual, folded back to the layers' maps and summed over channels and layers.
@@ -70,8 +71,8 @@ class Pca(Detector):
         """
         grid = finest(self.shapes)
         found = np.zeros((len(maps), *grid), np.float32)
-        for rows, residuals in squared_residuals(maps.vectors(), self.subspace):
-            begin = 0
+        for rows, vectors in self._pieces(maps):
+            residuals, begin = squared_residuals(vectors, self.subspace), 0
             for c, h, w in self.shapes:
                 own = residuals[:, begin : begin + c * h * w].reshape(-1, c, h, w).sum(axis=1)  # B x h x w
                 found[rows] += enlarged(own, grid) * np.float32(h * w / (grid[0] * grid[1]))
@@ -80,9 +81,12 @@ class Pca(Detector):
 
     def unexplained(self, maps: FeatureMaps) -> float:
         """See ``Detector.unexplained``."""
-        vectors = maps.vectors()
-        about_mean = sum(float(norms2(vectors[rows] - self.subspace.mean).sum()) for rows in blocks(*vectors.shape))
-        return float(squared_distances(vectors, self.subspace).sum()) / about_mean
+        return unexplained((vectors for _, vectors in self._pieces(maps)), self.subspace)
+
+    def _pieces(self, maps: FeatureMaps) -> Iterator[tuple[slice, FloatArray]]:
+        """The images' vectors (B, D), some at a time, and which they are."""
+        for rows in blocks(len(maps), len(self.subspace.mean)):
+            yield rows, maps.rows(rows).vectors()
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """See ``Detector.arrays``."""

@@ -41,7 +41,6 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
     fitted = detector_class(settings.kind).fit(features.train, settings, folds)
     record = DetectorRecord(
         version=__version__,
-        kind=settings.kind,
         settings=settings,
         shapes=features.train.shapes,
         threshold=conformal_threshold(fitted.held_out, settings.target_fpr),
@@ -52,15 +51,17 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
 
 
 def folds_of(count: int, settings: PcaFit) -> list[Rows]:
-    """The rows of ``count`` training images in ``settings.folds`` parts; leave-one-out where there are fewer images.
+    """The rows of ``count`` training images in ``settings.folds`` parts, so that two at least are left for each model.
+
+    Leave-one-out where there are fewer images than folds.
 
     Raises:
-        VqiError: Fewer than three images: each model needs two of them.
+        VqiError: Fewer than three images.
     """
     if count < 3:
         raise VqiError(f"calibration needs at least 3 good training images, got {count}: add images to train/good")
     order = np.random.default_rng(settings.seed).permutation(count)
-    return np.array_split(order, min(settings.folds, count))
+    return np.array_split(order, count if count == 3 else min(settings.folds, count))
 
 
 def detector_of(artifact: DetectorArtifact, like: FeatureMaps | None = None) -> Detector:

@@ -1,7 +1,7 @@
 """PCA of vectors: a subspace that keeps a share of the variance, and how far a vector lies from it.
 
-Scatter is accumulated in blocks, so that no centred copy of the vectors is made. Nothing is reconstructed for a
-distance: |x - m|^2 - |P(x - m)|^2.
+Scatter is accumulated in blocks, so that memory does not grow by a centred copy of all vectors. For a distance nothing
+is reconstructed: |x - m|^2 - |P(x - m)|^2.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ _BLOCK_BYTES = 32 << 20  # of float32 that are centred at once
 class Subspace:
     """A PCA model: the mean and the smallest set of leading components that keeps the asked variance."""
 
-    mean: FloatArray  # (D,)
-    components: FloatArray  # (K, D), orthonormal rows, most variance first
-    explained_variance: FloatArray  # (K,)
+    mean: FloatArray | DoubleArray  # (D,); float32 as it is kept, float64 while it is fitted
+    components: FloatArray | DoubleArray  # (K, D), orthonormal rows, most variance first
+    explained_variance: FloatArray | DoubleArray  # (K,)
+
+    def in_single(self) -> Subspace:
+        """The same in float32."""
+        parts = (self.mean, self.components, self.explained_variance)
+        return Subspace(*(part.astype(np.float32) for part in parts))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """By name."""
@@ -67,12 +72,24 @@ def squared_distances(vectors: FloatArray, model: Subspace) -> DoubleArray:
     return np.maximum(found, 0)
 
 
-def squared_residuals(vectors: FloatArray, model: Subspace) -> Iterator[tuple[slice, FloatArray]]:
-    """The squared residual of each coordinate of vectors (N, D), block by block: which rows, and (B, D)."""
-    for rows in blocks(len(vectors), vectors.shape[1]):
-        centred = vectors[rows] - model.mean
-        residual = centred - (centred @ model.components.T) @ model.components  # (B, D)
-        yield rows, np.square(residual)
+def squared_residuals(vectors: FloatArray, model: Subspace) -> FloatArray:
+    """The squared residual of each coordinate of vectors (N, D), (N, D)."""
+    centred = vectors - model.mean
+    return np.asarray(np.square(centred - (centred @ model.components.T) @ model.components), np.float32)
+
+
+def unexplained(vectors: Iterable[FloatArray], model: Subspace) -> float:
+    """The share of the variance of vectors about the model's mean that it does not describe; 0 where there is none.
+
+    Args:
+        vectors: In pieces (B, D).
+        model: The subspace.
+    """
+    residual = about_mean = 0.0
+    for piece in vectors:
+        residual += float(squared_distances(piece, model).sum())
+        about_mean += float(norms2(piece - model.mean).sum())
+    return min(residual / about_mean, 1.0) if about_mean else 0.0
 
 
 def norms2(rows: npt.NDArray[Any]) -> DoubleArray:
@@ -137,64 +154,96 @@ class Gram:
 class Moments:
     """Count, sum and scatter of vectors about a fixed centre: what PCA needs of them, and can be taken away again."""
 
+    centre: DoubleArray  # (D,)
     count: int
     total: DoubleArray  # (D,), of x - centre
     scatter: DoubleArray  # (D, D), of (x - centre)(x - centre)^T
 
     def without(self, others: Moments) -> Moments:
-        """Those of the vectors that are not among ``others``."""
-        return Moments(self.count - others.count, self.total - others.total, self.scatter - others.scatter)
+        """Those of the vectors that are not among ``others``, which are about the same centre."""
+        count, total = self.count - others.count, self.total - others.total
+        return Moments(self.centre, count, total, self.scatter - others.scatter)
 
-    def fit(self, centre: DoubleArray, variance: float) -> Subspace:
-        """The subspace of the vectors."""
+    def fit(self, variance: float, images: int) -> Subspace:
+        """The subspace of the vectors, in float64; ``images`` is how many they are of, for the error."""
         mean = self.total / self.count
         scatter = self.scatter - self.count * np.outer(mean, mean)
-        values, vectors = leading(scatter, variance, self.count, centre)
-        spread = (values / (self.count - 1)).astype(np.float32)
-        return Subspace((centre + mean).astype(np.float32), vectors.T.astype(np.float32), spread)
+        values, vectors = leading(scatter, variance, images, self.centre)
+        return Subspace(self.centre + mean, np.ascontiguousarray(vectors.T), values / (self.count - 1))
 
 
 def moments(pieces: Iterable[FloatArray], centre: DoubleArray) -> Moments:
-    """Those of vectors that come in pieces (B, D)."""
+    """Those of vectors that come in pieces (B, D), in float64 throughout: folds are taken away from the whole."""
     d = len(centre)
     count, total, scatter = 0, np.zeros(d), np.zeros((d, d))
     for piece in pieces:
-        centred = piece - centre.astype(np.float32)  # (B, D)
+        centred = piece - centre  # (B, D), float64
         count += len(centred)
-        total += centred.sum(axis=0, dtype=np.float64)
+        total += centred.sum(axis=0)
         scatter += centred.T @ centred
-    return Moments(count, total, scatter)
+    return Moments(centre, count, total, scatter)
 
 
 def mean_of(vectors: FloatArray) -> DoubleArray:
-    """The mean of vectors (N, D), in float64.
+    """The mean of vectors (N, D), one per image, in float64.
 
     Raises:
         VqiError: Fewer than two, or values that are not finite.
     """
-    if len(vectors) < 2:
-        raise VqiError(f"PCA needs at least 2 good training images, got {len(vectors)}: add images to train/good")
+    require_two(len(vectors))
     mean: DoubleArray = vectors.mean(axis=0, dtype=np.float64)
     return checked_mean(mean)
 
 
+def require_two(images: int) -> None:
+    """Refuse what has no variance.
+
+    Raises:
+        VqiError: There are fewer than two images.
+    """
+    if images < 2:
+        raise VqiError(f"PCA needs at least 2 good training images, got {images}: add images to train/good")
+
+
 def checked_mean(mean: DoubleArray) -> DoubleArray:
-    """A mean of features, refused where it is not finite."""
+    """A mean of features.
+
+    Raises:
+        VqiError: It is not finite.
+    """
     if not np.isfinite(mean).all():
         raise VqiError("the features hold NaN or infinity: use precision fp32, or another layer")
     return mean
 
 
-def leading(matrix: DoubleArray, variance: float, samples: int, mean: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace."""
+def leading(matrix: DoubleArray, variance: float, images: int, mean: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace.
+
+    Raises:
+        VqiError: There is no variance but rounding.
+    """
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     total = float(values.sum())
-    # what rounding alone leaves of images that are all the same
-    if total <= samples * 1e-10 * max(float(mean @ mean), 1e-30):
-        raise VqiError(
-            f"all {samples} good training images give the same features: nothing to learn from; check train/good"
-        )
+    require_variance(total, images, mean)
     count = int(np.searchsorted(np.cumsum(values) / total, variance)) + 1
     count = min(count, int(np.count_nonzero(values > total * 1e-12)))
     return values[:count], vectors[:, :count]
+
+
+def require_variance(scatter: float, images: int, mean: DoubleArray) -> None:
+    """Refuse images that are all the same.
+
+    Args:
+        scatter: Summed squared distance of the images from their mean.
+        images: How many.
+        mean: Of them, for the scale.
+
+    Raises:
+        VqiError: What is left is what rounding alone leaves of images that are all the same.
+    """
+    flat = mean.ravel()
+    if scatter <= images * 1e-10 * max(float(flat @ flat), 1e-30):
+        raise VqiError(
+            f"all {images} good training images give the same features: nothing to learn from; check train/good"
+        )

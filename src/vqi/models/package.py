@@ -55,7 +55,7 @@ def read_manifest(data: bytes, uri: str) -> Manifest:
     Raises:
         VqiError: It is none, or one of another format.
     """
-    manifest = parse_json(Manifest, data, f"{uri}/{MANIFEST}", "delete this version and publish again")
+    manifest = parse_json(Manifest, data, f"{uri}/{MANIFEST}", "train the category again with this version of vqi")
     if set(manifest.files) != set(FILES):
         raise VqiError(
             f"{uri}: expected a model package of {', '.join(FILES)}, got {', '.join(sorted(manifest.files))}"

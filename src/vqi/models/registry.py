@@ -6,13 +6,13 @@ A version is complete when its ``manifest.json`` is there; that is written last.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from vqi.digests import sha256_file
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 from vqi.models.package import FILES, MANIFEST, Manifest, manifest_of, read_manifest
+from vqi.progress import message
 from vqi.records import Record
 from vqi.store.interface import Store
 from vqi.store.opening import fetch_uri, open_store, read_uri
@@ -30,13 +30,19 @@ class Decision(Record):
     reason: str
 
 
+class _Reservation(Record):
+    """Who takes a number."""
+
+    digest: str  # of the manifest to come
+
+
 def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report: Path) -> Decision:
     """Write a model package, unless an equal one is the newest."""
     files = dict(zip(FILES, (backbone, detector, metrics, report), strict=True))
     manifest = manifest_of(files)
     prefix = f"models/{manifest.dataset}/{manifest.category}"
     newest = _newest(store, prefix)
-    if newest and _manifest_at(store, f"{prefix}/v{newest}").digest == manifest.digest:
+    if newest and _digest_of(store, f"{prefix}/v{newest}") == manifest.digest:
         return _decision(store, prefix, newest, published=False, reason="an equal model is the newest version")
     number = _reserve(store, prefix, newest + 1, manifest.digest)
     for name, path in files.items():
@@ -55,10 +61,11 @@ def _reserve(store: Store, prefix: str, number: int, digest: str) -> int:
     """Take the next free number; a number that an interrupted publication of the same model took is used again."""
     while True:
         key = f"{prefix}/v{number}/{_RESERVED}"
-        if store.put_if_absent(key, json.dumps({"digest": digest}).encode()):
+        reservation = _Reservation(digest=digest).model_dump_json().encode()
+        if store.put_if_absent(key, reservation):
             return number
         unfinished = not store.exists(f"{prefix}/v{number}/{MANIFEST}")
-        if unfinished and json.loads(store.get_bytes(key))["digest"] == digest:
+        if unfinished and store.get_bytes(key) == reservation:
             return number
         number += 1
 
@@ -73,8 +80,15 @@ def _newest(store: Store, prefix: str) -> int:
     return max(found)
 
 
-def _manifest_at(store: Store, prefix: str) -> Manifest:
-    return read_manifest(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix))
+def _digest_of(store: Store, prefix: str) -> str:
+    """The digest of a version; '' for one that is damaged, or of another format: it must not keep a new one away."""
+    try:
+        return read_manifest(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix)).digest
+    except UnavailableError:
+        raise
+    except VqiError as error:
+        message(f"note: {error}")
+        return ""
 
 
 def fetch_model(uri: str, folder: Path) -> Manifest:

@@ -38,7 +38,7 @@ def report_of(
             labels=evaluation.labels,
             scores=evaluation.values,
             threshold=evaluation.threshold,
-            roc=evaluation.roc(),
+            roc=evaluation.roc,
             calibration_scores=np.asarray(artifact.calibration_scores),
             images=_examples(evaluation, images, settings.examples),
             settings=_settings(artifact.record, settings),

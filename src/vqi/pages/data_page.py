@@ -16,7 +16,7 @@ from vqi.pages import rendering as pages
 from vqi.pages.data_chart import spread_svg
 from vqi.pages.maps import data_uris, outlined
 from vqi.photographs.decoding import UnreadableImage, decode
-from vqi.preparation.appearance import GROUPS, TELLS, Look, look_of
+from vqi.preparation.appearance import GROUPS, Look, look_of, telling
 
 SHOWN = 12  # complaints of each kind; the JSON has all
 SIDE = 4  # pictures of one complaint
@@ -97,7 +97,7 @@ def render(report: DataReport, pictures: Pictures) -> str:
         notes=[one.model_dump() for one in report.notes],
         groups=GROUPS,
         charts=[(figure, spread_svg(figure, groups)) for figure, groups in report.looks.items() if groups],
-        tells=TELLS,
+        telling=telling(report.separation),
         sections=_within_budget(sections),
     )
 
@@ -107,7 +107,7 @@ def _sections(report: DataReport, pictures: Pictures) -> Iterator[Section]:
     pairs = [
         (
             "The same file in train and test",
-            "The model saw it in training.",
+            "Its score says nothing: the model has seen it.",
             report.duplicates_across_splits,
         ),
         ("The same part in train and test", "Photographed twice, or nearly so.", report.near_duplicates_across_splits),
@@ -134,10 +134,10 @@ def _masks(problems: Sequence[MaskProblem], pictures: Pictures) -> Section:
 
 def _light(separation: Mapping[str, float], pictures: Pictures) -> Iterator[Section]:
     """For the figure that tells the test classes apart best, some of either class from its least to its most."""
-    telling = {figure: area for figure, area in separation.items() if area >= TELLS and figure != "sharpness"}
-    if not telling:
+    tell = telling(dict(separation))
+    if not tell:
         return
-    figure = max(telling, key=lambda name: telling[name])
+    figure = max(tell, key=lambda name: tell[name])
     at = Look._fields.index(figure)
     looks = list(pictures.looks())
     complaints = []

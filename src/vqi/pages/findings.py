@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.detector import Threshold
 from vqi.artifacts.metrics import Metrics
+from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
 from vqi.formatting import NOTHING, area, count, figure, percent, short_percent
+from vqi.metrics import AUPRO_FPR_LIMIT
 
 Scores = npt.NDArray[np.float64]
 
@@ -66,7 +67,11 @@ def key_figures(metrics: Metrics) -> list[Figure]:
     ]
     areas = [
         (metrics.pixel_auroc, "Pixel AUROC", "the same for pixels inside and outside of defects"),
-        (metrics.aupro, "AUPRO", "how much of each defect the map covers, up to 30 % false-alarm pixels"),
+        (
+            metrics.aupro,
+            "AUPRO",
+            f"how much of each defect the map covers, up to {short_percent(AUPRO_FPR_LIMIT)} false-alarm pixels",
+        ),
     ]
     found = _image_auroc(metrics)
     found += [Figure(name, percent(rate), meaning) for rate, name, meaning in rates if rate is not None]

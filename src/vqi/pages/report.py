@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.detector import Threshold
 from vqi.artifacts.metrics import Metrics, Roc
+from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
 from vqi.detectors.comparison import Suitability
 from vqi.formatting import figure

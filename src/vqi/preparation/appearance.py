@@ -68,13 +68,17 @@ def separation(index: Sequence[IndexRow], looks: Sequence[Look]) -> dict[str, fl
     return found
 
 
+def telling(areas: dict[str, float]) -> dict[str, float]:
+    """The figures of light that alone tell the test classes apart: a defect may change the sharpness, and should."""
+    return {figure: area for figure, area in areas.items() if area >= TELLS and figure != "sharpness"}
+
+
 def lighting_warnings(areas: dict[str, float]) -> list[str]:
     """What to say where one figure tells the test classes apart."""
     return [
         f"The {figure} of an image alone tells good test images from defective ones (AUROC {area:.2f}): they were not "
         "photographed alike, so the test says little about defects."
-        for figure, area in areas.items()
-        if area >= TELLS and figure != "sharpness"
+        for figure, area in telling(areas).items()
     ]
 
 

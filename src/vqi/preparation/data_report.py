@@ -19,7 +19,7 @@ from vqi.artifacts.data_report import (
     Unreadable,
 )
 from vqi.artifacts.images import IndexRow
-from vqi.detectors.calibration import good_images_needed
+from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.formatting import count
 from vqi.photographs.similarity import SIDE, near_duplicates
 from vqi.preparation.appearance import Look, distributions, lighting_warnings, separation
@@ -71,7 +71,7 @@ def report(
         looks=distributions(index, findings.looks),
         separation=areas,
         target_fpr=target_fpr,
-        smallest_false_alarm_rate=round(1 / (good + 1), 5),
+        smallest_false_alarm_rate=round(smallest_rate(good), 5),
         warnings=(*lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
         mask_problems=tuple(findings.mask_problems),
         licence=licence,
@@ -117,9 +117,10 @@ def too_few(good: int, target_fpr: float) -> list[str]:
     needed = good_images_needed(target_fpr)
     if good >= needed:
         return []
+    best = smallest_rate(good)
     return [
-        f"{good} good training images carry a false-alarm rate of {1 / (good + 1):.1%} at best; the {target_fpr:.1%} "
-        f"that is asked for needs {needed}."
+        f"{good} good training images carry a false-alarm rate of {best:.1%} at best; the {target_fpr:.1%} that is "
+        f"asked for needs {needed}."
     ]
 
 

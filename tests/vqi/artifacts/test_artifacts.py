@@ -131,6 +131,13 @@ def test_a_detector_with_a_number_that_is_none_is_refused(tmp_path: Path, name: 
         load_detector(tmp_path / "d")
 
 
+def test_a_detector_calibrated_on_other_scores_is_refused(tmp_path: Path) -> None:
+    whole = detector_artifact()
+    save_detector(tmp_path / "d", replace(whole, calibration_scores=whole.calibration_scores[:-1]))
+    with pytest.raises(VqiError, match=r"expected 3 calibration scores, got \(2,\); run pca_fit again"):
+        load_detector(tmp_path / "d")
+
+
 def test_scores_keep_every_bit(tmp_path: Path) -> None:
     rows = [ScoreRow('a,"b"\n.png', 1, "scratch", 0.1 + 0.2, 1), ScoreRow("ü.png", 0, "good", 1e-300, 0)]
     write_scores(tmp_path / "s", rows)

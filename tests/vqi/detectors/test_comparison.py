@@ -8,6 +8,7 @@ from tests.vqi.made import maps_of
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import PcaFit
 from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
+from vqi.detectors.registry import DETECTORS
 
 
 def plane(count: int, noise: float, seed: int = 0) -> np.ndarray:
@@ -28,14 +29,19 @@ def test_ratio_against_scikit_learn() -> None:
     assert scaled == pytest.approx(expected, rel=1e-4), "the scale of the features does not matter"
 
 
-def test_noise_is_harder_to_describe_and_defects_are_found() -> None:
+@pytest.mark.parametrize("kind", DETECTORS)
+def test_noise_is_harder_to_describe_and_defects_are_found(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = []
+    whole = DETECTORS[kind].fit
+    monkeypatch.setattr(DETECTORS[kind], "fit", lambda *given: fitted.append(kind) or whole(*given))
     test = np.concatenate([plane(10, 0.01, 1), plane(10, 2.0, 2)])
     labels = np.repeat([0, 1], 10)
 
     def found(noise: float, maps: FeatureMaps, of: np.ndarray) -> Suitability:
-        return suitability(maps_of(plane(60, noise)), maps, of, range(6), PcaFit())
+        return suitability(maps_of(plane(60, noise)), maps, of, range(6), PcaFit(kind=kind))
 
     clean, noisy = (found(noise, maps_of(test), labels) for noise in (0.01, 2.0))
     assert clean.held_out_fre_ratio < 0.01 < noisy.held_out_fre_ratio < 1
     assert clean.image_auroc == 1
     assert found(0.01, maps_of(test[:10]), labels[:10]).image_auroc is None
+    assert len(fitted) == 6, "two fits each, of this detector"

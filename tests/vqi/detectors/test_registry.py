@@ -78,6 +78,7 @@ def test_folds_hold_each_image_once() -> None:
     found = np.concatenate(folds_of(23, PcaFit(folds=4)))
     assert sorted(found.tolist()) == list(range(23))
     assert len(folds_of(5, PcaFit(folds=10))) == 5, "leave-one-out at most"
+    assert len(folds_of(3, PcaFit(folds=2))) == 3, "two images at least are left for each model"
     with pytest.raises(VqiError, match="at least 3 good training images, got 2"):
         folds_of(2, PcaFit())
 

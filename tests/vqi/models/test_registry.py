@@ -145,14 +145,37 @@ def test_uris_that_are_none(uri: str, tmp_path: Path) -> None:
         fetch_model(uri, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"no json", b"[]", b'{"format": "vqi.model/9"}'])
-def test_another_manifest_is_refused(store: Store, tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no json", "Invalid JSON"),
+        (b"[]", "should be an object"),
+        (
+            b'{"format": "vqi.model/9"}',
+            r"format: Input should be 'vqi\.model/2', got 'vqi\.model/9'; train the category",
+        ),
+    ],
+)
+def test_another_manifest_is_refused_and_keeps_no_new_version_away(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
     model = publish(store, **package(tmp_path, 1)).model
     store.put_bytes(f"models/parts/mono/v1/{MANIFEST}", content)
-    with pytest.raises(VqiError, match="v1"):
+    with pytest.raises(VqiError, match=message):
         fetch_model(model, tmp_path / "fetched")
-    with pytest.raises(VqiError, match="v1"):
-        publish(store, **package(tmp_path, 2))
+    capsys.readouterr()
+    assert publish(store, **package(tmp_path, 1)).version == 2
+    assert capsys.readouterr().err.count("note: ") == 1
+
+
+def test_a_package_without_one_of_its_files_is_refused(store: Store, tmp_path: Path) -> None:
+    model = publish(store, **package(tmp_path, 1)).model
+    key = f"models/parts/mono/v1/{MANIFEST}"
+    content = json.loads(store.get_bytes(key))
+    del content["files"]["report.html"]
+    store.put_bytes(key, json.dumps(content).encode())
+    with pytest.raises(VqiError, match=r"expected a model package of .*report\.html, got backbone"):
+        fetch_model(model, tmp_path / "fetched")
 
 
 def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
     threshold = conformal_threshold(calibrated, 0.05)
     labels = np.repeat([0, 1], [len(good), len(bad)])
     scores = np.array([*good, *bad], float)
-    low, high = metrics.bootstrap_interval(labels, scores, 0) or (None, None)
+    low, high = metrics.bootstrap_interval(labels, scores, 0, repeats=1000) or (None, None)
     figures = made.metrics(
         test_good=len(good),
         test_anomalous=len(bad),

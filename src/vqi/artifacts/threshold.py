@@ -1,0 +1,48 @@
+"""A threshold of anomaly scores, as a detector keeps it, and what it can promise."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from vqi.records import Record
+
+
+class Threshold(Record):
+    """A threshold; a score above it is anomalous."""
+
+    value: float
+    source: str  # what it was set from, in words
+    n: int  # good images that it was calibrated on
+    rank: int  # of the calibration score that it is, from the lowest, 1-based
+    target_fpr: float
+
+    @property
+    def guaranteed_fpr(self) -> float:
+        """(n + 1 - rank) / (n + 1), for exchangeable scores of one model."""
+        return (self.n + 1 - self.rank) / (self.n + 1)
+
+    @property
+    def needed(self) -> int:
+        """The fewest good images that can promise ``target_fpr``."""
+        return good_images_needed(self.target_fpr)
+
+    @property
+    def enough(self) -> bool:
+        """Whether there were that many."""
+        return self.n >= self.needed
+
+
+def good_images_needed(target_fpr: float) -> int:
+    """The fewest good images whose threshold can promise a false-alarm rate in (0, 1)."""
+    return math.ceil(1 / exact(target_fpr)) - 1
+
+
+def smallest_rate(good_images: int) -> float:
+    """The lowest false-alarm rate that so many good images can promise."""
+    return 1 / (good_images + 1)
+
+
+def exact(rate: float) -> Fraction:
+    """A rate as it is written, so that (n + 1)(1 - 0.05) has no rounding error."""
+    return Fraction(repr(float(rate)))
