@@ -1,8 +1,9 @@
 """Writes images/locks: the packages of the container images, each with its version and sha256, as wheels for Linux.
 
 ``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only tells, without a network, whether the locks
-belong to it. One resolution is behind all files, so that a package has one version in all images. A package stands in
-one file a layer of images/Dockerfile:
+belong to it. One resolution is behind all files, so that a package has one version in all images. It leaves out the
+extra ``pipelines``: no image compiles a pipeline (vqi-pipeline runs one that was compiled before), and the exact pins of
+kfp (requests, urllib3) bind none of them. A package stands in one file per layer of images/Dockerfile:
 
     light.txt      all that the light image needs
     elpv.txt       the photographs of the embedded dataset
@@ -31,7 +32,7 @@ LOCKS = ROOT / "images" / "locks"
 INPUTS = LOCKS / "inputs"  # beside the locks, not in them: a layer is built anew when its own packages change
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
-EXTRAS = ("torch", "embedded", "pipelines")
+EXTRAS = ("torch", "embedded", "command")  # of all images together
 TORCH = ("torch", "torchvision")
 # Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime makes it look missing.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
@@ -74,7 +75,7 @@ def inputs() -> str:
     """The digest of all that a resolution depends on and that stands in the project."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights", "command")), PYTHON, PLATFORM]
+    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights")), PYTHON, PLATFORM]
     given = json.dumps([asked, sorted(LEFT_OUT), sorted(NOT_OF_NETWORKS)])
     return "sha256:" + hashlib.sha256(given.encode()).hexdigest()
 
@@ -125,7 +126,7 @@ def cpu_builds(folder: Path, index: str, whole: Blocks) -> Blocks:
 
 
 def compile_locked(arguments: Iterable[str]) -> Blocks:
-    """What ``uv pip compile`` finds, a block of lines a package."""
+    """What ``uv pip compile`` finds, a block of lines per package."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
     command += ["--python-version", PYTHON, "--python-platform", PLATFORM, "--no-header", "--no-annotate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

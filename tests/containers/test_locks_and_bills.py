@@ -1,9 +1,11 @@
 """The locks of the images belong to pyproject.toml, and a bill of materials is valid CycloneDX."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,33 @@ def test_locks_are_fresh_until_a_requirement_changes(tmp_path: Path) -> None:
     done = check(tmp_path)
     assert done.returncode == 1
     assert done.stderr == "images/locks is not of this pyproject.toml: run 'make lock' and commit the result\n"
+
+
+def test_what_compiles_pipelines_binds_no_image(tmp_path: Path) -> None:
+    """kfp pins requests and urllib3; the locks neither hold it nor depend on its version."""
+    shutil.copytree(ROOT / "images", tmp_path / "images")
+    project = (ROOT / "pyproject.toml").read_text()
+    extra = tomllib.loads(project)["project"]["optional-dependencies"]["pipelines"]
+    (kfp,) = [requirement for requirement in extra if requirement.startswith("kfp==")]
+    (tmp_path / "pyproject.toml").write_text(project.replace(f'"{kfp}"', '"kfp==1.0"'))
+    assert check(tmp_path).returncode == 0
+    compilers = {re.split("[=<>]", requirement)[0] for requirement in extra}
+    assert not compilers & set(pins())
+
+
+def test_a_package_has_one_version_in_all_images() -> None:
+    versions = pins()
+    assert {"requests", "torch", "elpv-dataset", "click"} <= set(versions)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def pins() -> dict[str, set[str]]:
+    """The versions of each package over all locks; a CPU build of torch is of the version that it is a build of."""
+    found: dict[str, set[str]] = {}
+    for lock in (ROOT / "images" / "locks").glob("*.txt"):
+        for name, version in re.findall(r"^([a-z0-9][^=\s]*)==([^\s+]+)", lock.read_text(), flags=re.MULTILINE):
+            found.setdefault(name, set()).add(version)
+    return found
 
 
 def test_every_locked_package_has_its_digest() -> None:
