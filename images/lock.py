@@ -1,9 +1,9 @@
 """Writes images/locks: the packages of the container images, each with its version and sha256, as wheels for Linux.
 
 ``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only tells, without a network, whether the locks
-belong to it. One resolution is behind all files, so that a package has one version in all images. It leaves out the
-extra ``pipelines``: no image compiles a pipeline (vqi-pipeline runs one that was compiled before), and the exact pins of
-kfp (requests, urllib3) bind none of them. A package stands in one file per layer of images/Dockerfile:
+belong to it. One resolution is behind all files, so that a package has one version in all images. The extra
+``pipelines`` is not in it: no image compiles a pipeline (vqi-pipeline runs one that was compiled before), so the exact
+pins of kfp (requests, urllib3) bind none. A package stands in one file per layer of images/Dockerfile:
 
     light.txt      all that the light image needs
     elpv.txt       the photographs of the embedded dataset

@@ -98,13 +98,12 @@ def _constant_name(node: Node, key: str, parameter: str) -> str:
     """A name that stands in the pipeline: kfp-kubernetes writes it in two ways, both at once."""
     source = node.node(parameter)
     value = source.node("runtimeValue")
-    constant = value.maybe("constant", str, "")
+    names = {node.maybe(key, str, ""), value.maybe("constant", str, "")} - {""}
     value.end()
     source.end(componentInputParameter="a name from a parameter", taskOutputParameter="a name from a task")
-    name = str(node.maybe(key, str, constant))
-    if not name:
-        raise VqiError(f"{node.at(key)}: expected a name, got nothing")
-    return name
+    if len(names) != 1:
+        raise VqiError(f"{node.at(key)}: expected a name, got {' and '.join(sorted(names)) or 'nothing'}")
+    return str(names.pop())
 
 
 def _pull_policy(node: Node) -> str | None:

@@ -54,11 +54,11 @@ def _pipeline(node: Node, pods: Mapping[str, PodSettings]) -> Pipeline:
     executors = _executors(node.node("deploymentSpec"), pods)
     components = {key: _component(key, part, executors) for key, part in node.node("components").nodes()}
     root = node.node("root")
-    inputs, input_artifacts = _definitions(root.node("inputDefinitions"))
+    inputs, input_artifacts = _definitions(root.node("inputDefinitions"), of_inputs=True)
     if input_artifacts:
         raise VqiError(f"root.inputDefinitions.artifacts.{next(iter(input_artifacts))}: an artifact is not supported")
     _definitions(root.node("outputDefinitions"))
-    dag = read_dag(root.node("dag"))
+    dag = read_dag(Node(root.take("dag"), root.at("dag")))
     root.end()
     for key, kind in (("schemaVersion", str), ("sdkVersion", str)):
         node.maybe(key, kind, "")
@@ -111,7 +111,7 @@ def _resources(node: Node) -> dict[str, Any]:
 
 
 def _component(name: str, node: Node, executors: Mapping[str, Container]) -> Component:
-    inputs, input_artifacts = _definitions(node.node("inputDefinitions"))
+    inputs, input_artifacts = _definitions(node.node("inputDefinitions"), of_inputs=True)
     outputs, output_artifacts = _definitions(node.node("outputDefinitions"))
     container, dag = None, None
     if node.has("dag"):
@@ -145,33 +145,35 @@ def _check_template(component: Component, part: str, place: str) -> None:
         raise VqiError(f"{place}: {error}") from error
 
 
-def _definitions(node: Node) -> tuple[dict[str, Parameter], dict[str, Artifact]]:
-    parameters = {key: _parameter(key, part) for key, part in node.node("parameters").nodes()}
-    artifacts = {key: _artifact(key, part) for key, part in node.node("artifacts").nodes()}
+def _definitions(node: Node, of_inputs: bool = False) -> tuple[dict[str, Parameter], dict[str, Artifact]]:
+    """Parameters and artifacts; only inputs can have defaults or be left out."""
+    parameters = {key: _parameter(key, part, of_inputs) for key, part in node.node("parameters").nodes()}
+    artifacts = {key: _artifact(key, part, of_inputs) for key, part in node.node("artifacts").nodes()}
     node.end()
     return parameters, artifacts
 
 
-def _parameter(name: str, node: Node) -> Parameter:
+def _parameter(name: str, node: Node, of_input: bool) -> Parameter:
     node.name(name)
     kind = node.take("parameterType", str)
     if kind not in KINDS:
         raise VqiError(f"{node.at('parameterType')}: {kind} is not supported")
-    default = typed(node.take("defaultValue"), kind, node.at("defaultValue")) if node.has("defaultValue") else None
-    parameter = Parameter(
-        name, kind, default, node.maybe("isOptional", bool, False), node.maybe("description", str, "")
-    )
+    default = None
+    if of_input and node.has("defaultValue"):
+        default = typed(node.take("defaultValue"), kind, node.at("defaultValue"))
+    optional = of_input and node.maybe("isOptional", bool, False)
+    parameter = Parameter(name, kind, default, optional, node.maybe("description", str, ""))
     node.end(literals="a list of literals")
     return parameter
 
 
-def _artifact(name: str, node: Node) -> Artifact:
+def _artifact(name: str, node: Node, of_input: bool) -> Artifact:
     node.name(name)
     kind = node.node("artifactType")
     schema = kind.take("schemaTitle", str)
     kind.maybe("schemaVersion", str, "")
     kind.end()
     node.maybe("description", str, "")
-    artifact = Artifact(name, schema, node.maybe("isOptional", bool, False))
+    artifact = Artifact(name, schema, of_input and node.maybe("isOptional", bool, False))
     node.end(isArtifactList="a list of artifacts (dsl.Collected of an artifact)")
     return artifact

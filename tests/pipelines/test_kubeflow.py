@@ -14,7 +14,7 @@ from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline, Retry, Task, Toleration
 from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
-from vqi_pipelines.training import STORE_VARIABLES
+from vqi_pipelines.training import STORE_VARIABLES, training
 
 SETTINGS = KubeflowSettings(
     registry="registry.example.com:5000/quality/",
@@ -52,13 +52,32 @@ def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
 
 
 @each
+def test_the_local_backend_runs_what_is_made_for_kubeflow(pipeline: Any) -> None:
+    """With settings, too: the same calls and the same outputs as of the plain pipeline."""
+    if pipeline.name != "python":  # its command names no component
+        check_same_flow(ir_of(pipeline))
+
+
+def test_the_local_backend_runs_the_training_pipeline_that_is_made_for_kubeflow() -> None:
+    assert check_same_flow(training_ir().replace("- python\n        - -m\n", "- run\n")) >= 8
+
+
+def check_same_flow(ir: str) -> int:
+    settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # a pull secret is Kubeflow's alone
+    before, after = read_ir(ir), read_ir(for_kubeflow(ir, settings))
+    given = GIVEN.get(before.name, {})
+    flow = local_flow(before, given, Fakes(before))
+    assert local_flow(after, given, Fakes(after)) == flow
+    return len(flow[0])
+
+
+@pytest.mark.parametrize("pipeline", [*examples.VALID, training], ids=lambda pipeline: pipeline.name)
 def test_every_input_that_an_argument_names_is_given(pipeline: Any) -> None:
     """Kubeflow 2.17 does not fill in a component's defaults there: "parameter not found in executor input"."""
-    for ir in (ir_of(pipeline), training_ir()):
-        read = read_ir(for_kubeflow(ir, KubeflowSettings()))
-        for task in steps_of(read):
-            defaults = {name for name, p in read.components[task.component].inputs.items() if p.default is not None}
-            assert defaults <= task.parameters.keys()
+    read = read_ir(for_kubeflow(ir_of(pipeline), KubeflowSettings()))
+    for task in steps_of(read):
+        defaults = {name for name, p in read.components[task.component].inputs.items() if p.default is not None}
+        assert defaults <= task.parameters.keys()
 
 
 def test_every_step_is_tried_again() -> None:

@@ -123,6 +123,10 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         ("extra", 1, "extra: this construct is not supported"),
         ("root/dag/tasks/join/inputs/parameters/results/taskOutputParameter/outputParameterKey", "nope", "no output 'nope'"),
         ("root/dag/tasks/join/inputs/parameters", {}, "the parameter 'results' is missing"),
+        ("root", {}, "root: expected the key 'dag'"),
+        ("components/comp-use/outputDefinitions/parameters/result/isOptional", True, r"parameters\.result\.isOptional: this construct is not supported"),
+        ("components/comp-use/outputDefinitions/parameters/result/defaultValue", "x", r"parameters\.result\.defaultValue: this construct is not"),
+        ("components/comp-make/outputDefinitions/artifacts/folder/isOptional", True, r"artifacts\.folder\.isOptional: this construct is not"),
     ],
 )  # fmt: skip
 def test_refused_with_its_place(path: str, value: object, message: str) -> None:

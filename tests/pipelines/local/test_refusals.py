@@ -46,6 +46,11 @@ def test_all_settings_are_read() -> None:
         (f"{EXECUTOR}/activeDeadlineSeconds", "soon", r"activeDeadlineSeconds: expected whole seconds, got 'soon'"),
         (f"{EXECUTOR}/tolerations", [{"tolerationJson": {}}], r"tolerations\[0\]\.tolerationJson: a toleration from a"),
         (f"{EXECUTOR}/secretAsEnv", [{"keyToEnv": []}], r"secretAsEnv\[0\]\.secretName: expected a name, got nothing"),
+        (
+            f"{EXECUTOR}/secretAsEnv/0/secretName",
+            "other",
+            r"secretAsEnv\[0\]\.secretName: expected a name, got keys and other",
+        ),
         ("platforms/kubernetes/deploymentSpec/executors/exec-nope", {"imagePullPolicy": "Never"}, "no such container"),
         ("platforms", {"other": {}}, r"platforms\.kubernetes: expected settings for Kubernetes, got"),
     ],
@@ -55,7 +60,7 @@ def test_refused_with_its_place(path: str, value: Any, message: str) -> None:
     *parents, last = path.split("/")
     inner = platforms
     for key in parents:
-        inner = inner[key]
+        inner = inner[int(key) if isinstance(inner, list) else key]
     inner[last] = value
     with pytest.raises(VqiError, match=message):
         read_ir(yaml.safe_dump_all([spec, platforms]))
