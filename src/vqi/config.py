@@ -249,7 +249,11 @@ class CutPaste(Finetune):
         return self
 
 
-FINETUNE: dict[str, type[Finetune]] = {"simsiam": SimSiam, "cutpaste": CutPaste}  # by method
+# By method; the module of that name in vqi.self_supervised is the method.
+FINETUNE: dict[str, type[Finetune]] = {
+    "simsiam": SimSiam,
+    "cutpaste": CutPaste,
+}
 
 
 class SslFinetune(StepConfig):
