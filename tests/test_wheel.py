@@ -209,6 +209,16 @@ def test_with_the_extra_pipelines_it_compiles_what_the_repository_has(
     assert written == {path: (ROOT / path).read_text() for path in written}
 
 
+def test_a_run_says_which_extra_its_steps_need(
+    installed: Callable[..., Environment], make_defect_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
+    make_defect_dataset(tmp_path / "parts", ["bracket"], size=32)
+    done = installed("pipelines")("vqi", "run", "-p", "source=folder:parts", cwd=tmp_path)
+    assert done.returncode == 2, done
+    (line,) = {line for line in done.stdout.splitlines() if "error: " in line}
+    assert re.search(r"error: the step ssl_finetune needs .+ pip install 'vqi\[torch\]'$", line), done.stdout
+
+
 def imported() -> set[str]:
     """The top-level names, not ours and not Python's, that our modules import anywhere."""
     found = set()
