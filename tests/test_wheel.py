@@ -1,6 +1,6 @@
 """The package as users install it: sdist, wheel, and environments with some of its extras, made without a network.
 
-An environment is a fresh one with pip's installation of the wheel, and with links to those installed packages that the
+An environment is a fresh one that the wheel is installed into, and with links to those installed packages that the
 base requirements and the chosen extras need: what is installed here beside them is not there.
 """
 
@@ -123,8 +123,8 @@ def install(wheel: Path, extras: tuple[str, ...], folder: Path) -> Environment:
     (site,) = (folder / "lib").glob("python3*/site-packages")
     metadata = PathDistribution(zipfile.Path(wheel, f"{'-'.join(wheel.name.split('-')[:2])}.dist-info/"))
     link(needed(metadata, extras, {}).values(), site)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
-    subprocess.run([*pip, "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    pip = [sys.executable, "-m", "uv", "pip", "install", "--python", str(folder / "bin" / "python")]
+    subprocess.run([*pip, "--quiet", "--no-deps", "--offline", "--no-config", str(wheel)], check=True)
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VQI_"))}
 
     def run(program: str, *args: str, cwd: Path = folder, **more: str) -> "subprocess.CompletedProcess[str]":
