@@ -93,8 +93,10 @@ class StepConfig(Settings):
 
 
 def steps() -> list[type[StepConfig]]:
-    """The models of all steps, in the order of the data path."""
-    return [model for model in StepConfig.__subclasses__() if model.__module__ == __name__]
+    """The models of all steps, in the order of the data path; what models share is none of a step."""
+    models = [one for one in globals().values() if isinstance(one, type) and issubclass(one, StepConfig)]
+    shared = {base for model in models for base in model.__mro__[1:]}
+    return [model for model in models if model not in shared]
 
 
 def defaults(model: type[StepConfig]) -> SimpleNamespace:

@@ -8,11 +8,10 @@ from functools import partial
 from PIL import Image, ImageDraw
 
 from vqi.datasets.layout import Dataset, Entry
-from vqi.datasets.request import Request
 from vqi.errors import VqiError
 
 
-def read(argument: str, request: Request) -> Dataset:
+def read(argument: str, request: object) -> Dataset:
     """The dataset with one category, ``disc``.
 
     Raises:
