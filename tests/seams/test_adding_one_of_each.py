@@ -12,7 +12,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.vqi.made import features_record, maps_of
+from vqi.artifacts.features import Features, save_features
 
 ROOT = Path(__file__).parents[2]
 MADE_UP = Path(__file__).parent / "made_up"
@@ -21,6 +24,13 @@ GENERATED = ("manifests/", "chart/")
 
 # By addition and file: the line that is there -> what stands in its place, which ends or begins with that line.
 EDITS: dict[str, dict[str, dict[str, str]]] = {
+    "detector": {
+        "src/vqi/detectors/registry.py": {
+            "from vqi.detectors.interface import": """from vqi.detectors.distance import Distance
+from vqi.detectors.interface import""",
+            '    "pca": Pca,': '    "distance": Distance,\n    "pca": Pca,',
+        },
+    },
     "source": {
         "src/vqi/datasets/sources.py": {
             "from vqi.datasets.layout import": "from vqi.datasets import drawn\nfrom vqi.datasets.layout import",
@@ -142,6 +152,31 @@ def prepared(copy: Copy, source: Path, folder: Path) -> Path:
 def test_a_copy_without_an_addition_is_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(EDITS, "nothing", {})
     assert Copy(tmp_path, "nothing").touched() == []
+
+
+SCORES = """
+import sys
+from pathlib import Path
+from vqi.artifacts.detector import load_detector
+from vqi.artifacts.features import load_features
+from vqi.detectors.registry import detector_of
+features, artifact = load_features(Path(sys.argv[1])), load_detector(Path(sys.argv[2]))
+scores = detector_of(artifact, features.test).score(features.test)
+print(artifact.record.kind, *(scores > artifact.record.threshold.value))
+"""
+
+
+def test_a_detector_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path: Path) -> None:
+    """It is fitted and calibrated by the step, and what that wrote scores: the far image alone is anomalous."""
+    copy = add("detector")
+    random = np.random.default_rng(0)
+    good, far = random.normal(size=(40, 6)), np.full((1, 6), 9.0)
+    test = np.concatenate([np.zeros((1, 6)), far])
+    save_features(tmp_path / "features", Features(maps_of(good), maps_of(test), features_record()))
+    paths = {"features": tmp_path / "features", "detector": tmp_path / "detector"}
+    copy.python("-m", "vqi_components.pca_fit", *flags({"kind": "distance", **paths}))
+    assert copy.python("-c", SCORES, *paths.values()).stdout.split() == ["distance", "False", "True"]
+    assert copy.report() == 2
 
 
 def test_a_source_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path: Path) -> None:

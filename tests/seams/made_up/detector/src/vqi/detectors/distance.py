@@ -1,0 +1,59 @@
+"""The distance from the mean good part, without any model of what varies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from vqi.artifacts.features import FeatureMaps, Shape
+from vqi.detectors.grid import finest, on_one_grid
+from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
+
+from vqi.config import PcaFit
+
+
+@dataclass(frozen=True)
+class Distance(Detector):
+    """The mean map of the good parts, (C, h, w) on the finest grid, C the sum of the layers' channels."""
+
+    mean: FloatArray
+
+    @classmethod
+    def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[Distance]:
+        """See ``Detector.fit``."""
+        whole = on_one_grid(train)
+        held_out = np.full(len(train), np.nan)
+        for fold in folds:
+            rest = np.delete(whole, fold, axis=0)
+            held_out[fold] = cls(rest.mean(axis=0)).score(train.rows(fold))
+        return Fitted(cls(whole.mean(axis=0)), held_out)
+
+    def score(self, maps: FeatureMaps) -> DoubleArray:
+        """The greatest distance of a position, (M,)."""
+        scores: DoubleArray = self.anomaly_maps(maps).max(axis=(1, 2)).astype(np.float64)
+        return scores
+
+    def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
+        """The distance of each position, (M, h, w)."""
+        found: FloatArray = np.linalg.norm(on_one_grid(maps) - self.mean, axis=1).astype(np.float32)
+        return found
+
+    def unexplained(self, maps: FeatureMaps) -> float:
+        """All of it: nothing about the mean is described."""
+        return 1.0
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """See ``Detector.arrays``."""
+        return {"mean": self.mean}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape]) -> Distance:
+        """See ``Detector.from_arrays``."""
+        return cls(np.asarray(arrays["mean"], np.float32).reshape(-1, *finest(shapes)))
+
+    def facts(self) -> dict[str, int | float | str]:
+        """How large its mean is."""
+        return {"numbers of the mean": self.mean.size}
