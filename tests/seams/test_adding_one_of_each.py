@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.vqi.made import features_record, maps_of
 from vqi.artifacts.features import Features, save_features
 

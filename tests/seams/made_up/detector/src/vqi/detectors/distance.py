@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from vqi.artifacts.features import FeatureMaps, Shape
+from vqi.config import PcaFit
 from vqi.detectors.grid import finest, on_one_grid
 from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
-
-from vqi.config import PcaFit
 
 
 @dataclass(frozen=True)
