@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from vqi.config import Engine, Precision
 from vqi.errors import UnavailableError, VqiError, not_installed
 from vqi_pipelines.commands.group import Commands, vqi
+from vqi_pipelines.commands.predict import ENGINES, PRECISIONS
 
 HELP = """
 import sys
@@ -37,6 +40,11 @@ def test_help_imports_click_and_what_always_comes_with_us(args: list[str]) -> No
     assert {name for name in others if not name.startswith("vqi_pipelines.commands")} == {
         "vqi", "vqi.errors", "vqi_pipelines", "vqi_pipelines.cli",
     }  # fmt: skip
+
+
+def test_the_choices_of_predict_are_those_of_the_config() -> None:
+    assert get_args(Engine) == ENGINES
+    assert get_args(Precision) == PRECISIONS
 
 
 def failing(error: BaseException) -> Commands:
