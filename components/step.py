@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar, cast
@@ -65,17 +65,6 @@ Config = TypeVar("Config", bound=StepConfig)
 def settings_of(arguments: StepConfig, model: type[Config]) -> Config:
     """The settings among a step's arguments, without its paths."""
     return model(**{name: getattr(arguments, name) for name in model.model_fields})
-
-
-def store_uri(environment: Mapping[str, str]) -> str:
-    """Where datasets and models are kept: ``$VQI_STORE``.
-
-    Raises:
-        VqiError: The variable is not set.
-    """
-    if not environment.get("VQI_STORE"):
-        raise VqiError("VQI_STORE is not set: set it to the object store, as file:///path or s3://bucket")
-    return environment["VQI_STORE"]
 
 
 def write_list(path: Path, values: Sequence[str]) -> None:

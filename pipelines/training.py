@@ -1,5 +1,7 @@
 """The training pipeline: the only place where the graph of steps is written; it reads as the data path."""
 
+import re
+
 from kfp import dsl, kubernetes
 
 from vqi import config
@@ -11,6 +13,7 @@ from vqi_components.preprocess.component import preprocess
 from vqi_components.publish.component import publish
 from vqi_components.ssl_finetune.component import ssl_finetune
 from vqi_components.summarize.component import summarize
+from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, LESS_MEMORY, OFFLINE_IF, STORE_ACCESS
 
 _DATA = config.defaults(config.DatasetDownload)
 _IMAGES = config.defaults(config.Preprocess)
@@ -21,8 +24,21 @@ _EVALUATION = config.defaults(config.Evaluate)
 
 # What a step that reads or writes lasting assets is told of their store; on a cluster a Secret of this name holds it.
 STORE_SECRET = "vqi-store"  # noqa: S105 - its name
-STORE_VARIABLES = ("VQI_STORE", "VQI_S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+STORE_VARIABLES = (
+    "VQI_STORE",
+    "VQI_S3_ENDPOINT",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+)
+# What the step that reads a source is told beside it: consent to a licence, and tokens for the servers of sources.
+SOURCES_VARIABLES = ("USER_CONSENT", "VQI_HTTP_TOKENS")
 
+# The sources that are read without a network: the embedded dataset, and a path. A table may name any address.
+_SOURCES_HERE = "elpv|folder:.*|archive:.*"
+_NAMED_WEIGHTS = "(?!pretrained$).*"  # a path, or none
+_TABLE = "csv:.*"
 
 # What a step's container asks for, so that a node has it, and may use at most: (cpu, memory). The chart has its own.
 _SMALL = (("100m", "256Mi"), ("1", "2Gi"))
@@ -30,13 +46,29 @@ _MIDDLE = (("250m", "1Gi"), ("4", "8Gi"))
 _NETWORK = (("500m", "2Gi"), ("8", "8Gi"))
 
 
-def _sized(task: dsl.PipelineTask, size: tuple[tuple[str, str], tuple[str, str]]) -> None:
+def _sized(task: dsl.PipelineTask, size: tuple[tuple[str, str], tuple[str, str]], less_memory: str = "") -> None:
     (cpu, memory), (most_cpu, most_memory) = size
     task.set_cpu_request(cpu).set_cpu_limit(most_cpu).set_memory_request(memory).set_memory_limit(most_memory)
+    if less_memory:
+        kubernetes.add_pod_annotation(task, LESS_MEMORY, less_memory)
 
 
-def _with_store(task: dsl.PipelineTask) -> None:
-    kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in STORE_VARIABLES}, optional=True)
+def _told(task: dsl.PipelineTask, variables: tuple[str, ...]) -> None:
+    kubernetes.use_secret_as_env(task, STORE_SECRET, {name: name for name in variables}, optional=True)
+
+
+def _reads_store(task: dsl.PipelineTask) -> None:
+    _told(task, STORE_VARIABLES)
+
+
+def _writes_store(task: dsl.PipelineTask) -> None:
+    _reads_store(task)
+    kubernetes.add_pod_annotation(task, STORE_ACCESS, "write")
+
+
+def _offline_if(task: dsl.PipelineTask, **patterns: str) -> None:
+    for name, pattern in patterns.items():
+        kubernetes.add_pod_annotation(task, f"{OFFLINE_IF}{name}", pattern)
 
 
 @dsl.pipeline(name="training", description="Learn what good parts look like, a model a category, and evaluate it.")
@@ -83,7 +115,11 @@ def training(
         split_seed=split_seed,
     )
     download.set_caching_options(False)  # what a source holds can change; a complete dataset is not written again
-    _with_store(download)
+    _writes_store(download)
+    _told(download, SOURCES_VARIABLES)
+    kubernetes.add_pod_annotation(download, DOWNLOADS, "kept")
+    kubernetes.add_pod_annotation(download, f"{BESIDE}source", _TABLE)
+    _offline_if(download, source=_SOURCES_HERE, url=".+")
     _sized(download, _MIDDLE)
 
     with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
@@ -95,8 +131,8 @@ def training(
             max_pixels=max_pixels,
             target_fpr=target_fpr,
         )
-        _with_store(prepared)
-        _sized(prepared, _MIDDLE)
+        _reads_store(prepared)
+        _sized(prepared, _MIDDLE, "lower image_size, or shrink the photographs")
         tuned = ssl_finetune(
             images=prepared.outputs["images"],
             method=method,
@@ -107,8 +143,9 @@ def training(
             finetune=finetune,
             seed=seed,
         )
-        _with_store(tuned)
-        _sized(tuned, _NETWORK)
+        _writes_store(tuned)
+        _offline_if(tuned, weights=_NAMED_WEIGHTS, backbone_name=re.escape(_BACKBONE.backbone_name))
+        _sized(tuned, _NETWORK, "lower batch_size in finetune, or image_size")
         extracted = feature_extract(
             images=prepared.outputs["images"],
             backbone=tuned.outputs["backbone"],
@@ -119,7 +156,7 @@ def training(
             engine=engine,
             precision=precision,
         )
-        _sized(extracted, _NETWORK)
+        _sized(extracted, _NETWORK, "lower batch_size or image_size, or raise pool")
         fitted = pca_fit(
             features=extracted.outputs["features"],
             kind=detector,
@@ -128,7 +165,7 @@ def training(
             folds=folds,
             seed=seed,
         )
-        _sized(fitted, _MIDDLE)
+        _sized(fitted, _MIDDLE, "lower image_size, or raise pool")
         evaluated = evaluate(
             images=prepared.outputs["images"],
             data_report=prepared.outputs["data_report"],
@@ -139,7 +176,7 @@ def training(
             examples=examples,
             seed=seed,
         )
-        _sized(evaluated, _MIDDLE)
+        _sized(evaluated, _MIDDLE, "lower image_size, or raise pool")
         published = publish(
             backbone=tuned.outputs["backbone"],
             detector=fitted.outputs["detector"],
@@ -147,7 +184,7 @@ def training(
             report=evaluated.outputs["report"],
         )
         published.set_caching_options(False)  # the store may have been emptied; an equal model is not written again
-        _with_store(published)
+        _writes_store(published)
         _sized(published, _SMALL)
 
     summary = summarize(summaries=dsl.Collected(evaluated.outputs["summary"]))

@@ -12,7 +12,7 @@ from vqi.config import DatasetDownload
 from vqi.datasets.request import Request
 from vqi.datasets.shards import download
 from vqi.datasets.splits import Options
-from vqi.store.opening import open_store
+from vqi.store.opening import open_store, store_uri
 from vqi_components import step
 
 
@@ -27,7 +27,7 @@ class Arguments(DatasetDownload):
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
     request = Request(url=arguments.url, sha256=arguments.sha256, accept_license=arguments.accept_license)
-    store = open_store(step.store_uri(os.environ))
+    store = open_store(store_uri(os.environ))
     options = Options(
         limit_per_class=arguments.limit_per_class,
         train_fraction=arguments.train_fraction,

@@ -10,7 +10,7 @@ from pydantic import Field
 from vqi.artifacts.files import write_text
 from vqi.config import Publish
 from vqi.models.registry import publish
-from vqi.store.opening import open_store
+from vqi.store.opening import open_store, store_uri
 from vqi_components import step
 
 
@@ -26,7 +26,7 @@ class Arguments(Publish):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    store = open_store(step.store_uri(os.environ))
+    store = open_store(store_uri(os.environ))
     decision = publish(store, arguments.backbone, arguments.detector, arguments.metrics, arguments.report)
     write_text(arguments.decision, decision.model_dump_json())
 

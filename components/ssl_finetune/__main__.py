@@ -11,7 +11,7 @@ from vqi.artifacts.images import INDEX_FILE, load_images
 from vqi.artifacts.training_log import write_training_log
 from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.store.opening import open_store
+from vqi.store.opening import STORE, open_store, store_uri
 from vqi_components import step
 
 
@@ -34,7 +34,7 @@ def run(arguments: Arguments) -> None:
     settings = step.settings_of(arguments, SslFinetune)
     images = load_images(arguments.images)
     parent = build(settings.backbone_name, settings.weights, settings.seed, images.images.shape[1])
-    store = open_store(os.environ["VQI_STORE"]) if os.environ.get("VQI_STORE") else None
+    store = open_store(store_uri(os.environ)) if os.environ.get(STORE) else None
     tuned = finetune(parent, images, settings, store)
     made = tuned.record(settings, sha256_file(arguments.images / INDEX_FILE))
     save_backbone(arguments.backbone, tuned.backbone, made)

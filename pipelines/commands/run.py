@@ -52,6 +52,7 @@ def run(
     category with its report.html. The same command again goes on where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
+    from vqi.store.opening import STORE, store_uri
     from vqi.system.processor import granted_cpus
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
@@ -60,6 +61,7 @@ def run(
     from vqi_pipelines.local.launch import Subprocesses
     from vqi_pipelines.local.progress import observer_for
     from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
+    from vqi_pipelines.results import results_of
 
     pipeline = read_ir(pipeline_to_run())
     parameters = check_parameters(pipeline, read_parameters(files, assignments))
@@ -72,14 +74,8 @@ def run(
         parallelism=parallelism or min(granted_cpus(), MOST_PARALLEL),
         use_cache=not no_cache,
         artifacts=artifacts,
-        environment={"VQI_STORE": store_uri(store)},
-        observer=observer_for(sys.stdout),
+        environment={STORE: store_uri({STORE: store or os.environ.get(STORE) or "store"})},
+        observer=observer_for(sys.stdout, results_of),
         launcher=Subprocesses() if launcher == "subprocess" else Containers(launcher),
     )
     sys.exit(result.exit_code)
-
-
-def store_uri(given: str | None) -> str:
-    """The store of datasets and models: what is given, ``$VQI_STORE``, or ``store``; a path becomes absolute."""
-    uri = given or os.environ.get("VQI_STORE") or "store"
-    return uri if "://" in uri else f"file://{Path(uri).absolute()}"

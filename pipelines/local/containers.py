@@ -39,6 +39,7 @@ code=$?
 [ $code -ne 137 ] || cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events > "$0" 2> /dev/null
 exit $code"""
 _COUNTS = "memory_events"
+_TEMPORARY = "tmp"  # folder of the step that it sees as /tmp
 _OUT_OF_MEMORY = re.compile(r"^oom_kill [1-9]", re.MULTILINE)
 
 
@@ -94,7 +95,9 @@ class Containers:
     def _flags(self, job: Job, limits: Limits) -> list[str]:
         flags = ["--pull", "never", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
         flags += ["--pids-limit", _MOST_PROCESSES, "--log-driver", "none"]
-        flags += ["--tmpfs", "/tmp", "--workdir", str(job.folder / "work")]  # noqa: S108 - its own
+        flags += ["--workdir", str(job.folder / "work")]
+        # On the disk: a dataset stays there for a while, and in a tmpfs it would count against the step's memory.
+        flags += ["--mount", mount_flag(grants.Mount(job.folder / _TEMPORARY, writable=True), "/tmp")]  # noqa: S108
         flags += self._user_flags() + grants.network_flags(job)
         if limits.cpus is not None:
             flags += ["--cpus", f"{limits.cpus:g}"]
@@ -131,6 +134,7 @@ class Containers:
         if kept is not None:
             kept.mkdir(exist_ok=True)
             _give(kept, user)
+        (job.folder / _TEMPORARY).mkdir(exist_ok=True)
         for path in (job.folder, *(path for path in job.folder.rglob("*") if path.is_dir())):
             _give(path, user)
 
@@ -148,8 +152,8 @@ class Containers:
         counts = job.folder / _COUNTS
         answer = self._ask("container", "inspect", "--format", "{{.State.OOMKilled}}", name)
         if answer.stdout.strip() == "true" or (counts.exists() and _OUT_OF_MEMORY.search(counts.read_text("ascii"))):
-            return out_of_memory(job.command, limits.memory)
-        return killed(job.command, limits.memory)
+            return out_of_memory(job.container, limits.memory)
+        return killed(job.container, limits.memory)
 
     def _remove(self, name: str) -> None:
         """End a container that still runs, at once, and forget it."""
@@ -197,8 +201,8 @@ def _names(variables: Mapping[str, str]) -> list[str]:
     return [flag for name in variables for flag in ("--env", name)]
 
 
-def mount_flag(mount: grants.Mount) -> str:
-    """The value of the engine's flag ``--mount``.
+def mount_flag(mount: grants.Mount, target: str = "") -> str:
+    """The value of the engine's flag ``--mount``; the step sees the path at ``target``, or at its own place.
 
     Raises:
         VqiError: The path has a comma, which separates the parts of the flag.
@@ -206,7 +210,7 @@ def mount_flag(mount: grants.Mount) -> str:
     path = str(mount.path)
     if "," in path:
         raise VqiError(f"{path}: a path with a comma cannot be mounted: rename it, or take --launcher subprocess")
-    return f"type=bind,source={path},target={path}" + ("" if mount.writable else ",readonly")
+    return f"type=bind,source={path},target={target or path}" + ("" if mount.writable else ",readonly")
 
 
 def _give(path: Path, user: int) -> None:

@@ -1,5 +1,7 @@
 """What a step in a container is granted beside its image: folders, a network, environment variables. No more than it
 needs: a step that reads artifacts alone has no network and no credentials, and writes to its own folder only.
+
+Which step that is, the compiled pipeline says: what its pod is told from Secrets, and ``pod_annotations``.
 """
 
 from __future__ import annotations
@@ -11,33 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vqi.config import SslFinetune, defaults
 from vqi.store.folder import FolderStore
-from vqi.store.opening import open_store
+from vqi.store.opening import STORE, open_store
 from vqi.transfer.fetching import CACHE, cache_folder
 from vqi_pipelines.local.launch import Job
-from vqi_pipelines.local.limits import step_of
-
-# The steps that work on the store of datasets and models, and whether they write there.
-STORE_STEPS = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}
-
-DOWNLOAD = "dataset_download"
-# They keep a whole dataset for a while, and /tmp is memory of theirs.
-_LARGE_TEMPORARY = (DOWNLOAD, "preprocess")
+from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
 
 # Which instructions the libraries compute with: where somebody chose, the results are those of a subprocess.
 _ARITHMETIC = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
 _SIZES = ("VQI_THREADS", "OMP_NUM_THREADS")
-_STORE = (
-    "VQI_STORE",
-    "VQI_S3_ENDPOINT",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-)
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
-_OF_SOURCES = ("USER_CONSENT", "VQI_HTTP_TOKENS")
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _LOOPBACK = ("localhost", "127.", "::1")
 _NAMED_PATH = re.compile(r"(?:\w+:)?(?:file://)?(/(?!/).*)")  # folder:/photos, file:///photos, /photos
@@ -56,11 +41,11 @@ def mounts(job: Job) -> list[Mount]:
     found = [Mount(job.folder, writable=True), *map(Mount, job.inputs)]
     store = local_store(job)
     if store is not None:
-        found.append(Mount(store, STORE_STEPS[step_of(job.command)]))
+        found.append(Mount(store, job.container.pod.annotations.get(STORE_ACCESS) == "write"))
     kept = downloads(job)
     if kept is not None:
         found.append(Mount(kept, writable=True))
-    found += [Mount(path) for path in _named_paths(job.parameters)]
+    found += [Mount(path) for path in _named_paths(job)]
     if needs_network(job):
         found += [Mount(Path(job.environment[name])) for name in _CERTIFICATES if job.environment.get(name)]
     return [
@@ -70,60 +55,58 @@ def mounts(job: Job) -> list[Mount]:
 
 def local_store(job: Job) -> Path | None:
     """The folder that is the store, for a step that works on one."""
-    if step_of(job.command) not in STORE_STEPS or not job.environment.get("VQI_STORE"):
-        return None
-    store = job.environment["VQI_STORE"]
-    if store.startswith("s3://"):
+    store = job.environment.get(STORE)
+    if STORE not in _kept_variables(job) or not store or store.startswith("s3://"):
         return None
     opened = open_store(store)
     return opened.root if isinstance(opened, FolderStore) else None
 
 
 def downloads(job: Job) -> Path | None:
-    """The folder for what the step that reads a source downloads, and goes on with the next time."""
-    if step_of(job.command) != DOWNLOAD:
+    """The folder for what a step downloads, and goes on with the next time; None for one that keeps nothing."""
+    if job.container.pod.annotations.get(DOWNLOADS) != "kept":
         return None
     return cache_folder(job.environment) / "containers"  # it belongs to the user of the steps
 
 
-def _named_paths(parameters: Mapping[str, Any]) -> Iterator[Path]:
+def _kept_variables(job: Job) -> list[str]:
+    """What a Secret or ConfigMap would tell the step on a cluster, and the user's environment tells it here."""
+    return [value.variable for value in job.container.pod.env]
+
+
+def _named_paths(job: Job) -> Iterator[Path]:
     """What is there of the paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
-    texts = [text.partition("#sha256=")[0] for text in _texts(parameters)]
-    for text, match in ((text, _NAMED_PATH.fullmatch(text)) for text in texts):
-        if match and Path(match[1]).exists():
-            # a table names images beside it
-            yield Path(match[1]).parent if text.startswith("csv:") else Path(match[1])
+    beside = fitting(job.container.pod.annotations, BESIDE, job.parameters)
+    for name, value in job.parameters.items():
+        for text in _texts(value):
+            match = _NAMED_PATH.fullmatch(text.partition("#sha256=")[0])
+            if match and Path(match[1]).exists():
+                yield Path(match[1]).parent if name in beside else Path(match[1])
 
 
-def _texts(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """The texts among parameters, also those below a key, as of ``finetune``."""
-    for value in parameters.values():
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Mapping):
-            yield from _texts(value)
+def _texts(value: Any) -> Iterator[str]:
+    """A text, and the texts below the keys of a parameter that has some, as ``finetune``."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
 
 
 def needs_network(job: Job) -> bool:
-    """Whether a step works on something behind a network: the store, what a parameter names, weights to download."""
-    name = step_of(job.command)
-    if name not in STORE_STEPS:
+    """Whether a step works on something behind a network: the store, what a parameter names, or what it downloads.
+
+    A step that is told of nothing kept elsewhere never does.
+    """
+    if not job.container.pod.env:
         return False
-    if job.environment.get("VQI_STORE", "").startswith("s3://"):
+    if STORE in _kept_variables(job) and job.environment.get(STORE, "").startswith("s3://"):
         return True
     if any("://" in text and "file://" not in text for text in _texts(job.parameters)):
         return True
-    if name == DOWNLOAD:
-        return not _on_this_machine(job.parameters)
-    weights = (job.parameters.get("weights"), job.parameters.get("backbone_name"))
-    embedded = defaults(SslFinetune).backbone_name
-    return name == "ssl_finetune" and weights[0] == "pretrained" and weights[1] != embedded
-
-
-def _on_this_machine(parameters: Mapping[str, Any]) -> bool:
-    """Whether a source is read without a network: a path, and the embedded dataset. A table may name any address."""
-    kind = str(parameters.get("source", "elpv")).partition(":")[0]
-    return kind in ("elpv", "folder", "archive") or bool(parameters.get("url"))
+    pod = job.container.pod.annotations
+    may_download = any(key.startswith(OFFLINE_IF) for key in pod)
+    return may_download and not fitting(pod, OFFLINE_IF, job.parameters)
 
 
 def network_flags(job: Job) -> list[str]:
@@ -142,19 +125,13 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
         job: The step.
         sized: Whether it has a limit of processors, which it then finds out by itself.
     """
-    names = [*_ARITHMETIC, *(() if sized else _SIZES)]
-    if step_of(job.command) in STORE_STEPS:
-        names += _STORE
-    if step_of(job.command) == DOWNLOAD:
-        names += _OF_SOURCES
+    names = [*_ARITHMETIC, *(() if sized else _SIZES), *_kept_variables(job)]
     if needs_network(job):
         names += [*_PROXIES, *(name.upper() for name in _PROXIES), *_CERTIFICATES]
     told = {name: job.environment[name] for name in names if name in job.environment}
     kept = downloads(job)
     if kept is not None:
         told[CACHE] = str(kept)
-    if step_of(job.command) in _LARGE_TEMPORARY:
-        told["TMPDIR"] = str(job.folder / "work")
     return {**told, **dict(job.container.env)}
 
 

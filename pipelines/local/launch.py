@@ -88,7 +88,7 @@ class Subprocesses:
             raise VqiError(f"the step's program '{job.command[0]}' is not installed on this machine")
         environment = {**job.environment, **dict(job.container.env)}
         code = await run_process([program, *job.command[1:]], job, environment, signal.SIGKILL)
-        return Ended(code, killed(job.command, None) if code == -signal.SIGKILL else "")
+        return Ended(code, killed(job.container, None) if code == -signal.SIGKILL else "")
 
 
 async def run_process(

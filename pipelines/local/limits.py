@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from vqi.errors import VqiError
 from vqi.system.processor import granted_cpus
+from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.pod_annotations import LESS_MEMORY
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _FACTORS |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGT", start=1)}
-
-# What makes a step of this project hold less at once.
-_LOWER = {
-    "preprocess": "lower image_size, or shrink the photographs",
-    "ssl_finetune": "lower batch_size in finetune, or image_size",
-    "feature_extract": "lower batch_size or image_size, or raise pool",
-    "pca_fit": "lower image_size, or raise pool",
-    "evaluate": "lower image_size, or raise pool",
-}
 
 
 @dataclass(frozen=True)
@@ -63,23 +56,21 @@ def quantity(text: str, name: str) -> float:
     return float(match[1]) * _FACTORS[match[2] or ""]
 
 
-def step_of(command: Sequence[str]) -> str:
-    """The name of the project's step in ``python -m vqi_components.<name>``; empty for another command."""
-    if len(command) > 2 and command[1] == "-m" and command[2].startswith("vqi_components."):
-        return command[2].removeprefix("vqi_components.")
-    return ""
-
-
-def out_of_memory(command: Sequence[str], memory: int | None) -> str:
+def out_of_memory(container: Container, memory: int | None) -> str:
     """The words for a step that the kernel ended because its memory was used up."""
-    advice = _LOWER.get(step_of(command), "let the step hold less at once")
     if memory is None:
-        return f"out of memory: the machine had none left for the step: lower --parallelism; or {advice}"
-    return f"out of memory at the step's limit of {memory / 2**20:.0f} MiB: raise the limit, or {advice}"
+        return f"out of memory: the machine had none left for the step: lower --parallelism; or {_advice(container)}"
+    return f"out of memory at the step's limit of {memory / 2**20:.0f} MiB: raise the limit, or {_advice(container)}"
 
 
-def killed(command: Sequence[str], memory: int | None) -> str:
+def killed(container: Container, memory: int | None) -> str:
     """The words for a step that was ended by SIGKILL, where nobody says why."""
     limit = "" if memory is None else f" (the step's limit is {memory / 2**20:.0f} MiB)"
-    advice = _LOWER.get(step_of(command), "let the step hold less at once")
-    return f"ended by signal SIGKILL, as the kernel does when memory runs out{limit}: if it was that, {advice}"
+    return (
+        f"ended by signal SIGKILL, as the kernel does when memory runs out{limit}: if it was that, {_advice(container)}"
+    )
+
+
+def _advice(container: Container) -> str:
+    """What the pipeline says that one can do so that the step holds less at once."""
+    return container.pod.annotations.get(LESS_MEMORY, "let the step hold less at once")

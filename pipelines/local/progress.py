@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TextIO
 
 from rich.console import Console
@@ -12,7 +11,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from vqi.artifacts.files import read_json
 from vqi_pipelines.local.state import (
     CACHED,
     DONE,
@@ -39,16 +37,24 @@ _TAIL_LINES = 15  # of a failed step's log
 _EVERY_SECONDS = 10.0  # a plain line for what runs
 
 
-def observer_for(stream: TextIO) -> Observer:
-    """The observer that fits where the output goes."""
-    return LiveTable(Console(file=stream)) if stream.isatty() else PlainLines(stream)
+Results = Callable[[RunState], list[str]]  # the lines for what a run gave, once it has ended
+
+
+def no_results(run: RunState) -> list[str]:
+    """Of a pipeline of which nobody says what its results are."""
+    return []
+
+
+def observer_for(stream: TextIO, results: Results = no_results) -> Observer:
+    """The observer that fits where the output goes; ``results`` says what a run gave, in its pipeline's own words."""
+    return LiveTable(Console(file=stream), results) if stream.isatty() else PlainLines(stream, results)
 
 
 class LiveTable:
     """A row a task, redrawn as it changes."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, results: Results = no_results) -> None:
+        self._console, self._results = console, results
         self._live: Live | None = None
         self._ended = False
         self._run: RunState | None = None
@@ -67,7 +73,7 @@ class LiveTable:
         self._ended = True
         if self._live is not None:
             self._live.stop()
-        for line in closing_lines(run):
+        for line in closing_lines(run, self._results):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
@@ -94,8 +100,8 @@ def most_telling(tasks: list[TaskState], room: int) -> list[TaskState]:
 class PlainLines:
     """A line a change, and one every few seconds for what runs."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, results: Results = no_results) -> None:
+        self._stream, self._results = stream, results
         self._ended = threading.Event()
         self._unread = False
         self._run: RunState | None = None
@@ -119,7 +125,7 @@ class PlainLines:
         """Say how it ended."""
         self._ended.set()
         self._reminder.join()
-        for line in closing_lines(run):
+        for line in closing_lines(run, self._results):
             self._say(line)
 
     def _remind(self) -> None:
@@ -138,35 +144,17 @@ class PlainLines:
             self._unread = True
 
 
-def closing_lines(run: RunState) -> list[str]:
-    """How the run ended, the last lines of what failed, the table, and where to look."""
+def closing_lines(run: RunState, results: Results = no_results) -> list[str]:
+    """How the run ended, the last lines of what failed, its results, and what to do next."""
     lines: list[str] = []
     for task in run.in_order():
         if task.state == FAILED:
             lines += ["", f"{task.label} failed: {task.message}", f"  log: {task.log}", *_tail(task)]
     counts = ", ".join(f"{run.count(state)} {state}" for state in _LOOKS if run.count(state))
-    lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})"]
-    table = run.folder / "table.md"
-    if table.is_file():
-        lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
-    lines += [f"report: {path}" for path in sorted(run.folder.rglob("report.html")) if ".partial" not in path.parts]
-    models = list(_models(run))
-    lines += [f"model: {model}" for model in models]
-    if models:
-        lines.append("score new images with one: vqi predict MODEL IMAGE...")
+    lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})", *results(run)]
     if run.state in (FAILED, STOPPED):
         lines.append("the same command again goes on where this run stopped")
     return lines
-
-
-def _models(run: RunState) -> Iterator[str]:
-    """Where the models of a run are: what its ``publish`` tasks decided, with whether it is a new one."""
-    for task in run.in_order():
-        if task.folder.name == "publish" and task.state in (DONE, CACHED):
-            text = read_json(task.folder / "task.json")["output_parameters"].get("decision", "")
-            decision = json.loads(text) if text.startswith("{") else {}
-            if "model" in decision:  # another pipeline's task of that name decides something else
-                yield f"{decision['model'].removeprefix('file://')} ({decision['reason']})"
 
 
 def _tail(task: TaskState) -> list[str]:

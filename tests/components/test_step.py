@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vqi.config import PcaFit, Summarize
-from vqi.errors import UnavailableError, VqiError
+from vqi.errors import UnavailableError
 from vqi_components import step
 
 OneError = Callable[[int], str]
@@ -80,13 +80,6 @@ def test_several_problems_in_one_line(one_error: OneError) -> None:
     message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2", "--folds", "x"]))
     assert "variance: " in message
     assert "folds: " in message
-
-
-def test_store_uri() -> None:
-    assert step.store_uri({"VQI_STORE": "s3://bucket"}) == "s3://bucket"
-    for environment in ({}, {"VQI_STORE": ""}):
-        with pytest.raises(VqiError, match="VQI_STORE is not set"):
-            step.store_uri(environment)
 
 
 def run_module(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline, Retry, Task, Toleration
 from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
-from vqi_pipelines.training import STORE_VARIABLES, training
+from vqi_pipelines.training import SOURCES_VARIABLES, STORE_VARIABLES, training
 
 SETTINGS = KubeflowSettings(
     registry="registry.example.com:5000/quality/",
@@ -156,12 +156,13 @@ def test_secrets_and_resources_of_the_training_pipeline() -> None:
     containers = {name: part.container for name, part in read_ir(training_ir()).components.items() if part.container}
     with_store = {name for name, container in containers.items() if container.pod.env}
     assert with_store == {f"comp-{name}" for name in ("dataset-download", "preprocess", "ssl-finetune", "publish")}
-    for container in containers.values():
+    for name, container in containers.items():
         assert container.resources.keys() >= {
             "resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest",
         }  # fmt: skip
         if container.pod.env:
-            assert {value.variable for value in container.pod.env} == set(STORE_VARIABLES)
+            also = SOURCES_VARIABLES if name == "comp-dataset-download" else ()
+            assert {value.variable for value in container.pod.env} == {*STORE_VARIABLES, *also}
             assert {(value.kind, value.object) for value in container.pod.env} == {("Secret", "vqi-store")}
 
 

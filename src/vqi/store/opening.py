@@ -6,6 +6,7 @@ The sha256 of every object is kept on put and checked on get.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
@@ -23,8 +24,10 @@ __all__ = [
     "open_store",
     "read_uri",
     "split_uri",
+    "store_uri",
 ]
 
+STORE = "VQI_STORE"  # the variable that names the store of datasets and models
 EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
 
 
@@ -48,6 +51,18 @@ def open_store(uri: str) -> Store:
     raise VqiError(f"unknown kind of store '{scheme}://' in '{uri}': {EXPECTED}")
 
 
+def store_uri(environment: Mapping[str, str]) -> str:
+    """The store of datasets and models: ``$VQI_STORE``; a path becomes the URI of a folder.
+
+    Raises:
+        VqiError: The variable is not set.
+    """
+    uri = environment.get(STORE)
+    if not uri:
+        raise VqiError(f"{STORE} is not set: set it to the object store, as file:///path or s3://bucket")
+    return uri if "://" in uri else f"file://{plain_path(uri)}"
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """The URI of an object as the URI of its store and its key: ``s3://b/models/m.zip`` -> ``(s3://b/models, m.zip)``.
 
@@ -65,14 +80,14 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 def read_uri(uri: str) -> bytes:
     """The bytes of the object at a full URI, checked against its sha256."""
-    store_uri, key = split_uri(uri)
-    return open_store(store_uri).get_bytes(key)
+    folder, key = split_uri(uri)
+    return open_store(folder).get_bytes(key)
 
 
 def fetch_uri(uri: str, path: Path) -> None:
     """Copy the object at a full URI to ``path``, checked against its sha256."""
-    store_uri, key = split_uri(uri)
-    open_store(store_uri).get_file(key, path)
+    folder, key = split_uri(uri)
+    open_store(folder).get_file(key, path)
 
 
 def plain_path(uri: str) -> Path:

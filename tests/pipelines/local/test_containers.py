@@ -6,19 +6,29 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vqi.errors import VqiError
-from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.local.containers import Containers, mount_flag
 from vqi_pipelines.local.grants import Mount, mounts, needs_network, network_flags, variables
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.local.limits import Limits, here, limits_of, out_of_memory
 
 S3 = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://storage.example.com", "AWS_SECRET_ACCESS_KEY": "SK"}
+
+
+@cache
+def training() -> Pipeline:
+    return read_ir(training_ir())
+
+
 STEPS = [
     "dataset_download",
     "preprocess",
@@ -29,15 +39,21 @@ STEPS = [
     "publish",
     "summarize",
 ]
-ON_THE_STORE = {"dataset_download", "preprocess", "ssl_finetune", "publish"}
+ON_THE_STORE = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}  # may write there
 
 
 def job_of(
     step: str, folder: Path, environment: Mapping[str, str] | None = None, inputs: tuple[Path, ...] = (), **given: Any
 ) -> Job:
-    command = ("python", "-m", f"vqi_components.{step}")
-    container = Container("vqi:latest", command, ())
-    return Job(step, container, command, folder, inputs, given, environment or {}, folder / "log", lambda _: None)
+    """A step of the training pipeline as it is compiled, with its defaults beside what is given."""
+    component = training().components[f"comp-{step.replace('_', '-')}"]
+    assert component.container
+    parameters = {name: p.default for name, p in component.inputs.items() if p.default is not None} | given
+    command = component.container.command
+    return Job(
+        step, component.container, command, folder, inputs, parameters, environment or {}, folder / "log",
+        lambda _: None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -56,7 +72,7 @@ def test_a_store_that_is_a_folder_needs_no_network(step: str, tmp_path: Path) ->
     seen = {mount.path: mount.writable for mount in mounts(job)}
     assert seen.pop(tmp_path / "job")
     assert seen.pop(tmp_path / "cache" / "containers", False) == (step == "dataset_download")
-    assert seen == ({store: step != "preprocess"} if step in ON_THE_STORE else {})
+    assert seen == ({store: ON_THE_STORE[step]} if step in ON_THE_STORE else {})
 
 
 def test_a_server_on_loopback_is_reached_over_the_network_of_the_machine(tmp_path: Path) -> None:
@@ -106,10 +122,8 @@ def test_an_archive_that_is_there_needs_no_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_datasets_are_kept_on_the_disk_on_their_way(step: str, tmp_path: Path) -> None:
+def test_downloads_are_kept_by_the_step_that_reads_a_source(step: str, tmp_path: Path) -> None:
     seen = variables(job_of(step, tmp_path / "job", {"VQI_CACHE": str(tmp_path)}), sized=True)
-    large = step in ("dataset_download", "preprocess")
-    assert seen.get("TMPDIR") == (str(tmp_path / "job" / "work") if large else None)
     assert seen.get("VQI_CACHE") == (str(tmp_path / "containers") if step == "dataset_download" else None)
 
 
@@ -136,7 +150,8 @@ def test_a_checkpoint_to_begin_with_is_seen(tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pth.tar"
     checkpoint.touch()
     finetune = {"initial_checkpoint": f"{checkpoint}#sha256=00", "lr": 0.1}
-    assert mounts(job_of("ssl_finetune", tmp_path / "job", {}, finetune=finetune)) == [
+    job = job_of("ssl_finetune", tmp_path / "job", {}, finetune=finetune, weights="random")
+    assert mounts(job) == [
         Mount(tmp_path / "job", writable=True), Mount(checkpoint),
     ]  # fmt: skip
 
@@ -167,7 +182,13 @@ def test_an_amount_that_is_none(text: str) -> None:
 
 
 def test_out_of_memory_says_what_to_lower() -> None:
-    said = out_of_memory(("python", "-m", "vqi_components.feature_extract"), 256 << 20)
+    def said_of(step: str) -> str:
+        container = training().components[f"comp-{step}"].container
+        assert container
+        return out_of_memory(container, 256 << 20)
+
+    assert said_of("publish").endswith("raise the limit, or let the step hold less at once")
+    said = said_of("feature-extract")
     assert said.startswith("out of memory at the step's limit of 256 MiB: raise the limit, or lower batch_size")
 
 
@@ -252,7 +273,7 @@ def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
     job = job_of("feature_extract", tmp_path / "job")
     limits = {"resourceMemoryLimit": "256Mi"}
     launcher = Containers("docker")
-    launcher.check(["vqi:latest"])
+    launcher.check([job.container.image])
     ended = asyncio.run(launcher.run(replace(job, container=replace(job.container, resources=limits))))
     assert ended.code == 137
     assert ended.reason.startswith(expected)

@@ -27,7 +27,7 @@ from minio.error import S3Error, ServerError
 from vqi.errors import UnavailableError, VqiError
 from vqi.store.folder import FolderStore
 from vqi.store.interface import Store
-from vqi.store.opening import fetch_uri, open_store, read_uri, split_uri
+from vqi.store.opening import fetch_uri, open_store, read_uri, split_uri, store_uri
 from vqi.store.s3 import PART_BYTES
 from vqi.store.s3_clients import connect, connect_reader
 from vqi.store.s3_errors import may_pass
@@ -534,3 +534,12 @@ def s3_error(code: str) -> S3Error:
 )
 def test_what_may_pass(error: Exception, expected: bool) -> None:
     assert may_pass(error) is expected
+
+
+def test_the_store_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store_uri({"VQI_STORE": "s3://bucket"}) == "s3://bucket"
+    assert store_uri({"VQI_STORE": "kept"}) == f"file://{tmp_path}/kept"
+    for environment in ({}, {"VQI_STORE": ""}):
+        with pytest.raises(VqiError, match="VQI_STORE is not set"):
+            store_uri(environment)

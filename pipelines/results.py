@@ -1,0 +1,38 @@
+"""What ``vqi run`` says of the training pipeline's results when a run has ended: the table, reports and models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from vqi.artifacts.files import read_json
+from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
+
+
+def results_of(run: RunState) -> list[str]:
+    """The table, and where the reports and models are; nothing of what did not come about."""
+    lines: list[str] = []
+    table = run.folder / "table.md"
+    if table.is_file():
+        lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
+    reports = sorted(task.folder / "report.html" for task in _done(run))
+    lines += [f"report: {path}" for path in reports if path.is_file()]
+    models = list(_models(run))
+    lines += [f"model: {model}" for model in models]
+    if models:
+        lines.append("score new images with one: vqi predict MODEL IMAGE...")
+    return lines
+
+
+def _done(run: RunState) -> list[TaskState]:
+    return [task for task in run.in_order() if task.state in (DONE, CACHED)]
+
+
+def _models(run: RunState) -> Iterator[str]:
+    """Where the models of a run are: what its ``publish`` tasks decided, with whether it is a new one."""
+    for task in _done(run):
+        if task.folder.name == "publish":
+            text = read_json(task.folder / "task.json")["output_parameters"].get("decision", "")
+            decision = json.loads(text) if text.startswith("{") else {}
+            if "model" in decision:  # another pipeline's task of that name decides something else
+                yield f"{decision['model'].removeprefix('file://')} ({decision['reason']})"

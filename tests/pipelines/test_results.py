@@ -1,0 +1,44 @@
+"""What ``vqi run`` says at its end of the results of a training run."""
+
+import io
+import json
+from pathlib import Path
+
+from vqi_pipelines.local.progress import PlainLines, closing_lines
+from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
+from vqi_pipelines.results import results_of
+
+
+def ended(folder: Path, state: str) -> RunState:
+    run = RunState("run-1", folder, "training", {}, PlainLines(io.StringIO()))
+    for place, category in enumerate(("mono", "poly")):
+        for step, end in (("evaluate", CACHED), ("publish", state if category == "poly" else DONE)):
+            task = run.task(f"{category}/{step}", (place,))
+            task.folder.mkdir(parents=True)
+            run.change(task, RUNNING)
+            run.change(task, end)
+            decision = json.dumps({"model": f"file:///store/{category}/v1", "reason": "a new model"})
+            content = {"output_parameters": {"decision": decision} if step == "publish" else {}}
+            (task.folder / "task.json").write_text(json.dumps(content))
+            if step == "evaluate":
+                (task.folder / "report.html").touch()
+    run.state = state
+    return run
+
+
+def test_table_reports_and_models(tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    (tmp_path / "table.md").write_text("| mono |\n")
+    assert results_of(run) == [
+        "", "| mono |", "", f"table: {tmp_path}/table.html",
+        f"report: {tmp_path}/mono/evaluate/report.html", f"report: {tmp_path}/poly/evaluate/report.html",
+        "model: /store/mono/v1 (a new model)", "model: /store/poly/v1 (a new model)",
+        "score new images with one: vqi predict MODEL IMAGE...",
+    ]  # fmt: skip
+    assert closing_lines(run, results_of)[-9:] == results_of(run)
+    assert not any("model" in line for line in closing_lines(run)), "the backend knows no pipeline's results by itself"
+
+
+def test_of_a_failed_run_what_there_is(tmp_path: Path) -> None:
+    said = results_of(ended(tmp_path, FAILED))
+    assert [line.partition(":")[0] for line in said] == ["report", "report", "model", "score new images with one"]
