@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from vqi.artifacts.files import write_text
+from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
+from vqi.system.cache import cache_folder
+from vqi_pipelines.sources import digest_of, modules_of, packages_digest
 
 COMPILED = "VQI_COMPILED_PIPELINE"
 
 
 def pipeline_to_run() -> str:
-    """The training pipeline as PipelineSpec YAML: the file that ``$VQI_COMPILED_PIPELINE`` names, else compiled now.
+    """The training pipeline as PipelineSpec YAML: the file that ``$VQI_COMPILED_PIPELINE`` names, else compiled.
 
-    The container image names it, and has no kfp.
+    The container image names it, and has no kfp. What was compiled from the same sources with the same packages before
+    is taken from the user's cache, for kfp takes seconds to import.
 
     Raises:
         VqiError: The file cannot be read.
     """
     named = os.environ.get(COMPILED)
     if not named:
-        return training_ir()
+        try:
+            folder = cache_folder()
+        except VqiError:  # a home that cannot be written to is no reason not to run
+            return training_ir()
+        return kept_training_ir(folder / "compiled")
     try:
         return Path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise VqiError(
             f"{COMPILED}: {named} cannot be read ({error}): name the file that 'vqi compile' wrote"
         ) from error
+
+
+def kept_training_ir(folder: Path) -> str:
+    """The training pipeline as PipelineSpec YAML, kept in ``folder`` by the digest of all that decides it."""
+    sources = modules_of([__name__, "vqi_pipelines.training"])
+    path = folder / f"{digest_json([digest_of(sources), packages_digest()])}.yaml"
+    with suppress(OSError, UnicodeDecodeError):  # it is not there, or damaged: compiled again
+        digest, _, text = path.read_text(encoding="utf-8").partition("\n")
+        if digest == f"# {sha256_bytes(text.encode())}":
+            return text
+    text = training_ir()
+    with suppress(OSError):  # a disk that is full, say: compiled again the next time
+        write_text(path, f"# {sha256_bytes(text.encode())}\n{text}")
+    return text
 
 
 def training_ir() -> str:

@@ -57,8 +57,7 @@ def run(
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
     from vqi_pipelines.local import run_pipeline
-    from vqi_pipelines.local.containers import Containers
-    from vqi_pipelines.local.launch import Subprocesses
+    from vqi_pipelines.local.launchers import launcher_of
     from vqi_pipelines.local.progress import observer_for
     from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
     from vqi_pipelines.results import results_of
@@ -76,6 +75,6 @@ def run(
         artifacts=artifacts,
         environment={STORE: store_uri({STORE: store or os.environ.get(STORE) or "store"})},
         observer=observer_for(sys.stdout, results_of),
-        launcher=Subprocesses() if launcher == "subprocess" else Containers(launcher),
+        launcher=launcher_of(launcher),
     )
     sys.exit(result.exit_code)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import importlib.metadata
-import importlib.util
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +11,7 @@ from typing import Any
 
 from vqi.artifacts.files import write_json
 from vqi.digests import digest_json, sha256_file
-
-_OWN_PACKAGES = ("vqi", "vqi_components")  # whose code counts; of other packages the version does
+from vqi_pipelines.sources import digest_of, modules_of
 
 
 @dataclass(frozen=True)
@@ -74,66 +69,16 @@ def step_key(
 
 
 @cache
-def packages_digest() -> str:
-    """The digest of all installed packages' versions."""
-    return digest_json(sorted({f"{d.name}=={d.version}" for d in importlib.metadata.distributions()}))
-
-
-@cache
 def code_digest(command: tuple[str, ...]) -> str:
     """The digest of the project's own modules that ``python -m <module>`` comes to import; of nothing for others."""
+    return digest_of(modules_of(entries_of(command)))
+
+
+def entries_of(command: Sequence[str]) -> list[str]:
+    """The modules that ``python -m <module>`` starts with; none of another command."""
     if len(command) < 3 or command[1] != "-m":
-        return ""
-    found: dict[str, Path] = {}
-    for entry in (command[2], f"{command[2]}.__main__"):
-        _collect(entry, found)
-    return digest_json([[name, _source_digest(path)] for name, path in sorted(found.items())])
-
-
-def _source_digest(path: Path) -> str:
-    """Of a module's file and of the files beside it that are no modules, as templates."""
-    digest = hashlib.sha256(path.read_bytes())
-    if path.name == "__init__.py":
-        for other in sorted(p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"):
-            digest.update(other.read_bytes())
-    return digest.hexdigest()
-
-
-def _collect(module: str, found: dict[str, Path]) -> None:
-    """Add a module of the project, its packages and what they import, read from their source."""
-    if module.split(".")[0] not in _OWN_PACKAGES or module in found:
-        return
-    parent = module.rpartition(".")[0]
-    if parent:
-        _collect(parent, found)
-    path = _source_of(module)
-    if path is None:  # a name inside a module
-        return
-    found[module] = path
-    for name in _imports(ast.parse(path.read_bytes())):
-        _collect(name, found)
-
-
-def _source_of(module: str) -> Path | None:
-    """The file of a module of the project, found beside its package without importing anything but that."""
-    top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    base = Path(spec.origin).parent.joinpath(*rest)
-    for candidate in (base / "__init__.py", base.with_suffix(".py")):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        return []
+    return [command[2], f"{command[2]}.__main__"]
 
 
 def load_entry(folder: Path, key: str) -> Entry | None:

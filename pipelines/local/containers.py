@@ -47,7 +47,7 @@ class Containers:
     """Steps as containers of one engine."""
 
     def __init__(self, engine: str) -> None:
-        self._engine = engine
+        self.name = self._engine = engine
         self._images: dict[str, tuple[str, int]] = {}  # reference -> its id, and the user id of its steps
 
     def check(self, images: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from vqi.store.folder import FolderStore
 from vqi.store.opening import STORE, open_store
-from vqi.transfer.fetching import CACHE, cache_folder
+from vqi.system.cache import CACHE, cache_folder
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
 

@@ -19,11 +19,13 @@ from typing import Any, Protocol
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import Container
-from vqi_pipelines.local.cache import code_digest, packages_digest
+from vqi_pipelines.local.cache import code_digest
 from vqi_pipelines.local.limits import killed
+from vqi_pipelines.sources import packages_digest
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+SUBPROCESS = "subprocess"
 GRACE_SECONDS = 6  # from asking a step to end to ending it; with what comes after it stays below ten
 
 
@@ -53,6 +55,10 @@ class Ended:
 class Launcher(Protocol):
     """Starts steps."""
 
+    @property
+    def name(self) -> str:
+        """What ``--launcher`` calls it."""
+
     def check(self, images: Iterable[str]) -> None:
         """Look before anything runs whether steps of these container images can be started.
 
@@ -73,6 +79,8 @@ class Launcher(Protocol):
 
 class Subprocesses:
     """Steps as subprocesses of this one, with the packages and the code that are installed here."""
+
+    name = SUBPROCESS
 
     def check(self, images: Iterable[str]) -> None:
         """See ``Launcher.check``: nothing is needed."""

@@ -16,7 +16,8 @@ from vqi.errors import VqiError, unknown
 from vqi.progress import message
 from vqi.store.opening import open_store, split_uri
 from vqi.store.s3 import S3Store
-from vqi.transfer.fetching import cache_folder, fetch, shown
+from vqi.system.cache import cache_folder
+from vqi.transfer.fetching import fetch, shown
 from vqi.transfer.unpacking.unpack import unpack
 
 ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)

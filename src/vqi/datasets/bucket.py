@@ -19,7 +19,7 @@ from vqi.progress import message
 from vqi.store.interface import VersionInfo
 from vqi.store.opening import open_store, read_uri
 from vqi.store.s3 import S3Store
-from vqi.transfer.fetching import cache_folder
+from vqi.system.cache import cache_folder
 
 FORMAT = "vqi.snapshot/1"
 MARK = "#snapshot="

@@ -18,7 +18,7 @@ from vqi.progress import message
 from vqi.store.interface import Store, VersionInfo
 from vqi.store.opening import open_store
 from vqi.store.s3 import S3Store
-from vqi.transfer.fetching import cache_folder
+from vqi.system.cache import cache_folder
 
 SHOWN = 3  # examples of what was found, in a message
 

@@ -22,8 +22,9 @@ from vqi.datasets.request import Request
 from vqi.errors import VqiError, unknown
 from vqi.store.opening import read_uri
 from vqi.store.s3 import S3Store
+from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
-from vqi.transfer.fetching import cache_folder, fetch, fetch_all, shown
+from vqi.transfer.fetching import fetch, fetch_all, shown
 
 COLUMNS = ("path", "split", "label", "defect_type", "mask", "category")
 # label -> whether the part is good

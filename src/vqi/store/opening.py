@@ -12,11 +12,9 @@ from pathlib import Path
 from vqi.errors import VqiError
 from vqi.store.folder import FolderStore
 from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key
-from vqi.store.s3 import S3Store
 
 __all__ = [
     "ObjectInfo",
-    "S3Store",
     "Store",
     "VersionInfo",
     "check_key",
@@ -46,6 +44,8 @@ def open_store(uri: str) -> Store:
     if scheme == "file":
         return FolderStore(file_path(uri))
     if scheme == "s3":
+        from vqi.store.s3 import S3Store  # its clients take a third of a second to import
+
         bucket, _, prefix = rest.partition("/")
         return S3Store(bucket, prefix.strip("/"))
     raise VqiError(f"unknown kind of store '{scheme}://' in '{uri}': {EXPECTED}")

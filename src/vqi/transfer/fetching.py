@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +25,8 @@ from vqi.transfer import web
 from vqi.transfer.parts import Part, Version
 from vqi.transfer.web import shown
 
-__all__ = ["cache_folder", "fetch", "fetch_all", "name_for", "shown"]
+__all__ = ["fetch", "fetch_all", "name_for", "shown"]
 
-CACHE = "VQI_CACHE"
 ATTEMPTS = 6  # in a row that bring nothing
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next, of which a random part is waited
 MB = 1 << 20
@@ -41,17 +39,6 @@ class Again(Exception):  # noqa: N818 - says what to do
     def __init__(self, reason: str, seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.seconds = seconds
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where fetched files are kept: ``$VQI_CACHE``, else ``vqi`` in the user's cache folder. It is made."""
-    home = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(environment.get(CACHE) or f"{home}/vqi").expanduser().absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VqiError(f"cannot keep fetched files in {folder} ({error.strerror}): set {CACHE} to a folder") from error
-    return folder
 
 
 def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "") -> Path:

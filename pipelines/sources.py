@@ -1,0 +1,137 @@
+"""The modules of the project that others come to import, read from their sources: nothing is imported for it.
+
+What a module imports anywhere, also within a function, counts. ``import_module(f"some.package.{name}")``, whose name is
+made at run time, counts as all modules of that package. What is imported for types alone does not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from vqi.digests import digest_json
+
+OWN_PACKAGES = ("vqi", "vqi_components", "vqi_pipelines")  # whose code counts; of other packages the version does
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module of the project."""
+
+    path: Path
+    importer: str  # the module that it came in by; empty for one that was asked for
+
+
+def modules_of(entries: Iterable[str]) -> dict[str, Source]:
+    """The modules ``entries``, their packages, and all of the project that these come to import, by name."""
+    found: dict[str, Source] = {}
+    for entry in entries:
+        _collect(entry, "", found)
+    return found
+
+
+def digest_of(modules: dict[str, Source]) -> str:
+    """The digest of modules: their names, and their contents with those of the files beside packages, as templates."""
+    return digest_json([[name, _content_digest(source.path)] for name, source in sorted(modules.items())])
+
+
+@cache
+def packages_digest() -> str:
+    """The digest of all installed packages' versions, as their folders beside them say, and of Python's own."""
+    folders = {Path(entry) for entry in sys.path if entry}
+    versions = {one.name for folder in folders for kind in ("*.dist-info", "*.egg-info") for one in folder.glob(kind)}
+    return digest_json([sys.version, *sorted(versions)])
+
+
+def _collect(module: str, importer: str, found: dict[str, Source]) -> None:
+    if module.split(".")[0] not in OWN_PACKAGES or module in found:
+        return
+    parent = module.rpartition(".")[0]
+    if parent:
+        _collect(parent, importer, found)
+    path = _source_of(module)
+    if path is None:  # a name inside a module
+        return
+    found[module] = Source(path, importer)
+    for name in _imports_of(path):
+        _collect(name, module, found)
+
+
+@cache
+def _source_of(module: str) -> Path | None:
+    """The file of a module of the project, found beside its package without importing anything but that."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        return None
+    base = Path(spec.origin).parent.joinpath(*rest)
+    for candidate in (base / "__init__.py", base.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _imports_of(path: Path) -> tuple[str, ...]:
+    return tuple(_imports(ast.parse(path.read_bytes())))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """The names that a module imports; some of them are names inside modules."""
+    if isinstance(tree, ast.If) and _is_for_types(tree.test):
+        children: Iterable[ast.AST] = tree.orelse
+    else:
+        children = ast.iter_child_nodes(tree)
+    if isinstance(tree, ast.Import):
+        yield from (alias.name for alias in tree.names)
+    elif isinstance(tree, ast.ImportFrom) and tree.module and tree.level == 0:
+        yield tree.module
+        yield from (f"{tree.module}.{alias.name}" for alias in tree.names)
+    elif isinstance(tree, ast.Call):
+        yield from _made_at_run_time(tree)
+    for child in children:
+        yield from _imports(child)
+
+
+def _is_for_types(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
+    return name == "TYPE_CHECKING"
+
+
+def _made_at_run_time(call: ast.Call) -> Iterator[str]:
+    """What ``import_module("a.b")`` imports; all modules of ``a.b`` for ``import_module(f"a.b.{name}")``."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    if name != "import_module" or not call.args:
+        return
+    argument = call.args[0]
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        yield argument.value
+    elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+        package, dot, _ = str(argument.values[0].value).rpartition(".")
+        if dot and package.split(".")[0] in OWN_PACKAGES:
+            yield from _all_of(package)
+
+
+def _all_of(package: str) -> Iterator[str]:
+    """A package and all modules in it."""
+    yield package
+    face = _source_of(package)
+    if face is not None and face.name == "__init__.py":
+        for path in sorted(face.parent.rglob("*.py")):
+            yield ".".join((package, *path.relative_to(face.parent).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def _content_digest(path: Path) -> str:
+    """Of a module's file and of the files beside it that are no modules, as templates."""
+    digest = hashlib.sha256(path.read_bytes())
+    if path.name == "__init__.py":
+        for other in sorted(p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"):
+            digest.update(other.read_bytes())
+    return digest.hexdigest()
