@@ -14,6 +14,7 @@ from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.parameters import parameters
 from vqi_pipelines.commands.predict import predict
 from vqi_pipelines.commands.run import run
+from vqi_pipelines.commands.step import step
 from vqi_pipelines.commands.submit import submit
 
 
@@ -48,5 +49,5 @@ def vqi() -> None:
     """
 
 
-for command in (run, parameters, compile_command, layers, predict, submit):
+for command in (run, step, parameters, compile_command, layers, predict, submit):
     vqi.add_command(command)

@@ -3,6 +3,7 @@
 ``execution`` walks the graph, ``steps`` runs one step of it, or takes an equal result that the ``cache`` finds;
 ``launch`` starts subprocesses, ``containers`` containers with what ``grants`` gives them; ``limits`` are a step's of
 processor and memory. ``transfer`` is where artifacts stand, ``state`` what is known of the run, ``progress`` shows it.
+``again`` runs a step of an earlier run once more.
 """
 
 from vqi_pipelines.local.execution import run_pipeline

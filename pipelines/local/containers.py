@@ -69,25 +69,35 @@ class Containers:
         """See ``Launcher.code_of``: the image, by its id, holds all of it."""
         return {"image_id": self._images[container.image][0]}
 
+    def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
+        """See ``Launcher.shown``."""
+        return self._command(job, _limits(job), ["--rm"])
+
     async def run(self, job: Job) -> Ended:
         """See ``Launcher.run``."""
-        limits = here(limits_of(job.container.resources))
+        limits = _limits(job)
         if "accelerator" in job.container.resources:
             raise VqiError(
                 f"launcher '{self._engine}' gives a step no accelerator: run it on a cluster, or as a subprocess"
             )
         name = f"vqi-{re.sub('[^A-Za-z0-9_.-]', '-', job.label)}-{uuid.uuid4().hex[:8]}"
-        variables = grants.variables(job, sized=limits.cpus is not None)
-        self._make_ready(job)
-        command = [self._engine, "run", "--name", name, *self._flags(job, limits), *_names(variables)]
-        # The engine's client hands them on, so that none is in a list of processes.
-        environment = {**os.environ, **variables}
+        command, environment = self._command(job, limits, ["--name", name])
         try:
             # When this process is killed, SIGTERM lets the engine's client end the container, which is no child of it.
-            code = await run_process([*command, *self._step(job)], job, environment, signal.SIGTERM)
+            code = await run_process(command, job, environment, signal.SIGTERM)
             return Ended(code, await asyncio.to_thread(self._reason, name, code, job, limits))
         finally:
             await asyncio.to_thread(self._remove, name)
+
+    def _command(self, job: Job, limits: Limits, first: list[str]) -> tuple[list[str], Mapping[str, str]]:
+        """What starts a step, once its folders are ready, and the environment of that.
+
+        The engine's client hands variables on by their names, so that no value is in a list of processes.
+        """
+        variables = grants.variables(job, sized=limits.cpus is not None)
+        self._make_ready(job)
+        command = [self._engine, "run", *first, *self._flags(job, limits), *_names(variables), *self._step(job)]
+        return command, {**os.environ, **variables}
 
     def _step(self, job: Job) -> list[str]:
         return [job.container.image, "sh", "-c", _RUN, str(job.folder / _COUNTS), *job.command]
@@ -195,6 +205,11 @@ class Containers:
                 f"launcher '{self._engine}': {self._engine} did not answer within {_ANSWER_SECONDS} s: start its "
                 "service anew"
             ) from error
+
+
+def _limits(job: Job) -> Limits:
+    """A step's limits, as far as they mean something on this machine."""
+    return here(limits_of(job.container.resources))
 
 
 def _names(variables: Mapping[str, str]) -> list[str]:

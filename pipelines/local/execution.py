@@ -59,7 +59,7 @@ def run_pipeline(
         parallelism: Steps at once.
         use_cache: Whether equal earlier results are taken.
         artifacts: Object store that every artifact passes through; None keeps them in the run folder.
-        environment: For the steps, beside that of this process.
+        environment: For the steps, beside that of this process; kept in ``task.json``, so no secrets.
         observer: Shows the run.
         launcher: Starts the steps; as subprocesses when None.
 
@@ -83,7 +83,7 @@ def run_pipeline(
         launcher,
         parallelism=parallelism,
         use_cache=use_cache,
-        environment={**os.environ, **sizes, **environment},
+        settings={**sizes, **environment},
     )
     run.save()
     observer.begin(run)

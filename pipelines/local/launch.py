@@ -69,6 +69,13 @@ class Launcher(Protocol):
     def code_of(self, container: Container) -> Mapping[str, str]:
         """What stands for a step's code in the key of its result."""
 
+    def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
+        """The command that starts a step, for a person to type, and the variables that it is started with.
+
+        Raises:
+            VqiError: It cannot be started.
+        """
+
     async def run(self, job: Job) -> Ended:
         """Run a step to its end; a cancellation ends it and all that it started.
 
@@ -89,13 +96,17 @@ class Subprocesses:
         """See ``Launcher.code_of``: the modules of the project that the step imports, and all packages."""
         return {"code": code_digest(container.command[:3]), "packages": packages_digest()}
 
-    async def run(self, job: Job) -> Ended:
-        """See ``Launcher.run``; ``python`` means the interpreter that runs this."""
+    def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
+        """See ``Launcher.shown``; ``python`` means the interpreter that runs this."""
         program = sys.executable if job.command[0] in ("python", "python3") else shutil.which(job.command[0])
         if program is None:
             raise VqiError(f"the step's program '{job.command[0]}' is not installed on this machine")
-        environment = {**job.environment, **dict(job.container.env)}
-        code = await run_process([program, *job.command[1:]], job, environment, signal.SIGKILL)
+        return [program, *job.command[1:]], {**job.environment, **dict(job.container.env)}
+
+    async def run(self, job: Job) -> Ended:
+        """See ``Launcher.run``."""
+        command, environment = self.shown(job)
+        code = await run_process(command, job, environment, signal.SIGKILL)
         return Ended(code, killed(job.container, None) if code == -signal.SIGKILL else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable
 from typing import TextIO
@@ -11,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from vqi_pipelines.local.again import RECORD
 from vqi_pipelines.local.state import (
     CACHED,
     DONE,
@@ -154,6 +156,10 @@ def closing_lines(run: RunState, results: Results = no_results) -> list[str]:
     lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})", *results(run)]
     if run.state in (FAILED, STOPPED):
         lines.append("the same command again goes on where this run stopped")
+    failed = [task for task in run.in_order() if task.state == FAILED and (task.folder / RECORD).is_file()]
+    if failed:
+        lines.append("one failed step again, from its inputs, with its log on the terminal:")
+        lines += [f"  vqi step {shlex.quote(str(task.folder))}" for task in failed]
     return lines
 
 

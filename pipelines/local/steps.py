@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Awaitable, Mapping
@@ -18,6 +19,7 @@ from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
 from vqi_pipelines.ir.values import parse_output
 from vqi_pipelines.local import cache, state
+from vqi_pipelines.local.again import INPUTS, OUTPUTS, RECORD, input_folder, make_folders, start_record
 from vqi_pipelines.local.launch import Job, Launcher
 from vqi_pipelines.local.state import RunState, TaskState
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
@@ -56,11 +58,11 @@ class StepRunner:
         *,
         parallelism: int,
         use_cache: bool,
-        environment: Mapping[str, str],
+        settings: Mapping[str, str],
     ) -> None:
         self._run, self._runs_dir, self._transfer, self._launcher = run, runs_dir, transfer, launcher
         self._slots = asyncio.Semaphore(parallelism)
-        self._use_cache, self._environment = use_cache, environment
+        self._use_cache, self._settings = use_cache, settings
 
     async def run(self, step: Step) -> Outputs | None:
         """Run a step, or take an equal earlier result; None when it failed, with the reason in its view."""
@@ -119,7 +121,8 @@ class StepRunner:
         view.exit_code, view.last_line = None, ""
         self._run.change(view, state.RUNNING)
         try:
-            values = await asyncio.to_thread(self._prepare, step, partial)
+            await asyncio.to_thread(self._prepare, step, partial)
+            values = self._values(step, partial)
             ended = await self._launcher.run(self._job(step, partial, values))
             view.exit_code = ended.code
             if ended.code != 0:
@@ -144,27 +147,28 @@ class StepRunner:
             folder=partial,
             inputs=[Path(path) for path in values.input_artifacts.values()],
             parameters=step.given.parameters,
-            environment=self._environment,
+            environment={**os.environ, **self._settings},
             log=view.log,
             on_line=on_line,
         )
 
-    def _prepare(self, step: Step, partial: Path) -> StepValues:
-        """Empty folders for a step, its inputs brought there, and the paths that it is told."""
+    def _prepare(self, step: Step, partial: Path) -> None:
+        """Empty folders for a step, and its inputs brought there."""
         shutil.rmtree(partial, ignore_errors=True)
-        for name in ("inputs", "outputs", "parameters", "work"):
-            (partial / name).mkdir(parents=True)
-        brought = {}
+        make_folders(partial)
         for name, ref in step.given.artifacts.items():
-            scratch = partial / "inputs" / name
-            scratch.mkdir()
-            brought[name] = str(self._transfer.bring(ref, scratch))
-        component = step.component
+            self._transfer.bring(ref, input_folder(partial, name))
+
+    def _values(self, step: Step, partial: Path) -> StepValues:
+        """The paths that a step is told."""
+        component, given = step.component, step.given
         outputs = component.output_artifacts.items()
         values = StepValues(
-            parameters=step.given.parameters,
-            input_artifacts=brought,
-            output_artifacts={name: str(partial / "outputs" / file_name(name, a.schema)) for name, a in outputs},
+            parameters=given.parameters,
+            input_artifacts={
+                name: str(self._transfer.path_of(ref, partial / INPUTS / name)) for name, ref in given.artifacts.items()
+            },
+            output_artifacts={name: str(partial / OUTPUTS / file_name(name, a.schema)) for name, a in outputs},
             output_parameters={name: str(partial / "parameters" / name) for name in component.outputs},
             executor_input=None,
         )
@@ -197,7 +201,7 @@ class StepRunner:
             self._remember(key, step, outputs)
 
     def _record(self, step: Step, end: str, outputs: Outputs, message: str = "") -> None:
-        """Write ``task.json``."""
+        """Write ``task.json``. It holds no value of this process's environment: there may be secrets among them."""
         view = step.view
         record = {
             "task": step.task.name,
@@ -206,14 +210,27 @@ class StepRunner:
             "cached": end == state.CACHED,
             "message": message,
             "parameters": step.given.parameters,
-            "input_artifacts": {name: ref.digest for name, ref in step.given.artifacts.items()},
+            "input_artifacts": {name: self._input(ref) for name, ref in step.given.artifacts.items()},
             "output_parameters": outputs.parameters,
             "output_artifacts": {name: self._transfer.record(ref) for name, ref in outputs.artifacts.items()},
             "started_at": view.started_at,
             "seconds": round(view.elapsed(), 3),
             "exit_code": view.exit_code,
+            "start": self._start(step),
         }
-        write_json(view.folder / "task.json", record)
+        write_json(view.folder / RECORD, record)
+
+    def _input(self, ref: ArtifactRef) -> dict[str, Any]:
+        return {**self._transfer.record(ref), "location": ref.location}
+
+    def _start(self, step: Step) -> dict[str, Any] | None:
+        """How the step is started, for ``vqi step``; None where its command cannot even be put together."""
+        partial, container = step.view.folder / PARTIAL, step.container
+        try:
+            command = command_of(container, self._values(step, partial))
+        except VqiError:  # which is why it failed, and its message
+            return None
+        return start_record(container, command, partial, self._launcher.name, self._transfer.place, self._settings)
 
     # --------------------------------------------------------------------------------------------------------- cache
 

@@ -27,9 +27,13 @@ class RunFolder:
 
     place = "run folder"
 
-    def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
-        """The path at which a step finds its input."""
+    def path_of(self, ref: ArtifactRef, scratch: Path) -> Path:
+        """The path at which a step finds its input once ``bring`` was there."""
         return Path(ref.location)
+
+    def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
+        """See ``path_of``: nothing is to be done."""
+        return self.path_of(ref, scratch)
 
     def keep(self, made: Path, task_folder: Path, key: str) -> ArtifactRef:
         """Give an output its final name."""
@@ -61,9 +65,13 @@ class ObjectStore:
         self._store: Store = open_store(uri)
         self._run_id = run_id
 
+    def path_of(self, ref: ArtifactRef, scratch: Path) -> Path:
+        """The path at which a step finds its input once ``bring`` was there."""
+        return scratch / ref.location.rpartition("/")[2]
+
     def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
         """Download an input."""
-        target = scratch / ref.location.rpartition("/")[2]
+        target = self.path_of(ref, scratch)
         if ref.files is None:
             fetch_uri(ref.location, target)
             return target

@@ -1,0 +1,36 @@
+"""``vqi step``: one step of an earlier run once more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--shell", is_flag=True, help="Print the command instead, for a shell.")
+@click.option("--store", metavar="URI", help="Datasets and models, when not where the run had them.")
+def step(folder: Path, shell: bool, store: str | None) -> None:
+    """Run one step of a run again, from the inputs that it had, with its log on the terminal.
+
+    \b
+    FOLDER is the step's in its run, as runs/latest/mono/pca-fit. The outputs come to stand in its
+    folder 'again' (then 'again-2', ...), never over those of the run, and no later run takes them.
+    A step that writes to the store of datasets and models writes there as it does in a run.
+    """
+    from vqi.store.opening import STORE, store_uri
+    from vqi_pipelines.local.again import prepare_again, run_again, shell_line
+
+    settings = {STORE: store_uri({STORE: store})} if store else {}
+    again = prepare_again(folder, click.echo, settings, os.environ)
+    if shell:
+        click.echo(shell_line(again, os.environ))
+        return
+    ended = run_again(again)
+    if ended.reason:
+        click.echo(f"error: {ended.reason}", err=True)
+    click.echo(f"what it wrote: {again.job.folder}")
+    sys.exit(ended.code if ended.code >= 0 else 128 - ended.code)

@@ -1,0 +1,174 @@
+"""One step of an earlier run once more, from its inputs, with its outputs in a folder of their own.
+
+``task.json`` of a step keeps how it was started: its command, where its inputs are, and what the run itself set. No
+value of the environment is kept; the step gets what the environment holds now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vqi.artifacts.files import read_json
+from vqi.errors import VqiError
+from vqi_pipelines.ir.graph import Container, KeptValue, PodSettings
+from vqi_pipelines.local.launch import Ended, Job, Launcher
+from vqi_pipelines.local.launchers import launcher_of
+from vqi_pipelines.local.transfer import ArtifactRef, ObjectStore, RunFolder, Transfer
+
+RECORD = "task.json"
+INPUTS, OUTPUTS = "inputs", "outputs"  # folders of a step that runs
+_AGAIN = "again"
+
+
+@dataclass(frozen=True)
+class Again:
+    """A step that is ready to run once more."""
+
+    job: Job
+    launcher: Launcher
+
+
+def make_folders(folder: Path) -> None:
+    """The empty folders of a step that is about to start."""
+    for name in (INPUTS, OUTPUTS, "parameters", "work"):
+        (folder / name).mkdir(parents=True)
+
+
+def input_folder(folder: Path, name: str) -> Path:
+    """An empty folder for an input that has to be fetched."""
+    scratch = folder / INPUTS / name
+    scratch.mkdir()
+    return scratch
+
+
+def start_record(
+    container: Container, command: Sequence[str], folder: Path, launcher: str, place: str, settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """What ``task.json`` keeps of how a step is started.
+
+    Args:
+        container: Of the step.
+        command: With its placeholders filled in.
+        folder: In which it writes: the paths of its outputs are below it.
+        launcher: Its name.
+        place: Where artifacts stand between steps.
+        settings: The variables that the run itself sets.
+    """
+    pod = container.pod
+    return {
+        "command": list(command),
+        "folder": str(folder),
+        "image": container.image,
+        "resources": dict(container.resources),
+        "annotations": dict(pod.annotations),
+        "launcher": launcher,
+        "place": place,
+        "settings": dict(settings),
+        "needs": [name for name, _ in container.env] + [value.variable for value in pod.env if not value.optional],
+        "may_need": [value.variable for value in pod.env if value.optional],
+    }
+
+
+def prepare_again(
+    folder: Path, on_line: Callable[[str], None], settings: Mapping[str, str], environment: Mapping[str, str]
+) -> Again:
+    """Make a step of an earlier run ready, with new folders and its inputs fetched where they have to be.
+
+    Args:
+        folder: Of the step, as ``runs/latest/mono/pca-fit``.
+        on_line: Is told each line that it prints.
+        settings: Take the place of what the run set.
+        environment: Of this process.
+
+    Raises:
+        VqiError: The folder is not a step's, an input or a variable is missing, or the step cannot be started here.
+    """
+    folder = folder.resolve()  # 'latest' may point elsewhere before it ends
+    record = _record_of(folder)
+    start = record["start"]
+    told = {**environment, **start["settings"], **settings}
+    missing = [name for name in start["needs"] if name not in told]
+    if missing:
+        raise VqiError(f"{folder.name} needs {', '.join(missing)} in the environment, as the run had: set it")
+    launcher = launcher_of(start["launcher"])
+    launcher.check([start["image"]])
+    transfer: Transfer = RunFolder() if start["place"] == RunFolder.place else ObjectStore(start["place"], "")
+    inputs = {name: _ref(one) for name, one in record["input_artifacts"].items()}
+    if isinstance(transfer, RunFolder):
+        _check_inputs(inputs)
+    scratch = _new_folder(folder)
+    paths = [transfer.bring(ref, input_folder(scratch, name)) for name, ref in inputs.items()]
+    command = [text.replace(start["folder"], str(scratch)) for text in start["command"]]
+    pod = PodSettings(
+        env=tuple(KeptValue(name, "Secret", "", name) for name in (*start["needs"], *start["may_need"])),
+        annotations=start["annotations"],
+    )
+    container = Container(start["image"], tuple(command), (), (), start["resources"], pod)
+    job = Job(folder.name, container, command, scratch, paths, record["parameters"], told, scratch / "log.txt", on_line)
+    return Again(job, launcher)
+
+
+def run_again(again: Again) -> Ended:
+    """Run it to its end; SIGINT and SIGTERM end it.
+
+    Raises:
+        VqiError: It cannot be started.
+    """
+
+    async def run() -> Ended:
+        work = asyncio.ensure_future(again.launcher.run(again.job))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            return Ended(-signal.SIGINT, "stopped")
+
+    return asyncio.run(run())
+
+
+def shell_line(again: Again, environment: Mapping[str, str]) -> str:
+    """The command as one line for a shell, with the variables that differ from ``environment``: no secret is in it."""
+    command, variables = again.launcher.shown(again.job)
+    own = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if environment.get(name) != value]
+    return f"cd {shlex.quote(str(again.job.folder / 'work'))} && {' '.join([*own, shlex.join(command)])}"
+
+
+def _record_of(folder: Path) -> dict[str, Any]:
+    if not (folder / RECORD).is_file():
+        raise VqiError(f"{folder}: expected the folder of a step of a run, as runs/latest/mono/pca-fit: no {RECORD}")
+    record = read_json(folder / RECORD)
+    if not record.get("start"):
+        raise VqiError(f"{folder / RECORD}: it does not say how the step is started: run the pipeline again")
+    return record
+
+
+def _ref(record: Mapping[str, Any]) -> ArtifactRef:
+    files = record.get("files")
+    return ArtifactRef(record["location"], record["digest"], None if files is None else tuple(files))
+
+
+def _check_inputs(inputs: Mapping[str, ArtifactRef]) -> None:
+    for name, ref in inputs.items():
+        if not Path(ref.location).exists():
+            raise VqiError(f"input '{name}' is not at {ref.location} any more: run the pipeline again")
+
+
+def _new_folder(folder: Path) -> Path:
+    """A folder for the outputs, beside those of the run and never over them."""
+    for number in range(1, 1000):
+        scratch = folder / (_AGAIN if number == 1 else f"{_AGAIN}-{number}")
+        try:
+            make_folders(scratch)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise VqiError(f"{scratch}: {error.strerror}: the run folder has to be writable") from error
+        return scratch
+    raise VqiError(f"{folder}: the step ran a thousand times again: delete its folders '{_AGAIN}-...'")
