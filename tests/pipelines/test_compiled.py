@@ -4,8 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from vqi_pipelines import compiled
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.manifests import write_manifests
+from vqi_pipelines.sources import modules_of
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -24,3 +28,46 @@ def test_running_does_not_wait_for_the_libraries_of_clusters() -> None:
     code = "import sys, vqi_pipelines.compiled, vqi_pipelines.local; print('hera' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_times = []
+
+    def compile_it() -> str:
+        compiled_times.append(1)
+        return f"name: training # {len(compiled_times)}\n"
+
+    monkeypatch.setattr(compiled, "training_ir", compile_it)
+    first = compiled.kept_training_ir(tmp_path)
+    assert compiled.kept_training_ir(tmp_path) == first
+    assert len(compiled_times) == 1
+    (kept,) = tmp_path.iterdir()
+    for damage in (b"", b"# 00\n", kept.read_bytes()[:-3], kept.read_bytes() + b"x", b"\xff"):
+        kept.write_bytes(damage)
+        assert compiled.kept_training_ir(tmp_path) != first, damage
+        first = compiled.kept_training_ir(tmp_path)
+        assert list(tmp_path.iterdir()) == [kept]
+    assert len(compiled_times) == 6
+    monkeypatch.setattr(compiled, "packages_digest", lambda: "other")
+    assert compiled.kept_training_ir(tmp_path) != first
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_all_that_decides_what_is_compiled_is_in_its_key() -> None:
+    """What compiling comes to import of the project, seen in a process, is what is read from the sources."""
+    code = (
+        "import sys, vqi_pipelines.compiled as c; c.training_ir(); print(*(n for n in sys.modules if n[:3] == 'vqi'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= set(modules_of(["vqi_pipelines.compiled", "vqi_pipelines.training"]))
+
+
+def test_a_cache_that_cannot_be_written_to_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VQI_COMPILED_PIPELINE", raising=False)
+    monkeypatch.setattr(compiled, "training_ir", lambda: "compiled")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VQI_CACHE", str(tmp_path / "file" / "cache"))
+    assert compiled.pipeline_to_run() == "compiled"
+    assert compiled.kept_training_ir(tmp_path / "file") == "compiled"

@@ -1,0 +1,183 @@
+"""Which modules of the project each step's cached result depends on: a step runs again when one of them changes.
+
+A module that a step does not use does not belong into its key: where a new dependency is meant, write it down here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vqi_pipelines import sources
+from vqi_pipelines.local.cache import code_digest, entries_of
+from vqi_pipelines.sources import Source, modules_of
+
+# By step, by room (``ground``: beside the rooms); the faces of packages and the step's own folder go without saying.
+KEYS = {
+    "dataset_download": {
+        "components": "step",
+        "ground": "config digests errors progress",
+        "artifacts": "files",
+        "datasets": "archive arrangements bucket elpv folder layout objects public request shards sources splits table",
+        "photographs": "decoding similarity",
+        "store": "arriving folder interface opening s3 s3_clients s3_errors",
+        "system": "cache concurrency locks processor scratch",
+        "transfer": "fetching parts unpacking unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
+    },
+    "preprocess": {
+        "components": "executor_output step",
+        "ground": "config digests errors formatting metrics progress",
+        "artifacts": "files images tensors",
+        "datasets": "archive arrangements bucket elpv folder layout objects public request shards sources splits table",
+        "detectors": "calibration",
+        "pages": "charts data_chart data_page maps rendering templates",
+        "photographs": "decoding similarity",
+        "preparation": "appearance data_report images",
+        "store": "arriving folder interface opening s3 s3_clients s3_errors",
+        "system": "cache concurrency locks memory processor scratch",
+        "transfer": "fetching parts unpacking unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
+    },
+    "ssl_finetune": {
+        "components": "step",
+        "ground": "config digests errors progress",
+        "artifacts": "files images model tensors training_log",
+        "network": "backbones features runtime truncation weights",
+        "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
+        "store": "arriving folder interface opening s3 s3_clients s3_errors",
+        "system": "locks processor scratch",
+        "transfer": "web",
+    },
+    "feature_extract": {
+        "components": "step",
+        "ground": "config digests errors progress",
+        "artifacts": "files images model tensors",
+        "network": "backbones features runtime truncation weights",
+        "store": "arriving folder interface opening s3 s3_clients s3_errors",
+        "system": "locks processor scratch",
+        "transfer": "web",
+    },
+    "pca_fit": {
+        "components": "step",
+        "ground": "config errors",
+        "artifacts": "files model tensors",
+        "detectors": "calibration pca registry",
+        "system": "processor",
+    },
+    "evaluate": {
+        "components": "executor_output step",
+        "ground": "config errors evaluation formatting metrics",
+        "artifacts": "files images model scores tensors training_log",
+        "detectors": "calibration comparison pca registry",
+        "pages": "charts findings maps rendering report table templates training_chart",
+        "system": "processor",
+    },
+    "publish": {
+        "components": "step",
+        "ground": "config digests errors",
+        "artifacts": "files model tensors",
+        "models": "registry",
+        "store": "arriving folder interface opening s3 s3_clients s3_errors",
+        "system": "locks processor",
+        "transfer": "web",
+    },
+    "summarize": {
+        "components": "executor_output step",
+        "ground": "config errors formatting",
+        "artifacts": "files",
+        "pages": "rendering table templates",
+        "system": "processor",
+    },
+}
+TORCH_ROOMS = {"network", "self_supervised"}
+
+
+def key_of(step: str) -> dict[str, Source]:
+    return modules_of(entries_of(("python", "-m", f"vqi_components.{step}")))
+
+
+def expected(step: str) -> set[str]:
+    names = {"vqi", "vqi_components", f"vqi_components.{step}", f"vqi_components.{step}.__main__"}
+    for room, modules in KEYS[step].items():
+        prefix = {"components": "vqi_components", "ground": "vqi"}.get(room, f"vqi.{room}")
+        for module in modules.split():
+            parts = [*prefix.split("."), *module.split(".")]
+            names |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+    return names
+
+
+def way_to(module: str, found: dict[str, Source]) -> str:
+    """How a module came in, from the step on."""
+    way = [module]
+    while importer := found[way[-1]].importer:
+        way.append(importer)
+    return " <- ".join(way)
+
+
+@pytest.mark.parametrize("step", KEYS)
+def test_modules_in_the_key(step: str) -> None:
+    found = key_of(step)
+    unneeded = [way_to(module, found) for module in sorted(found.keys() - expected(step))]
+    assert not unneeded, "new in the key of the step, with the way it came in:\n" + "\n".join(unneeded)
+    assert not expected(step) - found.keys(), "no longer in the key: remove it from KEYS"
+
+
+def test_rooms_in_the_keys() -> None:
+    rooms = {step: {name.split(".")[1] for name in key_of(step) if name.startswith("vqi.")} for step in KEYS}
+    assert {step for step in KEYS if rooms[step] & TORCH_ROOMS} == {"ssl_finetune", "feature_extract"}
+    assert {step for step in KEYS if "pages" in rooms[step]} == {"preprocess", "evaluate", "summarize"}
+    assert {step for step in KEYS if "models" in rooms[step]} == {"publish"}
+    assert not [step for step in KEYS for name in key_of(step) if name.startswith("vqi_pipelines")]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package ``made_up`` that counts as the project's own."""
+    folder = tmp_path / "made_up"
+    (folder / "methods" / "deep").mkdir(parents=True)
+    for name in ("__init__", "methods/__init__", "methods/one", "methods/two", "methods/deep/__init__", "other"):
+        (folder / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sources, "OWN_PACKAGES", ("made_up",))
+    sources._source_of.cache_clear()  # each test has its own folder of that name
+    yield folder
+    sources._source_of.cache_clear()
+
+
+METHODS = {f"made_up.methods{name}" for name in ("", ".one", ".two", ".deep")}
+
+
+@pytest.mark.parametrize(
+    ("text", "modules"),
+    [
+        ("import made_up.other", {"made_up.other"}),
+        ("def f():\n    from made_up.methods import one, a_name", {"made_up.methods", "made_up.methods.one"}),
+        ("import importlib\nm = importlib.import_module(f'made_up.methods.{name}')", METHODS),
+        ("from importlib import import_module\nm = import_module(f'made_up.methods.{name}')", METHODS),
+        ("from importlib import import_module\nm = import_module('made_up.methods.two')", METHODS - {
+            "made_up.methods.one", "made_up.methods.deep"}),
+        ("from importlib import import_module\nm = import_module(f'{package}.{name}')", set()),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import made_up.other", set()),
+        ("import typing\nif not typing.TYPE_CHECKING:\n    import made_up.other", {"made_up.other"}),
+    ],
+)  # fmt: skip
+def test_what_a_module_comes_to_import(package: Path, text: str, modules: set[str]) -> None:
+    (package / "start.py").write_text(text)
+    found = modules_of(["made_up.start"])
+    assert set(found) == {"made_up", "made_up.start", *modules}
+    assert all(found[name].importer for name in modules)
+
+
+def test_files_beside_a_package_count(package: Path) -> None:
+    template = package / "page.html.j2"
+    template.write_text("a")
+    before = sources.digest_of(modules_of(["made_up"]))
+    template.write_text("b")
+    assert sources.digest_of(modules_of(["made_up"])) != before
+
+
+def test_what_is_no_module_has_no_code() -> None:
+    fit = code_digest(("python", "-m", "vqi_components.pca_fit"))
+    assert fit != code_digest(("python", "-m", "vqi_components.evaluate"))
+    assert code_digest(("sh", "-c", "x")) == code_digest(("true",))
