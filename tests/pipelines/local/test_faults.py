@@ -17,6 +17,7 @@ import pytest
 from kfp import compiler, dsl
 
 from vqi.errors import VqiError
+from vqi_pipelines import sources
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline, Retry
 from vqi_pipelines.ir.names import item_labels
@@ -178,7 +179,7 @@ def test_changed_code_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "import sys, pathlib\nfrom steppackage import words\npathlib.Path(sys.argv[1]).write_text(words.WORD)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path / "src"))
-    monkeypatch.setattr(cache, "_OWN_PACKAGES", ("steppackage",))
+    monkeypatch.setattr(sources, "OWN_PACKAGES", ("steppackage",))
 
     @dsl.container_component
     def speak(out: dsl.OutputPath(str)):
@@ -461,6 +462,7 @@ RUNNER = """
 import sys
 from pathlib import Path
 from vqi_pipelines.local import launch
+from vqi_pipelines import sources
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.local import run_pipeline
 from vqi_pipelines.local.progress import PlainLines
