@@ -8,9 +8,11 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==2.8.0 torchvision==0.23.0
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+# Tests run in as many processes as there are cores; each may start servers and steps of its own.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-cluster check format compile check-compiled bench images lock check-lock sbom clean
+.PHONY: help install run test test-fast coverage test-cluster check format compile check-compiled bench images lock check-lock sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +35,14 @@ run: install ## Run the whole pipeline on the embedded dataset (ARGS="-p name=va
 	$(BIN)/vqi run $(ARGS)
 
 test: install ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-fast: install ## Run the tests that need neither torch nor a server, while one works
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --fast $(ARGS)
+
+coverage: install ## Run all tests and measure which branches they cover
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov $(ARGS)
+	$(BIN)/python -m tests.coverage_floor
 
 test-cluster: install ## Run the tests on the cluster of KUBECONFIG (tests/cluster/conftest.py says what they need)
 	VQI_TEST_CLUSTER=yes $(BIN)/python -m pytest tests/cluster $(ARGS)

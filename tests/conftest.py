@@ -1,8 +1,14 @@
-"""Shared fixtures: a real S3 server on loopback, and small made-up parts with drawn defects and their masks."""
+"""Shared fixtures: a real S3 server on loopback, and small made-up parts with drawn defects and their masks.
+
+Also which tests run side by side (``make test``), which ones are left out by ``--fast`` (``make test-fast``), and how
+many threads they compute with.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +16,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+# Tests run side by side, beside whatever else a machine does: one thread each, which sleeps when it has to wait. The
+# libraries read this once, when they are imported.
+os.environ.update(dict.fromkeys(("VQI_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0")
 
 import numpy as np
 import pytest
@@ -25,10 +36,67 @@ settings.register_profile("busy machine", deadline=None, suppress_health_check=[
 settings.load_profile("busy machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What trains goes first: a process that has used IPEX computes other bits from then on, and trains to others."""
-    first = ["tests/vqi/self_supervised/test_training.py", "tests/vqi/self_supervised/"]
-    items.sort(key=lambda item: [not item.nodeid.startswith(path) for path in first])
+TESTS = Path(__file__).parent
+# Tests of one file run in one process. So do those of these folders, which share what takes long to make.
+TOGETHER = ("components", "containers")
+# Begun first, so that the processes end at about the same time.
+LONGEST = (
+    "containers",
+    "end_to_end",
+    "components",
+    "vqi/self_supervised",
+    "pipelines/local",
+    "vqi/transfer",
+    "vqi/network",
+)
+
+# What --fast leaves out: whole folders, files that import torch, and tests with one of these fixtures.
+NOT_FAST = ("benchmarks", "cluster", "containers", "end_to_end")
+SLOW_FIXTURES = {"chain", "new_seaweedfs"}
+TORCH = re.compile(r"^(?:from|import) (?:torch|vqi\.network|vqi\.self_supervised|vqi\.models\.model)\b", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="leave out what runs a network or a server, or takes long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not config.getoption("fast"):
+        return None
+    if any(collection_path == TESTS / name for name in NOT_FAST):
+        return True
+    return (collection_path.suffix == ".py" and bool(TORCH.search(collection_path.read_text()))) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Which tests stay together when several run side by side, which begin, and which ``--fast`` leaves out."""
+    for item in items:
+        place = item.path.relative_to(TESTS).as_posix()
+        together = next((name for name in TOGETHER if place.startswith(f"{name}/")), place)
+        item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=_turn)
+    if config.getoption("fast"):
+        kept = [item for item in items if not _is_slow(item)]
+        config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
+        items[:] = kept
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.path.relative_to(TESTS).as_posix()
+    return next((turn for turn, name in enumerate(LONGEST) if place.startswith(name)), len(LONGEST))
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or bool(SLOW_FIXTURES & set(getattr(item, "fixturenames", ())))
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """A process that has imported IPEX computes other bits from then on: none of the tests' processes does."""
+    if "intel_extension_for_pytorch" in sys.modules:
+        pytest.fail("IPEX was imported in the process of the tests, by this one or one before: use tests.own_process")
+    if item.config.getoption("fast") and "torch" in sys.modules:
+        pytest.fail("torch was imported with --fast, by this test or one before: mark it slow")
 
 
 class SeaweedFS:

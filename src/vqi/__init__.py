@@ -1,29 +1,28 @@
 """Visual quality inspection: learns what good parts look like and flags what is not.
 
-The data path, one line a module; ``[T]`` imports torch, the others never do::
+One line per room (a package) and per module of the ground that all rooms stand on, in the order of the data path;
+``[T]`` imports torch, the others never do::
 
-    config             one pydantic model a step: every name, default and range
-    store/             the object store of datasets and models: a folder or S3
-    artifacts/         every file format between steps
-    datasets/          a source -> one packed shard a category in the store
-    images, decoding   a shard -> uint8 arrays, masks, data report
-    processor          what this machine grants: cores, memory
-    budget             memory that threads share
-    runtime       [T]  what this processor can do: engine, precision
-    backbones     [T]  a network by name, with its normalisation; any layer
-    weights       [T]  its weights: by file with sha256, by package
-    truncation    [T]  the part of a network that a layer needs
-    self_supervised/ [T]  a backbone -> a backbone fine-tuned on good images
-    features      [T]  images -> (N, D) features of one layer
-    detectors/         features -> PCA; scores and anomaly maps
-    calibration        the threshold, from good images only
-    metrics            what is measured on a test set
-    evaluation         features and a detector -> scores, metrics, what the report shows
-    report             a category's page (findings: its words, charts, maps, pages: its pictures)
-    table              the result table over categories
-    registry           model versions in the store
-    inference     [T]  a published model -> scores and maps of new images
-    digests, errors, formatting, progress   small things that all use
+    errors                  errors of the user: one line that names the thing, what was expected, got, and what to do
+    formatting              figures as they are printed for people
+    progress                how far long work is, on stderr
+    digests                 sha256 of bytes, files and JSON values
+    config                  one pydantic model per step: every name, default and range
+    metrics                 what is measured on a test set
+    system/                 what this machine grants: processor, memory; locks, scratch folders, work side by side
+    store/                  the object store of datasets and models: a folder or S3
+    transfer/               files of servers into a local cache; archives of strangers, unpacked without trust
+    photographs/            one photograph at a time: bytes -> pixels; which photographs show the same part
+    datasets/               a source -> one packed shard per category in the store
+    artifacts/              every file format between steps
+    preparation/            a shard -> uint8 images, masks, data report
+    network/            [T] images -> features of any layer: backbones, their weights, what runs them
+    self_supervised/    [T] a backbone -> a backbone fine-tuned on good images
+    detectors/              features -> what is normal; scores, anomaly maps, threshold
+    evaluation              features and a detector -> scores, metrics, what the report shows
+    pages/                  what people read: report, table, data page
+    models/                 the versions of published models in the store
+    models.model        [T] a published model -> scores and anomaly maps of new images
 """
 
 __version__ = "0.1.0"

@@ -54,7 +54,7 @@ def scores(folder: Path) -> bytes:
 
 def runs(process: subprocess.Popen[str], step: str) -> bool:
     """Wait until a step runs in its container; False when the command ended before."""
-    start = f"python\0-m\0components.{step}\0".encode()
+    start = f"python\0-m\0vqi_components.{step}\0".encode()
     deadline = time.monotonic() + STEP_SECONDS
     while time.monotonic() < deadline:
         with os.scandir("/proc") as entries:

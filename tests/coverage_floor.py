@@ -1,0 +1,51 @@
+"""Branch coverage of what does without torch, package by package, against a floor: ``python -m tests.coverage_floor``.
+
+The packages are those that the import contract about torch names in pyproject.toml. Reads ``.coverage``, which
+``make coverage`` wrote.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tomllib
+from pathlib import Path
+
+import coverage
+
+ROOT = Path(__file__).parents[1]
+FLOOR = 95.0  # percent of lines and branches
+CONTRACT = "torch is imported in network, self_supervised and the loaded model alone"
+
+
+def main() -> int:
+    """Print a line per package; the exit code is 1 where one of them is below the floor."""
+    data = coverage.Coverage()
+    data.load()
+    low = []
+    for package in packages():
+        covered = percent(data, package)
+        low += [package] if covered < FLOOR else []
+        print(f"{package:36} {covered:6.1f} %{'  below the floor' if covered < FLOOR else ''}")
+    if low:
+        print(f"error: coverage below {FLOOR} %: {', '.join(low)}: test what is not reached", file=sys.stderr)
+    return 1 if low else 0
+
+
+def packages() -> list[str]:
+    """The modules and packages that must not import torch."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (contract,) = (one for one in contracts if one["name"] == CONTRACT)
+    return list(contract["source_modules"])
+
+
+def percent(data: coverage.Coverage, package: str) -> float:
+    """How much of the lines and branches of a module, or of all modules of a package, was run."""
+    place = (ROOT / "src" / package.replace(".", "/")).resolve()  # two of them are links
+    include = f"{place}/*" if place.is_dir() else f"{place}.py"
+    return data.report(include=[include], file=io.StringIO())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The map in the docstring of vqi is that of the tree, and what it says of torch is what the import contract says."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import vqi
+
+ROOT = Path(__file__).parents[2]
+LINE = re.compile(r"^    ([a-z_.]+)(/?) +(\[T\])?", re.MULTILINE)
+CONTRACT = "torch is imported in network, self_supervised and the loaded model alone"
+
+
+def mapped() -> list[tuple[str, bool, bool]]:
+    """Each line of the map: a name, whether it is shown as a room, whether it is marked as importing torch."""
+    assert vqi.__doc__
+    return [(name, bool(room), bool(mark)) for name, room, mark in LINE.findall(vqi.__doc__)]
+
+
+def test_every_room_and_module_is_named_once() -> None:
+    library = ROOT / "src" / "vqi"
+    rooms = {path.parent.name for path in library.glob("*/__init__.py")}
+    ground = {path.stem for path in library.glob("*.py")} - {"__init__"}
+    lines = [(name, room) for name, room, _ in mapped() if "." not in name]
+    assert sorted(lines) == sorted([(name, True) for name in rooms] + [(name, False) for name in ground])
+
+
+def test_the_marks_are_those_of_the_import_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (one for one in contracts if one["name"] == CONTRACT)
+    without = {name.removeprefix("vqi.") for name in contract["source_modules"] if name.startswith("vqi.")}
+    excepted = {rule.partition(" -> ")[0].removeprefix("vqi.") for rule in contract["ignore_imports"]}
+    assert {name for name, _, mark in mapped() if not mark} == without
+    assert {name for name, _, mark in mapped() if mark and "." in name} == excepted
