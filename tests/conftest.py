@@ -50,9 +50,9 @@ LONGEST = (
     "vqi/network",
 )
 
-# What --fast leaves out: whole folders, files that import torch, and tests with one of these fixtures.
-NOT_FAST = ("benchmarks", "cluster", "containers", "end_to_end")
-SLOW_FIXTURES = {"chain", "new_seaweedfs"}
+# What --fast leaves out: whole folders, files that import torch, and tests that are marked slow or have a server.
+NOT_FAST = ("benchmarks", "cluster", "components", "containers", "end_to_end")
+SERVER = "new_seaweedfs"
 TORCH = re.compile(r"^(?:from|import) (?:torch|vqi\.network|vqi\.self_supervised|vqi\.models\.model)\b", re.MULTILINE)
 
 
@@ -88,15 +88,21 @@ def _turn(item: pytest.Item) -> int:
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None or bool(SLOW_FIXTURES & set(getattr(item, "fixturenames", ())))
+    return item.get_closest_marker("slow") is not None or SERVER in getattr(item, "fixturenames", ())
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """A process that has imported IPEX computes other bits from then on: none of the tests' processes does."""
-    if "intel_extension_for_pytorch" in sys.modules:
-        pytest.fail("IPEX was imported in the process of the tests, by this one or one before: use tests.own_process")
-    if item.config.getoption("fast") and "torch" in sys.modules:
-        pytest.fail("torch was imported with --fast, by this test or one before: mark it slow")
+    """Fails the test that imported what the processes of the tests must not have."""
+    forbidden = {"intel_extension_for_pytorch": "torch computes other bits from then on: use tests.own_process"}
+    if item.config.getoption("fast"):
+        forbidden["torch"] = "--fast is without: mark the test slow"
+    for name in forbidden.keys() & sys.modules.keys() - _imported:
+        _imported.add(name)
+        pytest.fail(f"{name} was imported in the process of the tests: {forbidden[name]}")
+
+
+_imported: set[str] = set()  # by a test that was told so
 
 
 class SeaweedFS:

@@ -58,11 +58,8 @@ LAST = "test_deletion.py"  # takes away what the others need
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``FIRST`` first, ``LAST`` last; a test may have to wait for a whole run beside others."""
+    """``FIRST`` first, ``LAST`` last."""
     items.sort(key=_turn)
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(1200))
 
 
 def _turn(item: pytest.Item) -> int:

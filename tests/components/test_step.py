@@ -84,7 +84,7 @@ def test_several_problems_in_one_line(one_error: OneError) -> None:
 
 def run_module(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *argv]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
 
 
 def test_as_a_container_runs_it(chain: Any, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def missing() -> str:
 
 def podman(*arguments: str, check: bool = True) -> str:
     """What podman prints."""
-    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, timeout=280)
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True)
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
 

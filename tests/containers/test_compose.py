@@ -22,7 +22,7 @@ import pytest
 from tests.conftest import find_weed
 from tests.containers.conftest import containers, podman, served
 
-pytestmark = [pytest.mark.usefixtures("images"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.usefixtures("images")
 STORE = "localhost/vqi-stand-in-seaweedfs:4.48"
 SETTINGS = "engine: eager\nprecision: fp32\nimage_size: 64\n"
 HEALTH_INTERVAL = 2  # seconds, as compose.yaml says of the store
@@ -44,7 +44,7 @@ class Project:
         """Run Docker Compose."""
         return subprocess.run(
             [*self.command, "--project-name", self.name, *arguments], env={**self.environment, **settings},
-            cwd=self.folder, capture_output=True, text=True, timeout=280, stdin=subprocess.DEVNULL,
+            cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
     def volume(self, name: str) -> list[str]:

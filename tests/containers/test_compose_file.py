@@ -104,7 +104,7 @@ def test_the_settings_of_the_environment(compose: list[str], tmp_path: Any) -> N
         "VQI_USER": "1234:0", "USER_CONSENT": "y", "HTTPS_PROXY": "http://proxy:3128", "no_proxy": "intern", "TAG": "t",
     }  # fmt: skip
     asked = [*compose, "--profile", "dev", "config", "--format", "json"]
-    done = subprocess.run(asked, env={**os.environ, **told}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(asked, env={**os.environ, **told}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for service in (json.loads(done.stdout)["services"][name] for name in ("pipeline", "dev")):
         mounts = {one["target"]: one.get("source") for one in service["volumes"]}

@@ -13,7 +13,7 @@ import pytest
 
 from tests.containers.conftest import BUILD, ROOT, podman
 
-pytestmark = [pytest.mark.usefixtures("images"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.usefixtures("images")
 ALL = pytest.mark.parametrize("image", ["vqi:latest", "vqi-torch:latest", "vqi-pipeline:latest"])
 OF_COMMANDS = ("click", "rich", "pipelines")
 ABSENT = ("kfp", "hera", "pip", "pytest", "elpv_dataset", *OF_COMMANDS)

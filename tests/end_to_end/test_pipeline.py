@@ -38,7 +38,6 @@ def vqi(*argv: object, cwd: Path, environment: Mapping[str, str] | None = None) 
         env=kept | dict(environment or {}),
         capture_output=True,
         text=True,
-        timeout=280,
     )
 
 

@@ -215,6 +215,7 @@ def test_negated_scores_mirror_the_auroc(case: tuple[np.ndarray, np.ndarray]) ->
     assert 0 <= low <= high <= 1
 
 
+@pytest.mark.slow
 def test_bootstrap_is_the_auroc_of_resampled_images() -> None:
     # against the slow way: resample, then scikit-learn
     random = np.random.default_rng(5)

@@ -41,7 +41,7 @@ def lint(argo: str) -> Callable[..., str]:
 
     def run(*files: Path) -> str:
         command = [argo, "lint", "--offline", "--no-color", *map(str, files)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True)
         return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit code {done.returncode}"
 
     return run

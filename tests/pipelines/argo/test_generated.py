@@ -23,6 +23,7 @@ RELAXED = settings(
 GENERATE = settings(RELAXED, phases=[Phase.generate])  # nothing to shrink: all of them are looked at together
 
 
+@pytest.mark.slow
 @RELAXED
 @given(document=pipelines(), data=st.data())
 def test_the_same_flows(document: dict[str, Any], data: Any) -> None:

@@ -234,6 +234,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_broken_machine_is_one_line(case: str, tmp_path: Path) -> None:
     script, expected = CASES[case]

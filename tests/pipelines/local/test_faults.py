@@ -532,7 +532,7 @@ def test_a_step_that_does_not_want_to_end(tmp_path: Path, source: str, grace: fl
         if signals > 1:
             wait_until((tmp_path / "asked").exists)
             os.kill(runner.pid, signal.SIGTERM)
-        runner.communicate(timeout=60)
+        runner.communicate()
     assert runner.returncode == 130
     for pid in pids:
         wait_until(lambda pid=pid: is_gone(pid), 10)

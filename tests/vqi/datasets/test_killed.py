@@ -52,6 +52,7 @@ def survive(
     return ended
 
 
+@pytest.mark.slow
 def test_an_archive(tmp_path: Path, parts: Path) -> None:
     served = tmp_path / "served"
     served.mkdir()

@@ -197,6 +197,7 @@ def test_each_example_is_image_map_and_overlay_with_words_for_each() -> None:
     assert all(f" {heading} " in page.text for heading in ("False alarms", "Missed", "Typical defects", "Typical good"))
 
 
+@pytest.mark.slow
 def test_size_is_bounded_with_many_noisy_images() -> None:
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (256, 256, 3)).astype(np.uint8)
@@ -291,10 +292,11 @@ def browse(chromium: str, folder: Path, *arguments: str) -> str:
         "--disable-component-update --disable-sync --hide-scrollbars --window-size=1200,1500"
     )
     command = [chromium, *flags.split(), f"--user-data-dir={folder / 'profile'}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout
 
 
+@pytest.mark.slow
 def test_browser_renders_it_without_script(chromium: str, tmp_path: Path) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
     (tmp_path / "report.html").write_text(render_report(replace(report(GOOD, BAD), category=evil)), encoding="utf-8")

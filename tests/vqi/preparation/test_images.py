@@ -128,6 +128,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_reported(format_: str) -> 
     assert decoded.note == "3 frames: only the first is used"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     data = encode(Image.new("1", (20_000, 20_000)))
     tracemalloc.start()

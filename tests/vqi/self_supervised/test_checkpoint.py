@@ -65,7 +65,7 @@ def test_killed_in_the_middle_of_an_epoch(
     whole = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted)
     # three batches of 8 train and one is measured each epoch: the tenth call is in the middle of the third
     command = [sys.executable, "-c", KILLED, store.uri, method, "10", "one", frozen_up_to]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     died = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     monkeypatch.setattr(training, "training_key", lambda *given: "one")

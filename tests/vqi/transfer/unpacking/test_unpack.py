@@ -256,6 +256,7 @@ def mend_checksums(data: bytes) -> bytes:
     return bytes(mended)
 
 
+@pytest.mark.slow
 def test_fuzz(tmp_path: Path) -> None:
     """Mutated archives end in members within the limits or in one line; nothing appears on the disk beside them."""
     chance = random.Random(0)

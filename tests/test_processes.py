@@ -1,0 +1,48 @@
+"""What the processes that run tests are like: one thread each, and without IPEX."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import threadpoolctl
+import yaml
+
+from tests import conftest
+from tests.own_process import in_own_process
+from vqi.system.processor import threads
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_libraries_compute_with_one_thread() -> None:
+    import scipy.linalg  # brings a BLAS of its own, beside numpy's
+
+    assert scipy.linalg.blas
+    assert threads() == 1
+    assert {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} == {1}
+
+
+def test_a_test_that_imports_ipex_fails(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conftest, "_imported", set())
+    monkeypatch.setitem(sys.modules, "intel_extension_for_pytorch", ModuleType("ipex"))
+    with pytest.raises(pytest.fail.Exception, match=r"intel_extension_for_pytorch was imported .* tests.own_process"):
+        conftest.pytest_runtest_teardown(request.node)
+    conftest.pytest_runtest_teardown(request.node)  # the next test is not to blame
+
+
+def test_a_process_of_its_own_returns_and_raises() -> None:
+    assert in_own_process(os.getpid) != os.getpid()
+    with pytest.raises(ValueError, match="invalid literal"):
+        in_own_process(int, "x")
+
+
+def test_pre_commit_calls_what_make_check_calls() -> None:
+    (recipe,) = re.findall(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    checks = re.findall(r"\$\(BIN\)/(\S+(?: format| check)?)", recipe) + re.findall(r"check-\w+", recipe)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    called = " ".join(hook["entry"] for hook in hooks)
+    assert len(checks) == len(hooks) == 6
+    assert not [check for check in checks if check not in called]
