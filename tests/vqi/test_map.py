@@ -8,7 +8,7 @@ import vqi
 
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^    ([a-z_.]+)(/?) +(\[T\])?", re.MULTILINE)
-CONTRACT = "torch is imported in network, self_supervised and the loaded model alone"
+CONTRACT = "torch is imported in network, "
 
 
 def mapped() -> list[tuple[str, bool, bool]]:
@@ -27,8 +27,7 @@ def test_every_room_and_module_is_named_once() -> None:
 
 def test_the_marks_are_those_of_the_import_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (contract,) = (one for one in contracts if one["name"] == CONTRACT)
-    without = {name.removeprefix("vqi.") for name in contract["source_modules"] if name.startswith("vqi.")}
-    excepted = {rule.partition(" -> ")[0].removeprefix("vqi.") for rule in contract["ignore_imports"]}
-    assert {name for name, _, mark in mapped() if not mark} == without
-    assert {name for name, _, mark in mapped() if mark and "." in name} == excepted
+    (contract,) = (one for one in contracts if one["name"].startswith(CONTRACT))
+    importers = {rule.partition(" -> ")[0] for rule in contract["ignore_imports"]}
+    excepted = {name.removeprefix("vqi.").removesuffix(".*") for name in importers if name.startswith("vqi.")}
+    assert {name for name, _, mark in mapped() if mark} == excepted
