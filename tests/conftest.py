@@ -94,7 +94,9 @@ def _is_slow(item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Fails the test that imported what the processes of the tests must not have."""
-    forbidden = {"intel_extension_for_pytorch": "torch computes other bits from then on: use tests.own_process"}
+    forbidden = {
+        "intel_extension_for_pytorch": "torch computes other bits from then on: run it in a process of its own"
+    }
     if item.config.getoption("fast"):
         forbidden["torch"] = "--fast is without: mark the test slow"
     for name in forbidden.keys() & sys.modules.keys() - _imported:

@@ -1,6 +1,5 @@
 """What the processes that run tests are like: one thread each, and without IPEX."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ import threadpoolctl
 import yaml
 
 from tests import conftest
-from tests.own_process import in_own_process
 from vqi.system.processor import threads
 
 ROOT = Path(__file__).parents[1]
@@ -28,15 +26,9 @@ def test_the_libraries_compute_with_one_thread() -> None:
 def test_a_test_that_imports_ipex_fails(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conftest, "_imported", set())
     monkeypatch.setitem(sys.modules, "intel_extension_for_pytorch", ModuleType("ipex"))
-    with pytest.raises(pytest.fail.Exception, match=r"intel_extension_for_pytorch was imported .* tests.own_process"):
+    with pytest.raises(pytest.fail.Exception, match=r"intel_extension_for_pytorch was imported .* process of its own"):
         conftest.pytest_runtest_teardown(request.node)
     conftest.pytest_runtest_teardown(request.node)  # the next test is not to blame
-
-
-def test_a_process_of_its_own_returns_and_raises() -> None:
-    assert in_own_process(os.getpid) != os.getpid()
-    with pytest.raises(ValueError, match="invalid literal"):
-        in_own_process(int, "x")
 
 
 def test_pre_commit_calls_what_make_check_calls() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.own_process import in_own_process
 from vqi.errors import VqiError
 from vqi.network import runtime
 from vqi.network.backbones import build
@@ -79,6 +78,12 @@ def test_flags_are_read_as_linux_writes_them(tmp_path: Path) -> None:
     assert processor_flags(tmp_path / "missing") == frozenset()
 
 
+@pytest.fixture(scope="module")
+def network() -> FeatureNetwork:
+    return FeatureNetwork(build("tf_efficientnet_lite0", "pretrained"), "blocks.5", 1).eval()
+
+
+@pytest.fixture(scope="module")
 def cells() -> torch.Tensor:
     """Two real solar cells, (2, 224, 224, 3) uint8."""
     spec = importlib.util.find_spec("elpv_dataset")
@@ -89,25 +94,23 @@ def cells() -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(image) for image in images]))
 
 
-def compare_with_eager(engine: str, precision: str) -> None:
-    """Features of an engine against those of the plain network in fp32."""
-    network, batch = FeatureNetwork(build("tf_efficientnet_lite0", "pretrained"), "blocks.5", 1).eval(), cells()
+@pytest.fixture(scope="module")
+def expected(network: FeatureNetwork, cells: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        expected: torch.Tensor = network(batch)
-    forward = compile_network(network, batch, Runtime(engine, precision, "a test"))
-    first, second = forward(batch), forward(batch)
+        result: torch.Tensor = network(cells)
+        return result
+
+
+@pytest.mark.parametrize(("engine", "precision"), ENGINES)
+def test_engine_computes_what_eager_fp32_does(
+    network: FeatureNetwork, cells: torch.Tensor, expected: torch.Tensor, engine: str, precision: str
+) -> None:
+    forward = compile_network(network, cells, Runtime(engine, precision, "a test"))
+    first, second = forward(cells), forward(cells)
     assert (first.dtype, first.shape) == (torch.float32, expected.shape)
     assert torch.equal(first, second)
     error = torch.linalg.norm(first - expected) / torch.linalg.norm(expected)
     assert error <= TOLERANCE[precision], float(error)
-    turned = forward(batch.flip(0))
+    turned = forward(cells.flip(0))
     assert torch.linalg.norm(turned.flip(0) - expected) <= TOLERANCE[precision] * torch.linalg.norm(expected)
     assert torch.equal(first, second)  # a later call does not write into what an earlier one gave
-
-
-@pytest.mark.parametrize(("engine", "precision"), ENGINES)
-def test_engine_computes_what_eager_fp32_does(engine: str, precision: str) -> None:
-    if engine == "ipex":
-        in_own_process(compare_with_eager, engine, precision)
-    else:
-        compare_with_eager(engine, precision)
