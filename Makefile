@@ -85,5 +85,5 @@ sbom: ## Write what is in the container images to dist/*.cdx.json (CycloneDX)
 	$(PYTHON) images/sbom.py vqi-pipeline:latest --output dist/vqi-pipeline.cdx.json
 
 clean: ## Remove the virtual environment, runs, the local store and caches
-	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

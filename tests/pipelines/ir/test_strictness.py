@@ -15,6 +15,8 @@ from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import FromConstant, FromTask
 
+pytestmark = pytest.mark.slow
+
 
 def compile_text(pipeline: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
