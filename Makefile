@@ -12,7 +12,7 @@ ARGS ?=
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast coverage test-cluster check format compile check-compiled bench images lock check-lock sbom clean
+.PHONY: help install run test test-fast test-cluster check format compile check-compiled bench images lock check-lock sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,15 +34,12 @@ $(INSTALLED): pyproject.toml
 run: install ## Run the whole pipeline on the embedded dataset (ARGS="-p name=value ..." for more)
 	$(BIN)/vqi run $(ARGS)
 
-test: install ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+test: install ## Run all tests (ARGS="-k name" for some; COVERAGE=yes measures which branches they cover)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(if $(COVERAGE),--cov) $(ARGS)
+	$(if $(COVERAGE),$(BIN)/python -m tests.coverage_floor)
 
 test-fast: install ## Run the tests that need neither torch nor a server, while one works
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --fast $(ARGS)
-
-coverage: install ## Run all tests and measure which branches they cover
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov $(ARGS)
-	$(BIN)/python -m tests.coverage_floor
 
 test-cluster: install ## Run the tests on the cluster of KUBECONFIG (tests/cluster/conftest.py says what they need)
 	VQI_TEST_CLUSTER=yes $(BIN)/python -m pytest tests/cluster $(ARGS)

@@ -1,7 +1,7 @@
 """Branch coverage of what does without torch, package by package, against a floor: ``python -m tests.coverage_floor``.
 
 These are all packages but those that the import contract about torch in pyproject.toml makes an exception for. Reads
-``.coverage``, which ``make coverage`` wrote.
+``.coverage``, which ``COVERAGE=yes make test`` wrote.
 """
 
 from __future__ import annotations
