@@ -1,4 +1,4 @@
-"""The step feature_extract: images and a backbone become one row of features an image."""
+"""The step feature_extract: images and a backbone become feature maps of each layer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +36,14 @@ def test_several_layers(chain: Any, tmp_path: Path) -> None:
         assert chain.run("evaluate", features=tmp_path / "f", detector=tmp_path / "d", **made) == 0
 
 
+def test_layers_in_another_order(chain: Any, tmp_path: Path) -> None:
+    for name, layer in (("f", '["blocks.2", "blocks.4"]'), ("turned", '["blocks.4", "blocks.2"]')):
+        assert chain.run("feature_extract", features=tmp_path / name, layer=layer, pool=2) == 0
+    features, turned = load_features(tmp_path / "f"), load_features(tmp_path / "turned")
+    assert features.train.shapes == ((40, 4, 4), (112, 2, 2))
+    np.testing.assert_array_equal(features.test.layers[0], turned.test.layers[1])
+
+
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     assert chain.run("feature_extract", features=tmp_path / "f") == 0
     assert (tmp_path / "f").read_bytes() == (chain.folder / "features.safetensors").read_bytes()
@@ -55,6 +63,8 @@ def test_pooling(chain: Any, tmp_path: Path, pool: int, shape: tuple[int, int, i
     ("changed", "message"),
     [
         ({"layer": "blocks.22"}, "unknown layer 'blocks.22': did you mean 'blocks.2"),
+        ({"layer": '["blocks.2", "blocks.22"]'}, "unknown layer 'blocks.22'"),
+        ({"layer": '["blocks.2.1", "blocks.2"]'}, "layers 'blocks.2.1' and 'blocks.2' have the same output"),
         ({"layer": "nonsense"}, "layers here: conv_stem, bn1"),
         ({"pool": 9}, "pool 9 does not fit"),
         ({"pool": -1}, "pool: Input should be greater than or equal to 0, got '-1'"),

@@ -19,7 +19,7 @@ from vqi.errors import VqiError
 from vqi.evaluation import enlarge
 from vqi.models.registry import fetch_model
 from vqi.network.backbones import load_backbone
-from vqi.network.extraction import Extractor
+from vqi.network.extraction import BATCH_INVARIANT, Extractor
 from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
 from vqi.photographs.decoding import decode, resize_opened
@@ -69,7 +69,9 @@ class Model:
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(artifact)
         settings = made.settings
-        self._extractor = Extractor(backbone, settings.layers, settings.pool, settings.batch_size, self.runtime)
+        # what is said of an image must not depend on how many are given with it, not by a bit
+        size = settings.batch_size if self.runtime.engine in BATCH_INVARIANT else 1
+        self._extractor = Extractor(backbone, settings.layers, settings.pool, size, self.runtime)
         want, got = (f"{one.engine} {one.precision}" for one in (made.runtime, self.runtime))
         if want != got:
             message(

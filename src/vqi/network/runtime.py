@@ -13,12 +13,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from vqi.artifacts.backbone import Runtime
-from vqi.errors import VqiError
+from vqi.config import Engine, Precision
+from vqi.errors import VqiError, unknown
 from vqi.system.processor import threads
 
 # A batch (B, H, W, 3) uint8 -> the outputs of some layers, (B, C, h, w) float32 each where they are maps.
@@ -50,8 +51,9 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         is not installed.
 
     Raises:
-        VqiError: The engine asked for is not installed, or does not compute in that precision on this processor.
+        VqiError: Unknown names, or the engine asked for is not installed, or does not compute in that precision on this processor.
     """
+    _check_names(engine, precision)
     flags = processor_flags() if flags is None else flags
     native = _native_bf16(flags)
     if precision == "auto":
@@ -84,6 +86,7 @@ def choose_like(
     Raises:
         VqiError: As ``choose``.
     """
+    _check_names(engine, precision)
     flags = processor_flags() if flags is None else flags
     if precision == "auto" and (made_with.precision == "fp32" or _native_bf16(flags)):
         precision = made_with.precision
@@ -91,6 +94,12 @@ def choose_like(
     if engine == "auto" and precision != "auto" and known:
         return choose(made_with.engine, precision, flags).model_copy(update={"reason": "as the model was made"})
     return choose(engine, precision, flags)
+
+
+def _check_names(engine: str, precision: str) -> None:
+    for what, name, known in (("engine", engine, get_args(Engine)), ("precision", precision, get_args(Precision))):
+        if name not in known:
+            raise unknown(what, name, known)
 
 
 def _native_bf16(flags: frozenset[str]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,28 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.vqi.made import finetune_record
+from vqi.config import SslFinetune
 from vqi.errors import VqiError
 from vqi.network import weights
-from vqi.network.backbones import Backbone, build, find_layer, layer_shapes, load_backbone, save_backbone
+from vqi.network.backbones import (
+    Backbone,
+    build,
+    find_layer,
+    layer_shapes,
+    load_backbone,
+    load_parent,
+    save_backbone,
+    save_parent,
+)
 from vqi.store.opening import open_store
 
 LITE0 = "tf_efficientnet_lite0"
+MADE = finetune_record(
+    settings=SslFinetune(method="cutpaste", epochs=3, finetune={"patch_area": [0.1, 0.2]}),
+    best_epoch=2,
+    held_out=(4, 7),
+)
 
 
 def package_file() -> Path:
@@ -66,7 +83,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory, resnet: Backbone) -> dict[st
 
 
 def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone) -> None:
-    assert sha256(package_file()) == weights.EMBEDDED[LITE0].sha256 == lite0.weights_sha256
+    assert sha256(package_file()) == weights.EMBEDDED[LITE0].sha256 == lite0.record.weights_sha256
     theirs = torch.load(package_file(), map_location="cpu", weights_only=True)
     renamed = weights.rename_efficientnet_lite0(theirs)
     ours = lite0.model.state_dict()
@@ -78,10 +95,10 @@ def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone
 
 
 def test_embedded_record(lite0: Backbone) -> None:
-    assert lite0.name == f"timm/{LITE0}"
-    assert lite0.mean == lite0.std == (0.5, 0.5, 0.5)  # not ImageNet's: wrong ones are silent and ruinous
-    assert lite0.licence == "Apache-2.0"
-    assert "ImageNet" in lite0.weights
+    assert lite0.record.name == f"timm/{LITE0}"
+    assert lite0.record.mean == lite0.record.std == (0.5, 0.5, 0.5)  # not ImageNet's: wrong ones are silent and ruinous
+    assert lite0.record.licence == "Apache-2.0"
+    assert "ImageNet" in lite0.record.weights
 
 
 def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone) -> None:
@@ -91,7 +108,9 @@ def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone
     assert spec.origin is not None
     with Image.open(Path(spec.origin).parent / "data" / "images" / "cell0009.png") as cell:
         pixels = np.asarray(cell.convert("RGB").resize((224, 224)), np.float32) / 255  # H x W x 3
-    images = torch.from_numpy((pixels - np.float32(lite0.mean)) / np.float32(lite0.std)).permute(2, 0, 1)[None]
+    images = torch.from_numpy((pixels - np.float32(lite0.record.mean)) / np.float32(lite0.record.std)).permute(2, 0, 1)[
+        None
+    ]
     with torch.inference_mode():
         probabilities = lite0.model.eval()(images).softmax(dim=1)[0]
     assert (int(probabilities.argmax()), float(probabilities.max()) > 0.15) == (905, True)
@@ -112,7 +131,7 @@ def test_weights_of_a_file(saved: dict[str, Path], resnet: Backbone, name: str) 
     digest = sha256(saved[name])
     loaded = build("resnet18", f"{saved[name]}#sha256={digest}", seed=5)
     assert torch.equal(outputs(loaded), outputs(resnet))
-    assert (loaded.weights, loaded.weights_sha256) == (f"file {name}", digest)
+    assert (loaded.record.weights, loaded.record.weights_sha256) == (f"file {name}", digest)
 
 
 def test_weights_from_the_object_store(saved: dict[str, Path], resnet: Backbone, s3_environment: Any) -> None:
@@ -184,13 +203,13 @@ def test_random_weights_are_seeded(resnet: Backbone) -> None:
 
 
 def test_library_in_front_decides() -> None:
-    assert build("resnet18", "random").name == "torchvision/resnet18"  # both have it
+    assert build("resnet18", "random").record.name == "torchvision/resnet18"  # both have it
     timm = build("timm/resnet18", "random")
-    assert timm.name == "timm/resnet18"
+    assert timm.record.name == "timm/resnet18"
     assert "act1" in dict(timm.model.named_modules())
-    assert build("torchvision/resnet18", "random").mean == (0.485, 0.456, 0.406)
+    assert build("torchvision/resnet18", "random").record.mean == (0.485, 0.456, 0.406)
     vit = build("vit_tiny_patch16_224", "random", image_size=64)
-    assert (vit.name, vit.prefix_tokens, vit.channels_last) == ("timm/vit_tiny_patch16_224", 1, False)
+    assert (vit.record.name, vit.prefix_tokens, vit.channels_last) == ("timm/vit_tiny_patch16_224", 1, False)
     with pytest.raises(VqiError, match="unknown backbone 'torchvision/vit_tiny_patch16_224'"):
         build("torchvision/vit_tiny_patch16_224", "random")
     with pytest.raises(VqiError, match="unknown backbone 'keras/resnet18'"):
@@ -228,26 +247,46 @@ def test_a_wrong_layer_lists_the_right_ones(resnet: Backbone) -> None:
 
 
 def test_round_trip(tmp_path: Path, lite0: Backbone) -> None:
-    save_backbone(tmp_path / "b", lite0, {"step": "test"})
+    save_backbone(tmp_path / "b", lite0, MADE)
     loaded = load_backbone(tmp_path / "b", 64)
     assert torch.equal(outputs(loaded), outputs(lite0))
-    for name in ("name", "mean", "std", "weights", "weights_sha256", "licence", "channels_last", "prefix_tokens"):
+    for name in ("record", "channels_last", "prefix_tokens"):
         assert getattr(loaded, name) == getattr(lite0, name), name
-    assert loaded.provenance == {"step": "test"}
-    save_backbone(tmp_path / "again", loaded, {"step": "test"})
+    assert (lite0.made, loaded.made) == (None, MADE)
+    save_backbone(tmp_path / "again", loaded, MADE)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_round_trip_of_a_transformer_of_fixed_size(tmp_path: Path) -> None:
     vit = build("vit_tiny_patch16_224", "random", image_size=64)
-    save_backbone(tmp_path / "b", vit, {})
+    save_backbone(tmp_path / "b", vit, MADE)
     loaded = load_backbone(tmp_path / "b", 64)
     assert torch.equal(outputs(loaded), outputs(vit))
     assert loaded.prefix_tokens == 1
 
 
+def test_the_parent_is_what_was_before(tmp_path: Path, resnet: Backbone) -> None:
+    before = {"layer1.0.conv1.weight": torch.ones(64, 64, 3, 3)}
+    save_parent(tmp_path / "p", before, resnet, MADE)
+    parent = load_parent(tmp_path / "p", resnet)
+    assert parent is not None
+    assert parent.record == resnet.record.model_copy(update={"weights": MADE.parent})
+    ours, theirs = resnet.model.state_dict(), parent.model.state_dict()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == list(before)
+    save_parent(tmp_path / "none", {}, resnet, MADE)
+    assert load_parent(tmp_path / "none", resnet) is None
+
+
+def test_load_refuses_a_record_that_is_none(tmp_path: Path, resnet: Backbone) -> None:
+    record = {"backbone": {"name": "resnet18", "colour": "red"}, "made": MADE.model_dump(mode="json")}
+    meta = {"format": "vqi.backbone/2", "provenance": json.dumps(record)}
+    save_file(resnet.model.state_dict(), tmp_path / "b", metadata=meta)
+    with pytest.raises(VqiError, match=r"backbone.colour: Extra inputs.*; run ssl_finetune again"):
+        load_backbone(tmp_path / "b", 64)
+
+
 def test_load_refuses_other_files(tmp_path: Path, saved: dict[str, Path]) -> None:
-    with pytest.raises(VqiError, match=r"expected format 'vqi.backbone/1', got 'None'"):
+    with pytest.raises(VqiError, match=r"expected format 'vqi.backbone/2', got 'None'"):
         load_backbone(saved["w.safetensors"], 64)
     with pytest.raises(VqiError, match="missing"):
         load_backbone(tmp_path / "missing", 64)

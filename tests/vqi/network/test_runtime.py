@@ -1,6 +1,11 @@
 """Which engine and precision are chosen, and that every engine computes what eager fp32 does."""
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +13,31 @@ import pytest
 import torch
 from PIL import Image
 
+from vqi.artifacts.backbone import Runtime
 from vqi.errors import VqiError
 from vqi.network import runtime
 from vqi.network.backbones import build
-from vqi.network.features import FeatureNetwork
-from vqi.network.runtime import Runtime, choose, compile_network, processor_flags
+from vqi.network.extraction import FeatureNetwork
+from vqi.network.runtime import choose, choose_like, compile_network, processor_flags
 
 AMX = frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"})
 AVX512 = frozenset({"avx512f", "avx512_bf16"})
 NONE = frozenset({"sse4_2", "avx2"})
 ENGINES = [
-    (name, precision)
+    f"{name} {precision}"
     for name in ("eager", "ipex", "openvino")
     for precision in ("fp32", "bf16")
     if runtime._installed(name) and runtime.supports(name, precision, processor_flags())
 ]
+LAYERS = ["blocks.5", "blocks.2"]
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits a layer, every engine is off by 0.073
+
+
+def made(name: str, reason: str = "a test") -> Runtime:
+    engine, precision = name.split()
+    return Runtime(engine=engine, precision=precision, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +46,8 @@ TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits a 
         (AMX, "auto", "ipex openvino", ("openvino", "bf16")),
         (AMX, "fp32", "ipex openvino", ("openvino", "fp32")),
         (AMX, "auto", "ipex", ("ipex", "bf16")),
-        (AVX512, "auto", "ipex openvino", ("ipex", "bf16")),
+        (AVX512, "auto", "ipex openvino", ("openvino", "bf16")),
+        (AVX512, "auto", "ipex", ("ipex", "bf16")),
         (AVX512, "auto", "openvino", ("openvino", "bf16")),
         (AVX512, "fp32", "ipex openvino", ("openvino", "fp32")),
         (NONE, "auto", "ipex openvino", ("openvino", "fp32")),
@@ -58,8 +73,8 @@ def test_rule(
 
 def test_an_engine_that_was_asked_for_is_taken_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("eager", "auto", AMX).precision == "bf16"
-    assert choose("eager", "auto", NONE) == Runtime(
-        "eager", "fp32", "engine 'eager' was asked for, on a processor without bf16"
+    assert choose("eager", "auto", NONE) == made(
+        "eager fp32", "engine 'eager' was asked for, on a processor without bf16"
     )
     with pytest.raises(VqiError, match="engine 'ipex' computes in bf16 only on a processor with AVX-512"):
         choose("ipex", "bf16", NONE)
@@ -67,6 +82,48 @@ def test_an_engine_that_was_asked_for_is_taken_or_refused(monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name))
     with pytest.raises(VqiError, match=r"engine 'openvino' is not installed: pip install 'vqi\[torch\]'"):
         choose("openvino", "auto", AMX)
+
+
+@pytest.mark.parametrize(
+    ("engine", "precision", "message"),
+    [
+        ("openvin", "auto", "unknown engine 'openvin': did you mean 'openvino'?"),
+        ("auto", "fp16", "unknown precision 'fp16': did you mean '"),
+    ],
+)
+def test_unknown_names(engine: str, precision: str, message: str) -> None:
+    for choice in (lambda: choose(engine, precision), lambda: choose_like(made("eager fp32"), engine, precision)):
+        with pytest.raises(VqiError, match=re.escape(message)):
+            choice()
+
+
+@pytest.mark.parametrize(
+    ("made_with", "asked", "flags", "installed", "expected"),
+    [
+        ("ipex bf16", ("auto", "auto"), AMX, "ipex openvino", "ipex bf16"),
+        ("openvino bf16", ("auto", "auto"), AMX, "ipex openvino", "openvino bf16"),
+        ("eager fp32", ("auto", "auto"), AMX, "ipex openvino", "eager fp32"),
+        ("ipex bf16", ("auto", "auto"), AMX, "openvino", "openvino bf16"),  # the engine is not here
+        ("ipex fp32", ("auto", "auto"), AMX, "openvino", "openvino fp32"),
+        ("ipex bf16", ("auto", "auto"), NONE, "ipex openvino", "openvino fp32"),  # the processor has no bf16
+        ("openvino bf16", ("auto", "auto"), NONE, "", "eager fp32"),
+        ("ipex bf16", ("eager", "auto"), AMX, "ipex openvino", "eager bf16"),
+        ("ipex bf16", ("auto", "fp32"), AMX, "ipex openvino", "ipex fp32"),
+        ("ipex bf16", ("openvino", "fp32"), AMX, "ipex openvino", "openvino fp32"),
+        ("openvino fp32", ("auto", "bf16"), NONE, "openvino", "openvino bf16"),
+    ],
+)
+def test_what_scores_a_model_that_was_made_with_another(
+    monkeypatch: pytest.MonkeyPatch,
+    made_with: str,
+    asked: tuple[str, str],
+    flags: frozenset[str],
+    installed: str,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(runtime, "_installed", lambda name: name in (*installed.split(), "eager"))
+    chosen = choose_like(made(made_with), *asked, flags=flags)
+    assert f"{chosen.engine} {chosen.precision}" == expected
 
 
 def test_flags_are_read_as_linux_writes_them(tmp_path: Path) -> None:
@@ -80,7 +137,7 @@ def test_flags_are_read_as_linux_writes_them(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def network() -> FeatureNetwork:
-    return FeatureNetwork(build("tf_efficientnet_lite0", "pretrained"), "blocks.5", 1).eval()
+    return FeatureNetwork(build("tf_efficientnet_lite0", "pretrained"), LAYERS, 1).eval()
 
 
 @pytest.fixture(scope="module")
@@ -95,22 +152,43 @@ def cells() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def expected(network: FeatureNetwork, cells: torch.Tensor) -> torch.Tensor:
+def expected(network: FeatureNetwork, cells: torch.Tensor) -> tuple[torch.Tensor, ...]:
     with torch.inference_mode():
-        result: torch.Tensor = network(cells)
+        result: tuple[torch.Tensor, ...] = network(cells)
         return result
 
 
-@pytest.mark.parametrize(("engine", "precision"), ENGINES)
+def check_engine(network: FeatureNetwork, cells: torch.Tensor, expected: Sequence[torch.Tensor], name: str) -> None:
+    """Each layer is what eager fp32 computes, whatever else was computed before and after."""
+    runtime = made(name)
+    forward = compile_network(network, cells, runtime)
+    first, second, turned = forward(cells), forward(cells), forward(cells.flip(0))
+    assert len(first) == len(expected) == len(LAYERS)
+    for one, again, other, wanted in zip(first, second, turned, expected, strict=True):
+        assert (one.dtype, one.shape) == (torch.float32, wanted.shape)
+        assert torch.equal(one, again)  # a later call does not write into what an earlier one gave
+        tolerance = TOLERANCE[runtime.precision] * torch.linalg.norm(wanted)
+        assert torch.linalg.norm(one - wanted) <= tolerance, float(torch.linalg.norm(one - wanted))
+        assert torch.linalg.norm(other.flip(0) - wanted) <= tolerance
+
+
+@pytest.mark.parametrize("name", [name for name in ENGINES if not name.startswith("ipex")])
 def test_engine_computes_what_eager_fp32_does(
-    network: FeatureNetwork, cells: torch.Tensor, expected: torch.Tensor, engine: str, precision: str
+    network: FeatureNetwork, cells: torch.Tensor, expected: tuple[torch.Tensor, ...], name: str
 ) -> None:
-    forward = compile_network(network, cells, Runtime(engine, precision, "a test"))
-    first, second = forward(cells), forward(cells)
-    assert (first.dtype, first.shape) == (torch.float32, expected.shape)
-    assert torch.equal(first, second)
-    error = torch.linalg.norm(first - expected) / torch.linalg.norm(expected)
-    assert error <= TOLERANCE[precision], float(error)
-    turned = forward(cells.flip(0))
-    assert torch.linalg.norm(turned.flip(0) - expected) <= TOLERANCE[precision] * torch.linalg.norm(expected)
-    assert torch.equal(first, second)  # a later call does not write into what an earlier one gave
+    check_engine(network, cells, expected, name)
+
+
+@pytest.mark.parametrize("name", [name for name in ENGINES if name.startswith("ipex")])
+def test_ipex_computes_what_eager_fp32_does(
+    network: FeatureNetwork, cells: torch.Tensor, expected: tuple[torch.Tensor, ...], name: str, tmp_path: Path
+) -> None:
+    """In a process of its own: one that has used IPEX computes other bits from then on."""
+    torch.save((network, cells, expected), tmp_path / "given.pt")
+    code = (
+        "import sys, torch; from tests.vqi.network.test_runtime import check_engine; "
+        "check_engine(*torch.load(sys.argv[1], weights_only=False), sys.argv[2])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "given.pt"), name]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

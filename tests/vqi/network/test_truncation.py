@@ -51,7 +51,7 @@ def test_output_is_that_of_the_whole_model(name: str, layer: str) -> None:
     with torch.inference_mode():
         expected = hooked_output(model, layer, images)
         before = copy.deepcopy(model.state_dict())
-        got = truncate(model, layer)(images)
+        (got,) = truncate(model, [layer])(images)
     assert got.shape == expected.shape
     assert torch.linalg.norm(got - expected) <= 1e-4 * torch.linalg.norm(expected)
     after = model.state_dict()
@@ -63,7 +63,7 @@ def test_output_is_that_of_the_whole_model(name: str, layer: str) -> None:
 @pytest.mark.parametrize(("name", "layer"), [("resnet18", "layer3"), ("tf_efficientnet_lite0", "blocks.5")])
 def test_what_comes_after_the_layer_and_batch_norm_are_gone(name: str, layer: str) -> None:
     model = build(name, "random").model
-    cut = truncate(model, layer)
+    cut = truncate(model, [layer])
     assert not [module for module in cut.modules() if isinstance(module, nn.BatchNorm2d)]
     assert not cut.training
     size = sum(parameter.numel() for parameter in cut.parameters())
@@ -82,11 +82,11 @@ def test_batch_norm_is_kept_where_something_else_reads_the_convolution() -> None
             return result
 
     model = with_statistics(Branching()).eval()
-    cut = truncate(model, "last")
+    cut = truncate(model, ["last"])
     assert [module for module in cut.modules() if isinstance(module, nn.BatchNorm2d)]
     images = torch.randn(1, 3, 8, 8)
     with torch.inference_mode():
-        torch.testing.assert_close(cut(images), model(images))
+        torch.testing.assert_close(cut(images), (model(images),))
 
 
 def test_a_model_with_control_flow_is_run_whole() -> None:
@@ -100,17 +100,60 @@ def test_a_model_with_control_flow_is_run_whole() -> None:
             return result * 2 if result.mean() > 0 else result
 
     model = Deciding()
-    cut = truncate(model, "first")
+    cut = truncate(model, ["first", "second"])
     assert isinstance(cut, _Hooked)
     images = torch.randn(1, 3, 8, 8)
     with torch.inference_mode():
         for _ in range(2):  # nothing is left over from the call before
-            torch.testing.assert_close(cut(images), model.first(images))
+            first = model.first(images)
+            torch.testing.assert_close(cut(images), (first, model.second(first)))
 
 
 def test_unknown_layer() -> None:
     with pytest.raises(VqiError, match="unknown layer 'layer9'"):
-        truncate(build("resnet18", "random").model, "layer9")
+        truncate(build("resnet18", "random").model, ["layer1", "layer9"])
+
+
+SEVERAL = [
+    ("resnet18", ["layer1", "layer2", "layer3"]),
+    ("resnet18", ["layer3", "layer1"]),  # not in the network's order
+    ("resnet18", ["layer2.0", "layer2", "layer2.0.conv1"]),  # one in the other
+    ("tf_efficientnet_lite0", ["blocks.2", "blocks.3.0.conv_pw", "blocks.5"]),
+    ("vit_tiny_patch16_224", ["blocks.5", "blocks.3"]),
+    ("swin_t", ["features.1", "features.3"]),
+]
+
+
+@pytest.mark.parametrize(("name", "layers"), SEVERAL)
+def test_several_layers_in_the_order_in_which_they_are_named(name: str, layers: list[str]) -> None:
+    model = with_statistics(build(name, "random", image_size=64).model)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        got = truncate(model, layers)(images)
+        for layer, output in zip(layers, got, strict=True):
+            expected = hooked_output(model, layer, images)
+            assert output.shape == expected.shape
+            assert torch.linalg.norm(output - expected) <= 1e-4 * torch.linalg.norm(expected), layer
+
+
+@pytest.mark.parametrize("layers", [["layer3", "layer3.1"], ["layer3.1", "layer2", "layer3"]])
+def test_two_names_of_one_output(layers: list[str]) -> None:
+    with pytest.raises(VqiError, match=r"layers 'layer3.1' and 'layer3' have the same output: name one of them"):
+        truncate(build("resnet18", "random").model, layers)
+
+
+def test_a_layer_that_gives_nothing() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.used(images)
+            return result * 2 if result.mean() > 0 else result
+
+    with pytest.raises(VqiError, match="layer 'idle' gives no tensor: choose another"):
+        truncate(Idle(), ["used", "idle"])(torch.rand(1, 3, 8, 8))
 
 
 SECTIONS = [
@@ -141,6 +184,7 @@ def test_a_section_goes_on_where_the_part_before_it_ends(name: str, behind: str,
     [
         ("resnet18", "layer3.0.conv1", "does not follow from its output alone: choose the end of a stage"),
         ("resnet18", "layer4", "does not follow from its output alone"),
+        ("resnet18", "layer3.1", "layers 'layer3.1' and 'layer3' have the same output"),
         ("resnet18", "layer33", "unknown layer 'layer33'"),
         ("vit_tiny_patch16_224", "blocks.2", "cannot be cut behind 'blocks.2'"),
     ],

@@ -66,7 +66,7 @@ def coloured() -> Images:
     grey = parts(train=10, good=0, bad=0)
     pixels = grey.images.copy()
     pixels[..., 1] //= 2
-    return Images(pixels, grey.masks, grey.index, grey.provenance)
+    return Images(pixels, grey.masks, grey.index, grey.record)
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from tests.vqi.made import RUNTIME, images_record
 from vqi.artifacts.images import Images, IndexRow
 from vqi.artifacts.training_log import Epoch, best_epoch
-from vqi.config import FeatureExtract, SslFinetune
-from vqi.detectors import pca
+from vqi.config import PcaFit, SslFinetune
+from vqi.detectors.pca import Pca
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.metrics import image_auroc
-from vqi.network.backbones import Backbone, build
-from vqi.network.features import extract_splits
+from vqi.network.backbones import Backbone, build, load_backbone, save_backbone
+from vqi.network.extraction import Extractor
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Trainer, split
 
@@ -39,8 +40,7 @@ def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
         pictures.append(np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
         name = "train" if i < train else "test"
         index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64))
-    provenance = {"category": "stripes", "dataset": "d@1", "settings": {}, "inputs": {}}
-    return Images(np.stack(pictures), np.zeros((0, SIDE, SIDE), bool), index, provenance)
+    return Images(np.stack(pictures), np.zeros((0, SIDE, SIDE), bool), index, images_record(image_size=SIDE))
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,24 @@ def test_training_at_another_size(images: Images, parent: Backbone) -> None:
     small = finetune(parent, images, settings(freeze_epochs=0, image_size=32))
     assert moved(small.backbone, parent)
     assert moved(small.backbone, finetune(parent, images, settings(freeze_epochs=0)).backbone)
+
+
+def test_of_several_layers_the_last_one_is_trained_up_to(images: Images, parent: Backbone) -> None:
+    one, several = (finetune(parent, images, settings(layer=layer)) for layer in ("layer2", '["layer3", "layer2"]'))
+    assert {name.partition(".")[0] for name in several.before} == {"layer1", "layer2", "conv1", "bn1"}
+    assert not moved(one.backbone, several.backbone)
+
+
+def test_the_record_is_what_is_read_again(images: Images, parent: Backbone, tmp_path: Path) -> None:
+    wanted = settings(freeze_epochs=0, patch_area=(0.1, 0.2))
+    tuned = finetune(parent, images, wanted)
+    made = tuned.record(wanted, "0" * 64)
+    save_backbone(tmp_path / "b", tuned.backbone, made)
+    loaded = load_backbone(tmp_path / "b", SIDE)
+    assert loaded.made == made
+    assert (made.settings.finetune["head_width"], made.settings.finetune["patch_area"]) == (128, [0.1, 0.2])
+    assert (made.best_epoch, made.held_out, made.runtime) == (tuned.best_epoch, tuple(tuned.held_out), tuned.runtime)
+    assert loaded.record.weights == "random, seed 0, fine-tuned with cutpaste"
 
 
 def test_the_layer_cannot_be_frozen_itself(images: Images, parent: Backbone) -> None:
@@ -212,9 +230,11 @@ def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbon
     labels = np.array([images.index[row].label for row in images.rows("test")])
 
     def auroc(backbone: Backbone) -> float:
-        options = FeatureExtract(layer="layer2", pool=0, engine="eager", precision="fp32")
-        features = extract_splits(images, backbone, options)
-        return float(image_auroc(labels, pca.score(features.test, pca.fit(features.train, 0.99))))
+        maps = Extractor(backbone, ["layer2"], 0, 16, RUNTIME).extract(images.images)
+        detector = Pca.fit(maps.rows(images.rows("train")), PcaFit()).detector
+        area = image_auroc(labels, detector.score(maps.rows(images.rows("test"))))
+        assert area is not None
+        return area
 
     tuned = finetune(
         parent, images, settings(epochs=12, variant="normal", freeze_epochs=0, lr=0.03, batch_norm="train")
@@ -229,7 +249,7 @@ def test_what_begins_with_a_checkpoint_is_held_against_it(images: Images, parent
     torch.save({"state_dict": state}, tmp_path / "c.pth")
     given = f"{tmp_path / 'c.pth'}#sha256={sha256_file(tmp_path / 'c.pth')}"
     tuned = finetune(parent, images, settings("simsiam", initial_checkpoint=given, frozen_up_to="layer1"))
-    assert (tuned.parent, tuned.backbone.weights) == (
+    assert (tuned.parent, tuned.backbone.record.weights) == (
         "SimSiam checkpoint c.pth",
         "SimSiam checkpoint c.pth, fine-tuned with simsiam",
     )
