@@ -10,12 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from tests.benchmarks.measure import table
-from vqi.config import FeatureExtract, Preprocess, defaults
+from vqi.artifacts.features import FeatureMaps
+from vqi.config import FeatureExtract, PcaFit, Preprocess, defaults
 from vqi.datasets import elpv
-from vqi.detectors import pca
+from vqi.detectors.pca import Pca
 from vqi.metrics import image_auroc
 from vqi.network.backbones import build
-from vqi.network.features import FeatureNetwork, extract
+from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose
 from vqi.photographs.decoding import decode
 
@@ -32,12 +33,11 @@ def main() -> None:
     rows = []
     for layer in LAYERS:
         for pool in POOLS:
-            network = FeatureNetwork(backbone, layer, pool)
+            extractor = Extractor(backbone, [layer], pool, default.batch_size, runtime)
             figures = []
             for good, doubtful in images.values():
-                stacked = np.concatenate([good, doubtful])
-                features, _ = extract(stacked, list(range(len(stacked))), network, 16, runtime)
-                figures.append(separation(features[: len(good)], features[len(good) :]))
+                maps = extractor.extract(np.concatenate([good, doubtful]))
+                figures.append(separation(maps.rows(slice(len(good))), maps.rows(slice(len(good), None))))
             mark = " (default)" if (layer, pool) == (default.layer, default.pool) else ""
             rows.append(
                 (np.mean(figures), [f"{layer}, pool {pool}{mark}", *(f"{f:.3f}" for f in (*figures, np.mean(figures)))])
@@ -46,16 +46,16 @@ def main() -> None:
     table("Separation of doubtful from held-out good cells (AUROC)", ["setting", "mono", "poly", "mean"], ordered)
 
 
-def separation(good: np.ndarray, doubtful: np.ndarray) -> float:
+def separation(good: FeatureMaps, doubtful: FeatureMaps) -> float:
     """Mean AUROC over the folds."""
     order = np.random.default_rng(0).permutation(len(good))
     figures = []
     for part in np.array_split(order, FOLDS):
-        model = pca.fit(np.delete(good, part, axis=0), 0.99)
-        scores = np.concatenate([pca.score(good[part], model), pca.score(doubtful, model)])
+        model = Pca.fit(good.rows(np.setdiff1d(order, part)), PcaFit()).detector
+        scores = np.concatenate([model.score(good.rows(part)), model.score(doubtful)])
         labels = np.repeat([0, 1], [len(part), len(doubtful)])
         figures.append(image_auroc(labels, scores))
-    return float(np.mean(figures))
+    return float(np.mean([figure for figure in figures if figure is not None]))
 
 
 def development_images(kind: str) -> tuple[np.ndarray, np.ndarray]:

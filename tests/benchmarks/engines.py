@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from tests.benchmarks.measure import table
+from vqi.artifacts.backbone import Runtime
 from vqi.network.backbones import build, find_layer
-from vqi.network.features import FeatureNetwork
-from vqi.network.runtime import Forward, Runtime, choose, compile_network, processor_flags, supports
+from vqi.network.extraction import FeatureNetwork
+from vqi.network.runtime import Forward, choose, compile_network, processor_flags, supports
 
 BATCH = 16
 BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]
@@ -28,8 +29,8 @@ def main() -> None:
         for engine, precision in ENGINES:
             if not supports(engine, precision, processor_flags()):
                 continue
-            network = FeatureNetwork(backbone, layer, 1)
-            forward = compile_network(network, images, Runtime(engine, precision, ""))
+            network = FeatureNetwork(backbone, [layer], 1)
+            forward = compile_network(network, images, Runtime(engine=engine, precision=precision, reason=""))
             forwards[f"{engine} {precision}"] = partial(forward, images)
         rates = dict.fromkeys(forwards, 0.0)
         for _ in range(ROUNDS):  # in turn, so that a disturbance hits all alike
@@ -50,15 +51,15 @@ def _plain(model: torch.nn.Module, layer: str) -> Forward:
     find_layer(model, layer).register_forward_hook(lambda module, inputs, output: kept.append(output))
     model.eval()
 
-    def forward(images: torch.Tensor) -> torch.Tensor:
+    def forward(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
             model(((images.permute(0, 3, 1, 2).contiguous().float() / 255) - 0.5) / 0.5)
-        return kept.pop()
+        return (kept.pop(),)
 
     return forward
 
 
-def _rate(call: Callable[[], torch.Tensor]) -> float:
+def _rate(call: Callable[[], tuple[torch.Tensor, ...]]) -> float:
     call()
     begin = time.perf_counter()
     for _ in range(CALLS):

@@ -17,15 +17,18 @@ import numpy as np
 import yaml
 
 from tests.benchmarks.measure import table
+from vqi.artifacts.features import FeatureMaps
 from vqi.artifacts.images import Images, load_images
-from vqi.artifacts.model import Features
 from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, defaults
 from vqi.datasets import elpv
 from vqi.detectors.comparison import Suitability, suitability
 from vqi.network.backbones import Backbone, build
-from vqi.network.features import extract_splits
+from vqi.network.extraction import Extractor
+from vqi.network.runtime import choose
 from vqi.preparation.images import prepare
 from vqi.self_supervised.methods import finetune
+
+Maps = tuple[FeatureMaps, FeatureMaps]  # of the train and of the test images
 
 SEEDS = (0, 1, 2)
 CATEGORIES = ("mono", "poly")
@@ -51,7 +54,7 @@ def _column(category: str) -> list[list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         images = _images(category, Path(folder))
     parent = build(defaults(SslFinetune).backbone_name, "pretrained")
-    before = extract_splits(images, parent, FeatureExtract())
+    before = maps_of(images, parent)
     column = [[f"{measure(images, before, [0, 1]).image_auroc:.4f}", "", ""]]
     for method, (file, other) in METHODS.items():
         runs = []
@@ -87,18 +90,26 @@ def settings_of(file: str, other: dict[str, Any], seed: int) -> SslFinetune:
     )
 
 
-def measure(images: Images, features: Features, held_out: list[int]) -> Suitability:
+def maps_of(images: Images, backbone: Backbone) -> Maps:
+    """The feature maps of the train and of the test images, as ``feature_extract`` computes them."""
+    given = FeatureExtract()
+    runtime = choose(given.engine, given.precision)
+    maps = Extractor(backbone, given.layers, given.pool, given.batch_size, runtime).extract(images.images)
+    return maps.rows(images.rows("train")), maps.rows(images.rows("test"))
+
+
+def measure(images: Images, maps: Maps, held_out: list[int]) -> Suitability:
     """Image AUROC and held-out FRE ratio; ``held_out`` are rows among the training images."""
     labels = np.array([images.index[row].label for row in images.rows("test")])
-    return suitability(features.train, features.test, labels, held_out, defaults(PcaFit).variance)
+    return suitability(*maps, labels, held_out, PcaFit())
 
 
-def _run(images: Images, parent: Backbone, before: Features, settings: SslFinetune) -> tuple[Suitability, float, float]:
+def _run(images: Images, parent: Backbone, before: Maps, settings: SslFinetune) -> tuple[Suitability, float, float]:
     """The fine-tuned backbone's figures, its parent's FRE ratio on the same held-out images, and the seconds."""
     begin = time.perf_counter()
     tuned = finetune(parent, images, settings)
     seconds = time.perf_counter() - begin
     places = {row: place for place, row in enumerate(images.rows("train"))}
     held_out = [places[row] for row in tuned.held_out]
-    after = extract_splits(images, tuned.backbone, FeatureExtract())
+    after = maps_of(images, tuned.backbone)
     return measure(images, after, held_out), measure(images, before, held_out).held_out_fre_ratio, seconds

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.default_setting import development_images
-from tests.benchmarks.finetune import CATEGORIES, measure, settings_of
+from tests.benchmarks.finetune import CATEGORIES, maps_of, measure, settings_of
 from tests.benchmarks.measure import table
+from tests.vqi.made import images_record
 from vqi.artifacts.images import Images, IndexRow
-from vqi.config import FeatureExtract, SslFinetune, defaults
+from vqi.config import SslFinetune, defaults
 from vqi.network.backbones import build
-from vqi.network.features import extract_splits
 from vqi.self_supervised.methods import finetune
 
 FOLDS, PARTS = 2, 4  # folds that are computed, of so many that the good images are cut into
@@ -73,7 +73,7 @@ def main() -> None:
     folds = {category: [_fold(category, number) for number in range(FOLDS)] for category in CATEGORIES}
     parent = build(defaults(SslFinetune).backbone_name, "pretrained")
     before = {
-        category: [measure(one, extract_splits(one, parent, FeatureExtract()), [0, 1]).image_auroc for one in given]
+        category: [measure(one, maps_of(one, parent), [0, 1]).image_auroc for one in given]
         for category, given in folds.items()
     }
     heads = ["setting", *CATEGORIES, "mean"]
@@ -100,7 +100,7 @@ def settings(file: str, change: Change, seed: int) -> SslFinetune:
 def _after(images: Images, given: SslFinetune) -> float:
     """Image AUROC after a training."""
     backbone = finetune(build(given.backbone_name, given.weights), images, given).backbone
-    figure = measure(images, extract_splits(images, backbone, FeatureExtract()), [0, 1]).image_auroc
+    figure = measure(images, maps_of(images, backbone), [0, 1]).image_auroc
     assert figure is not None
     return figure
 
@@ -112,4 +112,4 @@ def _fold(category: str, number: int) -> Images:
     held_out = set(np.array_split(order, PARTS)[number].tolist())
     index = [IndexRow(f"good/{i}", "test" if i in held_out else "train", 0, "good", None, "") for i in range(len(good))]
     index += [IndexRow(f"doubtful/{i}", "test", 1, "doubtful", None, "") for i in range(len(doubtful))]
-    return Images(np.concatenate([good, doubtful]), np.zeros((0, *good.shape[1:3]), np.bool_), index, {})
+    return Images(np.concatenate([good, doubtful]), np.zeros((0, *good.shape[1:3]), np.bool_), index, images_record())

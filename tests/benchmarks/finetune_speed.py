@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from tests.benchmarks.measure import table
-from vqi.artifacts.images import Images, IndexRow
 from vqi.config import CutPaste, Finetune, SimSiam, SslFinetune
 from vqi.network.backbones import Backbone, build
 from vqi.network.runtime import choose
@@ -80,9 +79,7 @@ def _processor_seconds() -> float:
 
 def _trainer(backbone: Backbone, pixels: np.ndarray, method: str, options: Finetune) -> Trainer:
     settings = SslFinetune(method=method, epochs=EPOCHS, layer=LAYER, finetune=options.model_dump())
-    index = [IndexRow(f"{i}.png", "train", 0, "good", None, "") for i in range(COUNT)]
-    images = Images(pixels, np.zeros((0, SIDE, SIDE), bool), index, {})
-    return Trainer(backbone, images.images, settings, method_class(method), choose("auto", "auto"))
+    return Trainer(backbone, pixels, settings, method_class(method), choose("auto", "auto"))
 
 
 class _Views(Dataset[tuple[torch.Tensor, ...]]):

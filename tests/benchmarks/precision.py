@@ -1,22 +1,69 @@
-"""What bf16 costs: image AUROC on ELPV against fp32."""
+"""What engine and precision do to scores: image AUROC on ELPV, and scores of a model that was made with another one.
+
+``vqi.models.model.SCORE_TOLERANCE`` stands on the second table.
+"""
 
 from __future__ import annotations
 
-import csv
-import tempfile
-from pathlib import Path
+import numpy as np
 
-from tests.benchmarks.measure import command_cost, table, vqi
+from tests.benchmarks.measure import table
+from vqi.artifacts.backbone import Runtime
+from vqi.artifacts.features import FeatureMaps
+from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, defaults
+from vqi.datasets import elpv
+from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.registry import detector_class, folds_of
+from vqi.metrics import image_auroc
+from vqi.network.backbones import build
+from vqi.network.extraction import Extractor
+from vqi.network.runtime import processor_flags, supports
+from vqi.photographs.decoding import decode
+
+# IPEX last: a process that has used it computes other bits from then on
+NAMES = [f"{engine} {precision}" for engine in ("eager", "openvino", "ipex") for precision in ("fp32", "bf16")]
+CATEGORIES = ("mono", "poly")
 
 
 def main() -> None:
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for precision in ("fp32", "bf16"):
-            runs = Path(folder) / precision
-            options = ["--runs-dir", str(runs), "--store", str(Path(folder) / "store"), "-p", f"precision={precision}"]
-            command_cost(vqi("run", *options))
-            with (runs / "latest" / "table.csv").open() as file:
-                rows.append([precision, *(f"{float(row['image_auroc']):.4f}" for row in csv.DictReader(file))])
-    rows.append(["difference", *(f"{float(b) - float(a):+.4f}" for a, b in zip(rows[0][1:], rows[1][1:], strict=True))])
-    table("Image AUROC by precision, engine auto", ["precision", "mono", "poly"], rows)
+    for category in CATEGORIES:
+        images, labels, train = _images(category)
+        maps = {name: _maps(images, name) for name in NAMES if supports(*name.split(), processor_flags())}
+        rows = []
+        for made_with, given in maps.items():
+            settings = PcaFit()
+            good = given.rows(slice(train))
+            fitted = detector_class(settings.kind).fit(good, settings, folds_of(train, settings))
+            threshold = conformal_threshold(fitted.held_out, settings.target_fpr).value
+            own = fitted.detector.score(given.rows(slice(train, None)))
+            row = [made_with, f"{image_auroc(labels, own):.4f}"]
+            for other in maps.values():
+                scores = fitted.detector.score(other.rows(slice(train, None)))
+                changed = int(((scores > threshold) != (own > threshold)).sum())
+                row.append(f"{np.abs(scores / own - 1).max():.2%}, {changed}")
+            rows.append(row)
+        table(
+            f"ELPV {category}: {len(labels)} test images, a model made with the engine of the row; largest difference "
+            "of a score by the engine of the column, decisions that change",
+            ["made with", "image AUROC", *maps],
+            rows,
+        )
+
+
+def _images(category: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """The images (N, 224, 224, 3), train first; the labels of the test images; how many train."""
+    entries = elpv.split(elpv.read_labels(elpv.locate()), category)
+    train = [entry for entry in entries if entry.path.startswith("train/")]
+    test = [entry for entry in entries if not entry.path.startswith("train/")]
+    limits = defaults(Preprocess)
+    images = [decode(entry.read(), entry.path, limits.image_size, limits.max_pixels) for entry in [*train, *test]]
+    labels = np.array([int("/good/" not in f"/{entry.path}") for entry in test])
+    return np.stack(images), labels, len(train)
+
+
+def _maps(images: np.ndarray, name: str) -> FeatureMaps:
+    engine, precision = name.split()
+    given = FeatureExtract()
+    backbone = build(defaults(SslFinetune).backbone_name, "pretrained")
+    runtime = Runtime(engine=engine, precision=precision, reason="a benchmark")
+    return Extractor(backbone, given.layers, given.pool, given.batch_size, runtime).extract(images, progress=name)

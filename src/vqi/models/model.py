@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from vqi.artifacts.detector import load_detector
+from vqi.artifacts.features import FeatureMaps
 from vqi.artifacts.tensors import FloatArray
 from vqi.datasets.layout import EXTENSIONS
 from vqi.detectors.registry import detector_of
@@ -93,18 +94,20 @@ class Model:
         names = [_name_of(image) for image in images]
         pixels = np.stack([self._pixels(*pair) for pair in zip(images, names, strict=True)])  # N x H x W x 3
         features = self._extractor.extract(pixels)
-        scores, maps = self._detector.score(features), self._detector.anomaly_maps(features)
-        return [
-            Prediction(
-                name=name,
-                score=float(value),
-                threshold=self.threshold,
-                decision=int(value > self.threshold),
-                image=image,
-                anomaly_map=enlarge(small, self.image_size),
-            )
-            for name, value, image, small in zip(names, scores, pixels, maps, strict=True)
-        ]
+        # one by one: a product of matrices has other last bits with another number of rows
+        single = [features.rows(slice(place, place + 1)) for place in range(len(features))]
+        return [self._prediction(*given) for given in zip(names, pixels, single, strict=True)]
+
+    def _prediction(self, name: str, pixels: npt.NDArray[np.uint8], features: FeatureMaps) -> Prediction:
+        score = float(self._detector.score(features)[0])
+        return Prediction(
+            name=name,
+            score=score,
+            threshold=self.threshold,
+            decision=int(score > self.threshold),
+            image=pixels,
+            anomaly_map=enlarge(self._detector.anomaly_maps(features)[0], self.image_size),
+        )
 
     def _pixels(self, image: Source, name: str) -> npt.NDArray[np.uint8]:
         """An image as the model sees it, (H, W, 3)."""

@@ -51,7 +51,8 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         is not installed.
 
     Raises:
-        VqiError: Unknown names, or the engine asked for is not installed, or does not compute in that precision on this processor.
+        VqiError: An unknown name, or an engine that is not installed or does not compute in that precision on this
+            processor.
     """
     _check_names(engine, precision)
     flags = processor_flags() if flags is None else flags

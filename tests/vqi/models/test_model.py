@@ -1,62 +1,91 @@
-"""A published model gives new images the scores that evaluate gave them."""
+"""A published model gives new images the scores that evaluate gave them, on this machine and on another."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import io
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vqi.artifacts.files import write_json, write_text
+from tests.conftest import write_defect_dataset
+from tests.vqi.made import finetune_record
+from vqi.artifacts.detector import save_detector
+from vqi.artifacts.files import write_text
 from vqi.artifacts.images import load_images
-from vqi.artifacts.model import save_detector
+from vqi.artifacts.metrics import write_metrics
+from vqi.artifacts.scores import ScoreRow, load_maps, read_scores, save_maps, write_scores
 from vqi.config import Evaluate, FeatureExtract, PcaFit
 from vqi.datasets.shards import download, open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
-from vqi.evaluation import Evaluation, enlarge, evaluate
-from vqi.models.model import Model, image_files, write_overlays
+from vqi.evaluation import enlarge, evaluate
+from vqi.models.model import SCORE_TOLERANCE, Model, image_files, write_overlays
 from vqi.models.registry import publish
+from vqi.network import extraction, runtime
 from vqi.network.backbones import build, save_backbone
 from vqi.network.features import extract_splits
 from vqi.preparation.images import prepare
 from vqi.store.opening import open_store
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+MAX_PIXELS = 80 * 80
 
 
 @dataclass(frozen=True)
 class Trained:
     """A model, the images that it was evaluated on, and what was found."""
 
-    uri: str
-    category: Path  # the folder of images
-    evaluation: Evaluation
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        return f"file://{self.folder}/store/models/parts/bracket/v1"
+
+    @property
+    def rows(self) -> list[ScoreRow]:
+        return read_scores(self.folder / "scores.csv")
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / "parts" / "bracket" / row.path for row in self.rows]
 
 
-@pytest.fixture(scope="module", params=["eager", "auto"])
-def trained(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    make_defect_dataset: Callable[..., Path],
-) -> Trained:
-    folder = tmp_path_factory.mktemp("inference")
-    source = make_defect_dataset(folder / "parts", ["bracket"], train=10, good=3, defective=2, size=80)
+def make(folder: Path, engine: str, precision: str = "auto") -> Trained:
+    """Train, evaluate and publish a model of made-up parts."""
+    source = write_defect_dataset(folder / "parts", ["bracket"], train=10, good=3, defective=2, size=80)
     store = open_store(f"file://{folder}/store")
     handle = download(f"folder:{source}", [], store)
     shard = open_shard(handle.uri, "bracket", folder)
-    prepare(shard, folder / "images", "bracket", 64, 0.0, 10**6, dataset=handle.uri)
+    prepare(shard, folder / "images", "bracket", 64, 0.0, MAX_PIXELS, dataset=handle.uri)
     images = load_images(folder / "images")
-    backbone = build("tf_efficientnet_lite0", "random", image_size=64)
-    settings = FeatureExtract(layer="blocks.2", pool=2, batch_size=4, engine=request.param)
+    backbone = replace(build("tf_efficientnet_lite0", "pretrained", image_size=64), made=finetune_record())
+    settings = FeatureExtract(
+        layer='["blocks.2", "blocks.1"]', pool=2, batch_size=4, engine=engine, precision=precision
+    )
     features = extract_splits(images, backbone, settings)
     detector = fit_detector(features, PcaFit(folds=5, target_fpr=0.2))
     evaluation = evaluate(images, features, detector, Evaluate(bootstrap=100))
     files = {name: folder / name for name in ("backbone", "detector", "metrics", "report")}
-    save_backbone(files["backbone"], backbone, {})
+    save_backbone(files["backbone"], backbone, finetune_record())
     save_detector(files["detector"], detector)
-    write_json(files["metrics"], evaluation.metrics)
+    write_metrics(files["metrics"], evaluation.metrics)
     write_text(files["report"], "<p></p>")
-    return Trained(publish(store, **files)["model"], source / "bracket", evaluation)
+    write_scores(folder / "scores.csv", evaluation.scores)
+    save_maps(folder / "maps", evaluation.maps, {})
+    publish(store, **files)
+    return Trained(folder)
+
+
+@pytest.fixture(scope="module", params=["eager", "auto"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return make(tmp_path_factory.mktemp("model"), request.param)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +94,10 @@ def model(trained: Trained) -> Model:
 
 
 def test_scores_decisions_and_maps_are_those_of_evaluate(trained: Trained, model: Model) -> None:
-    rows = trained.evaluation.scores
-    predictions = model.predict([trained.category / row.path for row in rows])
-    assert [p.path for p in predictions] == [str(trained.category / row.path) for row in rows]
-    for prediction, row, small in zip(predictions, rows, trained.evaluation.maps, strict=True):
+    rows, maps = trained.rows, load_maps(trained.folder / "maps")
+    predictions = model.predict(trained.paths)
+    assert [p.name for p in predictions] == [str(path) for path in trained.paths]
+    for prediction, row, small in zip(predictions, rows, maps, strict=True):
         assert prediction.score == pytest.approx(row.score, rel=1e-5)
         assert prediction.decision == row.decision
         assert prediction.image.shape == (64, 64, 3)
@@ -77,17 +106,93 @@ def test_scores_decisions_and_maps_are_those_of_evaluate(trained: Trained, model
     assert {row.decision for row in rows} == {0, 1}  # else the comparison of decisions says little
 
 
-def test_an_image_is_scored_the_same_alone(trained: Trained, model: Model) -> None:
-    paths = [trained.category / row.path for row in trained.evaluation.scores]
-    together = model.predict(paths)
-    assert model.predict(paths[4:5])[0].score == pytest.approx(together[4].score, rel=1e-6)
+def test_what_is_said_of_an_image_does_not_depend_on_the_others(trained: Trained, model: Model) -> None:
+    """Bit for bit."""
+    together = model.predict(trained.paths)
+    for place in (0, 4):
+        for count in (1, 2):
+            (alone, *_) = model.predict(trained.paths[place : place + count])
+            assert alone.score == together[place].score
+            np.testing.assert_array_equal(alone.anomaly_map, together[place].anomaly_map)
+
+
+def test_every_kind_of_image(trained: Trained, model: Model) -> None:
+    path = trained.paths[0]
+    with Image.open(path) as opened:
+        opened.load()
+    pixels = np.asarray(opened.convert("RGB"))
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 3  # shown upside down
+    Image.fromarray(pixels[::-1, ::-1]).save(turned, "PNG", exif=exif)
+    given = [
+        path, str(path), path.read_bytes(), bytearray(path.read_bytes()), pixels, pixels[:, ::-1][:, ::-1], opened,
+        opened.convert("RGBA"), Image.open(turned), turned.getvalue(),
+    ]  # fmt: skip
+    predictions = model.predict(given)
+    assert len({p.score for p in predictions}) == 1
+    assert [p.name for p in predictions] == [str(path)] * 2 + [""] * 4 + [str(path)] + [""] * 3
+    assert opened.size == (80, 80)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((8, 8), np.uint8), r"expected uint8 (H, W, 3) RGB, got uint8 (8, 8)"),
+        (np.zeros((8, 8, 4), np.uint8), r"expected uint8 (H, W, 3) RGB, got uint8 (8, 8, 4)"),
+        (np.zeros((8, 8, 3)), r"expected uint8 (H, W, 3) RGB, got float64 (8, 8, 3)"),
+        (np.zeros((0, 8, 3), np.uint8), r"expected uint8 (H, W, 3) RGB, got uint8 (0, 8, 3)"),
+        (np.zeros((81, 80, 3), np.uint8), "too large: 80 x 81 = 6480 pixels, max_pixels is 6400"),
+        (Image.new("RGB", (81, 80)), "too large: 81 x 80 = 6480 pixels, max_pixels is 6400"),
+        (Image.new("F", (8, 8)), "pixels of mode F have no known range"),
+        (7, "an image of type int: expected a path"),
+        (b"", "an image without a name: the file is empty"),
+        (b"text", "not an image of a known format"),
+        ("/nowhere/x.png", "/nowhere/x.png: cannot be read (No such file or directory)"),
+    ],
+)
+def test_what_is_no_image(model: Model, image: Any, message: str) -> None:
+    with pytest.raises(VqiError) as error:
+        model.predict([image])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_compiled_at_the_first_call_alone(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+    original = extraction.compile_network
+
+    def counted(network: Any, example: Any, runtime: Any) -> Any:
+        compiled.append(len(example))
+        return original(network, example, runtime)
+
+    monkeypatch.setattr(extraction, "compile_network", counted)
+    loaded = Model(trained.uri)
+    assert compiled == []
+    for _ in range(3):
+        loaded.predict(trained.paths[:1])
+    assert compiled == [1], "and for one image, which is not filled up to a batch"
+
+
+def test_several_threads(trained: Trained, model: Model) -> None:
+    expected = [p.score for p in model.predict(trained.paths)]
+    got: dict[int, float] = {}
+
+    def work(place: int) -> None:
+        got[place] = model.predict([trained.paths[place]])[0].score
+
+    workers = [threading.Thread(target=work, args=(place,)) for place in range(len(expected))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [got[place] for place in range(len(expected))] == expected
 
 
 def test_another_kind_of_file_with_the_same_pixels(trained: Trained, model: Model, tmp_path: Path) -> None:
-    path = trained.category / trained.evaluation.scores[0].path
-    with Image.open(path) as image:
+    with Image.open(trained.paths[0]) as image:
         image.convert("RGBA").save(tmp_path / "same.tiff")
-    assert model.predict([tmp_path / "same.tiff"])[0].score == model.predict([path])[0].score
+    assert model.predict([tmp_path / "same.tiff"])[0].score == model.predict(trained.paths[:1])[0].score
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut short"])
@@ -108,13 +213,75 @@ def test_no_model_there(tmp_path: Path) -> None:
 
 
 def test_overlays(trained: Trained, model: Model, tmp_path: Path) -> None:
-    images = image_files([trained.category / "test"])
-    write_overlays(tmp_path / "maps", model.predict(images))
+    images = image_files([trained.folder / "parts" / "bracket" / "test"])
+    write_overlays(tmp_path / "maps", model.predict([*images, images[0].read_bytes()]))
     written = sorted((tmp_path / "maps").iterdir())
-    assert [path.name[2:] for path in written] == [f"{path.stem}.png" for path in images]  # same names stay apart
+    names = [f"-{path.stem}" for path in images]  # same names stay apart
+    assert [path.stem.lstrip("0123456789") for path in written[:-1]] == names
+    assert written[-1].name == f"{len(images) + 1}.png", "one without a name has its number"
     with Image.open(written[0]) as overlay, Image.open(images[0]) as image:
         assert overlay.size == (64, 64)
         assert overlay.tobytes() != image.resize((64, 64)).tobytes()
+
+
+# --------------------------------------------------------------------------------------------------------- portability
+
+
+def check_portable(trained: Trained, engine: str, precision: str) -> None:
+    """Scores within the tolerance; decisions those of evaluate, but for scores that close to the threshold."""
+    predictions = Model(trained.uri, engine, precision).predict(trained.paths)
+    decided = 0
+    for prediction, row in zip(predictions, trained.rows, strict=True):
+        assert prediction.score == pytest.approx(row.score, rel=SCORE_TOLERANCE)
+        if abs(row.score / prediction.threshold - 1) > SCORE_TOLERANCE:
+            assert prediction.decision == row.decision
+            decided += 1
+    assert decided > len(predictions) / 2, "else the comparison of decisions says little"
+
+
+@pytest.fixture(scope="module")
+def made_with_ipex(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """In a process of its own: one that has used IPEX computes other bits from then on."""
+    if not (runtime._installed("ipex") and runtime.supports("ipex", "bf16", runtime.processor_flags())):
+        pytest.skip("IPEX in bf16 needs its package and a processor with AVX-512")
+    folder = tmp_path_factory.mktemp("ipex")
+    code = "import sys, pathlib; from tests.vqi.models import test_model; "
+    code += "test_model.make(pathlib.Path(sys.argv[1]), 'ipex', 'bf16')"
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Trained(folder)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "eager"])
+def test_a_model_of_ipex_is_scored_by_another_engine(made_with_ipex: Trained, engine: str) -> None:
+    check_portable(made_with_ipex, engine, "fp32")
+
+
+def test_where_the_engine_is_not_installed_another_one_scores_and_says_so_once(
+    made_with_ipex: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = runtime._installed
+    monkeypatch.setattr(runtime, "_installed", lambda name: name != "ipex" and installed(name))
+    monkeypatch.setattr(runtime, "processor_flags", lambda: frozenset({"avx2"}))
+    loaded = Model(made_with_ipex.uri)
+    for _ in range(2):
+        loaded.predict(made_with_ipex.paths[:1])
+    assert (loaded.runtime.engine, loaded.runtime.precision) == ("openvino", "fp32")
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "the model was made with ipex bf16 and scores with openvino fp32" in line] == said
+    assert f"by {SCORE_TOLERANCE:.0%}" in said[0]
+
+
+def test_by_default_the_engine_that_made_it_scores_and_nothing_is_said(
+    trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = Model(trained.uri)
+    assert loaded.runtime.engine == loaded.manifest.made_with.engine
+    assert capsys.readouterr().err == ""
+    assert Model(trained.uri, "eager", "fp32").runtime.engine == "eager"
+    with pytest.raises(VqiError, match="unknown engine 'eagre': did you mean 'eager'"):
+        Model(trained.uri, "eagre")
 
 
 # ------------------------------------------------------------------------------------------------------------- files
