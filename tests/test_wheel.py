@@ -28,6 +28,7 @@ FOLDERS = {"src/vqi": "vqi", "components": "vqi_components", "pipelines": "vqi_p
 # What is run of each command where the extra `command` alone is installed, and the extra that it then asks for.
 NEEDS = {
     "run": (["run"], "pipelines"),
+    "step": (["step", "nowhere"], ""),  # the command alone: what it runs may need more
     "parameters": (["parameters"], "pipelines"),
     "compile": (["compile"], "pipelines"),
     "layers": (["layers", "resnet18"], "torch"),
@@ -190,7 +191,12 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_with_click_alone_each_command_says_what_it_needs(command: str, installed: Callable[..., Environment]) -> None:
     args, extra = NEEDS[command]
-    says_what_to_install(installed("command")("vqi", *args), extra)
+    done = installed("command")("vqi", *args)
+    if extra:
+        says_what_to_install(done, extra)
+    else:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(r"error: .*nowhere.*\n", done.stderr), done.stderr
 
 
 def test_with_click_alone_each_command_has_help(installed: Callable[..., Environment]) -> None:
