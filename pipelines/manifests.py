@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqi.artifacts.files import atomic_path
+from vqi.system.atomic import write_text
 from vqi_pipelines.argo import Schedule, cron_workflow, lower, to_yaml
 from vqi_pipelines.argo.access import access_objects
 from vqi_pipelines.argo.workflow import DEFAULT_SETTINGS
@@ -59,6 +59,5 @@ def write_other(file: Path, folder: Path, targets: Sequence[str]) -> list[Path]:
 
 
 def _write(path: Path, text: str) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path

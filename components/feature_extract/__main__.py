@@ -23,6 +23,7 @@ class Arguments(FeatureExtract):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
+    # Here, so that flags are checked before torch is loaded, and torch is told first what to log.
     from vqi.network.backbones import load_backbone, load_parent
     from vqi.network.features import extract_splits
 

@@ -12,6 +12,7 @@ from vqi.artifacts.images import load_images
 from vqi.config import Preprocess
 from vqi.datasets.shards import licence_of, open_shard
 from vqi.pages.data_page import Pictures, render
+from vqi.photographs.decoding import only_max_pixels
 from vqi.preparation.images import prepare
 from vqi.system.scratch import scratch_folder
 from vqi_components import executor_output, step
@@ -28,7 +29,7 @@ class Arguments(Preprocess):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    with scratch_folder() as folder:
+    with scratch_folder() as folder, only_max_pixels():
         shard = open_shard(arguments.dataset, arguments.category, folder)
         report = prepare(
             shard,

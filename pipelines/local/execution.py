@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vqi.errors import BAD_INPUT, VqiError
+from vqi.system.atomic import atomic_path
+from vqi.system.os_errors import explain
 from vqi.system.processor import granted_cpus
 from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
 from vqi_pipelines.ir.names import item_labels
@@ -105,12 +107,11 @@ def _new_run(runs_dir: Path, name: str) -> tuple[str, Path]:
                 (runs_dir / run_id).mkdir()
             except FileExistsError:
                 continue
-            link = runs_dir / f".{_LATEST}.{run_id}"
-            link.symlink_to(run_id)
-            link.replace(runs_dir / _LATEST)
+            with atomic_path(runs_dir / _LATEST) as link:
+                link.symlink_to(run_id)
             return run_id, runs_dir / run_id
     except OSError as error:
-        raise VqiError(f"runs folder {runs_dir}: {error.strerror}: choose another with --runs-dir") from error
+        raise VqiError(f"no run can be kept: {explain(error, runs_dir)} (--runs-dir)") from error
     raise VqiError(f"runs folder {runs_dir}: too many runs in one second")
 
 

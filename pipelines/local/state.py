@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
+from vqi.system.os_errors import explain
 
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
@@ -121,5 +122,4 @@ class RunState:
         try:
             write_json(self.folder / "run.json", content)
         except OSError as error:
-            reason = error.strerror or error
-            raise VqiError(f"run folder {self.folder}: {reason}: mend that, or choose another --runs-dir") from error
+            raise VqiError(f"the run cannot be kept: {explain(error, self.folder)} (--runs-dir)") from error

@@ -14,6 +14,7 @@ from typing import Any
 
 from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, VqiError
+from vqi.system.os_errors import explain
 from vqi_pipelines.ir.graph import Component, Container, Retry, Task
 from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
@@ -92,7 +93,7 @@ class StepRunner:
         except VqiError as error:
             self._fail(step, str(error))
         except OSError as error:
-            self._fail(step, f"{error.filename or step.view.folder}: {error.strerror or error}")
+            self._fail(step, explain(error, step.view.folder))
         except asyncio.CancelledError:
             if step.view.state == state.RUNNING:
                 self._close(step, state.STOPPED)

@@ -20,7 +20,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_settings import NoDecode
 
 from vqi.errors import unknown
 
@@ -78,8 +77,8 @@ def _from_json(value: Any) -> Any:
 TARGET_FPR = 0.05
 TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
 # On a command line a list is one JSON text, and is read by us: its texts may themselves be JSON.
-Texts = Annotated[list[str], NoDecode, BeforeValidator(_from_json)]
-Mapping = Annotated[dict[str, Any], NoDecode, BeforeValidator(_from_json)]
+Texts = Annotated[list[str], BeforeValidator(_from_json)]
+Mapping = Annotated[dict[str, Any], BeforeValidator(_from_json)]
 
 
 class Settings(BaseModel):

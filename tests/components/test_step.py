@@ -24,7 +24,7 @@ def test_real_full_disk(one_error: OneError) -> None:
     def fill(arguments: PcaFit) -> None:
         Path("/dev/full").write_text("x" * 100_000)
 
-    assert "the disk is full: make room" in one_error(step.main("pca_fit", PcaFit, fill, []))
+    assert "the disk is full: free some space" in one_error(step.main("pca_fit", PcaFit, fill, []))
 
 
 def test_an_unexpected_error_is_a_defect_with_its_traceback() -> None:

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.files import atomic_path
 from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
+from vqi.system.atomic import atomic_path
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
@@ -77,11 +77,12 @@ class ImagesWriter:
         self._folder, self._size, self._record = folder, record.image_size, record
         self._counts = {"images": 0, "masks": 0}
         self._files: dict[str, BinaryIO] = {}
+        self._finished = False
 
     def __enter__(self) -> ImagesWriter:
-        self._partial = self._folder.with_name(f".{self._folder.name}.partial")
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        self._whole = atomic_path(self._folder)
+        self._partial = self._whole.__enter__()
+        self._partial.mkdir()
         self._files = {
             "images": (self._partial / IMAGES_FILE).open("w+b"),
             "masks": (self._partial / "masks").open("w+b"),
@@ -94,7 +95,11 @@ class ImagesWriter:
     ) -> None:
         for file in self._files.values():
             file.close()
-        shutil.rmtree(self._partial, ignore_errors=True)  # gone already when finish() renamed it
+        if error is None and not self._finished:
+            error = ValueError(f"{self._folder}: expected finish() to be called")
+            self._whole.__exit__(ValueError, error, None)
+            raise error
+        self._whole.__exit__(kind, error, trace)
 
     def add_image(self, image: npt.NDArray[np.uint8]) -> int:
         """Append an image (H, W, 3) uint8; returns its row."""
@@ -105,7 +110,7 @@ class ImagesWriter:
         return self._append("masks", mask, np.dtype(np.bool_), (self._size, self._size))
 
     def finish(self, index: Sequence[IndexRow]) -> None:
-        """Write the header and the index, and give the artifact its name."""
+        """Write the header and the index; the artifact gets its name at the end of the block."""
         if len(index) != self._counts["images"]:
             raise ValueError(f"index of {len(index)} rows for {self._counts['images']} images")
         images = self._files["images"]
@@ -117,8 +122,7 @@ class ImagesWriter:
             file.close()
         (self._partial / "masks").unlink()
         write_index(self._partial / INDEX_FILE, index)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._partial.replace(self._folder)
+        self._finished = True
 
     def _append(self, name: str, array: npt.NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> int:
         if array.shape != shape or array.dtype != dtype:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vqi.digests import sha256_bytes
-from vqi.store.arriving import TEMPORARY
 from vqi.store.interface import VersionInfo
 from vqi.store.s3 import S3Store
+from vqi.system.atomic import TEMPORARY
 from vqi.system.concurrency import at_once
 from vqi.transfer.unpacking.spool import require_room
 

@@ -26,6 +26,7 @@ from vqi.progress import message, track
 from vqi.records import parse_json
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
+from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
 from vqi.transfer.fetching import shown
 from vqi.transfer.unpacking.spool import require_room
@@ -207,7 +208,7 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict
                 if place is not None and place.split != "ground_truth":
                     sizes[image_size(data)] += 1
     except OSError as error:
-        raise VqiError(f"cannot write {shard} ({error.strerror}): name a folder with room in TMPDIR") from error
+        raise VqiError(f"cannot pack a dataset in TMPDIR: {explain(error, shard)}") from error
     return dict(sorted(sizes.items()))
 
 

@@ -4,6 +4,9 @@ What is done: the EXIF rotation is applied; palettes, greys and CMYK become RGB;
 range (value / 257), never clipped; transparent parts are laid on white, as a viewer shows them; of an animation or a
 file of several pages the first is taken. Sizes are read from the header first, so that a decompression bomb is never
 decoded.
+
+Importing this changes nothing in the process. Files are given to Pillow's parsers directly: ``Image.open`` would load
+them late, not thread-safely, and warn by the limit of the whole process, where ``max_pixels`` of each call is asked.
 """
 
 from __future__ import annotations
@@ -12,12 +15,22 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (  # noqa: F401 - a parser is in Image.OPEN once its module is imported
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from vqi.errors import VqiError
 
@@ -31,10 +44,8 @@ DAMAGED = (
     *(struct.error, zlib.error),
 )
 
-# PIL registers its less common formats late and not thread-safely: do it now.
-Image.init()
-# The limit is `max_pixels` of each call, checked before decoding. PIL's own would only warn, for the whole process.
-Image.MAX_IMAGE_PIXELS = None
+NO_IMAGE = (SyntaxError, IndexError, TypeError, struct.error)  # what a parser raises for a header that is none of its
+PREFIX = 16  # bytes that tell a format
 
 
 class UnreadableImage(VqiError):  # noqa: N818 - says what the image is
@@ -54,6 +65,19 @@ class Decoded:
     height: int
     mode: str  # of the source, in PIL's words: L, RGB, P, I;16, CMYK, ...
     note: str  # what a person should know, as of an animation; '' for nothing
+
+
+@contextmanager
+def only_max_pixels() -> Iterator[None]:
+    """Turn off Pillow's limit of the whole process meanwhile, for a process that is all ours, as a step's is.
+
+    Its parsers of TIFF, GIF and WebP ask for it, too. In other processes it is the user's, and both limits hold.
+    """
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def decode(data: bytes, name: str, size: int, max_pixels: int) -> npt.NDArray[np.uint8]:
@@ -109,18 +133,18 @@ def decode_mask(data: bytes, name: str, max_pixels: int) -> npt.NDArray[np.bool_
 def image_size(data: bytes) -> str:
     """Width and height of an image file as its header says, ``300x300``; ``unreadable`` where it has none."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return f"{image.width}x{image.height}"
-    except DAMAGED:
+        image = _parsed(data)
+        return f"{image.width}x{image.height}" if image else "unreadable"
+    except (*DAMAGED, Image.DecompressionBombError):
         return "unreadable"
 
 
 def pixel_count(data: bytes) -> int:
     """How many pixels an image file has by its header; 0 where it has none that can be read."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.width * image.height
-    except DAMAGED:
+        image = _parsed(data)
+        return image.width * image.height if image else 0
+    except (*DAMAGED, Image.DecompressionBombError):
         return 0
 
 
@@ -135,10 +159,9 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     """The image with its header read and nothing decoded."""
     if not data:
         raise UnreadableImage(name, "the file is empty")
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(name, f"not an image of a known format, it starts with {data[:12]!r}") from error
+    image = _parsed(data)
+    if image is None:
+        raise UnreadableImage(name, f"not an image of a known format, it starts with {data[:12]!r}")
     _check_pixels(image, name, max_pixels)
     return image
 
@@ -149,10 +172,23 @@ def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
         raise UnreadableImage(name, f"too large: {size}, max_pixels is {max_pixels}")
 
 
+def _parsed(data: bytes) -> Image.Image | None:
+    """As ``Image.open`` does it, but for its look at the limit of the process; None where no parser takes it."""
+    for known in FORMATS:
+        parser, accepts = Image.OPEN[known]
+        if accepts is None or accepts(data[:PREFIX]) is True:
+            with suppress(*NO_IMAGE):
+                return parser(io.BytesIO(data), "")
+    return None
+
+
 @contextmanager
 def _damage(name: str) -> Iterator[None]:
     try:
         yield
+    except Image.DecompressionBombError as error:
+        what_to_do = "raise PIL.Image.MAX_IMAGE_PIXELS, the limit of this process"
+        raise UnreadableImage(name, f"too large for Pillow ({error}): {what_to_do}") from error
     except DAMAGED as error:
         raise UnreadableImage(name, f"cut short or damaged ({error})") from error
 

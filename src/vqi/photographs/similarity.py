@@ -13,8 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 SIDE = 32  # pixels of the squares that are compared
 SHARED = 16  # directions that count as shared, at most; fewer among few images, where each is a large part of them
@@ -54,6 +52,9 @@ def near_duplicates(squares: npt.NDArray[np.float32]) -> list[Pair]:
 
 def group(count: int, pairs: Sequence[Pair]) -> npt.NDArray[np.int64]:
     """For each of ``count`` rows the number of its group (count,): rows in one pair are in one group."""
+    from scipy.sparse import coo_array  # here: it takes as long to load as all else that a step starts with
+    from scipy.sparse.csgraph import connected_components
+
     first, second = [pair.first for pair in pairs], [pair.second for pair in pairs]
     graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(count, count))
     labels: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)

@@ -41,6 +41,7 @@ from vqi.preparation.data_report import Findings, report
 from vqi.progress import message, track
 from vqi.system import processor
 from vqi.system.memory import MemoryBudget, give_back_large_blocks
+from vqi.system.os_errors import explain
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
@@ -261,6 +262,4 @@ def _disk_errors(out_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise VqiError(
-            f"cannot write {out_dir} ({error.strerror or error}): free some space or name another folder"
-        ) from error
+        raise VqiError(f"cannot write {out_dir}: {explain(error)}") from error

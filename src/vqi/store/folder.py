@@ -17,23 +17,12 @@ from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.arriving import TEMPORARY, arriving
-from vqi.store.interface import DIGESTS, ObjectInfo, Store, check_key, corrupted
+from vqi.store.interface import DIGESTS, READABLE, ObjectInfo, Store, check_key, corrupted
+from vqi.system.atomic import atomic_path, is_temporary
 from vqi.system.locks import held_folder
+from vqi.system.os_errors import explain
 
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
-
-ADVICE = {
-    errno.ENOSPC: "the disk is full: free some space or name another folder",
-    errno.EDQUOT: "the quota of the disk is used up: free some space or name another folder",
-    errno.EROFS: "the disk is read-only: name a folder that can be written",
-    errno.EACCES: "permission denied: name a folder that this user can use",
-    errno.EPERM: "permission denied: name a folder that this user can use",
-    errno.ENOENT: "there is nothing of that name: check it",
-    errno.ENOTDIR: "a file stands where a folder is needed: name another folder",
-    errno.EISDIR: "a folder stands where an object is needed: name another key",
-    errno.ENAMETOOLONG: "the name is too long for this disk: use a shorter one",
-}
 
 
 class FolderStore(Store):
@@ -63,7 +52,7 @@ class FolderStore(Store):
     def get_file(self, key: str, path: Path) -> None:
         """See ``Store.get_file``."""
         source = self._path(key)
-        with self._errors("read", key), arriving(path) as temporary:
+        with self._errors("read", key), atomic_path(path, READABLE) as temporary:
             shutil.copyfile(source, temporary)
             self._check(source, sha256_file(temporary))
 
@@ -109,7 +98,7 @@ class FolderStore(Store):
         """Write beside ``target``, note the digest, then rename. The caller holds the lock."""
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
-        with arriving(target) as temporary:
+        with atomic_path(target, READABLE) as temporary:
             write(temporary)
             _synchronise(temporary)
             _note(target, sha256_file(temporary))
@@ -124,11 +113,7 @@ class FolderStore(Store):
         try:
             yield
         except OSError as error:
-            number = error.errno or 0
-            advice = ADVICE.get(number, "check the disk")
-            # A missing source of put_file is another file than the object: the error names the one that it is about.
-            about = f" ({error.filename})" if error.filename and TEMPORARY not in str(error.filename) else ""
-            raise VqiError(f"cannot {action} {self.uri}/{key}: {error.strerror or error}{about}; {advice}") from error
+            raise VqiError(f"cannot {action} {self.uri}/{key}: {explain(error)}") from error
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
@@ -136,7 +121,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     if not folder.is_dir():
         return
     for entry in os.scandir(folder):
-        if entry.name == DIGESTS or entry.name.startswith(TEMPORARY):
+        if entry.name == DIGESTS or is_temporary(entry.name):
             continue
         if entry.is_dir():
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
@@ -162,7 +147,7 @@ def _noted(target: Path) -> list[str]:
 def _note(target: Path, digest: str) -> None:
     note = target.parent / DIGESTS / target.name
     digests = [digest, *(old for old in _noted(target) if old != digest)][:VERSIONS]
-    with arriving(note) as temporary:
+    with atomic_path(note, READABLE) as temporary:
         temporary.write_text("\n".join(digests) + "\n", "ascii")
         _synchronise(temporary)
 

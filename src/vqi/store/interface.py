@@ -11,6 +11,7 @@ from typing import NamedTuple
 from vqi.errors import VqiError
 
 DIGESTS = ".sha256"  # the folder of digests in a FolderStore: hidden, and refused in a key
+READABLE = 0o644  # permissions of what a store writes: for whoever may enter the folder, whatever umask wrote it
 
 
 class ObjectInfo(NamedTuple):

@@ -25,10 +25,10 @@ from urllib3.exceptions import HTTPError
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import UnavailableError, VqiError
-from vqi.store.arriving import arriving
-from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key, corrupted
+from vqi.store.interface import READABLE, ObjectInfo, Store, VersionInfo, check_key, corrupted
 from vqi.store.s3_clients import ENDPOINT, connect, connect_reader, first_line, setting
 from vqi.store.s3_errors import explain, may_pass
+from vqi.system.atomic import atomic_path
 
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
@@ -72,7 +72,7 @@ class S3Store(Store):
 
     def get_file(self, key: str, path: Path) -> None:
         """See ``Store.get_file``."""
-        with self._errors("read", key), arriving(path) as temporary, temporary.open("xb") as target:
+        with self._errors("read", key), atomic_path(path, READABLE) as temporary, temporary.open("xb") as target:
             self._fetch(key, target)
 
     def get_bytes(self, key: str) -> bytes:
@@ -143,7 +143,11 @@ class S3Store(Store):
         Raises:
             VqiError: it is another version by now, or gone, or cannot be read.
         """
-        with self._errors("read", version.key), arriving(path) as temporary, temporary.open("xb") as target:
+        with (
+            self._errors("read", version.key),
+            atomic_path(path, READABLE) as temporary,
+            temporary.open("xb") as target,
+        ):
             try:
                 self._fetch(version.key, target, version.etag)
             except S3Error as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
 
+from vqi.system import os_errors
+
 ADVICE = {
     "NoSuchKey": "there is no such object",
     "NoSuchBucket": "there is no bucket '{bucket}': make it, or give a key that may",
@@ -29,8 +31,7 @@ def explain(error: Exception, endpoint: str, bucket: str) -> str:
     if isinstance(error, HTTPError):
         return f"the object store does not answer ({root_cause(error)}); is it running, and is VQI_S3_ENDPOINT right?"
     if isinstance(error, OSError):
-        about = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror or error}{about}; check the disk of this machine"
+        return os_errors.explain(error)
     return str(error)
 
 

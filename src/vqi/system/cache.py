@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
+from vqi.system.os_errors import explain
 
 CACHE = "VQI_CACHE"
 
@@ -18,5 +19,5 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise VqiError(f"cannot keep fetched files in {folder} ({error.strerror}): set {CACHE} to a folder") from error
+        raise VqiError(f"cannot keep fetched files in {CACHE}: {explain(error, folder)}") from error
     return folder

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 from vqi.progress import track
+from vqi.system.memory import MemoryBudget
 
 AT_ONCE = 16
 BUDGET = (
@@ -31,10 +30,10 @@ def at_once(
         what: the name of the progress.
         size: bytes that an item brings; where it is given, no more than ``BUDGET`` are under way.
     """
-    budget = _Budget(BUDGET)
+    budget = MemoryBudget(BUDGET)
 
     def one(item: Item) -> Result:
-        with budget.taking(size(item) if size else 0):
+        with budget.hold(size(item) if size else 0):
             return work(item)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -43,24 +42,3 @@ def at_once(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-class _Budget:
-    """Lets work begin while what is under way stays within a number of bytes."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._taken = total, 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, size: int) -> Iterator[None]:
-        size = min(size, self._total)  # a larger one waits until it is alone
-        with self._changed:
-            self._changed.wait_for(lambda: self._taken + size <= self._total)
-            self._taken += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= size
-                self._changed.notify_all()

@@ -21,6 +21,7 @@ from vqi.errors import VqiError
 from vqi.progress import message, track
 from vqi.system.concurrency import at_once
 from vqi.system.locks import held_file
+from vqi.system.os_errors import explain
 from vqi.transfer import web
 from vqi.transfer.parts import Part, Version
 from vqi.transfer.web import shown
@@ -89,9 +90,7 @@ def _fetch(session: requests.Session, url: str, target: Path, sha256: str, what:
                 _accept(url, part, sha256)
             return target
     except OSError as error:
-        raise VqiError(
-            f"cannot fetch {shown(url)}: {error.filename or target.parent}: {error.strerror or error}"
-        ) from error
+        raise VqiError(f"cannot fetch {shown(url)}: {explain(error, target.parent)}") from error
 
 
 def _persist(session: requests.Session, url: str, part: Part, what: str) -> bool:

@@ -334,5 +334,5 @@ def test_an_unwritable_runs_folder(ir: str, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     from vqi.errors import VqiError
 
-    with pytest.raises(VqiError, match="choose another with --runs-dir"):
+    with pytest.raises(VqiError, match=r"no run can be kept: .*choose another folder \(--runs-dir\)"):
         Bench(ir, tmp_path).run()

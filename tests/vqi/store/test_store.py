@@ -230,7 +230,7 @@ def test_a_file_where_a_folder_should_be_and_a_name_too_long(tmp_path: Path) -> 
     store.put_bytes("a", b"x")
     with pytest.raises(VqiError, match="cannot write"):
         store.put_bytes("a/b", b"x")
-    with pytest.raises(VqiError, match="name is too long"):
+    with pytest.raises(VqiError, match="name too long: use a shorter name"):
         store.put_bytes("n" * 300, b"x")
     assert [i.key for i in store.list()] == ["a"]
 

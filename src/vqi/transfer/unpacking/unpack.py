@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vqi.errors import VqiError
+from vqi.system.os_errors import explain
 from vqi.transfer.unpacking import tars, zips
 from vqi.transfer.unpacking.names import DAMAGED, Limits, Member, Refused, Register
 from vqi.transfer.unpacking.spool import Spool
@@ -48,8 +49,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: L
         with archive.open("rb") as source:
             return _unpack(archive.name, source, folder, wanted, limits)
     except OSError as error:
-        place = error.filename or archive
-        raise VqiError(f"cannot unpack {archive.name}: {place}: {error.strerror or error}") from error
+        raise VqiError(f"cannot unpack {archive.name}: {explain(error, archive)}") from error
 
 
 def _unpack(name: str, source: BinaryIO, folder: Path, wanted: Callable[[str], bool], limits: Limits) -> Spool:
