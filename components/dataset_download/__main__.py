@@ -9,9 +9,8 @@ from pydantic import Field
 
 from vqi.artifacts.files import write_json, write_text
 from vqi.config import DatasetDownload
-from vqi.datasets.request import Request
 from vqi.datasets.shards import download
-from vqi.datasets.splits import Options
+from vqi.photographs.decoding import only_max_pixels
 from vqi.store.opening import open_store, store_uri
 from vqi_components import step
 
@@ -26,15 +25,9 @@ class Arguments(DatasetDownload):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    request = Request(url=arguments.url, sha256=arguments.sha256, accept_license=arguments.accept_license)
     store = open_store(store_uri(os.environ))
-    options = Options(
-        limit_per_class=arguments.limit_per_class,
-        train_fraction=arguments.train_fraction,
-        hold_out_near_duplicates=arguments.hold_out_near_duplicates,
-        split_seed=arguments.split_seed,
-    )
-    handle = download(arguments.source, arguments.only_categories, store, request, options)
+    with only_max_pixels():
+        handle = download(step.settings_of(arguments, DatasetDownload), store)
     write_json(arguments.catalog, handle.catalog.model_dump(mode="json"))
     write_text(arguments.dataset, handle.uri)
     step.write_list(arguments.categories, handle.categories)

@@ -42,7 +42,7 @@ def run(arguments: Arguments) -> None:
             target_fpr=arguments.target_fpr,
             licence=licence_of(arguments.dataset),
         )
-        page = render(report, Pictures(load_images(arguments.images), shard, arguments.max_pixels))
+        page = render(report, Pictures(load_images(arguments.images), shard.path, arguments.max_pixels))
     write_data_report(arguments.data_report, report)
     write_text(arguments.data_page, page)
     executor_output.write_metadata(arguments.executor_input, {"data_page": {"category": arguments.category}})

@@ -104,9 +104,7 @@ def defaults(model: type[StepConfig]) -> SimpleNamespace:
     return SimpleNamespace(**{name: field.default for name, field in fields if not field.is_required()})
 
 
-class DatasetDownload(StepConfig):
-    """Fetch a dataset once, verify it, and keep one packed shard a category in the object store."""
-
+class _Source(StepConfig):
     source: str = Field(
         "elpv",
         description="where the images come from: 'elpv', 'folder:<path or uri>', 'archive:<path or uri>', "
@@ -114,6 +112,11 @@ class DatasetDownload(StepConfig):
         "'kolektor-sdd' or 'magnetic-tile'",
         min_length=1,
     )
+
+
+class SourceRequest(StepConfig):
+    """What is asked of a source, beside its name."""
+
     only_categories: Texts = Field([], description="which categories to take; empty = all")
     url: str = Field("", description="where a public dataset's archive is, in place of the known address; or a path")
     sha256: str = Field(
@@ -122,6 +125,11 @@ class DatasetDownload(StepConfig):
     accept_license: bool = Field(
         False, description="whether you accept the licence of a public dataset; on one machine USER_CONSENT=y does, too"
     )
+
+
+class Division(StepConfig):
+    """How many images are taken, and how they are split where the source does not say."""
+
     limit_per_class: int = Field(0, ge=0, description="images taken of each split and defect type; 0 = all")
     train_fraction: float = Field(
         0.8, gt=0, le=1, description="share of the good images that train, where the source brings no split"
@@ -130,6 +138,10 @@ class DatasetDownload(StepConfig):
         True, description="whether photographs of the same part stay on one side of a split that is made here"
     )
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice of limit_per_class and of the split")
+
+
+class DatasetDownload(Division, SourceRequest, _Source):
+    """Fetch a dataset once, verify it, and keep one packed shard a category in the object store."""
 
 
 class Preprocess(StepConfig):

@@ -21,7 +21,9 @@ from vqi.artifacts.features import FeatureMaps
 from vqi.artifacts.images import Images, load_images
 from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, defaults
 from vqi.datasets import elpv
+from vqi.datasets.layout import Shard
 from vqi.detectors.comparison import Suitability, suitability
+from vqi.digests import sha256_file
 from vqi.network.backbones import Backbone, build
 from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose
@@ -77,7 +79,14 @@ def _images(category: str, folder: Path) -> Images:
         for entry in entries:
             file.writestr(entry.path, entry.read())
     given = defaults(Preprocess)
-    prepare(shard, folder / "images", category, given.image_size, given.max_bad_fraction, given.max_pixels)
+    prepare(
+        Shard(shard, sha256_file(shard)),
+        folder / "images",
+        category,
+        given.image_size,
+        given.max_bad_fraction,
+        given.max_pixels,
+    )
     images = load_images(folder / "images")
     return replace(images, images=np.array(images.images))  # in memory: the file goes
 

@@ -139,6 +139,9 @@ def test_defaults_stand_in_the_config_only() -> None:
             assert isinstance(default, ast.Attribute), f"{name}: {ast.unparse(default)}"
 
 
+CONFIGS = ("arguments", "settings", "wanted", "request", "division")  # what a config model, or a part, is called
+
+
 def attributes_read() -> dict[str, set[str]]:
     """Every attribute name that code outside config.py and the declarations reads, by file."""
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "components").rglob("*.py")]
@@ -147,7 +150,7 @@ def attributes_read() -> dict[str, set[str]]:
             node.attr
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
-            and isinstance(node.value, ast.Name) and node.value.id in ("arguments", "settings")
+            and isinstance(node.value, ast.Name) and node.value.id in CONFIGS
         }
         for path in files
         if path.name not in ("config.py", "component.py")

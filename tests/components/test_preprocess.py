@@ -1,6 +1,7 @@
 """The step preprocess: a shard becomes one memory-mappable file of images and a data report."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from vqi.artifacts.files import read_json
 from vqi.artifacts.images import load_images
+from vqi.digests import sha256_file
+from vqi.system.atomic import is_temporary
 
 OneError = Callable[[int], str]
 TINY = {"train": 3, "good": 1, "defective": 1, "size": 48}
@@ -120,3 +123,19 @@ def test_unreadable_images_up_to_the_limit(
     assert [one["path"] for one in read_json(other.folder / "data_report.json")["unreadable"]] == [
         "train/good/text.png"
     ]
+
+
+def test_a_shard_is_hashed_once(chain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its way from the store: that is what the catalog is held against, and what the images say they are made of."""
+    hashed = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return sha256_file(path)
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("vqi.") and getattr(module, "sha256_file", None) is sha256_file:
+            monkeypatch.setattr(module, "sha256_file", counted)
+    assert chain.run("preprocess", **outputs(tmp_path)) == 0
+    assert len(hashed) == 1
+    assert is_temporary(hashed[0])

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from vqi.artifacts.catalog import Licence
+from vqi.config import SourceRequest
 from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement
 from vqi.datasets.layout import EXPECTED, Dataset, Entry
-from vqi.datasets.request import Request
+from vqi.datasets.objects import open_versions
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.progress import message
-from vqi.store.opening import open_store, split_uri
-from vqi.store.s3 import S3Store
+from vqi.store.opening import split_uri
 from vqi.system.cache import cache_folder
 from vqi.transfer.fetching import fetch, shown
 from vqi.transfer.unpacking.unpack import unpack
@@ -23,7 +23,7 @@ from vqi.transfer.unpacking.unpack import unpack
 ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
 
 
-def read(argument: str, request: Request) -> Dataset:
+def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset in an archive.
 
     Raises:
@@ -52,14 +52,16 @@ def locate(place: str, sha256: str) -> Path:
     return path
 
 
-def open_archive(name: str, path: Path, arrangement: Arrangement, request: Request, licence: Licence | None) -> Dataset:
+def open_archive(
+    name: str, path: Path, arrangement: Arrangement, request: SourceRequest, licence: Licence | None
+) -> Dataset:
     """The dataset ``name`` in the archive at ``path``; of the categories that were not asked for nothing is kept.
 
     Raises:
         VqiError: see ``read``.
     """
     seen: set[str] = set()
-    wanted = set(request.categories)
+    wanted = set(request.only_categories)
 
     def keep(member: str) -> bool:
         category = arrangement.category_of(member, name)
@@ -71,7 +73,7 @@ def open_archive(name: str, path: Path, arrangement: Arrangement, request: Reque
     spool = unpack(path, cache_folder(), keep)
     if not seen:
         raise VqiError(f"no images of the known layout in archive '{name}': {EXPECTED}")
-    for category in request.categories:
+    for category in request.only_categories:
         if category not in seen:
             raise unknown("category", category, seen)
     files: dict[str, dict[str, Entry]] = defaultdict(dict)
@@ -89,7 +91,4 @@ def open_archive(name: str, path: Path, arrangement: Arrangement, request: Reque
 def _signed(uri: str) -> str:
     """An address that fetches an object for a while without further credentials."""
     store_uri, key = split_uri(uri)
-    store = open_store(store_uri)
-    if not isinstance(store, S3Store):
-        raise VqiError(f"'{uri}' is no s3:// address")
-    return store.signed_url(key)
+    return open_versions(store_uri).signed_url(key)

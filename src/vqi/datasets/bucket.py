@@ -10,54 +10,34 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from vqi.datasets.folder import describe, group, is_one_category, note_left_out, select
-from vqi.datasets.layout import EXPECTED, Dataset, Entry
-from vqi.datasets.objects import Cached, fetch_objects
-from vqi.datasets.request import Request
+from vqi.config import SourceRequest
+from vqi.datasets.layout import Dataset
+from vqi.datasets.objects import Cached, open_versions
+from vqi.datasets.tree import cached_dataset, fetch_tree
 from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.interface import VersionInfo
-from vqi.store.opening import open_store, read_uri
-from vqi.store.s3 import S3Store
-from vqi.system.cache import cache_folder
+from vqi.store.opening import read_uri
 
 FORMAT = "vqi.snapshot/1"
 MARK = "#snapshot="
 EXPECTED_PLACE = f"expected bucket:s3://bucket/prefix, or that and {MARK}<uri or path of a snapshot.json>"
 
 
-def read(argument: str, request: Request) -> Dataset:
+def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset in a bucket as it is now, or as a snapshot says it was.
 
     Raises:
         VqiError: the place or the snapshot is wrong, nothing there fits the layout, or an object changed meanwhile.
     """
     uri, _, snapshot = argument.partition(MARK)
-    store = open_store(uri) if uri.startswith("s3://") else None
-    if not isinstance(store, S3Store):
+    if not uri.startswith("s3://"):
         raise VqiError(f"the source 'bucket' cannot read '{argument}': {EXPECTED_PLACE}")
+    store = open_versions(uri)
     versions = read_snapshot(snapshot, store.uri) if snapshot else store.list_versions()
-    keys = [version.key for version in versions]
-    name = store.uri.rstrip("/").rpartition("/")[2]
-    categories = group(keys, name)
-    if not categories:
-        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {describe(keys)}")
-    note_left_out(keys, sum(len(paths) for paths in categories.values()))
-    chosen = select(categories, request.categories)
-    prefix = "" if is_one_category(keys) else "{}/"
-    wanted = {prefix.format(category) + path for category, paths in chosen.items() for path in paths}
-    cached = fetch_objects(store, [version for version in versions if version.key in wanted], cache_folder())
-    by_key = {one.version.key: one for one in cached}
+    tree, cached = fetch_tree(store, versions, request.only_categories)
     message(f"snapshot of {store.uri}: {len(cached)} objects, {sum(one.version.size for one in cached)} bytes")
-    return Dataset(
-        name,
-        None,
-        {
-            category: tuple(Entry(path, by_key[prefix.format(category) + path].path.read_bytes) for path in paths)
-            for category, paths in chosen.items()
-        },
-        snapshot=write_snapshot(store.uri, cached),
-    )
+    return cached_dataset(tree, cached, write_snapshot(store.uri, cached))
 
 
 def write_snapshot(uri: str, objects: Sequence[Cached]) -> str:

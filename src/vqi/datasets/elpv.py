@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vqi.artifacts.catalog import Licence
+from vqi.config import SourceRequest
 from vqi.datasets.layout import Dataset, Entry
-from vqi.datasets.request import Request
 from vqi.errors import VqiError, not_installed
 
 PACKAGE = "elpv_dataset"
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     category: str
 
 
-def read(argument: str, request: Request) -> Dataset:
+def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset in the installed package.
 
     Raises:

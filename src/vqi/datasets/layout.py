@@ -8,7 +8,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
 from vqi.errors import VqiError
@@ -40,6 +41,13 @@ class Dataset:
     licence: Licence | None  # None: the user's own images
     categories: Mapping[str, tuple[Entry, ...]]
     snapshot: str = ""  # text that names the versions of what was read, where the source can change
+
+
+class Shard(NamedTuple):
+    """The packed files of a category, on this disk."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vqi.digests import sha256_bytes
-from vqi.store.interface import VersionInfo
-from vqi.store.s3 import S3Store
+from vqi.errors import VqiError
+from vqi.store.interface import VersionedStore, VersionInfo
+from vqi.store.opening import open_store
 from vqi.system.atomic import TEMPORARY
 from vqi.system.concurrency import at_once
 from vqi.transfer.unpacking.spool import require_room
@@ -30,7 +31,19 @@ class Cached(NamedTuple):
     path: Path
 
 
-def fetch_objects(store: S3Store, versions: Sequence[VersionInfo], folder: Path) -> list[Cached]:
+def open_versions(uri: str) -> VersionedStore:
+    """The store at an s3:// uri.
+
+    Raises:
+        VqiError: it is another uri, or the environment does not say where and who.
+    """
+    store = open_store(uri)
+    if not isinstance(store, VersionedStore):
+        raise VqiError(f"'{uri}' tells no versions of its objects: expected s3://bucket or s3://bucket/prefix")
+    return store
+
+
+def fetch_objects(store: VersionedStore, versions: Sequence[VersionInfo], folder: Path) -> list[Cached]:
     """The objects in ``folder``, in the given order; those that are there already are not asked for.
 
     Raises:
@@ -59,7 +72,7 @@ def clear(folder: Path) -> None:
                 path.unlink()
 
 
-def cache_name(store: S3Store, version: VersionInfo) -> str:
+def cache_name(store: VersionedStore, version: VersionInfo) -> str:
     """The path of an object within the cache."""
     digest = sha256_bytes("\0".join([store.endpoint, store.uri, version.key, version.etag, str(version.size)]).encode())
     return f"objects/{digest[:2]}/{digest[2:]}"

@@ -7,19 +7,21 @@ is known, and unpacked as any archive of strangers is.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from vqi.artifacts.catalog import Licence
+from vqi.config import SourceRequest
 from vqi.datasets.archive import locate, open_archive
 from vqi.datasets.arrangements import ARRANGEMENTS
 from vqi.datasets.layout import Dataset
-from vqi.datasets.request import CONSENT, Request
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.progress import message
 
+CONSENT = "USER_CONSENT"
 ORIGINS = Path(__file__).with_name("origins.json")
 
 
@@ -47,7 +49,7 @@ def origins() -> dict[str, Origin]:
     return found
 
 
-def read(name: str, argument: str, request: Request) -> Dataset:
+def read(name: str, argument: str, request: SourceRequest) -> Dataset:
     """The public dataset ``name``, fetched from the first address that has it.
 
     Raises:
@@ -57,7 +59,7 @@ def read(name: str, argument: str, request: Request) -> Dataset:
     if argument:
         raise VqiError(f"the source '{name}' takes nothing behind a colon, got '{name}:{argument}': set 'url' instead")
     require_consent(origin, request)
-    for category in request.categories:
+    for category in request.only_categories:
         if category not in origin.categories:
             raise unknown("category", category, origin.categories)
     path = _locate(origin, request)
@@ -66,9 +68,9 @@ def read(name: str, argument: str, request: Request) -> Dataset:
     return open_archive(name, path, ARRANGEMENTS[origin.arrangement], request, origin.licence)
 
 
-def require_consent(origin: Origin, request: Request) -> None:
+def require_consent(origin: Origin, request: SourceRequest) -> None:
     """Stop where the licence is not accepted, and say how to accept it."""
-    if not request.consents:
+    if not _accepted(request):
         terms = origin.licence
         raise VqiError(
             f"'{origin.name}' is under {terms.name} ({terms.url}): {terms.notice} See {origin.homepage} "
@@ -77,7 +79,12 @@ def require_consent(origin: Origin, request: Request) -> None:
         )
 
 
-def _locate(origin: Origin, request: Request) -> Path:
+def _accepted(request: SourceRequest) -> bool:
+    """Whether the licence is accepted, in the request or in the environment."""
+    return request.accept_license or os.environ.get(CONSENT, "").strip().lower() in ("y", "yes")
+
+
+def _locate(origin: Origin, request: SourceRequest) -> Path:
     """The archive as a local file.
 
     Raises:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vqi.artifacts.catalog import Catalog, CategoryEntry, Licence
-from vqi.datasets.layout import Dataset, Entry, place_of
-from vqi.datasets.request import DEFAULT, Request
+from vqi.config import DatasetDownload
+from vqi.datasets.layout import Dataset, Entry, Shard, place_of
 from vqi.datasets.sources import resolve
-from vqi.datasets.splits import KEEP_ALL, Options, divide
+from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError, unknown
 from vqi.photographs.decoding import image_size
@@ -48,43 +48,30 @@ class DatasetHandle:
     catalog: Catalog
 
 
-def download(
-    source: str,
-    categories: Sequence[str],
-    store: Store,
-    request: Request = DEFAULT,
-    options: Options = KEEP_ALL,
-) -> DatasetHandle:
-    """Bring a dataset into the object store; where it already is, nothing is written.
-
-    Args:
-        source: as for ``vqi.datasets.resolve``.
-        categories: which to take; empty for all.
-        store: where lasting assets stand.
-        request: what else is asked of the source.
-        options: how many images are taken, and how they are split where the source does not say.
+def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
+    """Bring a dataset into the object store, where lasting assets stand; where it already is, nothing is written.
 
     Raises:
         VqiError: the source, a category or the store is wrong.
     """
-    dataset = select(resolve(source, replace(request, categories=tuple(categories))), categories)
+    dataset = select(resolve(wanted.source, wanted), wanted.only_categories)
     if dataset.licence is not None:
         message(
             f"licence of '{dataset.name}': {dataset.licence.name} ({dataset.licence.url}). {dataset.licence.notice}"
         )
-    dataset = divide(dataset, options)
+    dataset = divide(dataset, wanted)
     manifest = read_manifest(dataset)
     folder = f"datasets/{dataset.name}@{digest_of(manifest)[:DIGEST_LETTERS]}"
     catalog = read_catalog(store, folder)
     if catalog is None or not all(store.exists(f"{folder}/{shard_name(name)}") for name in manifest):
-        catalog = upload(dataset, shown_source(source), manifest, store, folder)
+        catalog = upload(dataset, shown_source(wanted.source), manifest, store, folder)
     else:
         message(f"{store.uri_of(folder)} is complete: nothing to do")
     return DatasetHandle(store.uri_of(folder), sorted(manifest), catalog)
 
 
-def open_shard(uri: str, category: str, folder: Path) -> Path:
-    """Fetch the shard of a category into ``folder`` and return its path there.
+def open_shard(uri: str, category: str, folder: Path) -> Shard:
+    """Fetch the shard of a category into ``folder``. It is hashed once, on its way.
 
     Raises:
         VqiError: the dataset is not (completely) there, has no such category, or the shard is damaged.
@@ -96,14 +83,13 @@ def open_shard(uri: str, category: str, folder: Path) -> Path:
     if category not in catalog.categories:
         raise unknown("category", category, catalog.categories)
     path = folder / shard_name(category)
-    store.get_file(shard_name(category), path)
-    expected, got = catalog.categories[category].sha256, sha256_file(path)
+    expected, got = catalog.categories[category].sha256, store.get_file(shard_name(category), path)
     if got != expected:
         path.unlink()
         raise VqiError(
             f"{uri}/{path.name} is damaged: expected sha256 {expected}, got {got}; delete it and download again"
         )
-    return path
+    return Shard(path, got)
 
 
 def licence_of(uri: str) -> Licence | None:

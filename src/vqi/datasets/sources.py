@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from vqi.config import SourceRequest
 from vqi.datasets import archive, bucket, elpv, folder, public, table
 from vqi.datasets.layout import Dataset, check_names
-from vqi.datasets.request import DEFAULT, Request
 from vqi.errors import VqiError, unknown
 
-__all__ = ["SOURCES", "Dataset", "Request", "resolve"]
+__all__ = ["SOURCES", "Dataset", "resolve"]
 
 # name -> what reads it, given the text behind 'name:' and what else was asked for
-SOURCES: dict[str, Callable[[str, Request], Dataset]] = {
+SOURCES: dict[str, Callable[[str, SourceRequest], Dataset]] = {
     "archive": archive.read,
     "bucket": bucket.read,
     "csv": table.read,
@@ -26,11 +26,12 @@ SOURCES: dict[str, Callable[[str, Request], Dataset]] = {
     "mvtec-ad": partial(public.read, "mvtec-ad"),
     "visa": partial(public.read, "visa"),
 }
+AS_IT_IS = SourceRequest.model_validate({})
 TAKE_URL = frozenset(public.origins())
 TAKE_SHA256 = TAKE_URL | {"archive"}
 
 
-def resolve(source: str, request: Request = DEFAULT) -> Dataset:
+def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     """The dataset that a source names: a name of ``SOURCES`` and what it needs, as ``folder:<path or uri>``.
 
     Images are read later, one by one.

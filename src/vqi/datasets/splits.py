@@ -10,11 +10,12 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from vqi.config import Division, Preprocess, defaults
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
 from vqi.photographs.decoding import UnreadableImage, decode
 from vqi.photographs.similarity import SIDE, group, near_duplicates, shrink
@@ -22,34 +23,24 @@ from vqi.progress import message, track
 
 UNSPLIT = "all"
 FEW = 0.9  # of the images that shall train: fewer are worth a note
-MAX_PIXELS = 100_000_000  # of an image that is looked at for duplicates
+MAX_PIXELS = defaults(Preprocess).max_pixels  # of an image that is looked at for duplicates
 
 
-@dataclass(frozen=True)
-class Options:
-    """As the step's parameters of these names say."""
-
-    limit_per_class: int = 0  # 0 for all
-    train_fraction: float = 0.8
-    hold_out_near_duplicates: bool = True
-    split_seed: int = 0
+KEEP_ALL = Division.model_validate({})
 
 
-KEEP_ALL = Options()
-
-
-def divide(dataset: Dataset, options: Options) -> Dataset:
+def divide(dataset: Dataset, division: Division) -> Dataset:
     """The dataset with at most ``limit_per_class`` images a split and defect type, and a split for all of them."""
     categories = {
-        category: _divide(category, limit(category, entries, options), options)
+        category: _divide(category, limit(category, entries, division), division)
         for category, entries in dataset.categories.items()
     }
     return replace(dataset, categories=categories)
 
 
-def limit(category: str, entries: Sequence[Entry], options: Options) -> tuple[Entry, ...]:
+def limit(category: str, entries: Sequence[Entry], division: Division) -> tuple[Entry, ...]:
     """A random choice of the images of each split and defect type, with their masks; all of them where 0 is asked."""
-    if not options.limit_per_class:
+    if not division.limit_per_class:
         return tuple(entries)
     folders: dict[str, list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.path):
@@ -57,23 +48,23 @@ def limit(category: str, entries: Sequence[Entry], options: Options) -> tuple[En
     kept: list[Entry] = []
     for folder, members in folders.items():
         if not folder.startswith("ground_truth/"):
-            chance = random.Random(f"{options.split_seed}/{category}/{folder}")  # noqa: S311 - a choice, not a secret
-            kept += chance.sample(members, min(options.limit_per_class, len(members)))
+            chance = random.Random(f"{division.split_seed}/{category}/{folder}")  # noqa: S311 - a choice, not a secret
+            kept += chance.sample(members, min(division.limit_per_class, len(members)))
     return _with_masks(kept, entries)
 
 
-def _divide(category: str, entries: Sequence[Entry], options: Options) -> tuple[Entry, ...]:
+def _divide(category: str, entries: Sequence[Entry], division: Division) -> tuple[Entry, ...]:
     """The entries with those at ``all`` moved to ``train`` or ``test``."""
     unsplit = sorted((entry for entry in entries if _split(entry) == UNSPLIT), key=lambda entry: entry.path)
     if not unsplit:
         return tuple(entries)
-    together = _groups(category, unsplit) if options.hold_out_near_duplicates else list(range(len(unsplit)))
+    together = _groups(category, unsplit) if division.hold_out_near_duplicates else list(range(len(unsplit)))
     groups: dict[int, list[Entry]] = defaultdict(list)
     for number, entry in zip(together, unsplit, strict=True):
         groups[number].append(entry)
     good = [members for members in groups.values() if all(_defect_type(entry) == GOOD for entry in members)]
-    random.Random(f"{options.split_seed}/{category}").shuffle(good)  # noqa: S311 - a split, not a secret
-    wanted = round(options.train_fraction * sum(_defect_type(entry) == GOOD for entry in unsplit))
+    random.Random(f"{division.split_seed}/{category}").shuffle(good)  # noqa: S311 - a split, not a secret
+    wanted = round(division.train_fraction * sum(_defect_type(entry) == GOOD for entry in unsplit))
     train: set[str] = set()
     for members in good:
         if len(train) + len(members) <= wanted:

@@ -16,12 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from vqi.config import SourceRequest
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, is_image_name
-from vqi.datasets.objects import fetch_objects
-from vqi.datasets.request import Request
+from vqi.datasets.objects import fetch_objects, open_versions
 from vqi.errors import VqiError, unknown
 from vqi.store.opening import read_uri
-from vqi.store.s3 import S3Store
 from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
 from vqi.transfer.fetching import fetch, fetch_all, shown
@@ -46,7 +45,7 @@ class Row(NamedTuple):
     category: str
 
 
-def read(argument: str, request: Request) -> Dataset:
+def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset that a table lists.
 
     Raises:
@@ -58,10 +57,10 @@ def read(argument: str, request: Request) -> Dataset:
     name = file_name(argument).rpartition(".")[0] or "table"
     rows = read_table(_reader(argument)(), argument, base or ("/" if argument.startswith("/") else "."), name)
     known = sorted({row.category for row in rows})
-    for category in request.categories:
+    for category in request.only_categories:
         if category not in known:
             raise unknown("category", category, known)
-    rows = [row for row in rows if not request.categories or row.category in request.categories]
+    rows = [row for row in rows if not request.only_categories or row.category in request.only_categories]
     readers = _readers(rows)
     names = unique_names(rows)
     entries: dict[str, list[Entry]] = defaultdict(list)
@@ -192,7 +191,7 @@ def _readers(rows: list[Row]) -> dict[str, Callable[[], bytes]]:
 
 def _from_bucket(bucket: str, keys: list[str]) -> dict[str, Path]:
     """The objects as they are now, in the cache."""
-    store = S3Store(bucket, "")
+    store = open_versions(f"s3://{bucket}")
     versions = at_once(store.version_of, keys, f"look into {store.uri}")
     return {one.version.key: one.path for one in fetch_objects(store, versions, cache_folder())}
 

@@ -23,8 +23,8 @@ from vqi.artifacts.catalog import Licence
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note, Unreadable
 from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.config import Preprocess, defaults
-from vqi.datasets.layout import MASK_ENDING, Place, place_of
-from vqi.digests import sha256_bytes, sha256_file
+from vqi.datasets.layout import MASK_ENDING, Place, Shard, place_of
+from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.photographs.decoding import (
     Decoded,
@@ -75,7 +75,7 @@ class Loaded:
 
 
 def prepare(
-    shard: Path,
+    shard: Shard,
     out_dir: Path,
     category: str,
     image_size: int,
@@ -101,7 +101,7 @@ def prepare(
         VqiError: there is nothing to train on, more than ``max_bad_fraction`` of the images are unreadable, the shard
             is damaged, or the disk is full. Nothing is left at ``out_dir`` then.
     """
-    with _open_shard(shard) as archive, _disk_errors(out_dir):
+    with _open_shard(shard.path) as archive, _disk_errors(out_dir):
         members, findings = find_members(archive.namelist()), Findings()
         _require_train(category, [member.place for member in members])
         findings.mask_problems += unused_masks(archive.namelist(), members)
@@ -109,7 +109,7 @@ def prepare(
             version=__version__,
             category=category,
             dataset=dataset.rstrip("/").rpartition("/")[2],
-            shard=sha256_file(shard),
+            shard=shard.sha256,
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
             max_pixels=max_pixels,

@@ -49,12 +49,14 @@ class FolderStore(Store):
             self._commit(target, lambda temporary: temporary.write_bytes(data))
             return True
 
-    def get_file(self, key: str, path: Path) -> None:
+    def get_file(self, key: str, path: Path) -> str:
         """See ``Store.get_file``."""
         source = self._path(key)
         with self._errors("read", key), atomic_path(path, READABLE) as temporary:
             shutil.copyfile(source, temporary)
-            self._check(source, sha256_file(temporary))
+            digest = sha256_file(temporary)
+            self._check(source, digest)
+        return digest
 
     def get_bytes(self, key: str) -> bytes:
         """See ``Store.get_bytes``."""

@@ -42,8 +42,12 @@ class Store(ABC):
         """Store the file at ``path`` under ``key``, replacing what is there."""
 
     @abstractmethod
-    def get_file(self, key: str, path: Path) -> None:
-        """Copy the object to ``path``, whose folders are made; ``path`` appears only when complete and checked."""
+    def get_file(self, key: str, path: Path) -> str:
+        """Copy the object to ``path``, whose folders are made; ``path`` appears only when complete and checked.
+
+        Returns:
+            Its sha256, which is computed on the way.
+        """
 
     @abstractmethod
     def put_bytes(self, key: str, data: bytes) -> None:
@@ -72,6 +76,28 @@ class Store(ABC):
     def uri_of(self, key: str) -> str:
         """The full URI of an object of this store."""
         return f"{self.uri.rstrip('/')}/{check_key(key)}"
+
+
+class VersionedStore(Store):
+    """A store that other people write to as well: it tells the versions of its objects apart."""
+
+    endpoint: str  # of its server
+
+    @abstractmethod
+    def list_versions(self) -> tuple[VersionInfo, ...]:
+        """All objects with their ETags, sorted by key."""
+
+    @abstractmethod
+    def version_of(self, key: str) -> VersionInfo:
+        """An object as it is now; VqiError where there is none."""
+
+    @abstractmethod
+    def get_version(self, version: VersionInfo, path: Path) -> None:
+        """Copy an object to ``path``, which appears only when complete; VqiError where it is another version by now."""
+
+    @abstractmethod
+    def signed_url(self, key: str) -> str:
+        """An address that gives the object to whoever has it, for a day; VqiError where there is no such object."""
 
 
 def check_key(key: str) -> str:

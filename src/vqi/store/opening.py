@@ -11,12 +11,13 @@ from pathlib import Path
 
 from vqi.errors import VqiError
 from vqi.store.folder import FolderStore
-from vqi.store.interface import ObjectInfo, Store, VersionInfo, check_key
+from vqi.store.interface import ObjectInfo, Store, VersionedStore, VersionInfo, check_key
 
 __all__ = [
     "ObjectInfo",
     "Store",
     "VersionInfo",
+    "VersionedStore",
     "check_key",
     "fetch_uri",
     "open_store",

@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import UnavailableError, VqiError
-from vqi.store.interface import READABLE, ObjectInfo, Store, VersionInfo, check_key, corrupted
+from vqi.store.interface import READABLE, ObjectInfo, VersionedStore, VersionInfo, check_key, corrupted
 from vqi.store.s3_clients import ENDPOINT, connect, connect_reader, first_line, setting
 from vqi.store.s3_errors import explain, may_pass
 from vqi.system.atomic import atomic_path
@@ -39,7 +39,7 @@ SHA256 = "sha256"
 METADATA_SHA256, METADATA_WRITER = f"x-amz-meta-{SHA256}", "x-amz-meta-writer"
 
 
-class S3Store(Store):
+class S3Store(VersionedStore):
     """Objects of a bucket, below a prefix; see ``Store``. The bucket is made with the first put where it is absent."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
@@ -70,10 +70,10 @@ class S3Store(Store):
             self._ensure_bucket()
             return put_if_none_match(self._client, self.bucket, self._name(key), data)
 
-    def get_file(self, key: str, path: Path) -> None:
+    def get_file(self, key: str, path: Path) -> str:
         """See ``Store.get_file``."""
         with self._errors("read", key), atomic_path(path, READABLE) as temporary, temporary.open("xb") as target:
-            self._fetch(key, target)
+            return self._fetch(key, target)
 
     def get_bytes(self, key: str) -> bytes:
         """See ``Store.get_bytes``."""
@@ -116,11 +116,7 @@ class S3Store(Store):
         return iter(sorted(ObjectInfo(item.object_name[cut:], item.size or 0) for item in found if not item.is_dir))
 
     def list_versions(self) -> tuple[VersionInfo, ...]:
-        """All objects with their ETags, sorted by key.
-
-        Raises:
-            VqiError: there is no such bucket, or it cannot be listed.
-        """
+        """See ``VersionedStore.list_versions``."""
         with self._errors("list", ""):
             found = list(self._client.list_objects(self.bucket, self.prefix, recursive=True))
         cut = len(self.prefix)
@@ -128,21 +124,13 @@ class S3Store(Store):
         return tuple(sorted(versions))
 
     def version_of(self, key: str) -> VersionInfo:
-        """An object as it is now.
-
-        Raises:
-            VqiError: there is no such object, or it cannot be asked for.
-        """
+        """See ``VersionedStore.version_of``."""
         with self._errors("read", key):
             found = self._client.stat_object(self.bucket, self._name(key))
             return VersionInfo(key, str(found.etag), found.size or 0)
 
     def get_version(self, version: VersionInfo, path: Path) -> None:
-        """Copy an object to ``path`` if it is that version still; ``path`` appears only when complete.
-
-        Raises:
-            VqiError: it is another version by now, or gone, or cannot be read.
-        """
+        """See ``VersionedStore.get_version``."""
         with (
             self._errors("read", version.key),
             atomic_path(path, READABLE) as temporary,
@@ -159,11 +147,7 @@ class S3Store(Store):
                 ) from error
 
     def signed_url(self, key: str) -> str:
-        """An address that gives the object to whoever has it, for a day.
-
-        Raises:
-            VqiError: there is no such object, or it cannot be asked for.
-        """
+        """See ``VersionedStore.signed_url``."""
         with self._errors("read", key):
             self._client.stat_object(self.bucket, self._name(key))
             return str(self._client.presigned_get_object(self.bucket, self._name(key), expires=SIGNED_FOR))
@@ -199,14 +183,17 @@ class S3Store(Store):
     def _reader(self) -> obstore.store.S3Store:
         return connect_reader(self._client, self.bucket)
 
-    def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> None:
-        """Write an object into ``target``, in the version of that ETag where one is given; a body may break off."""
+    def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> str:
+        """Write an object into ``target``, in the version of that ETag where one is given, and give its sha256.
+
+        A body may break off. Of a version nobody knows or asks for a digest, mostly: then it is ''.
+        """
         body = self._open(key, etag)
         expected = str(body.attributes.get(SHA256, ""))
         digest = hashlib.sha256()
         try:
             for piece in (body.bytes(),) if body.meta["size"] <= PIECE else body.stream(PIECE):
-                if expected:
+                if expected or not etag:
                     digest.update(piece)
                 target.write(piece)
         except BaseError as error:
@@ -214,6 +201,7 @@ class S3Store(Store):
             raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the same again") from error
         if expected and expected != digest.hexdigest():
             raise corrupted(self.uri_of(key), expected, digest.hexdigest())
+        return digest.hexdigest() if expected or not etag else ""
 
     def _open(self, key: str, etag: str) -> obstore.GetResult:
         """The answer to a get; asked for again where the server was away and is there by now."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.vqi.transfer.unpacking.crafted import names, plain, tar_of
+from vqi.config import SourceRequest
 from vqi.datasets.layout import Dataset
-from vqi.datasets.request import Request
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 from vqi.store.opening import open_store
@@ -71,7 +71,7 @@ def test_one_category_reads_what_it_needs(tmp_path: Path, parts: Path, monkeypat
     added: list[str] = []
     add = Spool.add
     monkeypatch.setattr(Spool, "add", lambda self, name, *rest: (added.append(name), add(self, name, *rest))[1])
-    dataset = resolve(f"archive:{archive}", Request(categories=("fabric",)))
+    dataset = resolve(f"archive:{archive}", SourceRequest(only_categories=["fabric"]))
     assert list(dataset.categories) == ["fabric"]
     assert added
     assert all(name.startswith("fabric/") for name in added)
@@ -86,11 +86,11 @@ def test_over_http(files: tuple[Path, str], parts: Path, cache: Path) -> None:
     folder, url = files
     archive = packed(parts, folder / "p.tar.xz")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    dataset = resolve(f"archive:{url}/p.tar.xz", Request(sha256=digest))
+    dataset = resolve(f"archive:{url}/p.tar.xz", SourceRequest(sha256=digest))
     assert content(dataset) == content(resolve(f"folder:{parts}"))
     assert [path.suffix for path in sorted(cache.iterdir())] == [".xz", ".json", ".lock"]
     archive.unlink()
-    assert content(resolve(f"archive:{url}/p.tar.xz", Request(sha256=digest))), "it is in the cache"
+    assert content(resolve(f"archive:{url}/p.tar.xz", SourceRequest(sha256=digest))), "it is in the cache"
 
 
 def test_from_a_bucket(s3_environment: object, tmp_path: Path, parts: Path, cache: Path) -> None:
@@ -107,7 +107,7 @@ def test_wrong_digest(tmp_path: Path, files: tuple[Path, str], parts: Path, plac
     archive = packed(parts, files[0] / "p.zip")
     source = f"archive:{archive}" if place == "path" else f"archive:{files[1]}/p.zip"
     with pytest.raises(VqiError, match=f"expected sha256 {'0' * 64}, got [0-9a-f]{{64}}; nothing was unpacked"):
-        resolve(source, Request(sha256="0" * 64))
+        resolve(source, SourceRequest(sha256="0" * 64))
 
 
 def test_a_category_twice(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_nothing_of_the_layout(tmp_path: Path) -> None:
 def test_an_unknown_category(tmp_path: Path) -> None:
     (tmp_path / "p.tar").write_bytes(names("widget/train/good/1.png"))
     with pytest.raises(VqiError, match="unknown category 'widgit': did you mean 'widget'"):
-        resolve(f"archive:{tmp_path / 'p.tar'}", Request(categories=("widgit",)))
+        resolve(f"archive:{tmp_path / 'p.tar'}", SourceRequest(only_categories=["widgit"]))
 
 
 def test_a_hostile_archive(tmp_path: Path) -> None:
@@ -149,6 +149,6 @@ def test_a_hostile_archive(tmp_path: Path) -> None:
 
 def test_parameters_that_a_source_does_not_take(parts: Path) -> None:
     with pytest.raises(VqiError, match="the source 'folder' takes no sha256: only archive, btad"):
-        resolve(f"folder:{parts}", Request(sha256="0" * 64))
+        resolve(f"folder:{parts}", SourceRequest(sha256="0" * 64))
     with pytest.raises(VqiError, match="the source 'archive' takes no url"):
-        resolve("archive:x", Request(url="y"))
+        resolve("archive:x", SourceRequest(url="y"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vqi.datasets.request import Request
+from vqi.config import DatasetDownload, SourceRequest
 from vqi.datasets.shards import download
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
@@ -43,34 +43,34 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_same_as_the_folder(bucket: S3Store, tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
-    handle = download(f"bucket:{bucket.uri}", [], store)
-    assert handle.uri == download(f"folder:{tmp_path / 'parts'}", [], store).uri
+    handle = download(DatasetDownload(source=f"bucket:{bucket.uri}"), store)
+    assert handle.uri == download(DatasetDownload(source=f"folder:{tmp_path / 'parts'}"), store).uri
     assert handle.catalog["source"] == f"bucket:{bucket.uri}"
     assert handle.catalog["categories"]["fabric"]["image_sizes"] == {"16x16": 7}
 
 
 def test_only_what_is_new_is_fetched(bucket: S3Store, fetched: list[str], tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
-    first = download(f"bucket:{bucket.uri}", [], store)
+    first = download(DatasetDownload(source=f"bucket:{bucket.uri}"), store)
     assert len(fetched) == 2 * 9
     fetched.clear()
     bucket.put_bytes("fabric/train/good/new.png", b"new")
     bucket.put_bytes("fabric/test/good/000.png", b"changed")
-    second = download(f"bucket:{bucket.uri}", [], store)
+    second = download(DatasetDownload(source=f"bucket:{bucket.uri}"), store)
     assert sorted(fetched) == ["fabric/test/good/000.png", "fabric/train/good/new.png"]
     assert second.uri != first.uri
 
 
 def test_a_snapshot_gives_the_same_again(bucket: S3Store, fetched: list[str], tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
-    first = download(f"bucket:{bucket.uri}", [], store)
+    first = download(DatasetDownload(source=f"bucket:{bucket.uri}"), store)
     snapshot = f"{first.uri}/snapshot.json"
     objects = json.loads(read_uri(snapshot))["objects"]
     assert [one["key"] for one in objects] == sorted(one["key"] for one in objects)
     assert {"key", "etag", "size"} == set(objects[0])
     bucket.put_bytes("fabric/train/good/new.png", b"new")
     other = open_store(str(tmp_path / "other"))
-    again = download(f"bucket:{bucket.uri}#snapshot={snapshot}", [], other)
+    again = download(DatasetDownload(source=f"bucket:{bucket.uri}#snapshot={snapshot}"), other)
     assert again.catalog["digest"] == first.catalog["digest"]
     assert read_uri(f"{again.uri}/snapshot.json") == read_uri(snapshot)
 
@@ -78,7 +78,7 @@ def test_a_snapshot_gives_the_same_again(bucket: S3Store, fetched: list[str], tm
 def test_what_a_snapshot_names_and_the_bucket_has_no_more(
     bucket: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = download(f"bucket:{bucket.uri}", [], open_store(str(tmp_path / "store")))
+    first = download(DatasetDownload(source=f"bucket:{bucket.uri}"), open_store(str(tmp_path / "store")))
     bucket.put_bytes("fabric/test/good/000.png", b"changed")
     source = f"bucket:{bucket.uri}#snapshot={first.uri}/snapshot.json"
     assert resolve(source).categories, "the cache still has it"
@@ -88,11 +88,11 @@ def test_what_a_snapshot_names_and_the_bucket_has_no_more(
 
 
 def test_one_category_fetches_no_other(bucket: S3Store, fetched: list[str]) -> None:
-    dataset = resolve(f"bucket:{bucket.uri}", Request(categories=("fabric",)))
+    dataset = resolve(f"bucket:{bucket.uri}", SourceRequest(only_categories=["fabric"]))
     assert list(dataset.categories) == ["fabric"]
     assert {key.partition("/")[0] for key in fetched} == {"fabric"}
     with pytest.raises(VqiError, match="did you mean 'fabric'"):
-        resolve(f"bucket:{bucket.uri}", Request(categories=("fabrik",)))
+        resolve(f"bucket:{bucket.uri}", SourceRequest(only_categories=["fabrik"]))
 
 
 def test_a_killed_process_leaves_no_half_object(bucket: S3Store, cache: Path) -> None:

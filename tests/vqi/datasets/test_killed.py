@@ -42,7 +42,7 @@ def survive(
     def after_round() -> None:
         catalog = json.loads((out / "catalog").read_text())
         digests.add(catalog["digest"])
-        assert open_shard((out / "dataset").read_text(), "nut", out).is_file(), "as its sha256 says"
+        assert open_shard((out / "dataset").read_text(), "nut", out).path.is_file(), "as its sha256 says"
 
     command = [sys.executable, "-c", NOTED, "--source", source]
     command += [part for flag in ("catalog", "dataset", "categories") for part in (f"--{flag}", str(out / flag))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,15 @@ import pytest
 from PIL import Image
 
 from tests.vqi.datasets.test_archive import content, packed
+from vqi.config import Division, SourceRequest
 from vqi.datasets import public
 from vqi.datasets.arrangements import ARRANGEMENTS
-from vqi.datasets.request import Request
 from vqi.datasets.sources import SOURCES, resolve
-from vqi.datasets.splits import Options, divide
+from vqi.datasets.splits import divide
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 
-ACCEPT = Request(accept_license=True)
+ACCEPT = SourceRequest(accept_license=True)
 
 
 def test_the_records() -> None:
@@ -52,7 +51,7 @@ def test_nothing_happens_without_consent(name: str, cache: Path, monkeypatch: py
 def test_consent(consent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER_CONSENT", consent)
     with pytest.raises(VqiError, match="no archive at /nowhere"):
-        resolve("mvtec-ad", Request(url="/nowhere"))
+        resolve("mvtec-ad", SourceRequest(url="/nowhere"))
 
 
 def test_mvtec_and_its_digest(
@@ -62,19 +61,19 @@ def test_mvtec_and_its_digest(
     (root / "readme.txt").write_text("hello")
     archive = packed(root, tmp_path / "mvtec_anomaly_detection.tar.xz")
     with pytest.raises(VqiError, match="expected sha256 cf4313b1"):
-        resolve("mvtec-ad", Request(url=str(archive), accept_license=True))
-    own = Request(url=str(archive), sha256=sha256_file(archive), accept_license=True)
+        resolve("mvtec-ad", SourceRequest(url=str(archive), accept_license=True))
+    own = SourceRequest(url=str(archive), sha256=sha256_file(archive), accept_license=True)
     dataset = resolve("mvtec-ad", own)
     assert (dataset.name, dataset.licence and dataset.licence.name) == ("mvtec-ad", "CC BY-NC-SA 4.0")
     assert content(dataset) == content(resolve(f"folder:{root}"))
     assert "no sha256 is known" not in capsys.readouterr().err
-    one = resolve("mvtec-ad", replace(own, categories=("screw",)))
+    one = resolve("mvtec-ad", own.model_copy(update={"only_categories": ["screw"]}))
     assert list(one.categories) == ["screw"]
 
 
 def test_an_unknown_category_is_said_before_anything_is_fetched() -> None:
     with pytest.raises(VqiError, match="unknown category 'screws': did you mean 'screw'"):
-        resolve("mvtec-ad", Request(accept_license=True, categories=("screws",)))
+        resolve("mvtec-ad", SourceRequest(accept_license=True, only_categories=["screws"]))
     with pytest.raises(VqiError, match="set 'url' instead"):
         resolve("mvtec-ad:screw", ACCEPT)
 
@@ -102,7 +101,7 @@ def test_mirrors(
 def test_a_stated_digest_holds_for_another_address_too(tmp_path: Path) -> None:
     (tmp_path / "VisA.tar").write_bytes(bytes(10240))
     with pytest.raises(VqiError, match="expected sha256 2eb8690c"):
-        resolve("visa", Request(url=str(tmp_path / "VisA.tar"), accept_license=True))
+        resolve("visa", SourceRequest(url=str(tmp_path / "VisA.tar"), accept_license=True))
 
 
 def grey(value: int, ending: str = "png", size: tuple[int, int] = (24, 24)) -> bytes:
@@ -128,12 +127,12 @@ def tree(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def paths(
-    name: str, archive: Path, monkeypatch: pytest.MonkeyPatch, options: Options | None = None
+    name: str, archive: Path, monkeypatch: pytest.MonkeyPatch, options: Division | None = None
 ) -> dict[str, list[str]]:
     """By category the paths in a miniature, whose digest is not that of the whole dataset."""
     miniature = public.replace(public.origins()[name], sha256="")
     monkeypatch.setattr(public, "origins", lambda: {name: miniature})
-    dataset = resolve(name, Request(url=str(archive), accept_license=True))
+    dataset = resolve(name, SourceRequest(url=str(archive), accept_license=True))
     dataset = divide(dataset, options) if options else dataset
     return {category: sorted(e.path for e in entries) for category, entries in dataset.categories.items()}
 
@@ -190,7 +189,7 @@ def test_kolektor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             made[f"kos{number:02}/Part{part}.jpg"] = grey(10 * number + part, "jpg")
             made[f"kos{number:02}/Part{part}_label.bmp"] = blob((number, part) == (3, 1), "bmp")
     archive = packed(tree(tmp_path / "k", made), tmp_path / "KolektorSDD.zip", "KolektorSDD/")
-    (found,) = paths("kolektor-sdd", archive, monkeypatch, Options(train_fraction=2 / 3)).values()
+    (found,) = paths("kolektor-sdd", archive, monkeypatch, Division(train_fraction=2 / 3)).values()
     assert [path for path in found if "defective" in path] == [
         "ground_truth/defective/kos03_Part1_mask.bmp",
         "test/defective/kos03_Part1.jpg",
@@ -210,7 +209,7 @@ def test_mpdd(tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: 
         resolve("mpdd", ACCEPT)
     root = make_defect_dataset(tmp_path / "m", ["bracket_black", "tubes"], train=2, good=1, defective=1, size=16)
     archive = packed(root, tmp_path / "MPDD.zip", "MPDD/")
-    dataset = resolve("mpdd", replace(ACCEPT, url=str(archive)))
+    dataset = resolve("mpdd", ACCEPT.model_copy(update={"url": str(archive)}))
     assert content(dataset) == content(resolve(f"folder:{root}"))
     assert re.search("no sha256 is known for mpdd; set sha256=[0-9a-f]{64}", capsys.readouterr().err)
 
@@ -226,7 +225,7 @@ def test_magnetic_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made["README.md"] = b"cite us"
     around = "Magnetic-tile-defect-datasets.-master/"
     archive = packed(tree(tmp_path / "t", made), tmp_path / "t.zip", around)
-    (found,) = paths("magnetic-tile", archive, monkeypatch, Options()).values()
+    (found,) = paths("magnetic-tile", archive, monkeypatch, Division()).values()
     folders = [path.rpartition("/")[0] for path in found]
     assert (folders.count("train/good"), folders.count("test/good")) == (8, 2)
     assert [path for path in found if "good" not in path] == [

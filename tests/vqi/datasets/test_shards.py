@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from vqi.config import DatasetDownload
 from vqi.datasets import shards
 from vqi.datasets.shards import download, licence_of, open_shard
+from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
@@ -34,7 +36,7 @@ def parts(tmp_path: Path, make_defect_dataset: Make) -> Path:
 
 
 def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
-    handle = download(f"folder:{parts}", [], store)
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
     name = handle.uri.removeprefix(f"{store.uri}/")
     assert name.startswith("datasets/parts@")
     assert len(name) == len("datasets/parts@") + 12
@@ -42,8 +44,9 @@ def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
     counts = {"ground_truth/scratch": 1, "ground_truth/spot": 1, "test/good": 2, "test/scratch": 1, "test/spot": 1}
     assert handle.catalog.categories["fabric"].files == counts | {"train/good": 3}
     shard = open_shard(handle.uri, "fabric", tmp_path / "scratch")
-    assert shard.parent == tmp_path / "scratch"
-    with zipfile.ZipFile(shard) as archive:
+    assert shard.path.parent == tmp_path / "scratch"
+    assert shard.sha256 == sha256_file(shard.path)
+    with zipfile.ZipFile(shard.path) as archive:
         assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_STORED}
         assert {i.date_time for i in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         content = {i.filename: archive.read(i) for i in archive.infolist()}
@@ -53,24 +56,25 @@ def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_complete_is_not_written_again(store: Store, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = download(f"folder:{parts}", [], store)
+    first = download(DatasetDownload(source=f"folder:{parts}"), store)
 
     def no_writing(*_: object) -> None:
         raise AssertionError("written again")
 
     monkeypatch.setattr(store, "put_file", no_writing)
     monkeypatch.setattr(store, "put_bytes", no_writing)
-    assert download(f"folder:{parts}", [], store) == first
+    assert download(DatasetDownload(source=f"folder:{parts}"), store) == first
 
 
 def test_the_name_is_that_of_the_content(store: Store, parts: Path) -> None:
-    everything = download(f"folder:{parts}", [], store)
-    assert download(f"folder:{parts}", ["fabric", "bracket", "fabric"], store).uri == everything.uri
-    one = download(f"folder:{parts}", ["fabric"], store)
+    everything = download(DatasetDownload(source=f"folder:{parts}"), store)
+    both = DatasetDownload(source=f"folder:{parts}", only_categories=["fabric", "bracket", "fabric"])
+    assert download(both, store).uri == everything.uri
+    one = download(DatasetDownload(source=f"folder:{parts}", only_categories=["fabric"]), store)
     assert one.categories == ["fabric"]
     assert one.uri != everything.uri
     (parts / "fabric/train/good/000.png").rename(parts / "fabric/train/good/zzz.png")
-    assert download(f"folder:{parts}", [], store).uri != everything.uri
+    assert download(DatasetDownload(source=f"folder:{parts}"), store).uri != everything.uri
 
 
 def test_same_images_same_shards_whenever_and_wherever(parts: Path, tmp_path: Path) -> None:
@@ -79,7 +83,7 @@ def test_same_images_same_shards_whenever_and_wherever(parts: Path, tmp_path: Pa
         store = open_store(str(tmp_path / f"store{number}"))
         for path in parts.rglob("*.png"):
             os.utime(path, (number * 1_000_000_000,) * 2)
-        catalog = download(f"folder:{parts}", [], store).catalog
+        catalog = download(DatasetDownload(source=f"folder:{parts}"), store).catalog
         digests.append([entry.sha256 for entry in catalog.categories.values()])
     assert digests[0] == digests[1]
 
@@ -97,35 +101,35 @@ def test_an_interrupted_download_is_not_complete_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(store, "put_file", dies_at_the_second)
         with pytest.raises(KeyboardInterrupt):
-            download(f"folder:{parts}", [], store)
+            download(DatasetDownload(source=f"folder:{parts}"), store)
     (half,) = list(store.list("datasets/"))
     assert half.key.endswith("bracket.zip")
     with pytest.raises(VqiError, match=r"no complete dataset .*catalog\.json is missing; run dataset_download"):
         open_shard(store.uri_of(half.key.rpartition("/")[0]), "bracket", tmp_path)
-    handle = download(f"folder:{parts}", [], store)
-    assert open_shard(handle.uri, "fabric", tmp_path).is_file()
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
+    assert open_shard(handle.uri, "fabric", tmp_path).path.is_file()
 
 
 def test_a_lost_shard_is_written_again(parts: Path, tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
-    handle = download(f"folder:{parts}", [], store)
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
     shard = Path(handle.uri.removeprefix("file://")) / "fabric.zip"
     shard.unlink()
-    assert download(f"folder:{parts}", [], store) == handle
+    assert download(DatasetDownload(source=f"folder:{parts}"), store) == handle
     assert shard.is_file()
 
 
 def test_unknown_categories(store: Store, parts: Path, tmp_path: Path) -> None:
     with pytest.raises(VqiError, match=r"unknown category 'fabrik': did you mean 'fabric'\?"):
-        download(f"folder:{parts}", ["fabrik"], store)
+        download(DatasetDownload(source=f"folder:{parts}", only_categories=["fabrik"]), store)
     assert list(store.list()) == []
-    handle = download(f"folder:{parts}", [], store)
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
     with pytest.raises(VqiError, match=r"unknown category 'braket': did you mean 'bracket'\?"):
         open_shard(handle.uri, "braket", tmp_path)
 
 
 def test_a_damaged_shard_is_caught(parts: Path, tmp_path: Path) -> None:
-    handle = download(f"folder:{parts}", [], open_store(str(tmp_path / "store")))
+    handle = download(DatasetDownload(source=f"folder:{parts}"), open_store(str(tmp_path / "store")))
     folder = Path(handle.uri.removeprefix("file://"))
     shard = folder / "fabric.zip"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
@@ -157,7 +161,7 @@ def test_an_image_that_changes_meanwhile_is_caught(
     monkeypatch.setattr(shards, "read_manifest", then_change)
     store = open_store(str(tmp_path / "store"))
     with pytest.raises(VqiError, match=r"train/good/000\.png changed while"):
-        download(f"folder:{parts}", [], store)
+        download(DatasetDownload(source=f"folder:{parts}"), store)
     assert not [i for i in store.list() if i.key.endswith("catalog.json")]
 
 
@@ -165,12 +169,12 @@ def test_no_room_to_pack(parts: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(spool, "SPARE_BYTES", 1 << 60)
     store = open_store(str(tmp_path / "store"))
     with pytest.raises(VqiError, match=r"no room in .* name a folder on a larger disk in TMPDIR"):
-        download(f"folder:{parts}", [], store)
+        download(DatasetDownload(source=f"folder:{parts}"), store)
     assert not list(store.list())
 
 
 def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    handle = download("elpv", ["mono"], open_store(str(tmp_path)))
+    handle = download(DatasetDownload(source="elpv", only_categories=["mono"]), open_store(str(tmp_path)))
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
     assert handle.catalog.licence.name == "CC BY-NC-SA 4.0"
     assert licence_of(handle.uri) == handle.catalog.licence

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from vqi.config import Division
 from vqi.datasets.layout import Dataset, Entry
-from vqi.datasets.splits import KEEP_ALL, Options, divide
+from vqi.datasets.splits import KEEP_ALL, divide
 from vqi.photographs.similarity import Pair, group, near_duplicates, shrink
 
 Pixels = npt.NDArray[np.uint8]
@@ -97,7 +98,7 @@ def unsplit(count: int = 20) -> list[Entry]:
 
 @pytest.mark.parametrize(("fraction", "train"), [(0.8, 16), (0.5, 10), (1.0, 20)])
 def test_a_split_that_is_made(fraction: float, train: int) -> None:
-    found = split_of(divide(dataset(*unsplit()), Options(train_fraction=fraction)).categories["c"])
+    found = split_of(divide(dataset(*unsplit()), Division(train_fraction=fraction)).categories["c"])
     assert len(found["train/good"]) == train
     assert len(found.get("test/good", [])) == 20 - train
     assert (found["test/crack"], found["ground_truth/crack"]) == (["x.png"], ["x_mask.png"])
@@ -105,17 +106,17 @@ def test_a_split_that_is_made(fraction: float, train: int) -> None:
 
 def test_the_seed_decides_and_the_order_does_not() -> None:
     def paths(entries: list[Entry], seed: int) -> set[str]:
-        return {one.path for one in divide(dataset(*entries), Options(split_seed=seed)).categories["c"]}
+        return {one.path for one in divide(dataset(*entries), Division(split_seed=seed)).categories["c"]}
 
     assert paths(unsplit(), 0) == paths(unsplit()[::-1], 0) != paths(unsplit(), 1)
 
 
-def sides(options: Options, seeds: int) -> list[tuple[str, str]]:
+def sides(options: Division, seeds: int) -> list[tuple[str, str]]:
     """On which side the two photographs of part 3 come to stand, for several seeds."""
     entries = [*unsplit(), entry("all/good/again.png", png(again(part(3), 3)))]
     found = []
     for seed in range(seeds):
-        chosen = Options(options.limit_per_class, 0.5, options.hold_out_near_duplicates, seed)
+        chosen = options.model_copy(update={"train_fraction": 0.5, "split_seed": seed})
         divided = divide(dataset(*entries), chosen).categories["c"]
         by_name = {e.path.rpartition("/")[2]: e.path.split("/")[0] for e in divided}
         found.append((by_name["03.png"], by_name["again.png"]))
@@ -123,14 +124,14 @@ def sides(options: Options, seeds: int) -> list[tuple[str, str]]:
 
 
 def test_the_same_part_is_never_on_both_sides() -> None:
-    assert all(one == other for one, other in sides(Options(), 12))
-    assert any(one != other for one, other in sides(Options(hold_out_near_duplicates=False), 12))
+    assert all(one == other for one, other in sides(Division(), 12))
+    assert any(one != other for one, other in sides(Division(hold_out_near_duplicates=False), 12))
 
 
 def test_a_good_photograph_of_a_defective_part_is_for_the_test() -> None:
     entries = [*unsplit(), entry("all/crack/3.png", png(again(part(3), 3)))]
     for seed in range(6):
-        found = split_of(divide(dataset(*entries), Options(split_seed=seed)).categories["c"])
+        found = split_of(divide(dataset(*entries), Division(split_seed=seed)).categories["c"])
         assert "03.png" in found["test/good"]
 
 
@@ -157,9 +158,9 @@ def test_a_limit_keeps_the_masks_of_what_it_keeps(made: Callable[[list[Entry]], 
     folders = ("train/good", "test/good", "test/x", "test/y")
     entries = [entry(f"{folder}/{i}.png", b"") for folder in folders for i in range(9)]
     entries += [entry(f"ground_truth/{kind}/{i}_mask.png", b"") for kind in "xy" for i in range(9)]
-    found = split_of(divide(dataset(*made(entries)), Options(limit_per_class=3)).categories["c"])
+    found = split_of(divide(dataset(*made(entries)), Division(limit_per_class=3)).categories["c"])
     assert Counter({folder: len(names) for folder, names in found.items()}) == dict.fromkeys(found, 3)
     assert [n.replace("_mask", "") for n in found["ground_truth/x"]] == found["test/x"]
     assert found["test/x"] != found["test/y"] or found["test/good"] != found["test/x"], "chosen one by one"
-    everything = divide(dataset(*entries), Options(limit_per_class=99)).categories["c"]
+    everything = divide(dataset(*entries), Division(limit_per_class=99)).categories["c"]
     assert len(everything) == len(entries)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vqi.datasets.request import Request
+from vqi.config import SourceRequest
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 from vqi.store.opening import open_store
@@ -22,8 +22,8 @@ def write(root: Path, table: str, *images: str) -> str:
     return f"csv:{root / 'parts.csv'}"
 
 
-def content(source: str, request: Request | None = None) -> dict[str, dict[str, bytes]]:
-    dataset = resolve(source, request or Request())
+def content(source: str, request: SourceRequest | None = None) -> dict[str, dict[str, bytes]]:
+    dataset = resolve(source, request or SourceRequest())
     return {name: {entry.path: entry.read() for entry in entries} for name, entries in dataset.categories.items()}
 
 
@@ -49,9 +49,9 @@ EXPECTED = {
 def test_a_local_table(tmp_path: Path) -> None:
     source = write(tmp_path, FULL, *IMAGES)
     assert content(source) == EXPECTED
-    assert content(source, Request(categories=("nut",))) == {"nut": EXPECTED["nut"]}
+    assert content(source, SourceRequest(only_categories=["nut"])) == {"nut": EXPECTED["nut"]}
     with pytest.raises(VqiError, match="did you mean 'nut'"):
-        resolve(source, Request(categories=("nutt",)))
+        resolve(source, SourceRequest(only_categories=["nutt"]))
 
 
 def test_behind_a_server(files: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from vqi.artifacts.files import write_text
 from vqi.artifacts.images import load_images
 from vqi.artifacts.metrics import write_metrics
 from vqi.artifacts.scores import ScoreRow, load_maps, read_scores, save_maps, write_scores
-from vqi.config import Evaluate, FeatureExtract, PcaFit
+from vqi.config import DatasetDownload, Evaluate, FeatureExtract, PcaFit
 from vqi.datasets.shards import download, open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
@@ -61,7 +61,7 @@ def make(folder: Path, engine: str, precision: str = "auto") -> Trained:
     """Train, evaluate and publish a model of made-up parts."""
     source = write_defect_dataset(folder / "parts", ["bracket"], train=10, good=3, defective=2, size=80)
     store = open_store(f"file://{folder}/store")
-    handle = download(f"folder:{source}", [], store)
+    handle = download(DatasetDownload(source=f"folder:{source}"), store)
     shard = open_shard(handle.uri, "bracket", folder)
     prepare(shard, folder / "images", "bracket", 64, 0.0, MAX_PIXELS, dataset=handle.uri)
     images = load_images(folder / "images")

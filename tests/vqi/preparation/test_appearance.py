@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from vqi.artifacts.images import IndexRow, load_images
+from vqi.config import DatasetDownload
 from vqi.datasets.shards import download, open_shard
 from vqi.pages.data_page import Pictures, render
 from vqi.preparation.appearance import LEAST, Look, distributions, lighting_warnings, look_of, separation
@@ -97,7 +98,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 def test_report_and_page(planted: Path, tmp_path: Path) -> None:
-    uri = download(f"folder:{planted}", [], open_store(str(tmp_path / "store"))).uri
+    uri = download(DatasetDownload(source=f"folder:{planted}"), open_store(str(tmp_path / "store"))).uri
     shard = open_shard(uri, "nut", tmp_path)
     report = prepare(shard, tmp_path / "images", "nut", image_size=64, max_bad_fraction=0.1, max_pixels=10_000)
     assert report.duplicates_across_splits == (("train/good/05.png", "test/good/same.png"),)
@@ -112,7 +113,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
         "ground_truth/bright/gone_mask.png": "a mask without its image",
         "test/bright/5.png": "a defective image without a mask, where others have one",
     }
-    page = render(report, Pictures(load_images(tmp_path / "images"), shard, 10_000))
+    page = render(report, Pictures(load_images(tmp_path / "images"), shard.path, 10_000))
     light, duplicates, masks = 2 * 4, 2 * 2, 2 + 1 + 1
     assert len(re.findall('src="data:image/jpeg;base64,', page)) == light + duplicates + masks
     assert page.count("no picture") == 1, "that of the file that is no image"

@@ -18,6 +18,7 @@ from PIL import Image
 
 from vqi.artifacts.data_report import Note
 from vqi.artifacts.images import load_images
+from vqi.datasets.layout import Shard
 from vqi.errors import VqiError
 from vqi.photographs.decoding import decode_image, decode_mask, resize_mask
 from vqi.preparation.images import DECODING_BYTES, Loaded, UnreadableImage, decode, in_order, load, prepare
@@ -36,11 +37,11 @@ def grey(value: int, size: int = 64) -> Image.Image:
     return Image.new("L", (size, size), value)
 
 
-def write_shard(path: Path, files: Mapping[str, bytes]) -> Path:
+def write_shard(path: Path, files: Mapping[str, bytes]) -> Shard:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, so that equal files make an equal shard
-    return path
+    return Shard(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def good_files(train: int = 3) -> dict[str, bytes]:
@@ -352,13 +353,13 @@ def test_animations_and_modes_are_in_the_report(tmp_path: Path) -> None:
 
 
 def test_a_damaged_or_missing_shard(tmp_path: Path) -> None:
-    (tmp_path / "cut.zip").write_bytes(write_shard(tmp_path / "whole.zip", good_files()).read_bytes()[:-30])
+    (tmp_path / "cut.zip").write_bytes(write_shard(tmp_path / "whole.zip", good_files()).path.read_bytes()[:-30])
     flipped = bytearray((tmp_path / "whole.zip").read_bytes())
     flipped[flipped.index(b"IDAT") + 6] ^= 255
     (tmp_path / "flipped.zip").write_bytes(flipped)
     for name in ("cut.zip", "flipped.zip", "gone.zip"):
         with pytest.raises(VqiError, match=f"{name} is not a whole shard"):
-            prepare(tmp_path / name, tmp_path / "images", "widget", 32, 0.01, MAX_PIXELS)
+            prepare(Shard(tmp_path / name, ""), tmp_path / "images", "widget", 32, 0.01, MAX_PIXELS)
     assert not (tmp_path / "images").exists()
 
 
