@@ -1,7 +1,7 @@
 """Writes what in the chart follows from the pipeline and from ``values.yaml``; ``make compile`` runs it.
 
-The compiled workflow, the values under ``parameters`` with what each means, their schema, and the README of all values,
-made from the ``# --`` above each.
+The compiled workflow, the values under ``parameters`` with what each means, those under ``steps``, the schema of both,
+and the README of all values, made from the ``# --`` above each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"
-PLAIN = re.compile(r"[a-z][a-z0-9_.]*")  # a text that YAML takes as one without quotes
+PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML takes as one without quotes
 HEAD = """# The chart `vqi`
 
 Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which has to be there already), with
@@ -32,6 +32,9 @@ Written by `make compile` from `values.yaml`.
 | value | default | |
 |---|---|---|
 """
+STEPS = """# -- By step: resources of its container, written by `make compile`; nodeSelector and tolerations beside those of nodePool
+steps:
+"""  # noqa: E501 - as it stands in values.yaml
 PARAMETERS = """# The pipeline's parameters, written by `make compile`; a run or the schedule may give others.
 parameters:
 """
@@ -79,22 +82,55 @@ def cell(text: str) -> str:
 
 def with_parameters(text: str) -> str:
     """The text of values.yaml with the pipeline's parameters as they are now."""
-    before, _, rest = text.partition(PARAMETERS)
-    _, _, after = rest.partition("\n\n")
     lines = [
         f"  # -- {' '.join(meaning.split())}\n  {name}: {_written(default)}\n"
         for name, default, meaning in describe_parameters(read_ir(training_ir()))
     ]
-    return f"{before}{PARAMETERS}{''.join(lines)}\n{after}"
+    return _with_block(text, PARAMETERS, lines)
+
+
+def with_steps(text: str) -> str:
+    """The text of values.yaml with the resources of the pipeline's steps as they are now."""
+    lines = [f"  {name}:\n    resources: {_flow(resources)}\n" for name, resources in step_resources().items()]
+    return _with_block(text, STEPS, lines)
+
+
+def step_resources() -> dict[str, dict[str, dict[str, str]]]:
+    """What the compiled pipeline says of each step's container."""
+    templates = yaml.safe_load(COMPILED.read_text(encoding="utf-8"))["spec"]["templates"]
+    return {one["name"]: one["container"]["resources"] for one in templates if "container" in one}
+
+
+def _with_block(text: str, heading: str, lines: list[str]) -> str:
+    """A text with other lines under a heading of it, up to the next empty line."""
+    before, found, rest = text.partition(heading)
+    if not found:
+        raise ValueError(f"chart/values.yaml: expected the lines {heading!r}")
+    _, _, after = rest.partition("\n\n")
+    return f"{before}{heading}{''.join(lines)}\n{after}"
+
+
+def _flow(resources: dict[str, dict[str, str]]) -> str:
+    """Resources in one line; a number of cores stays a text."""
+    groups = {
+        group: ", ".join(f"{name}: {_written(amount)}" for name, amount in resources[group].items())
+        for group in ("requests", "limits")
+    }
+    return "{" + ", ".join(f"{group}: {{{amounts}}}" for group, amounts in groups.items()) + "}"
 
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) and PLAIN.fullmatch(value) else json.dumps(value)
 
 
-def with_parameter_schema(text: str) -> str:
-    """The text of values.schema.json with the ranges of the pipeline's parameters as they are now."""
+def with_schema_of_pipeline(text: str) -> str:
+    """The text of values.schema.json with the pipeline's steps and the ranges of its parameters as they are now."""
     schema = json.loads(text)
+    steps = list(step_resources())
+    schema["properties"]["steps"] |= {
+        "properties": {name: {"$ref": "#/definitions/step"} for name in steps},
+        "required": steps,
+    }
     schema["definitions"]["parameters"]["properties"] = {
         name: _schema_of(model.model_json_schema()["properties"][field])
         for name, (model, field) in pipeline_fields(read_ir(training_ir())).items()
@@ -109,10 +145,13 @@ def _schema_of(field: dict[str, Any]) -> dict[str, Any]:
 
 def generated() -> dict[Path, str]:
     """All files that are written, with what is to stand in them."""
-    values = with_parameters((CHART / "values.yaml").read_text(encoding="utf-8"))
+    values = with_steps(with_parameters((CHART / "values.yaml").read_text(encoding="utf-8")))
+    schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
     return {
         CHART / "values.yaml": values,
-        CHART / "values.schema.json": with_parameter_schema((CHART / "values.schema.json").read_text(encoding="utf-8")),
+        CHART / "values.schema.json": with_schema_of_pipeline(
+            (CHART / "values.schema.json").read_text(encoding="utf-8")
+        ),
         CHART / "README.md": readme(values),
         CHART / "files" / "training.yaml": COMPILED.read_text(encoding="utf-8"),
     }

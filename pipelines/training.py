@@ -40,9 +40,11 @@ _SOURCES_HERE = "elpv|folder:.*|archive:.*"
 _NAMED_WEIGHTS = "(?!pretrained$).*"  # a path, or none
 _TABLE = "csv:.*"
 
-# What a step's container asks for, so that a node has it, and may use at most: (cpu, memory). The chart has its own.
+# What a step's container asks for, so that a node has it, and may use at most: (cpu, memory). The chart's values are
+# made from these.
 _SMALL = (("100m", "256Mi"), ("1", "2Gi"))
-_MIDDLE = (("250m", "1Gi"), ("4", "8Gi"))
+_PHOTOGRAPHS = (("250m", "1Gi"), ("2", "4Gi"))
+_FEATURES_AT_ONCE = (("250m", "1Gi"), ("4", "8Gi"))
 _NETWORK = (("500m", "2Gi"), ("8", "8Gi"))
 
 
@@ -120,7 +122,7 @@ def training(
     kubernetes.add_pod_annotation(download, DOWNLOADS, "kept")
     kubernetes.add_pod_annotation(download, f"{BESIDE}source", _TABLE)
     _offline_if(download, source=_SOURCES_HERE, url=".+")
-    _sized(download, _MIDDLE)
+    _sized(download, _PHOTOGRAPHS)
 
     with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
         prepared = preprocess(
@@ -132,7 +134,7 @@ def training(
             target_fpr=target_fpr,
         )
         _reads_store(prepared)
-        _sized(prepared, _MIDDLE, "lower image_size, or shrink the photographs")
+        _sized(prepared, _PHOTOGRAPHS, "lower image_size, or shrink the photographs")
         tuned = ssl_finetune(
             images=prepared.outputs["images"],
             method=method,
@@ -165,7 +167,7 @@ def training(
             folds=folds,
             seed=seed,
         )
-        _sized(fitted, _MIDDLE, "lower image_size, or raise pool")
+        _sized(fitted, _FEATURES_AT_ONCE, "lower image_size, or raise pool")
         evaluated = evaluate(
             images=prepared.outputs["images"],
             data_report=prepared.outputs["data_report"],
@@ -176,7 +178,7 @@ def training(
             examples=examples,
             seed=seed,
         )
-        _sized(evaluated, _MIDDLE, "lower image_size, or raise pool")
+        _sized(evaluated, _FEATURES_AT_ONCE, "lower image_size, or raise pool")
         published = publish(
             backbone=tuned.outputs["backbone"],
             detector=fitted.outputs["detector"],

@@ -1,16 +1,17 @@
-"""When a step is tried again. Exit code 2 says that the input is bad: that is final, whatever a pipeline asks for."""
+"""When a step is tried again. That the input is bad is final, whatever a pipeline asks for."""
 
 from __future__ import annotations
 
 from hera.workflows import models
 
-from vqi.errors import VqiError
+from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
 from vqi_pipelines.ir.graph import Retry
 
-_NOT_BAD_INPUT = "asInt(lastRetry.exitCode) != 2"
-# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that says (75) that a store
-# did not answer; not one that failed by itself.
-_INFRASTRUCTURE = "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [-1, 75, 143]"
+_NOT_BAD_INPUT = f"asInt(lastRetry.exitCode) != {BAD_INPUT}"
+_LOST, _TERMINATED = -1, 143  # the exit code of a pod that nobody saw end, and of one that was told to (SIGTERM)
+# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that says that a store did
+# not answer; not one that failed by itself.
+_INFRASTRUCTURE = f"lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [{_LOST}, {UNAVAILABLE}, {_TERMINATED}]"
 
 
 def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str) -> models.RetryStrategy | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from vqi.system.os_errors import explain
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
 
+STOPPED_CODE = 128 + signal.SIGINT  # as a shell has it for a command that was interrupted
 MENDABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps with one line that says what to do
 
 
@@ -96,13 +98,13 @@ class RunState:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 2 when all that failed was for the user to mend, 130 stopped, else 1."""
+        """0 done, `BAD_INPUT` when all that failed was for the user to fix, `STOPPED_CODE` stopped, else 1."""
         if self.state == STOPPED:
-            return 130
+            return STOPPED_CODE
         failed = [task for task in self.tasks.values() if task.state == FAILED]
         if self.state == DONE and not failed:
             return 0
-        return 2 if failed and all(task.exit_code in MENDABLE for task in failed) else 1
+        return BAD_INPUT if failed and all(task.exit_code in MENDABLE for task in failed) else 1
 
     def save(self) -> None:
         """Write ``run.json``.

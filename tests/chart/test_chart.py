@@ -12,8 +12,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from chart.generate import documented, generated
+from chart.generate import documented, generated, step_resources
 from tests.pipelines.argo import schema
+from vqi_pipelines.argo.access import access_objects
 from vqi_pipelines.argo.cron import check_cron_line
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
@@ -132,7 +133,7 @@ def test_the_stores_version_is_the_tested_one() -> None:
 
 
 def test_without_more_said_it_is_the_compiled_pipeline() -> None:
-    """But for names, images and resources."""
+    """But for names and images."""
     spec = one(render(LEAST), "WorkflowTemplate")["spec"]
     compiled = yaml.safe_load((CHART / "files" / "training.yaml").read_text())["spec"]
     assert spec["arguments"] == {
@@ -144,11 +145,29 @@ def test_without_more_said_it_is_the_compiled_pipeline() -> None:
         else:
             for key in ("inputs", "outputs", "retryStrategy"):
                 assert rendered.get(key) == template_.get(key)
-            for key in ("command", "args", "volumeMounts", "securityContext"):
+            for key in ("command", "args", "volumeMounts", "securityContext", "resources"):
                 assert rendered["container"].get(key) == template_["container"].get(key)
             assert rendered["container"]["image"] == template_["container"]["image"].replace(":latest", ":0.1.0")
     for key in ("podSpecPatch", "securityContext", "podGC", "parallelism", "activeDeadlineSeconds", "ttlStrategy"):
         assert spec[key] == compiled[key]
+
+
+def test_its_rights_and_step_sizes_are_those_of_the_manifests() -> None:
+    objects = render(LEAST)
+    own = ("ServiceAccount", "Role", "RoleBinding")
+    found = [o for o in objects if o["kind"] in own or o.get("type") == "kubernetes.io/service-account-token"]
+    for document in found:
+        for known in (document["metadata"], *document.get("subjects", [])):
+            assert known.pop("namespace") == "ml"
+        document["metadata"].pop("labels")
+    expected = access_objects("rel")
+
+    def by_kind(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return sorted(documents, key=lambda one: one["kind"])
+
+    assert by_kind(found) == by_kind(expected)
+    for name, resources in step_resources().items():
+        assert template(objects, name)["container"]["resources"] == resources
 
 
 def test_node_pools_images_and_proxies() -> None:
