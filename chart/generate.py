@@ -149,9 +149,7 @@ def generated() -> dict[Path, str]:
     schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
     return {
         CHART / "values.yaml": values,
-        CHART / "values.schema.json": with_schema_of_pipeline(
-            (CHART / "values.schema.json").read_text(encoding="utf-8")
-        ),
+        CHART / "values.schema.json": with_schema_of_pipeline(schema),
         CHART / "README.md": readme(values),
         CHART / "files" / "training.yaml": COMPILED.read_text(encoding="utf-8"),
     }

@@ -104,7 +104,7 @@ def defaults(model: type[StepConfig]) -> SimpleNamespace:
     return SimpleNamespace(**{name: field.default for name, field in fields if not field.is_required()})
 
 
-class _Source(StepConfig):
+class _Source(Settings):
     source: str = Field(
         "elpv",
         description="where the images come from: 'elpv', 'folder:<path or uri>', 'archive:<path or uri>', "
@@ -114,7 +114,7 @@ class _Source(StepConfig):
     )
 
 
-class SourceRequest(StepConfig):
+class SourceRequest(Settings):
     """What is asked of a source, beside its name."""
 
     only_categories: Texts = Field([], description="which categories to take; empty = all")
@@ -127,7 +127,7 @@ class SourceRequest(StepConfig):
     )
 
 
-class Division(StepConfig):
+class Division(Settings):
     """How many images are taken, and how they are split where the source does not say."""
 
     limit_per_class: int = Field(0, ge=0, description="images taken of each split and defect type; 0 = all")
@@ -140,7 +140,7 @@ class Division(StepConfig):
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice of limit_per_class and of the split")
 
 
-class DatasetDownload(Division, SourceRequest, _Source):
+class DatasetDownload(Division, SourceRequest, _Source, StepConfig):  # fields in the order of the last to the first
     """Fetch a dataset once, verify it, and keep one packed shard a category in the object store."""
 
 

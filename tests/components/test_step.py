@@ -105,3 +105,20 @@ def test_help_and_an_unknown_flag() -> None:
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
     assert len([line for line in wrong.stderr.splitlines() if line.startswith("error: ")]) == 1, wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        ("summarize", ["numpy", "scipy", "sklearn", "minio", "torch"]),
+        ("publish", ["scipy", "sklearn", "minio", "obstore", "torch"]),
+        ("dataset_download", ["scipy", "sklearn", "minio", "obstore", "torch"]),
+        ("feature_extract", ["scipy", "sklearn", "minio", "torch"]),
+        ("ssl_finetune", ["scipy", "sklearn", "minio", "torch"]),
+    ],
+)
+def test_a_step_starts_without_what_it_may_not_need(name: str, foreign: list[str]) -> None:
+    """What takes long to load is loaded when flags are checked and it is used."""
+    code = f"import sys, vqi_components.{name}.__main__; print([one for one in {foreign} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

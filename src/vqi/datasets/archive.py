@@ -10,10 +10,10 @@ from pathlib import Path
 from vqi.artifacts.catalog import Licence
 from vqi.config import SourceRequest
 from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement
-from vqi.datasets.layout import EXPECTED, Dataset, Entry
+from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.objects import open_versions
 from vqi.digests import sha256_file
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.opening import split_uri
 from vqi.system.cache import cache_folder
@@ -73,9 +73,7 @@ def open_archive(
     spool = unpack(path, cache_folder(), keep)
     if not seen:
         raise VqiError(f"no images of the known layout in archive '{name}': {EXPECTED}")
-    for category in request.only_categories:
-        if category not in seen:
-            raise unknown("category", category, seen)
+    check_categories(request.only_categories, seen)
     files: dict[str, dict[str, Entry]] = defaultdict(dict)
     members: dict[tuple[str, str], str] = {}
     for placed in arrangement.place(spool.names, spool.read, name):

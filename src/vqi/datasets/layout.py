@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
-from vqi.errors import VqiError
+from vqi.errors import VqiError, unknown
 
 Split = Literal["train", "test", "ground_truth"]
 
@@ -90,6 +90,18 @@ def check_names(dataset: Dataset) -> None:
         for entry in entries:
             if not all(_is_plain(part) for part in entry.path.split("/")):
                 raise VqiError(f"category '{category}' has a file {entry.path!a}: give it a plain name")
+
+
+def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse a category that is not there.
+
+    Raises:
+        VqiError: with a did-you-mean.
+    """
+    names = set(known)
+    for category in wanted:
+        if category not in names:
+            raise unknown("category", category, names)
 
 
 def _is_plain(name: str) -> bool:

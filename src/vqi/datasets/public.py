@@ -16,9 +16,9 @@ from vqi.artifacts.catalog import Licence
 from vqi.config import SourceRequest
 from vqi.datasets.archive import locate, open_archive
 from vqi.datasets.arrangements import ARRANGEMENTS
-from vqi.datasets.layout import Dataset
+from vqi.datasets.layout import Dataset, check_categories
 from vqi.digests import sha256_file
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError
 from vqi.progress import message
 
 CONSENT = "USER_CONSENT"
@@ -59,9 +59,7 @@ def read(name: str, argument: str, request: SourceRequest) -> Dataset:
     if argument:
         raise VqiError(f"the source '{name}' takes nothing behind a colon, got '{name}:{argument}': set 'url' instead")
     require_consent(origin, request)
-    for category in request.only_categories:
-        if category not in origin.categories:
-            raise unknown("category", category, origin.categories)
+    check_categories(request.only_categories, origin.categories)
     path = _locate(origin, request)
     if not (request.sha256 or origin.sha256):
         message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to be sure of the same next time")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vqi.artifacts.catalog import Catalog, CategoryEntry, Licence
 from vqi.config import DatasetDownload
-from vqi.datasets.layout import Dataset, Entry, Shard, place_of
+from vqi.datasets.layout import Dataset, Entry, Shard, check_categories, place_of
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
@@ -100,9 +100,7 @@ def licence_of(uri: str) -> Licence | None:
 
 def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
     """The dataset with the named categories only; all for none named."""
-    for name in categories:
-        if name not in dataset.categories:
-            raise unknown("category", name, dataset.categories)
+    check_categories(categories, dataset.categories)
     chosen = sorted(set(categories) or dataset.categories)
     return replace(dataset, categories={name: dataset.categories[name] for name in chosen})
 

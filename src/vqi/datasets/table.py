@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vqi.config import SourceRequest
-from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, is_image_name
+from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, check_categories, is_image_name
 from vqi.datasets.objects import fetch_objects, open_versions
 from vqi.errors import VqiError, unknown
 from vqi.store.opening import read_uri
@@ -57,9 +57,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     name = file_name(argument).rpartition(".")[0] or "table"
     rows = read_table(_reader(argument)(), argument, base or ("/" if argument.startswith("/") else "."), name)
     known = sorted({row.category for row in rows})
-    for category in request.only_categories:
-        if category not in known:
-            raise unknown("category", category, known)
+    check_categories(request.only_categories, known)
     rows = [row for row in rows if not request.only_categories or row.category in request.only_categories]
     readers = _readers(rows)
     names = unique_names(rows)

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vqi.datasets.layout import EXPECTED, Dataset, Entry, is_image_name, place_of
+from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories, is_image_name, place_of
 from vqi.datasets.objects import Cached, fetch_objects
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.interface import VersionedStore, VersionInfo
 from vqi.system.cache import cache_folder
@@ -59,9 +59,7 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str]) -> Tree:
     if not found:
         raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)}")
     _note_left_out(keys, sum(len(paths) for paths in found.values()))
-    for category in wanted:
-        if category not in found:
-            raise unknown("category", category, found)
+    check_categories(wanted, found)
     return Tree(name, {category: found[category] for category in sorted(set(wanted) or found)}, one)
 
 
