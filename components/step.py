@@ -44,8 +44,6 @@ def write_list(path: Path, values: Sequence[str]) -> None:
     write_text(path, json.dumps(list(values), ensure_ascii=False))
 
 
-
-
 def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], argv: Sequence[str] | None = None) -> int:
     """Parse the flags, run the step, and turn a known error into one line on stderr.
 

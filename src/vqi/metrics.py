@@ -1,5 +1,7 @@
 """Image and pixel metrics. Labels: 0 normal, 1 anomalous; higher scores = more anomalous; figures in [0, 1].
 
+scipy and scikit-learn are imported where they are used: a step that only reads figures starts without them.
+
 A figure that is not defined (one class only) is None, never NaN; scores that are not finite are an error.
 """
 
@@ -7,9 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import label as connected_components
-from scipy.stats import rankdata
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from vqi.artifacts.metrics import AtThreshold, Oracle, RocPoint
 from vqi.errors import VqiError
@@ -29,6 +28,8 @@ def image_auroc(labels: Labels, scores: Scores) -> float | None:
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
     """
+    from sklearn.metrics import roc_auc_score
+
     _check(labels, scores, "scores")
     return float(roc_auc_score(labels, scores)) if _both_classes(labels) else None
 
@@ -90,6 +91,8 @@ def oracle(labels: Labels, scores: Scores) -> Oracle:
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
     """
+    from sklearn.metrics import roc_curve
+
     _check(labels, scores, "scores")
     if not _both_classes(labels):
         return Oracle(**dict.fromkeys(Oracle.model_fields))
@@ -121,6 +124,8 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
     """
+    from sklearn.metrics import roc_curve
+
     _check(labels, scores, "scores")
     if not _both_classes(labels):
         return []
@@ -142,6 +147,8 @@ def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
 
     Source: Mann, Whitney, Ann. Math. Statist. 18 (1947): the area is the rank sum of the anomalous pixels, rescaled.
     """
+    from scipy.stats import rankdata
+
     _check(masks, maps, "maps")
     anomalous = masks.ravel()
     positives = int(anomalous.sum())
@@ -193,6 +200,8 @@ def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_
 
 def _region_weights(masks: Masks) -> tuple[npt.NDArray[np.float64], int]:
     """For each pixel of (n, H, W), 1 / size of its region, or 0 in none; and how many regions there are."""
+    from scipy.ndimage import label as connected_components
+
     weights = np.zeros(masks.shape)
     regions = 0
     for weight, mask in zip(weights, masks, strict=True):

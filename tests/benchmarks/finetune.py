@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from vqi.artifacts.model import Features
 
 from tests.benchmarks.measure import table
 from vqi.artifacts.features import FeatureMaps

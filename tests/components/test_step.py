@@ -110,7 +110,7 @@ def test_help_and_an_unknown_flag() -> None:
 @pytest.mark.parametrize(
     ("name", "foreign"),
     [
-        ("summarize", ["numpy", "scipy", "sklearn", "minio", "torch"]),
+        ("summarize", ["scipy", "sklearn", "minio", "obstore", "torch"]),
         ("publish", ["scipy", "sklearn", "minio", "obstore", "torch"]),
         ("dataset_download", ["scipy", "sklearn", "minio", "obstore", "torch"]),
         ("feature_extract", ["scipy", "sklearn", "minio", "torch"]),

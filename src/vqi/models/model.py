@@ -25,6 +25,7 @@ from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
 from vqi.photographs.decoding import decode, resize_opened
 from vqi.progress import message
+from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
 
 # An image: the bytes of a file, its path, pixels (H, W, 3) uint8 RGB, or what PIL opened.
@@ -148,7 +149,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise VqiError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise VqiError(f"cannot read {explain(error, path)}") from error
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:

@@ -72,7 +72,10 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path: Path) -> None:
         ImagesWriter(tmp_path / "images", images_record(image_size=4)) as writer,
     ):
         writer.add_image(np.zeros((5, 4, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"expected finish\(\)"), ImagesWriter(tmp_path / "images", images_record(image_size=4)) as writer:
+    with (
+        pytest.raises(ValueError, match=r"expected finish\(\)"),
+        ImagesWriter(tmp_path / "images", images_record(image_size=4)) as writer,
+    ):
         writer.add_image(np.zeros((4, 4, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
 

@@ -45,8 +45,8 @@ def test_the_same_as_the_folder(bucket: S3Store, tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"))
     handle = download(DatasetDownload(source=f"bucket:{bucket.uri}"), store)
     assert handle.uri == download(DatasetDownload(source=f"folder:{tmp_path / 'parts'}"), store).uri
-    assert handle.catalog["source"] == f"bucket:{bucket.uri}"
-    assert handle.catalog["categories"]["fabric"]["image_sizes"] == {"16x16": 7}
+    assert handle.catalog.source == f"bucket:{bucket.uri}"
+    assert handle.catalog.categories["fabric"].image_sizes == {"16x16": 7}
 
 
 def test_only_what_is_new_is_fetched(bucket: S3Store, fetched: list[str], tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_snapshot_gives_the_same_again(bucket: S3Store, fetched: list[str], tm
     bucket.put_bytes("fabric/train/good/new.png", b"new")
     other = open_store(str(tmp_path / "other"))
     again = download(DatasetDownload(source=f"bucket:{bucket.uri}#snapshot={snapshot}"), other)
-    assert again.catalog["digest"] == first.catalog["digest"]
+    assert again.catalog.digest == first.catalog.digest
     assert read_uri(f"{again.uri}/snapshot.json") == read_uri(snapshot)
 
 
