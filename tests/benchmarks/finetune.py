@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from vqi.artifacts.model import Features
 
 from tests.benchmarks.measure import table
 from vqi.artifacts.features import FeatureMaps
