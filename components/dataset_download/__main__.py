@@ -9,7 +9,7 @@ from pydantic import Field
 
 from vqi.artifacts.files import write_json, write_text
 from vqi.config import DatasetDownload
-from vqi.datasets.shards import download
+from vqi.datasets.download import download
 from vqi.photographs.decoding import only_max_pixels
 from vqi.store.opening import open_store, store_uri
 from vqi_components import step

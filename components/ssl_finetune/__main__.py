@@ -29,7 +29,8 @@ class Arguments(SslFinetune):
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
     # Here, so that flags are checked before torch is loaded, and torch is told first what to log.
-    from vqi.network.backbones import build, save_backbone, save_parent
+    from vqi.network.backbones import save_backbone, save_parent
+    from vqi.network.building import build
     from vqi.self_supervised.methods import finetune
 
     settings = step.settings_of(arguments, SslFinetune)

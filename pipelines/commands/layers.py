@@ -10,7 +10,8 @@ import click
 @click.option("--image-size", default=224, show_default=True, type=click.IntRange(32, 2048), help="Pixels a side.")
 def layers(backbone: str, image_size: int) -> None:
     """List the layers of a BACKBONE with the shape of their output (channels, height, width)."""
-    from vqi.network.backbones import build, layer_shapes
+    from vqi.network.backbones import layer_shapes
+    from vqi.network.building import build
 
     for name, kind, shape in layer_shapes(build(backbone, "random", image_size=image_size), image_size):
         click.echo(f"{name:40} {kind:24} {' x '.join(map(str, shape))}")

@@ -15,7 +15,7 @@ from vqi.config import FeatureExtract, PcaFit, Preprocess, defaults
 from vqi.datasets import elpv
 from vqi.detectors.pca import Pca
 from vqi.metrics import image_auroc
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose
 from vqi.photographs.decoding import decode

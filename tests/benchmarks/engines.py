@@ -11,7 +11,8 @@ import torch
 
 from tests.benchmarks.measure import table
 from vqi.artifacts.backbone import Runtime
-from vqi.network.backbones import build, find_layer
+from vqi.network.backbones import find_layer
+from vqi.network.building import build
 from vqi.network.extraction import FeatureNetwork
 from vqi.network.runtime import Forward, choose, compile_network, processor_flags, supports
 

@@ -24,7 +24,8 @@ from vqi.datasets import elpv
 from vqi.datasets.layout import Shard
 from vqi.detectors.comparison import Suitability, suitability
 from vqi.digests import sha256_file
-from vqi.network.backbones import Backbone, build
+from vqi.network.backbones import Backbone
+from vqi.network.building import build
 from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose
 from vqi.preparation.images import prepare

@@ -17,7 +17,7 @@ from tests.benchmarks.measure import table
 from tests.vqi.made import images_record
 from vqi.artifacts.images import Images, IndexRow
 from vqi.config import SslFinetune, defaults
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.self_supervised.methods import finetune
 
 FOLDS, PARTS = 2, 4  # folds that are computed, of so many that the good images are cut into

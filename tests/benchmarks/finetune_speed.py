@@ -21,7 +21,8 @@ from torchvision.transforms import v2
 
 from tests.benchmarks.measure import table
 from vqi.config import CutPaste, Finetune, SimSiam, SslFinetune
-from vqi.network.backbones import Backbone, build
+from vqi.network.backbones import Backbone
+from vqi.network.building import build
 from vqi.network.runtime import choose
 from vqi.network.truncation import trainable
 from vqi.self_supervised.cutpaste import CutPasteMethod

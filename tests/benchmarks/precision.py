@@ -15,7 +15,7 @@ from vqi.datasets import elpv
 from vqi.detectors.calibration import conformal_threshold
 from vqi.detectors.registry import detector_class, folds_of
 from vqi.metrics import image_auroc
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.network.extraction import Extractor
 from vqi.network.runtime import processor_flags, supports
 from vqi.photographs.decoding import decode

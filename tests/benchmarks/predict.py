@@ -17,7 +17,7 @@ from tests.benchmarks.measure import command_cost, table, vqi
 from vqi.config import FeatureExtract, SslFinetune, defaults
 from vqi.datasets import elpv
 from vqi.models.model import Model
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.network.extraction import FeatureNetwork
 from vqi.network.runtime import compile_network
 

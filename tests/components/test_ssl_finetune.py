@@ -10,7 +10,8 @@ import torch
 
 from vqi.artifacts.training_log import read_training_log
 from vqi.digests import sha256_file
-from vqi.network.backbones import build, load_backbone, load_parent
+from vqi.network.backbones import load_backbone, load_parent
+from vqi.network.building import build
 
 OneError = Callable[[int], str]
 

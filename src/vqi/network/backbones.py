@@ -1,4 +1,4 @@
-"""Build, load and save backbones: any torchvision or timm model, any layer. Imports torch.
+"""Backbones: any torchvision or timm model, any layer; saved and loaded. Imports torch.
 
 The normalisation of the input belongs to the backbone's record and is never an option of its own.
 """
@@ -21,7 +21,6 @@ from torchvision.models import SwinTransformer, VisionTransformer
 from vqi.artifacts.backbone import BackboneHeader, BackboneRecord, FinetuneRecord
 from vqi.artifacts.tensors import load_tensors, tensor_metadata, write_safetensors
 from vqi.errors import VqiError, unknown
-from vqi.network.weights import EMBEDDED, load_strictly, load_weights_file
 from vqi.records import parse
 
 KIND = "vqi.backbone/2"
@@ -47,29 +46,7 @@ class Backbone:
         )
 
 
-# ------------------------------------------------------------------------------------------------------------ build
-
-
-def build(name: str, weights: str, seed: int = 0, image_size: int = 224) -> Backbone:
-    """Build a backbone by name with its weights.
-
-    Args:
-        name: A torchvision or timm model; ``timm/`` or ``torchvision/`` in front decides where both have it.
-        weights: ``pretrained``, ``random``, or a path or ``s3://`` uri with ``#sha256=<hex>``.
-        seed: Of random weights.
-        image_size: Of the images to come; models with a fixed input size are built for it.
-
-    Raises:
-        VqiError: Unknown name, weights that cannot be had, a sha256 that does not match, keys that do not fit.
-    """
-    torch.manual_seed(seed)
-    backbone = _skeleton(name, image_size)
-    if weights == "random":
-        return backbone.with_weights(f"random, seed {seed}")
-    if weights == "pretrained":
-        return _with_pretrained(backbone, image_size)
-    source, sha256 = load_weights_file(backbone.model, weights)
-    return backbone.with_weights(source, sha256)
+# ----------------------------------------------------------------------------------------------------------- networks
 
 
 def model_names() -> list[str]:
@@ -77,12 +54,12 @@ def model_names() -> list[str]:
     return sorted({*timm.list_models(), *torchvision.models.list_models(module=torchvision.models)})
 
 
-def _skeleton(name: str, image_size: int) -> Backbone:
+def skeleton(name: str, image_size: int) -> Backbone:
     """The network with random weights."""
     library, _, short = name.rpartition("/")
     in_torchvision = short in torchvision.models.list_models(module=torchvision.models)
     if library in ("", "torchvision") and in_torchvision:
-        model = _create_torchvision(short, image_size)
+        model = create_torchvision(short, image_size)
         mean, std = _IMAGENET
         return Backbone(
             BackboneRecord(name=f"torchvision/{short}", mean=mean, std=std, weights="", weights_sha256="", licence=""),
@@ -91,7 +68,7 @@ def _skeleton(name: str, image_size: int) -> Backbone:
             prefix_tokens=int(isinstance(model, VisionTransformer)),
         )
     if library in ("", "timm") and timm.is_model(short):
-        model = _create_timm(short, image_size)
+        model = create_timm(short, image_size)
         config = model.pretrained_cfg
         return Backbone(
             BackboneRecord(
@@ -109,39 +86,18 @@ def _skeleton(name: str, image_size: int) -> Backbone:
     raise unknown("backbone", name, model_names())
 
 
-def _create_torchvision(name: str, image_size: int, weights: str | None = None) -> nn.Module:
+def create_torchvision(name: str, image_size: int, weights: str | None = None) -> nn.Module:
+    """A torchvision model, for images of that size where it takes only one."""
     fixed: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
     model: nn.Module = torchvision.models.get_model(name, weights=weights, **fixed)
     return model
 
 
-def _create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
+def create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
+    """A timm model, for images of that size where it takes only one."""
     config = timm.get_pretrained_cfg(name)
     fixed: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
     return timm.create_model(name, pretrained=pretrained, **fixed)
-
-
-# ---------------------------------------------------------------------------------------------------------- weights
-
-
-def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
-    library, short = backbone.record.name.split("/")
-    embedded = EMBEDDED.get(short)
-    if embedded is not None and embedded.installed():
-        source = embedded.load(backbone.model)
-        return backbone.with_weights(source, embedded.sha256, licence=embedded.licence)
-    try:
-        if library == "torchvision":
-            model = _create_torchvision(short, image_size, weights="DEFAULT")
-        else:
-            model = _create_timm(short, image_size, pretrained=True)
-    except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
-        reason = " ".join(str(error).split())[:200]
-        raise VqiError(
-            f"the pretrained weights of '{backbone.record.name}' could not be downloaded ({reason}): "
-            "set weights to a .safetensors or .pth file with '#sha256=<hex>', or to 'random'"
-        ) from error
-    return replace(backbone, model=model).with_weights(f"pretrained, downloaded by {library}")
 
 
 # ----------------------------------------------------------------------------------------------------------- layers
@@ -223,10 +179,35 @@ def load_backbone(path: Path, image_size: int) -> Backbone:
         VqiError: Another file, or a model of another version of the library.
     """
     header = _header(path, KIND)
-    backbone = _skeleton(header.backbone.name, image_size)
+    backbone = skeleton(header.backbone.name, image_size)
     load_strictly(backbone.model, load_file(path), str(path))
     return replace(backbone, record=header.backbone, made=header.made)
 
 
 def _header(path: Path, kind: str) -> BackboneHeader:
     return parse(BackboneHeader, load_tensors(path, kind, [])[1], str(path), AGAIN)
+
+
+# ---------------------------------------------------------------------------------------------------------- weights
+
+
+def load_strictly(model: nn.Module, tensors: dict[str, torch.Tensor], source: str) -> None:
+    """Load tensors whose names are exactly those of the network; ``source`` is their name in errors."""
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        ours, theirs = set(model.state_dict()), set(tensors)
+        missing, extra = sorted(ours - theirs), sorted(theirs - ours)
+        raise VqiError(
+            f"weights '{source}' do not fit the backbone: {len(ours & theirs)} of {len(ours)} names match; "
+            f"missing {missing[:3]}, unexpected {extra[:3]}{_other_shape(model, tensors)}; set backbone to the model "
+            "they belong to"
+        ) from error
+
+
+def _other_shape(model: nn.Module, tensors: dict[str, torch.Tensor]) -> str:
+    """The first tensor that is of another shape than the network's, as a part of a sentence; '' for none."""
+    for name, own in model.state_dict().items():
+        if name in tensors and tensors[name].shape != own.shape:
+            return f"; '{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(own.shape)}"
+    return ""

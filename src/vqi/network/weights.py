@@ -14,6 +14,7 @@ from torch import nn
 
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
+from vqi.network.backbones import load_strictly
 from vqi.store.opening import fetch_uri
 from vqi.system.scratch import scratch_folder
 
@@ -81,28 +82,6 @@ def _read_checkpoint(path: Path) -> Any:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     return content
-
-
-def load_strictly(model: nn.Module, tensors: dict[str, torch.Tensor], source: str) -> None:
-    """Load tensors whose names are exactly those of the network; ``source`` is their name in errors."""
-    try:
-        model.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        ours, theirs = set(model.state_dict()), set(tensors)
-        missing, extra = sorted(ours - theirs), sorted(theirs - ours)
-        raise VqiError(
-            f"weights '{source}' do not fit the backbone: {len(ours & theirs)} of {len(ours)} names match; "
-            f"missing {missing[:3]}, unexpected {extra[:3]}{_other_shape(model, tensors)}; set backbone to the model "
-            "they belong to"
-        ) from error
-
-
-def _other_shape(model: nn.Module, tensors: dict[str, torch.Tensor]) -> str:
-    """The first tensor that is of another shape than the network's, as a part of a sentence; '' for none."""
-    for name, own in model.state_dict().items():
-        if name in tensors and tensors[name].shape != own.shape:
-            return f"; '{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(own.shape)}"
-    return ""
 
 
 @dataclass(frozen=True)

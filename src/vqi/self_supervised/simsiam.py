@@ -14,7 +14,8 @@ from torch.nn.functional import cosine_similarity, normalize
 
 from vqi.config import Finetune, SimSiam
 from vqi.errors import VqiError
-from vqi.network.weights import load_strictly, read_weights_file
+from vqi.network.backbones import load_strictly
+from vqi.network.weights import read_weights_file
 from vqi.progress import message
 from vqi.self_supervised.augment import view
 from vqi.self_supervised.method import Encode, Method, Step

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vqi.config import DatasetDownload, SourceRequest
-from vqi.datasets.shards import download
+from vqi.datasets.download import download
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 from vqi.store.interface import VersionInfo

@@ -12,7 +12,8 @@ import pytest
 
 from vqi.config import DatasetDownload
 from vqi.datasets import shards
-from vqi.datasets.shards import download, licence_of, open_shard
+from vqi.datasets.download import download
+from vqi.datasets.shards import licence_of, open_shard
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import Store

@@ -21,14 +21,16 @@ from vqi.artifacts.images import load_images
 from vqi.artifacts.metrics import write_metrics
 from vqi.artifacts.scores import ScoreRow, load_maps, read_scores, save_maps, write_scores
 from vqi.config import DatasetDownload, Evaluate, FeatureExtract, PcaFit
-from vqi.datasets.shards import download, open_shard
+from vqi.datasets.download import download
+from vqi.datasets.shards import open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge, evaluate
 from vqi.models.model import SCORE_TOLERANCE, Model, image_files, write_overlays
 from vqi.models.registry import publish
 from vqi.network import extraction, runtime
-from vqi.network.backbones import build, save_backbone
+from vqi.network.backbones import save_backbone
+from vqi.network.building import build
 from vqi.network.features import extract_splits
 from vqi.preparation.images import prepare
 from vqi.store.opening import open_store

@@ -20,7 +20,6 @@ from vqi.errors import VqiError
 from vqi.network import weights
 from vqi.network.backbones import (
     Backbone,
-    build,
     find_layer,
     layer_shapes,
     load_backbone,
@@ -28,6 +27,7 @@ from vqi.network.backbones import (
     save_backbone,
     save_parent,
 )
+from vqi.network.building import build
 from vqi.store.opening import open_store
 
 LITE0 = "tf_efficientnet_lite0"

@@ -18,7 +18,8 @@ from vqi.artifacts.images import Images, IndexRow
 from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.network import extraction
-from vqi.network.backbones import Backbone, build
+from vqi.network.backbones import Backbone
+from vqi.network.building import build
 from vqi.network.extraction import Extractor, to_map
 from vqi.network.features import extract_splits
 from vqi.network.runtime import compile_network
@@ -235,7 +236,7 @@ def test_progress_is_said_where_it_is_wanted(lite0: Backbone, capsys: pytest.Cap
 def test_auto_does_not_import_ipex() -> None:
     """Importing it starts compile workers, and changes what torch computes from then on."""
     code = (
-        "import sys, numpy as np; from vqi.network.backbones import build; from vqi.network.runtime import choose; "
+        "import sys, numpy as np; from vqi.network.building import build; from vqi.network.runtime import choose; "
         "from vqi.network.extraction import Extractor; runtime = choose('auto', 'auto'); "
         "images = np.zeros((1, 64, 64, 3), np.uint8); "
         "Extractor(build('resnet18', 'random'), ['layer1'], 1, 4, runtime).extract(images); "

@@ -16,7 +16,7 @@ from PIL import Image
 from vqi.artifacts.backbone import Runtime
 from vqi.errors import VqiError
 from vqi.network import runtime
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.network.extraction import FeatureNetwork
 from vqi.network.runtime import choose, choose_like, compile_network, processor_flags
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from vqi.errors import VqiError
-from vqi.network.backbones import build, find_layer
+from vqi.network.backbones import find_layer
+from vqi.network.building import build
 from vqi.network.truncation import _Hooked, trainable, truncate
 
 CASES = [

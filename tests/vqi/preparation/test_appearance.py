@@ -11,7 +11,8 @@ from PIL import Image
 
 from vqi.artifacts.images import IndexRow, load_images
 from vqi.config import DatasetDownload
-from vqi.datasets.shards import download, open_shard
+from vqi.datasets.download import download
+from vqi.datasets.shards import open_shard
 from vqi.pages.data_page import Pictures, render
 from vqi.preparation.appearance import LEAST, Look, distributions, lighting_warnings, look_of, separation
 from vqi.preparation.data_report import too_few

@@ -13,7 +13,7 @@ import torch
 from tests.vqi.self_supervised.test_training import parts, settings
 from vqi.artifacts.training_log import Epoch
 from vqi.config import SimSiam
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.self_supervised import training
 from vqi.self_supervised.checkpoint import Checkpoint, State, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.methods import finetune
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 KILLED = """
 import os, signal, sys
 from tests.vqi.self_supervised.test_checkpoint import EPOCHS, SIDE, parts, settings
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised import training
 from vqi.store.opening import open_store

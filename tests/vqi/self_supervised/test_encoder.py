@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vqi.config import Finetune
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.network.runtime import choose
 from vqi.self_supervised.encoder import Encoder, GroupedInFp32, stage_before
 

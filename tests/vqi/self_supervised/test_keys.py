@@ -9,7 +9,8 @@ from tests.vqi.self_supervised.test_training import moved, parts
 from vqi.artifacts.images import Images
 from vqi.config import FINETUNE, Finetune, SslFinetune
 from vqi.errors import VqiError
-from vqi.network.backbones import Backbone, build
+from vqi.network.backbones import Backbone
+from vqi.network.building import build
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Tuned
 

@@ -10,7 +10,7 @@ import torch
 from vqi.config import SimSiam
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
-from vqi.network.backbones import build
+from vqi.network.building import build
 from vqi.self_supervised.simsiam import SimSiamMethod, load_encoder, negative_cosine
 
 

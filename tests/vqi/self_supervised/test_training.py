@@ -16,7 +16,8 @@ from vqi.detectors.pca import Pca
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.metrics import image_auroc
-from vqi.network.backbones import Backbone, build, load_backbone, save_backbone
+from vqi.network.backbones import Backbone, load_backbone, save_backbone
+from vqi.network.building import build
 from vqi.network.extraction import Extractor
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Trainer, split

@@ -1,0 +1,53 @@
+"""Build a backbone by name, with random, pretrained or given weights. Imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from vqi.errors import VqiError
+from vqi.network.backbones import Backbone, create_timm, create_torchvision, skeleton
+from vqi.network.weights import EMBEDDED, load_weights_file
+
+
+def build(name: str, weights: str, seed: int = 0, image_size: int = 224) -> Backbone:
+    """Build a backbone by name with its weights.
+
+    Args:
+        name: A torchvision or timm model; ``timm/`` or ``torchvision/`` in front decides where both have it.
+        weights: ``pretrained``, ``random``, or a path or ``s3://`` uri with ``#sha256=<hex>``.
+        seed: Of random weights.
+        image_size: Of the images to come; models with a fixed input size are built for it.
+
+    Raises:
+        VqiError: Unknown name, weights that cannot be had, a sha256 that does not match, keys that do not fit.
+    """
+    torch.manual_seed(seed)
+    backbone = skeleton(name, image_size)
+    if weights == "random":
+        return backbone.with_weights(f"random, seed {seed}")
+    if weights == "pretrained":
+        return _with_pretrained(backbone, image_size)
+    source, sha256 = load_weights_file(backbone.model, weights)
+    return backbone.with_weights(source, sha256)
+
+
+def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
+    library, short = backbone.record.name.split("/")
+    embedded = EMBEDDED.get(short)
+    if embedded is not None and embedded.installed():
+        source = embedded.load(backbone.model)
+        return backbone.with_weights(source, embedded.sha256, licence=embedded.licence)
+    try:
+        if library == "torchvision":
+            model = create_torchvision(short, image_size, weights="DEFAULT")
+        else:
+            model = create_timm(short, image_size, pretrained=True)
+    except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
+        reason = " ".join(str(error).split())[:200]
+        raise VqiError(
+            f"the pretrained weights of '{backbone.record.name}' could not be downloaded ({reason}): "
+            "set weights to a .safetensors or .pth file with '#sha256=<hex>', or to 'random'"
+        ) from error
+    return replace(backbone, model=model).with_weights(f"pretrained, downloaded by {library}")
