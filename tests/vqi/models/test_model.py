@@ -150,7 +150,7 @@ def test_every_kind_of_image(trained: Trained, model: Model) -> None:
         (7, "an image of type int: expected a path"),
         (b"", "an image without a name: the file is empty"),
         (b"text", "not an image of a known format"),
-        ("/nowhere/x.png", "/nowhere/x.png: cannot be read (No such file or directory)"),
+        ("/nowhere/x.png", "cannot read /nowhere/x.png: No such file or directory: there is nothing of that name"),
     ],
 )
 def test_what_is_no_image(model: Model, image: Any, message: str) -> None:
