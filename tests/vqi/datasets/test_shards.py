@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vqi.config import DatasetDownload
-from vqi.datasets import shards
+from vqi.datasets import download as making
 from vqi.datasets.download import download
 from vqi.datasets.shards import licence_of, open_shard
 from vqi.digests import sha256_file
@@ -152,14 +152,14 @@ def test_a_damaged_catalog_is_caught(tmp_path: Path, text: str) -> None:
 def test_an_image_that_changes_meanwhile_is_caught(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_manifest = shards.read_manifest
+    read_manifest = making.read_manifest
 
-    def then_change(dataset: shards.Dataset) -> shards.Manifest:
+    def then_change(dataset: making.Dataset) -> making.Manifest:
         manifest = read_manifest(dataset)
         (parts / "fabric/train/good/000.png").write_bytes(b"other")
         return manifest
 
-    monkeypatch.setattr(shards, "read_manifest", then_change)
+    monkeypatch.setattr(making, "read_manifest", then_change)
     store = open_store(str(tmp_path / "store"))
     with pytest.raises(VqiError, match=r"train/good/000\.png changed while"):
         download(DatasetDownload(source=f"folder:{parts}"), store)
