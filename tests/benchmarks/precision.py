@@ -1,6 +1,6 @@
 """What engine and precision do to scores: image AUROC on ELPV, and scores of a model that was made with another one.
 
-``vqi.models.model.SCORE_TOLERANCE`` stands on the second table.
+The tolerances of ``vqi.models.model`` stand on it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from vqi.datasets.shards import open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge, evaluate
-from vqi.models.model import SCORE_TOLERANCE, Model, image_files, write_overlays
+from vqi.models.model import PRECISION_TOLERANCE, Model, image_files, score_tolerance, write_overlays
 from vqi.models.registry import publish
 from vqi.network import extraction, runtime
 from vqi.network.backbones import save_backbone
@@ -231,11 +231,12 @@ def test_overlays(trained: Trained, model: Model, tmp_path: Path) -> None:
 
 def check_portable(trained: Trained, engine: str, precision: str) -> None:
     """Scores within the tolerance; decisions those of evaluate, but for scores that close to the threshold."""
-    predictions = Model(trained.uri, engine, precision).predict(trained.paths)
-    decided = 0
+    loaded = Model(trained.uri, engine, precision)
+    tolerance = score_tolerance(loaded.manifest.made_with, loaded.runtime)
+    predictions, decided = loaded.predict(trained.paths), 0
     for prediction, row in zip(predictions, trained.rows, strict=True):
-        assert prediction.score == pytest.approx(row.score, rel=SCORE_TOLERANCE)
-        if abs(row.score / prediction.threshold - 1) > SCORE_TOLERANCE:
+        assert prediction.score == pytest.approx(row.score, rel=tolerance)
+        if abs(row.score / prediction.threshold - 1) > tolerance:
             assert prediction.decision == row.decision
             decided += 1
     assert decided > len(predictions) / 2, "else the comparison of decisions says little"
@@ -255,9 +256,10 @@ def made_with_ipex(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(folder)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("engine", ["openvino", "eager"])
-def test_a_model_of_ipex_is_scored_by_another_engine(made_with_ipex: Trained, engine: str) -> None:
-    check_portable(made_with_ipex, engine, "fp32")
+def test_a_model_of_ipex_is_scored_by_another_engine(made_with_ipex: Trained, engine: str, precision: str) -> None:
+    check_portable(made_with_ipex, engine, precision)
 
 
 def test_where_the_engine_is_not_installed_another_one_scores_and_says_so_once(
@@ -272,7 +274,7 @@ def test_where_the_engine_is_not_installed_another_one_scores_and_says_so_once(
     assert (loaded.runtime.engine, loaded.runtime.precision) == ("openvino", "fp32")
     said = capsys.readouterr().err.splitlines()
     assert [line for line in said if "the model was made with ipex bf16 and scores with openvino fp32" in line] == said
-    assert f"by {SCORE_TOLERANCE:.0%}" in said[0]
+    assert f"by {PRECISION_TOLERANCE:.0%}" in said[0]
 
 
 def test_by_default_the_engine_that_made_it_scores_and_nothing_is_said(

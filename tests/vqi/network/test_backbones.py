@@ -278,7 +278,7 @@ def test_the_parent_is_what_was_before(tmp_path: Path, resnet: Backbone) -> None
 
 
 def test_load_refuses_a_record_that_is_none(tmp_path: Path, resnet: Backbone) -> None:
-    record = {"backbone": {"name": "resnet18", "colour": "red"}, "made": MADE.model_dump(mode="json")}
+    record = {"backbone": {**resnet.record.model_dump(), "colour": "red"}, "made": MADE.model_dump(mode="json")}
     meta = {"format": "vqi.backbone/2", "provenance": json.dumps(record)}
     save_file(resnet.model.state_dict(), tmp_path / "b", metadata=meta)
     with pytest.raises(VqiError, match=r"backbone.colour: Extra inputs.*; run ssl_finetune again"):
