@@ -27,7 +27,7 @@ CALLS = 50
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        given = ["-p", 'only_categories=["mono"]', "-p", "limit_per_class=60", "-p", "bootstrap=100"]
+        given = ["-p", 'categories=["mono"]', "-p", "limit_per_class=60", "-p", "bootstrap=100"]
         command_cost(vqi("run", "--runs-dir", str(folder / "runs"), "--store", str(folder / "store"), *given))
         rows = []
         for engine, precision in (("openvino", "bf16"), ("openvino", "fp32"), ("eager", "fp32")):

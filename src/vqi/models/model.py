@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from threadpoolctl import ThreadpoolController
 
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
@@ -32,10 +34,14 @@ from vqi.system.scratch import scratch_folder
 # An image: the bytes of a file, its path, pixels (H, W, 3) uint8 RGB, or what PIL opened.
 Source = bytes | bytearray | Path | str | npt.NDArray[np.uint8] | Image.Image
 
-# How far the scores of another engine lie from those of the one that made the model, as a share of them. Seen on the 431
-# test images of ELPV's mono (`make bench ARGS=precision`): at most 0.6 % in the same precision, where no decision
+# How far the scores of another engine lie from those of the one that made the model, as a share of them. Seen on the
+# 431 test images of ELPV's mono (`make bench ARGS=precision`): at most 0.6 % in the same precision, where no decision
 # changes; at most 18 % between fp32 and bf16, where 2 to 4 decisions change.
 ENGINE_TOLERANCE, PRECISION_TOLERANCE = 0.01, 0.2
+
+# One image is no work for several threads of BLAS: they would wait for it spinning, in the way of the network's. Their
+# number is one for the whole process.
+_ONE_BLAS_THREAD = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Model:
         self.threshold = artifact.record.threshold.value
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(artifact)
+        self._blas = ThreadpoolController().select(user_api="blas")
         settings = made.settings
         # what is said of an image must not depend on how many are given with it, not by a bit
         size = settings.batch_size if self.runtime.engine in BATCH_INVARIANT else 1
@@ -103,14 +110,16 @@ class Model:
         return [self._prediction(*given) for given in zip(names, pixels, single, strict=True)]
 
     def _prediction(self, name: str, pixels: npt.NDArray[np.uint8], features: FeatureMaps) -> Prediction:
-        score = float(self._detector.score(features)[0])
+        with _ONE_BLAS_THREAD, self._blas.limit(limits=1):
+            score = float(self._detector.score(features)[0])
+            anomaly_map = self._detector.anomaly_maps(features)[0]
         return Prediction(
             name=name,
             score=score,
             threshold=self.threshold,
             decision=int(score > self.threshold),
             image=pixels,
-            anomaly_map=enlarge(self._detector.anomaly_maps(features)[0], self.image_size),
+            anomaly_map=enlarge(anomaly_map, self.image_size),
         )
 
     def _pixels(self, image: Source, name: str) -> npt.NDArray[np.uint8]:
