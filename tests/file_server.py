@@ -1,4 +1,4 @@
-"""A server of files on loopback, as plain as they come: Range, If-Range and ETag; it counts what it sends.
+"""A server of files on loopback, as simple as possible: Range, If-Range and ETag; it counts what it sends.
 
 ``python -m tests.file_server FOLDER`` serves in a process of its own and prints its address.
 """

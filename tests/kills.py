@@ -1,4 +1,4 @@
-"""Killing a command again and again at random moments, until it has done its work in spite of that."""
+"""Killing a command again and again at random moments, until it has finished its work nevertheless."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ POLL_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Survival:
-    """What became of it."""
+    """What happened to it."""
 
     kills: int
-    rounds: int  # how often the work was begun from nothing
+    rounds: int  # how often the work was begun from scratch
     needed: float  # progress of a run that nobody disturbed
     lost: float  # progress beyond that, in all rounds together
 
@@ -36,8 +36,8 @@ def kill_and_go_on(
     Every other kill comes after a random time, the others when a random part of the progress that is left was made.
 
     Args:
-        kills: how often it is killed in all; when it ends before, it begins from nothing again.
-        from_nothing: takes away what it made, so that it has something to do.
+        kills: how often it is killed in all; when it ends before, it starts over.
+        from_nothing: removes what it made, so that it has something to do.
         progress: what was transferred so far, in all rounds; it only grows.
         after_round: called whenever it ended well.
     """
@@ -67,7 +67,7 @@ def kill_and_go_on(
 def _moment(
     chance: random.Random, number: int, seconds: float, goal: float, progress: Callable[[], float]
 ) -> Callable[[float], bool]:
-    """Whether the moment has come, given the seconds since the start."""
+    """Whether it is time, given the seconds since the start."""
     now = progress()
     if number % 2 or now >= goal:
         after = chance.uniform(0.1, 0.9) * seconds
@@ -77,7 +77,7 @@ def _moment(
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], moment: Callable[[float], bool]) -> float | None:
-    """How long it ran; None when it was killed because its moment had come."""
+    """How long it ran; None when it was killed because it was time."""
     begin = time.monotonic()
     with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as process:

@@ -1,4 +1,4 @@
-"""What the documents point at is there: files, and headings of them."""
+"""What the documents link to exists: files, and headings in them."""
 
 import re
 from pathlib import Path

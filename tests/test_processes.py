@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_libraries_compute_with_one_thread() -> None:
-    import scipy.linalg  # brings a BLAS of its own, beside numpy's
+    import scipy.linalg  # brings a BLAS of its own, in addition to numpy's
 
     assert scipy.linalg.blas
     assert threads() == 1

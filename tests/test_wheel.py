@@ -1,7 +1,7 @@
 """The package as users install it: sdist, wheel, and environments with some of its extras, made without a network.
 
-An environment is a fresh one that the wheel is installed into, and with links to those installed packages that the
-base requirements and the chosen extras need: what is installed here beside them is not there.
+The wheel is installed into a fresh environment with links to those installed packages that the
+base requirements and the chosen extras need: what else is installed here is not visible there.
 """
 
 import ast
@@ -25,7 +25,7 @@ from vqi_pipelines.commands.group import vqi
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"src/vqi": "vqi", "components": "vqi_components", "pipelines": "vqi_pipelines"}  # -> name when imported
-# What is run of each command where the extra `command` alone is installed, and the extra that it then asks for.
+# What is run for each command where the extra `command` alone is installed, and the extra that it then asks for.
 NEEDS = {
     "run": (["run"], "pipelines"),
     "step": (["step", "nowhere"], ""),  # the command alone: what it runs may need more
@@ -66,7 +66,7 @@ def content(wheel: Path) -> set[str]:
 
 
 def of_the_tree() -> set[str]:
-    """The files that belong into a wheel, by their names there."""
+    """The files that belong in a wheel, by their names there."""
     return {
         f"{name}/{path.relative_to(ROOT / folder)}"
         for folder, name in FOLDERS.items()
@@ -181,7 +181,7 @@ def test_without_extras_the_other_steps_work(installed: Callable[..., Environmen
 
 
 def commands() -> list[str]:
-    """All commands by name, those of a group behind its name."""
+    """All commands by name, those of a group after its name."""
     found = []
     for name, command in vqi.commands.items():
         found += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
@@ -239,7 +239,7 @@ def imported() -> set[str]:
 
 
 def test_every_package_that_is_imported_is_required_or_named_by_an_extra() -> None:
-    """What no extra brings must always be there, of its own right or because what is required needs it."""
+    """What no extra brings must always be installed, as a requirement or as one of a requirement's own."""
     base = set(needed(distribution("vqi"), (), {}))
     packages = packages_distributions()
     for name in imported():

@@ -1,6 +1,6 @@
 """``make bench``: measures speed and memory on this machine and prints tables. Never part of the tests.
 
-Figures are comparable only within one run: each table puts the peers side by side. ``ARGS="pca engines"`` for some.
+Figures are comparable only within one run: each table has the peers side by side. ``ARGS="pca engines"`` for some.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "sources_pack": sources.pack,
     "sources_kills": sources_kills.main,
 }
-HOURS = {"finetune_settings"}  # run only where they are named
+HOURS = {"finetune_settings"}  # run only when they are named
 GROUPS = {"sources": [name for name in BENCHMARKS if name.startswith("sources_")]}
 
 

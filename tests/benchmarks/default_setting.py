@@ -1,8 +1,8 @@
 """How the default layer and pooling were chosen: without any image of the test set.
 
-ELPV has images of defect probability 1/3 and 2/3, which the split leaves out. They stand in for defects here, and good
-training images held out in four folds for good ones. What separates these best on average over both types is the
-default.
+ELPV has images of defect probability 1/3 and 2/3, which the split leaves out. They are used as defects here, and good
+training images held out in four folds as good ones. The setting that separates these best on average over both types
+is the default.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images a second of each engine against plain eager fp32, in one run."""
+"""Images per second of each engine against plain eager fp32, in one run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main() -> None:
             forward = compile_network(network, images, Runtime(engine=engine, precision=precision, reason=""))
             forwards[f"{engine} {precision}"] = partial(forward, images)
         rates = dict.fromkeys(forwards, 0.0)
-        for _ in range(ROUNDS):  # in turn, so that a disturbance hits all alike
+        for _ in range(ROUNDS):  # in turn, so that a disturbance affects all equally
             for label, call in forwards.items():
                 rates[label] = max(rates[label], _rate(call))
         chosen = choose("auto", "auto")

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _column(category: str) -> list[list[str]]:
-    """The cells of a category: three a method, that of the parent first."""
+    """The cells of a category: three per method, that of the parent first."""
     with tempfile.TemporaryDirectory() as folder:
         images = _images(category, Path(folder))
     parent = build(defaults(SslFinetune).backbone_name, "pretrained")
@@ -89,7 +89,7 @@ def _images(category: str, folder: Path) -> Images:
         given.max_pixels,
     )
     images = load_images(folder / "images")
-    return replace(images, images=np.array(images.images))  # in memory: the file goes
+    return replace(images, images=np.array(images.images))  # in memory: the file is removed
 
 
 def settings_of(file: str, other: dict[str, Any], seed: int) -> SslFinetune:

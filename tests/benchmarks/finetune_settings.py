@@ -1,8 +1,8 @@
 """How the default settings of fine-tuning were chosen: without any image of the test set.
 
-As in ``default_setting``, cells of which the labellers were not sure stand in for defects, and good training images
-that trained neither the backbone nor PCA for good ones. Each row changes one setting of the parameter file; its figures
-are image AUROC minus that of the pretrained weights on the same images, a training a fold.
+As in ``default_setting``, cells of which the labellers were not sure are used as defects, and good training images
+that trained neither the backbone nor PCA as good ones. Each row changes one setting of the parameter file; its figures
+are image AUROC minus that of the pretrained weights on the same images, with one training per fold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vqi.config import SslFinetune, defaults
 from vqi.network.building import build
 from vqi.self_supervised.methods import finetune
 
-FOLDS, PARTS = 2, 4  # folds that are computed, of so many that the good images are cut into
+FOLDS, PARTS = 2, 4  # folds that are computed, of those that the good images are cut into
 
 Change = dict[str, Any]  # of finetune; `epochs` is the step's own
 
@@ -52,7 +52,7 @@ SIMSIAM: dict[str, Change] = {
     "as the parameter file": {},
     "lr 0.05": {"lr": 0.05},
     "lr 1": {"lr": 1},
-    "AdamW, lr 8e-4": {"optimizer": "adamw", "lr": 8e-4},  # for a batch of 256, as all of these
+    "AdamW, lr 8e-4": {"optimizer": "adamw", "lr": 8e-4},  # for a batch of 256, like all of these
     "AdamW, lr 8e-3": {"optimizer": "adamw", "lr": 8e-3},
     "9 epochs": {"epochs": 9},
     "batch_size 64": {"batch_size": 64},
@@ -69,7 +69,7 @@ METHODS = {"CutPaste": ("elpv_cutpaste.yaml", CUTPASTE), "SimSiam": ("elpv_simsi
 
 
 def main() -> None:
-    """Print a table a method."""
+    """Print one table per method."""
     folds = {category: [_fold(category, number) for number in range(FOLDS)] for category in CATEGORIES}
     parent = build(defaults(SslFinetune).backbone_name, "pretrained")
     before = {

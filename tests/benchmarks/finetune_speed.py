@@ -1,7 +1,7 @@
-"""Images a second of fine-tuning against a plain loop that does the same work, in one run.
+"""Images per second of fine-tuning against a plain loop that does the same work, in one run.
 
 The plain loop is what one would first write: a dataset of PIL images with the augmentations of the paper, one worker,
-the whole network in eager fp32, the frozen layers with ``requires_grad`` off. Network, batch size, views an image,
+the whole network in eager fp32, the frozen layers with ``requires_grad`` off. Network, batch size, views per image,
 head, loss and optimiser are the same.
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
         trainer = _trainer(backbone, pixels, name.split()[0], options)
         plain = _plain(backbone, pixels, options)
         ours, theirs, memory = [], [], []
-        for number in range(1, ROUNDS + 1):  # in turn, so that a disturbance hits both alike
+        for number in range(1, ROUNDS + 1):  # in turn, so that a disturbance affects both equally
             ours.append(_costs(trainer.epoch, number, range(COUNT), range(4)))
             theirs.append(_costs(plain))
         for number in range(ROUNDS + 1, ROUNDS + 3):
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _costs(epoch: Callable[..., object], *arguments: object) -> tuple[float, float]:
-    """Seconds, and seconds of processor time with that of ended workers, which other load disturbs less."""
+    """Seconds, and seconds of processor time with that of ended workers, which other load affects less."""
     begin, used = time.perf_counter(), _processor_seconds()
     epoch(*arguments)
     return time.perf_counter() - begin, _processor_seconds() - used
@@ -84,7 +84,7 @@ def _trainer(backbone: Backbone, pixels: np.ndarray, method: str, options: Finet
 
 
 class _Views(Dataset[tuple[torch.Tensor, ...]]):
-    """PIL images, augmented one by one: two views for SimSiam, the original and what was pasted for CutPaste."""
+    """PIL images, augmented one by one: two views for SimSiam, the original and the pasted ones for CutPaste."""
 
     def __init__(self, pixels: np.ndarray, options: Finetune) -> None:
         self.images, self.options = [Image.fromarray(one) for one in pixels], options

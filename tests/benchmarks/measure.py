@@ -23,7 +23,7 @@ class Cost:
 
 
 def best_of(function: Callable[[], Any], repeats: int = 3) -> float:
-    """The shortest time in seconds: what others on the machine disturb least."""
+    """The shortest time in seconds: the one that other load on the machine affects least."""
     times = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -42,7 +42,7 @@ def allocated(function: Callable[[], Any]) -> float:
 
 
 def command_cost(command: Sequence[str], **options: Any) -> Cost:
-    """Run a command; its time, and the most memory that it and its children held at once (sampled)."""
+    """Run a command; its time, and the most memory that it and its children held at the same time (sampled)."""
     begin = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:
         peak = 0
@@ -64,7 +64,7 @@ def command_cost(command: Sequence[str], **options: Any) -> Cost:
 
 
 def tree_memory(pid: int) -> int:
-    """Bytes that a process and its descendants hold; a page that several share counts a part for each."""
+    """Bytes that a process and its descendants hold; a page that several share counts in part for each."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

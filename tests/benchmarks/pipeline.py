@@ -1,4 +1,4 @@
-"""The whole pipeline on the embedded dataset: from nothing, and again."""
+"""The whole pipeline on the embedded dataset: from scratch, and again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What engine and precision do to scores: image AUROC on ELPV, and scores of a model that was made with another one.
 
-The tolerances of ``vqi.models.model`` stand on it.
+The tolerances of ``vqi.models.model`` are based on it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vqi.network.extraction import Extractor
 from vqi.network.runtime import processor_flags, supports
 from vqi.photographs.decoding import decode
 
-# IPEX last: a process that has used it computes other bits from then on
+# IPEX last: a process that has used it computes different bits from then on
 NAMES = [f"{engine} {precision}" for engine in ("eager", "openvino", "ipex") for precision in ("fp32", "bf16")]
 CATEGORIES = ("mono", "poly")
 

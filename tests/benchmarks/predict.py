@@ -1,6 +1,6 @@
-"""One image at a time with a published model: the first call, later calls, and the bare compiled network beside them.
+"""One image at a time with a published model: the first call, later calls, and the compiled network alone.
 
-In processor time, which other load on the machine disturbs less than the time on the clock.
+In processor time, which other load on the machine affects less than wall-clock time.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 REPEATS = 2
 JEMALLOC, TCMALLOC, OPENMP = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libiomp5.so"
-# What Intel recommends beside its OpenMP.
+# What Intel recommends together with its OpenMP.
 AFFINITY = {"KMP_AFFINITY": "granularity=fine,compact,1,0", "KMP_BLOCKTIME": "1"}
 VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "glibc": ((), {}),
@@ -29,7 +29,7 @@ VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "Intel OpenMP": ((OPENMP,), AFFINITY),
     "Intel OpenMP and jemalloc": ((OPENMP, JEMALLOC), AFFINITY),
 }
-# Prints the processor seconds of a command, which others on the machine disturb less, and its peak of memory in MB.
+# Prints the processor seconds of a command, which other load affects less, and its peak of memory in MB.
 MEASURED = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -62,7 +62,7 @@ def main() -> None:
     with prepared() as folder:
         for step in STEPS:
             costs: dict[str, list[Cost]] = {name: [] for name in VARIANTS}
-            for _ in range(REPEATS):  # in turns, so that what disturbs one disturbs all
+            for _ in range(REPEATS):  # in turns, so that what disturbs one affects all
                 for name in VARIANTS:
                     costs[name].append(measure(folder, step, name))
                     print(f"{step}, {name}: {costs[name][-1]}", file=sys.stderr, flush=True)
@@ -79,7 +79,7 @@ def print_row(step: str, name: str, costs: list[Cost], plain: float) -> None:
 
 @contextmanager
 def prepared() -> Iterator[Path]:
-    """A folder with the libraries, and with what the steps read: a run on the embedded dataset leaves it."""
+    """A folder with the libraries, and with what the steps read, from a run on the embedded dataset."""
     with tempfile.TemporaryDirectory(prefix="vqi-preload-") as name:
         folder = Path(name)
         fetch_libraries(folder / "libraries")

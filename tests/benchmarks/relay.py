@@ -1,4 +1,4 @@
-"""A network in between: hands each request on only after a while, as one to a server some way off takes.
+"""A network in between: passes each request on only after a delay, as on the way to a distant server.
 
 ``python -m tests.benchmarks.relay HOST:PORT MILLISECONDS`` prints the address to use instead. Linux only (splice).
 """

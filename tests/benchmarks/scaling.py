@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def steps(folder: Path, n: int) -> dict[str, Cost]:
-    """Each step as a process of its own on ``n`` images, start-up included."""
+    """Each step as a process of its own on ``n`` images, start included."""
     source = folder / "source" / "part" / "train" / "good"
     source.mkdir(parents=True)
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Fetching, unpacking and packing: against curl, the minio client's plain loop, and the standard library's own.
+"""Fetching, unpacking and packing: against curl, the minio client's plain loop, and the standard library's.
 
 ``BENCH_SCALE=0.05`` makes everything smaller. The full sizes need 25 GB of free disk.
 """
@@ -33,7 +33,7 @@ IMAGES = [int(n * SCALE) for n in (625, 1250, 2500, 5000)]
 PIXELS = 1024
 ROUNDS = 5
 AWAY = 10  # milliseconds to the server and back
-UPLOADS = 4  # at once
+UPLOADS = 4  # at the same time
 
 FETCH = "import sys, pathlib, vqi.fetching as f; f.fetch(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
 BUCKET = "import sys; from vqi.datasets.sources import resolve; resolve(sys.argv[1])"
@@ -149,7 +149,7 @@ def write_images(path: Path, count: int) -> None:
 
 
 def _numbered(png: bytes, number: int) -> bytes:
-    """The same picture as another file: a text chunk behind its end, which readers skip."""
+    """The same picture as another file: a text chunk after its end, which readers skip."""
     return png + f"part {number:08}".encode()
 
 
@@ -171,10 +171,10 @@ def _rounds(
 
 
 def _empty(folder: Path) -> None:
-    """Give the room of a run's files back, and wait until that is done; it shall not slow the next.
+    """Free the disk space of a run's files, and wait until that is done, so that it does not slow the next.
 
-    The files stay, as empty ones: for minutes ext4 gives no number of a removed file to a new one, and looks at all of
-    them for each.
+    The files stay, empty: for minutes ext4 does not reuse the inode number of a removed file, and checks all of them
+    for each new one.
     """
     if folder.exists():
         for path in folder.rglob("*"):
@@ -205,7 +205,7 @@ def _started(*arguments: str) -> Iterator[str]:
 
 @contextmanager
 def _relay(environment: dict[str, str], milliseconds: int) -> Iterator[dict[str, str]]:
-    """The same server, some way off."""
+    """The same server, at a distance."""
     if not milliseconds:
         yield environment
         return
@@ -216,7 +216,7 @@ def _relay(environment: dict[str, str], milliseconds: int) -> Iterator[dict[str,
 
 @contextmanager
 def bucket(scratch: Path, count: int) -> Iterator[dict[str, str]]:
-    """A server with the objects, and what reaches it."""
+    """A server with the objects, and a client for it."""
     server = SeaweedFS(scratch / "weed")
     try:
         client = Minio(server.endpoint.partition("://")[2], "AK", "SK", secure=False, region="us-east-1")

@@ -34,7 +34,7 @@ def values_of(name: str) -> dict[str, Any]:
 
 
 def render(values: dict[str, Any], name: str = "rel", namespace: str = "ml") -> list[dict[str, Any]]:
-    """The objects of a release, read by a loader that refuses a key that stands twice."""
+    """The objects of a release, read by a loader that refuses a key that occurs twice."""
     with helm.Chart.load(str(CHART)) as chart:
         files = chart.render(values, name=name, namespace=namespace)
     texts = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
@@ -133,7 +133,7 @@ def test_the_stores_version_is_the_tested_one() -> None:
 
 
 def test_without_more_said_it_is_the_compiled_pipeline() -> None:
-    """But for names and images."""
+    """Except for names and images."""
     spec = one(render(LEAST), "WorkflowTemplate")["spec"]
     compiled = yaml.safe_load((CHART / "files" / "training.yaml").read_text())["spec"]
     assert spec["arguments"] == {
@@ -214,7 +214,7 @@ def test_parameters_are_texts() -> None:
 
 
 def test_a_schedule_is_the_template_with_its_own_parameters() -> None:
-    """By value: Argo leaves a schedule alone that it sees before the template that it refers to, as Helm makes them."""
+    """A copy: Argo ignores a schedule whose template it does not know yet, and Helm makes the schedule first."""
     objects = render(values_of("schedule"))
     scheduled = one(objects, "CronWorkflow")["spec"]["workflowSpec"]
     template_ = one(objects, "WorkflowTemplate")["spec"]
@@ -273,13 +273,13 @@ def test_an_object_store_of_its_own() -> None:
 
 
 def expiry(objects: list[Any]) -> str:
-    """What its object store does about the artifacts of runs."""
+    """What the release's object store does with the artifacts of runs."""
     (container,) = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
     return next(str(v["value"]) for v in container["env"] if v["name"] == "WEED_MASTER_MAINTENANCE_SCRIPTS")
 
 
 def test_its_store_may_keep_artifacts_for_good() -> None:
-    """A rule that an earlier version of the release set has to go."""
+    """A rule that an earlier version of the release set has to be removed."""
     objects = render({"seaweedfs": {"enabled": True, "expireDays": 0}, "artifactRepository": {"bucket": "runs"}})
     assert expiry(objects) == "fs.configure -locationPrefix=/buckets/runs/ -delete -apply"
 
@@ -430,7 +430,7 @@ def test_a_parameter_that_argo_would_fill_in() -> None:
         render(changed("parameters.source", "folder:{{item}}"))
 
 
-# ------------------------------------------------------------------------------------------------- nothing goes apart
+# ------------------------------------------------------------------------------------------------- nothing diverges
 
 
 @pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)

@@ -1,14 +1,14 @@
-"""A real cluster: namespaces, releases of the chart, photographs in the object store, and runs that go on side by side.
+"""A real cluster: namespaces, releases of the chart, photographs in the object store, and runs in parallel.
 
 ``make test-cluster`` runs this against the cluster of ``KUBECONFIG``, with ``kubectl``, ``helm`` and ``argo`` on the
 path and the images on its nodes. From the environment:
 
-    VQI_TEST_REGISTRY  what stands before the images' names; nothing for images that were loaded into the nodes
+    VQI_TEST_REGISTRY  prefix of the images' names; nothing for images that were loaded into the nodes
     VQI_TEST_TAG       their tag; latest when it is not set
     VQI_TEST_S3        an S3 server outside of the cluster, as http://AK:SK@10.0.0.1:8333; the store of a release
-                       stands for it when it is not set
+                       is used when it is not set
     VQI_TEST_ARGO_NAMESPACE  where Argo's controller has its settings; argo when it is not set
-    VQI_TEST_KEEP      leaves everything as it is at the end, to be looked at
+    VQI_TEST_KEEP      leaves everything as it is at the end, for inspection
 
 A cluster without a default storage class has to be this machine: volumes are folders of it.
 """
@@ -51,9 +51,9 @@ __all__ = [
     "second", "stopped_run",
 ]  # fmt: skip
 
-# What takes long is started first, where a chosen test needs it, and goes on beside the others.
+# What takes long is started first, where a chosen test needs it, and runs in parallel with the others.
 EARLY = ("parts_run", "plain_run", "nap_schedule", "chart_schedule", "faulty_run", "elpv_run", "claim_run")
-FIRST = "test_faults.py"  # they come to a run that has only begun
+FIRST = "test_faults.py"  # they reach a run that has only begun
 LAST = "test_deletion.py"  # takes away what the others need
 
 
@@ -89,7 +89,7 @@ def started(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def new_namespace(cluster: str) -> Iterator[Callable[[str], str]]:
-    """Makes a namespace that enforces Pod Security "restricted"; all go at the end, with what is in them."""
+    """Makes a namespace that enforces Pod Security "restricted"; all are removed at the end, with what is in them."""
     made: list[str] = []
 
     def make(name: str) -> str:
@@ -135,7 +135,7 @@ def new_volume(cluster: str) -> Iterator[Callable[[str], str]]:
     if made and not os.environ.get("VQI_TEST_KEEP"):
         kubectl("delete", "persistentvolume", "--wait=false", *made)
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)  # the store's last files may still come and go
+            shutil.rmtree(folder, ignore_errors=True)  # the store's last files may still appear and disappear
 
 
 # ----------------------------------------------------------------------------------------------------------- releases

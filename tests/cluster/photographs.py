@@ -1,4 +1,4 @@
-"""Some cells of ELPV as a folder that the pipeline reads; they come from the package and are kept nowhere."""
+"""Some cells of ELPV as a folder that the pipeline reads; they come from the package and are not kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import save
 
 
 def write_elpv(root: Path, *, train: int, test: int) -> Path:
-    """A category a kind of cell: ``train`` good cells to learn from, ``test`` good and as many defective ones."""
+    """One category per kind of cell: ``train`` good cells to learn from, ``test`` good and as many defective ones."""
     images, probabilities, types = load_dataset()
     for category in ("mono", "poly"):
         good, defective = (images[(types == category) & (probabilities == p)] for p in (0, 1))

@@ -1,4 +1,4 @@
-"""The programs that users work with (kubectl, helm, argo), and what is looked up of a cluster."""
+"""The programs that users work with (kubectl, helm, argo), and look-ups in a cluster."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
-PAUSE_SECONDS = 0.5  # between two looks
+PAUSE_SECONDS = 0.5  # between two checks
 RUN = "workflows.argoproj.io/workflow"  # the label of a run's pods
 Object = dict[str, Any]
 
 
 def run(program: str, *arguments: str, given: bytes | str | None = None, check: bool = True) -> str:
-    """What a program prints; a failure is the test's."""
+    """What a program prints; a failure fails the test."""
     done = subprocess.run(
         [program, *arguments],
         input=given.encode() if isinstance(given, str) else given,
@@ -55,10 +55,10 @@ def apply(*found: Object, namespace: str) -> None:
 
 
 def until(what: str, look: Callable[[], Found | None], seconds: float) -> Found:
-    """What a look finds, once it finds something.
+    """What a check finds, once it finds something.
 
     Raises:
-        AssertionError: It did not within so many seconds.
+        AssertionError: It found nothing within so many seconds.
     """
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -103,7 +103,7 @@ class Workflow:
     name: str
 
     def status(self) -> Object:
-        """What Argo says of it."""
+        """What Argo reports about it."""
         found = read("workflow", self.namespace, self.name)
         assert found, f"workflow {self.name} is gone"
         return dict(found.get("status", {}))
@@ -123,7 +123,7 @@ class Workflow:
         return argo("get", "-n", self.namespace, self.name, "--no-color")
 
     def nodes(self, step: str = "") -> list[Node]:
-        """Its pods, those of one step or of all, in the order of their starts."""
+        """Its pods, those of one step or of all, in the order of their start."""
         found = [n for n in self.status().get("nodes", {}).values() if n["type"] == "Pod"]
         nodes = [
             Node(

@@ -1,4 +1,4 @@
-"""The runs that the tests look at, each started once in a session."""
+"""The runs that the tests look at, each started once per session."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def elpv_run(stocked: Release, parameter_file: Callable[..., Path]) -> Workflow:
 
 @pytest.fixture(scope="session")
 def plain(new_namespace: Callable[[str], str], external: Release | Outside) -> str:
-    """A namespace with ``manifests/argo`` applied, and the two objects that the README asks for beside them."""
+    """A namespace with ``manifests/argo`` applied, and the two objects that the README asks for in addition."""
     namespace, store = new_namespace("b"), external.store()
     with external.reached() as reached:
         if not reached.client.bucket_exists(BUCKET):
@@ -171,7 +171,7 @@ def nap_schedule(plain: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 def chart_schedule(
     install: Callable[..., Release], new_namespace: Callable[[str], str], new_volume: Callable[[str], str]
 ) -> Release:
-    """A release that trains every minute, on photographs that are not there; of the first one's name."""
+    """A release that trains every minute, on photographs that do not exist; with the same name as the first one."""
     schedule = {
         "enabled": True, "schedules": EVERY_MINUTE, "failedJobsHistoryLimit": 1,
         "parameters": {"source": "folder:/nowhere"},
@@ -187,7 +187,7 @@ def stopped_run(stocked: Release) -> Workflow:
 
 @pytest.fixture(scope="session")
 def faulty_run(chart_schedule: Release, photographs: Path) -> Workflow:
-    """A run to which things happen while it trains, with an object store that no other run needs."""
+    """A run to which things happen while it trains, with an object store that no other run uses."""
     with chart_schedule.reached() as store:
         store.upload("photographs", photographs)
     finetune = {"projection_width": 64, "prediction_width": 16, "precision": "fp32"}

@@ -1,4 +1,4 @@
-"""What the tests on a cluster are told, and what they give to those that they start."""
+"""What the tests on a cluster are given, and what they give to what they start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cluster.programs import run
 CHART = Path(__file__).parents[2] / "chart"
 REGISTRY, TAG = os.environ.get("VQI_TEST_REGISTRY", ""), os.environ.get("VQI_TEST_TAG", "latest")
 STEPS = yaml.safe_load((CHART / "values.yaml").read_text())["steps"]
-# Small requests, so that several runs fit on a small node at once.
+# Small requests, so that several runs fit on a small node at the same time.
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "3Gi"}}
 FAST = {"image_size": 64, "engine": "eager", "precision": "fp32", "target_fpr": 0.1, "folds": 4}
 PARAMETERS = {"source": "folder:s3://photographs/parts", "categories": ["bracket", "fabric"], "finetune": {}, **FAST}
@@ -48,7 +48,7 @@ def own_store(label: str) -> dict[str, Any]:
 
 
 def one_category(**changes: Any) -> list[str]:
-    """The flags of a run on one category, each parameter for itself."""
+    """The flags of a run on one category, one per parameter."""
     given = PARAMETERS | {"categories": ["bracket"]} | changes
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     return [flag for name, text in texts.items() for flag in ("-p", f"{name}={text}")]

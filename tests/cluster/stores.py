@@ -43,7 +43,7 @@ class ObjectStore:
 
     @property
     def client(self) -> Minio:
-        """What speaks with it."""
+        """A client for it."""
         host = self.endpoint.removeprefix("http://")
         return Minio(host, self.access_key, self.secret_key, secure=False, region=REGION)
 
@@ -70,7 +70,7 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class Outside:
-    """An object store outside of the cluster, which pods and this machine reach alike."""
+    """An object store outside of the cluster, which both pods and this machine can reach."""
 
     given: ObjectStore
 
@@ -124,7 +124,7 @@ class Release:
             yield replace(self.store(), endpoint=f"http://{address}")
 
     def weed_shell(self, command: str) -> str:
-        """What its object store's own shell answers."""
+        """The output of its object store's own shell."""
         return kubectl(
             "exec", "-i", "-n", self.namespace, f"{self.seaweedfs}-0", "--", "weed", "shell", given=f"{command}\n"
         )

@@ -1,6 +1,6 @@
-"""A run can be deleted whatever became of its pods, its store and its account: nothing has to be done before it goes.
+"""A run can be deleted whatever happened to its pods, its store and its account: nothing has to be done before.
 
-Comes last, for it ends with a namespace that goes with all that is in it (see ``conftest.py``).
+Comes last, because it ends by deleting a namespace with all that is in it (see ``conftest.py``).
 """
 
 from collections.abc import Callable

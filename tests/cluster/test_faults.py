@@ -1,4 +1,4 @@
-"""What goes wrong on clusters, and what becomes of a run then."""
+"""What goes wrong on clusters, and what happens to a run then."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,7 @@ NOTHING_THERE = ("-p", "source=folder:s3://photographs/nothing")
 
 @pytest.fixture(scope="module")
 def survivor(faulty_run: Workflow, chart_schedule: Release) -> tuple[Workflow, list[str]]:
-    """A run whose pod was deleted while it trained, and whose store started anew while it did again; the two pods."""
+    """A run whose pod was deleted while it trained, and whose store restarted while it trained again; the two pods."""
     deleted = training_pod(faulty_run, "")
     kubectl("delete", "pod", "-n", faulty_run.namespace, "-l", f"{RUN}={faulty_run.name}", "--wait=false")
     again = training_pod(faulty_run, deleted)
@@ -64,7 +64,7 @@ def test_a_store_that_starts_anew_costs_a_run_no_more_than_time(survivor: tuple[
 def test_bad_input_is_final_and_says_why(stocked: Release) -> None:
     run = submit(stocked.namespace, stocked.template, *NOTHING_THERE)
     assert run.ended().startswith("Failed")
-    (node,) = run.nodes()  # not tried again
+    (node,) = run.nodes()  # not retried
     assert node.message.startswith("main: Error (exit code 2): no images of the known layout")
     assert "found no files at all (is the place right?)" in run.shown()
 
@@ -78,14 +78,14 @@ def test_a_bad_value_is_named(stocked: Release) -> None:
 
 @pytest.fixture(scope="module")
 def tight(chart_schedule: Release, install: Callable[..., Release]) -> Release:
-    """A release beside another, whose store it uses; a step of it has too little memory for large images."""
+    """A release next to another, whose store it uses; a step of it has too little memory for large images."""
     little = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "800Mi"}}
     steps = {name: {"resources": little if name == "feature-extract" else SMALL} for name in STEPS}
     return install("tight", chart_schedule.namespace, steps=steps, **chart_schedule.for_another())
 
 
 def test_a_step_over_its_memory_limit(tight: Release, survivor: tuple[Workflow, list[str]]) -> None:
-    """After the store's restart, which would be another fault. It is over at once: activations are no file's pages."""
+    """After the store's restart, which would be another fault. Activations are no file pages: it is killed."""
     run = submit(tight.namespace, tight.template, *one_category(image_size=768))
     assert run.ended().startswith("Failed")
     (node,) = run.nodes("feature-extract")  # it would not fit the next time either

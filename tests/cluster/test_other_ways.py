@@ -64,7 +64,7 @@ def argo_server() -> Iterator[str]:
             until("the Argo server", lambda: run("curl", "-sf", f"{address}/api/v1/version", check=False), 60)
             yield address
         finally:
-            process.kill()  # it heeds nothing else
+            process.kill()  # it reads nothing else
 
 
 def test_through_an_argo_server(stocked: Release) -> None:

@@ -1,4 +1,4 @@
-"""Upgrade, rollback and uninstall of a release: what is kept, what goes, and that others are left alone."""
+"""Upgrade, rollback and uninstall of a release: what is kept, what is removed, and that others are left alone."""
 
 import json
 import re
@@ -114,7 +114,7 @@ def test_uninstalling_leaves_the_data_and_the_neighbours(
 
 
 def test_what_runs_leave_in_the_releases_own_store_expires(first: Release) -> None:
-    """Argo removes nothing of it, a rule of the bucket does; its server sets that some minutes after it started."""
+    """Argo removes nothing of it, a rule of the bucket does; its server sets that some minutes after its start."""
     until("the rule", lambda: '"30d"' in first.weed_shell("fs.configure"), 360)
     with first.reached() as store:
         for bucket in ("vqi-artifacts", "vqi"):

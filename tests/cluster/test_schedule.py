@@ -1,4 +1,4 @@
-"""Schedules fire, hold back what would run twice, and keep no more of the past than they should."""
+"""Schedules fire, hold back what would run twice, and keep no more history than they should."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ from tests.cluster.stores import Release
 
 
 def runs_of(namespace: str, schedule: str) -> list[Object]:
-    """The runs that a schedule started, in their order."""
+    """The runs that a schedule started, in order."""
     found = objects("workflows", namespace, "-l", f"workflows.argoproj.io/cron-workflow={schedule}")
     return sorted(found, key=lambda one: str(one["metadata"]["creationTimestamp"]))
 

@@ -60,7 +60,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def same_numbers(here: dict[str, str], there: dict[str, str]) -> None:
-    """Equal texts, and numbers equal up to what another build of the libraries may round."""
+    """Equal texts, and numbers equal up to rounding of another build of the libraries."""
     assert here.keys() == there.keys()
     for name, value in here.items():
         try:
@@ -91,7 +91,7 @@ def test_the_scores_are_those_of_a_local_run(run: Workflow, stocked: Release, lo
 
 
 def test_the_report_says_what_a_local_one_says(run: Workflow, stocked: Release, locally: Path, dataset: str) -> None:
-    """Word for word, but for pictures and digests."""
+    """Word for word, except for pictures and digests."""
 
     def words(page: str) -> list[str]:
         return re.sub(r"<svg.*?</svg>|<style.*?</style>|<[^>]*>|\b[0-9a-f]{12,64}\b", " ", page, flags=re.S).split()

@@ -1,4 +1,4 @@
-"""The step dataset_download: a source becomes one shard a category in the object store."""
+"""The step dataset_download: a source becomes one shard per category in the object store."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What Kubeflow is told of outputs: as its own SDK says it, and as its launcher reads it."""
+"""What is passed to Kubeflow about outputs: as its own SDK writes it, and as its launcher reads it."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ NO_ROC = Roc(threshold=2.0, points=())
 
 
 def executor_input(folder: Path, **schemas: str) -> str:
-    """What Kubeflow's launcher puts for ``{{$}}``, as far as outputs go."""
+    """What Kubeflow's launcher fills in for ``{{$}}``, as far as outputs are concerned."""
     artifacts = {
         name: {"artifacts": [{"type": {"schemaTitle": schema}, "uri": f"minio://bucket/{name}", "metadata": {}}]}
         for name, schema in schemas.items()

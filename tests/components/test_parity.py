@@ -1,4 +1,4 @@
-"""A step has one set of parameters: that of its config model. Its declaration and its command say the same."""
+"""A step has one set of parameters: that of its config model. Its declaration and its command agree with it."""
 
 import ast
 import importlib
@@ -20,7 +20,7 @@ from vqi_components import step
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
 KFP_TYPES = {str: "String", int: "Integer", float: "Float", bool: "Boolean"}
-EXECUTOR_INPUT = ("--executor-input", "{{$}}")  # exactly so: the lowering to Argo knows it by this form
+EXECUTOR_INPUT = ("--executor-input", "{{$}}")  # in exactly this form: the lowering to Argo recognises it
 DRAWN = ("system.Metrics", "system.ClassificationMetrics", "system.HTML", "system.Markdown")
 PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\w+)'\](\.path|\.output_file)?\}\}")
 
@@ -131,7 +131,7 @@ def test_compiled_args_parse_to_the_defaults(name: str) -> None:
 
 
 def test_defaults_stand_in_the_config_only() -> None:
-    """A declaration takes its defaults from the model, so that a number stands nowhere twice."""
+    """A declaration takes its defaults from the model, so that no number is written twice."""
     for name in FOLDERS:
         tree = ast.parse((ROOT / "components" / name / "component.py").read_text())
         (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
@@ -159,7 +159,7 @@ def attributes_read() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_setting_is_read(name: str) -> None:
-    """A field that no code reads is a promise that nothing keeps."""
+    """A field that no code reads is a setting without effect."""
     read = set().union(*attributes_read().values())
     unread = set(model_of(name).model_fields) - read
     # the keys of `finetune` are read by the methods, each from a model of its own

@@ -61,7 +61,7 @@ def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dic
 
 
 def test_output_that_cannot_be_written(chain: Any, tmp_path: Path, one_error: OneError) -> None:
-    """A folder below a file: nobody, root included, can write there."""
+    """A folder below a file: nobody, not even root, can write there."""
     (tmp_path / "file").write_text("")
     message = one_error(chain.run("preprocess", **outputs(tmp_path) | {"images": tmp_path / "file" / "images"}))
     assert str(tmp_path / "file") in message
@@ -82,7 +82,7 @@ def test_no_train_images(
     shutil.rmtree(source / "bracket" / "train")
     other = type(chain)(tmp_path / "out", source)
     other.folder.mkdir()
-    code = other.run("dataset_download") or other.run("preprocess")  # whichever sees it first
+    code = other.run("dataset_download") or other.run("preprocess")  # whichever notices it first
     assert "'bracket'" in one_error(code)
 
 
@@ -95,7 +95,7 @@ def test_one_or_identical_train_images(
     copies: int,
     message: str,
 ) -> None:
-    """Prepared and extracted as always; the fit says that there is nothing to learn from."""
+    """Prepared and extracted as usual; the fit says that there is nothing to learn from."""
     source = make_defect_dataset(tmp_path / "parts", ("bracket",), **TINY)
     train = source / "bracket" / "train" / "good"
     (first, *others) = sorted(train.iterdir())
@@ -126,7 +126,7 @@ def test_unreadable_images_up_to_the_limit(
 
 
 def test_a_shard_is_hashed_once(chain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On its way from the store: that is what the catalog is held against, and what the images say they are made of."""
+    """During the transfer from the store: this digest is compared with the catalog and recorded in the images."""
     hashed = []
 
     def counted(path: Path) -> str:

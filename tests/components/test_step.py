@@ -1,4 +1,4 @@
-"""How every step starts and ends: flags, exit codes, one line for what a user can mend."""
+"""How every step starts and ends: flags, exit codes, one line for what a user can fix."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def test_an_unexpected_error_is_a_defect_with_its_traceback() -> None:
 
 @pytest.mark.parametrize("name", ["pca_fit", "evaluate", "feature_extract", "ssl_finetune", "publish", "summarize"])
 def test_output_below_a_file(chain: Any, tmp_path: Path, one_error: OneError, name: str) -> None:
-    """Read-only for everybody, root included."""
+    """Read-only for everybody, even root."""
     (tmp_path / "file").write_text("")
     outputs = {
         "pca_fit": ["detector"], "evaluate": ["scores", "metrics", "report", "summary"],
@@ -67,7 +67,7 @@ def test_the_message_is_left_for_kubernetes(
 
 
 def test_what_may_go_well_later_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Argo tries it again, as it does not with bad input."""
+    """Argo retries it, which it does not do for bad input."""
 
     def gone(arguments: PcaFit) -> None:
         raise UnavailableError("the object store does not answer")
@@ -118,7 +118,7 @@ def test_help_and_an_unknown_flag() -> None:
     ],
 )
 def test_a_step_starts_without_what_it_may_not_need(name: str, foreign: list[str]) -> None:
-    """What takes long to load is loaded when flags are checked and it is used."""
+    """What takes long to load is loaded only after flags are checked and where it is used."""
     code = f"import sys, vqi_components.{name}.__main__; print([one for one in {foreign} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

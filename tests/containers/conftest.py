@@ -1,4 +1,4 @@
-"""The container images, built on a stand-in base: required where CI=true, skipped with a reason elsewhere."""
+"""The container images, built on a replacement of the base: required where CI=true, skipped with a reason elsewhere."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def compose() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images() -> Iterator[None]:
-    """The three images (:latest) of this tree, in a storage of their own that podman is pointed at."""
+    """The three images (:latest) of this tree, in a storage of their own that podman is set to use."""
     required = os.environ.get("CI") == "true"
     if reason := missing():
         (pytest.fail if required else pytest.skip)(reason)
@@ -117,7 +117,7 @@ def launcher(images: None) -> Containers:
 
 
 def said(job: Job, ended: Ended) -> Any:
-    """The JSON that a step printed, in a line of its own; the log has its warnings too."""
+    """The JSON that a step printed, on a line of its own; the log has its warnings too."""
     text = job.log.read_text()
     assert ended.code == 0, (ended, text)
     for line in reversed(text.splitlines()):
@@ -133,7 +133,7 @@ def containers() -> list[str]:
 
 @contextmanager
 def served(folder: Path, command: list[str], environment: dict[str, str]) -> Iterator[str]:
-    """podman's service, which speaks as Docker's daemon does; yields its address, for DOCKER_HOST."""
+    """podman's service, which responds as Docker's daemon does; yields its address, for DOCKER_HOST."""
     address = folder / "podman.sock"
     with (folder / "service.log").open("wb") as log:
         service = subprocess.Popen(

@@ -72,7 +72,7 @@ def test_what_may_be_written_to(name: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["pipeline", "dev"])
 def test_a_folder_that_is_not_there_is_not_made(name: str) -> None:
-    """By Docker, as root; podman's service makes it all the same."""
+    """Docker would make it as root; podman's service makes it anyway."""
     folders = [volume for volume in SERVICES[name]["volumes"] if volume["type"] == "bind" and volume["source"] != ".."]
     assert [volume["target"] for volume in folders] == ["/data", "/configs", "/output"]
     assert all(volume["bind"] == {"create_host_path": False} for volume in folders)

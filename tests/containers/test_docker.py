@@ -1,4 +1,4 @@
-"""``vqi run --launcher docker`` with Docker's own client, against podman's service in the place of its daemon."""
+"""``vqi run --launcher docker`` with Docker's own client, against podman's service in place of its daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VQI = Path(sys.executable).with_name("vqi")
 
 @pytest.fixture(scope="module")
 def environment(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What points docker at podman's service, with a configuration of its own."""
+    """The variables that make docker use podman's service, with a configuration of its own."""
     folder = tmp_path_factory.mktemp("docker")
     with served(folder, ["podman"], dict(os.environ)) as address:
         yield {**os.environ, "DOCKER_HOST": address, "DOCKER_CONFIG": str(folder)}

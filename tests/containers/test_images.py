@@ -1,4 +1,4 @@
-"""What the container images hold, what they do not, and what a change of the source builds anew."""
+"""What the container images hold, what they do not, and what a change of the source rebuilds."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_the_light_image_is_light() -> None:
 
 
 def test_the_torch_image_is_light_but_for_cuda() -> None:
-    """What the CPU build of torch has not: the libraries of CUDA, and torch's own that call them."""
+    """What the CPU build of torch does not have: the libraries of CUDA, and torch's own that call them."""
     script = (
         "import pathlib; packages = pathlib.Path('/opt/vqi/lib/python3.11/site-packages');"
         "cuda = [*(packages / 'nvidia').rglob('*'), *(packages / 'torch/lib').glob('*cuda*')];"
@@ -120,7 +120,7 @@ def test_a_change_of_the_source_builds_in_seconds(tmp_path: Path) -> None:
             kept, changed = (inspected(f"{name}:{tag}")["RootFS"]["Layers"] for tag in ("latest", "changed"))
             shared = [layer for layer in changed if layer in kept]
             assert len(changed) - len(shared) <= 6, "source, steps, pipelines, folders, compiled pipeline, bytecode"
-        if seconds >= 30:  # what others do on the machine meanwhile counts, too: the better of two
+        if seconds >= 30:  # other load on the machine counts, too: the better of two
             seconds = min(seconds, changed_build(tmp_path, "CHANGED_AGAIN = True"))
     finally:
         podman("rmi", "--force", *(f"{name}:changed" for name in (*images, "vqi-tools")), check=False)

@@ -189,7 +189,7 @@ print(json.dumps(report["images"]))
 
 
 def test_photographs_are_decoded_within_the_limit_of_memory(launcher: Containers, new_job: Callable[..., Job]) -> None:
-    """Eight at once would be 1.6 GB: the limit has room for one."""
+    """Eight at the same time would be 1.6 GB: the limit has room for one."""
     job = new_job(LARGE, resourceMemoryLimit="600Mi")
     assert said(job, asyncio.run(launcher.run(job))) == 8
 

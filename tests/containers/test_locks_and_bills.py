@@ -32,7 +32,7 @@ def test_locks_are_fresh_until_a_requirement_changes(tmp_path: Path) -> None:
 
 
 def test_what_compiles_pipelines_binds_no_image(tmp_path: Path) -> None:
-    """kfp pins requests and urllib3; the locks neither hold it nor depend on its version."""
+    """kfp pins requests and urllib3; the locks neither contain it nor depend on its version."""
     shutil.copytree(ROOT / "images", tmp_path / "images")
     project = (ROOT / "pyproject.toml").read_text()
     extra = tomllib.loads(project)["project"]["optional-dependencies"]["pipelines"]
@@ -50,7 +50,7 @@ def test_a_package_has_one_version_in_all_images() -> None:
 
 
 def pins() -> dict[str, set[str]]:
-    """The versions of each package over all locks; a CPU build of torch is of the version that it is a build of."""
+    """The versions of each package over all locks; a CPU build of torch counts as the version that it is a build of."""
     found: dict[str, set[str]] = {}
     for lock in (ROOT / "images" / "locks").glob("*.txt"):
         for name, version in re.findall(r"^([a-z0-9][^=\s]*)==([^\s+]+)", lock.read_text(), flags=re.MULTILINE):
@@ -69,7 +69,7 @@ def test_every_locked_package_has_its_digest() -> None:
 
 @pytest.mark.usefixtures("images")
 def test_a_bill_of_materials_is_valid_and_whole(tmp_path: Path) -> None:
-    """Whoever has the image is asked, though Docker's client stands first."""
+    """The engine that has the image is asked, though Docker's client is found first."""
     bill = tmp_path / "dist" / "vqi.cdx.json"
     command = [sys.executable, ROOT / "images" / "sbom.py", "vqi:latest", "--output", bill]
     done = subprocess.run(command, capture_output=True, text=True)

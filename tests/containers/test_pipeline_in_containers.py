@@ -28,8 +28,8 @@ STEPS = (
     "dataset_download", "preprocess", "ssl_finetune", "feature_extract", "pca_fit", "evaluate", "publish", "summarize",
 )  # fmt: skip
 SECONDS = 10  # from SIGTERM to the end
-STEP_SECONDS = 200  # for a step to be reached
-ARBITRARY = 1234560000  # as OpenShift gives them
+STEP_SECONDS = 200  # until a step is reached
+ARBITRARY = 1234560000  # as OpenShift assigns them
 
 
 def command(*flags: str) -> list[str]:
@@ -77,7 +77,7 @@ def reads(path: Path) -> bytes:
 
 
 def stop_in(step: str, folder: Path, flags: tuple[str, ...], environment: dict[str, str]) -> None:
-    """Start the pipeline, end it with SIGTERM while ``step`` runs, and look at what that leaves."""
+    """Start the pipeline, end it with SIGTERM while ``step`` runs, and look at what is left."""
     with subprocess.Popen(
         command(*flags), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -117,7 +117,7 @@ def test_ended_in_every_step_and_finished_through_an_object_store(
 
 @pytest.fixture
 def somebody(tmp_path: Path) -> Callable[[str], str]:
-    """Gives an image a user that nobody knows and a home that is not there; returns its reference."""
+    """Gives an image an unknown user and a home that does not exist; returns its reference."""
     made = []
 
     def change(image: str) -> str:

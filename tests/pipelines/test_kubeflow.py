@@ -1,4 +1,4 @@
-"""What is put into the compiled pipeline for Kubeflow: images, nodes, retries, caching."""
+"""What is added to the compiled pipeline for Kubeflow: images, nodes, retries, caching."""
 
 from dataclasses import replace
 from typing import Any
@@ -42,7 +42,7 @@ each = pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: 
 
 @each
 def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
-    """The same steps with the same inputs; the same text, where nothing is left to a default."""
+    """The same steps with the same inputs; the same text, where no default is used."""
     ir, text = ir_of(pipeline), for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0, non_root=False))
     given = GIVEN.get(pipeline.name, {})
     if pipeline.name != "python":  # its command names no component
@@ -53,7 +53,7 @@ def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
 
 @each
 def test_the_local_backend_runs_what_is_made_for_kubeflow(pipeline: Any) -> None:
-    """With settings, too: the same calls and the same outputs as of the plain pipeline."""
+    """With settings, too: the same calls and the same outputs as the plain pipeline."""
     if pipeline.name != "python":  # its command names no component
         check_same_flow(ir_of(pipeline))
 
@@ -63,7 +63,7 @@ def test_the_local_backend_runs_the_training_pipeline_that_is_made_for_kubeflow(
 
 
 def check_same_flow(ir: str) -> int:
-    settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # a pull secret is Kubeflow's alone
+    settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # a pull secret is for Kubeflow alone
     before, after = read_ir(ir), read_ir(for_kubeflow(ir, settings))
     given = GIVEN.get(before.name, {})
     flow = local_flow(before, given, Fakes(before))
@@ -128,7 +128,7 @@ def test_images_and_nodes() -> None:
 
 
 def test_kubernetes_own_library_writes_the_same() -> None:
-    """What is put in is what kfp-kubernetes would have compiled."""
+    """What is added is what kfp-kubernetes would have compiled."""
 
     @dsl.pipeline(name="placed")
     def placed():

@@ -1,4 +1,4 @@
-"""Every setting of every step can be set: it is a parameter of the pipeline, or says here why it is none."""
+"""Every setting of every step can be set: it is a parameter of the pipeline, or listed here with a reason."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What ``vqi run`` says at its end of the results of a training run."""
+"""What ``vqi run`` prints at its end about the results of a training run."""
 
 import io
 import json

@@ -1,7 +1,7 @@
 """What it takes to add one: in a scratch copy a made-up detector, source, method and step are added and run.
 
-A folder in ``made_up`` has an addition's own files, at the places where they belong; ``EDITS`` are the lines that go
-into files that are there. The files that differ from the repository are counted, those that are generated apart.
+A folder in ``made_up`` has an addition's own files, at the places where they belong; ``EDITS`` are the lines that are
+added to existing files. The files that differ from the repository are counted, generated ones separately.
 """
 
 import json
@@ -23,7 +23,7 @@ MADE_UP = Path(__file__).parent / "made_up"
 COPIED = ("src", "components", "pipelines", "chart", "manifests", "pyproject.toml")
 GENERATED = ("manifests/", "chart/")
 
-# By addition and file: the line that is there -> what stands in its place, which ends or begins with that line.
+# By addition and file: the existing line -> what replaces it, which ends or begins with that line.
 EDITS: dict[str, dict[str, dict[str, str]]] = {
     "detector": {
         "src/vqi/detectors/registry.py": {
@@ -94,7 +94,7 @@ class Copy:
             (root / name).write_text(text)
 
     def python(self, *args: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run the copy's code; its output when it fails is the test's."""
+        """Run the copy's code; when it fails the test fails with its output."""
         paths = f"{self.root / 'src'}{os.pathsep}{self.root}"
         done = subprocess.run(
             [sys.executable, *map(str, args)], cwd=self.root, capture_output=True, text=True, check=False,

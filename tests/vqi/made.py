@@ -77,7 +77,7 @@ def detector_artifact(number: float = 1.0, **changes: Any) -> DetectorArtifact:
 
 
 def metrics(**changes: Any) -> Metrics:
-    """Nothing was measured, but for what ``changes`` says."""
+    """Nothing was measured, except for what ``changes`` says."""
     measured = {name: None for name, field in Metrics.model_fields.items() if field.is_required()}
     known = {
         "category": "part", "test_images": 0, "test_good": 0, "test_anomalous": 0, "train_images": 30, "tp": 0, "fp": 0,
@@ -88,7 +88,7 @@ def metrics(**changes: Any) -> Metrics:
 
 
 def data_report(**changes: Any) -> DataReport:
-    """Of nothing, but for what ``changes`` says."""
+    """Of nothing, except for what ``changes`` says."""
     none = Labels(normal=0, anomalous=0)
     values: dict[str, Any] = {
         "category": "part", "image_size": 8, "images": 0, "masks": 0, "counts": {"train": {}, "test": {}},

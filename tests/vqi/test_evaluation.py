@@ -1,4 +1,4 @@
-"""What evaluate measures: by the images, masks and good images that there are."""
+"""What evaluate measures, depending on which images, masks and good images there are."""
 
 from dataclasses import replace
 from typing import Any
@@ -73,7 +73,7 @@ def test_pixel_figures_only_where_masks_are() -> None:
 
 
 def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
-    """Its defect would count as false alarms: the pixel figures must be as if it were not there."""
+    """Its defect would count as false alarms: the pixel figures must be as if the image did not exist."""
     images, features = category(bad=4, masks=2)
     detector = fit_detector(features, PcaFit())
     with_both = evaluate(images, features, detector, SETTINGS).metrics

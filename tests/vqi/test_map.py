@@ -1,4 +1,4 @@
-"""The map in the docstring of vqi is that of the tree, and what it says of torch is what the import contract says."""
+"""The map in the docstring of vqi matches the tree, and what it says about torch matches the import contract."""
 
 import re
 import tomllib

@@ -98,7 +98,7 @@ def test_oracle_is_the_best_of_all_thresholds(case: tuple[np.ndarray, np.ndarray
     best = max(accuracy_score(labels, scores > t) for t in candidates)
     found = metrics.oracle(labels, scores)
     assert found.oracle_accuracy == pytest.approx(best)
-    # the threshold it names gives the accuracy it claims
+    # the threshold that it returns gives the accuracy that it claims
     reached = metrics.at_threshold(labels, scores, found.oracle_accuracy_threshold)
     assert reached.accuracy == pytest.approx(best)
     at = metrics.at_threshold(labels, scores, found.oracle_youden_threshold)

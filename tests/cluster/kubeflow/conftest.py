@@ -1,9 +1,9 @@
-"""A real Kubeflow Pipelines 2.17: the store and the photographs that its runs use, and runs that go on side by side.
+"""A real Kubeflow Pipelines 2.17: the store and the photographs that its runs use, and runs that proceed in parallel.
 
-Beside what ``tests/cluster/conftest.py`` takes, from the environment:
+In addition to what ``tests/cluster/conftest.py`` takes, from the environment:
 
-    KF_PIPELINES_ENDPOINT  the address of its API; where it is not set, and that is so in CI, these tests are skipped
-    VQI_TEST_MLMD_PYTHON   a Python with ml-metadata, which does not install beside kfp
+    KF_PIPELINES_ENDPOINT  the address of its API; where it is not set, as in CI, these tests are skipped
+    VQI_TEST_MLMD_PYTHON   a Python with ml-metadata, which cannot be installed together with kfp
 
 The addresses of its services (``minio-service`` and ``metadata-grpc-service`` in the namespace ``kubeflow``) must be
 reachable from here. The steps' credentials are a Secret ``vqi-store`` that is made for the time of the tests.
@@ -51,7 +51,7 @@ class Submitted:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where no Kubeflow is named these tests are skipped, in CI too: it has none."""
+    """Where no Kubeflow is named these tests are skipped, also in CI, which has none."""
     if os.environ.get("KF_PIPELINES_ENDPOINT"):
         return
     for item in items:
@@ -64,7 +64,7 @@ Started = subprocess.Popen[str]
 
 @contextmanager
 def vqi(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """The command ``vqi`` while it goes on; what is left of it ends with the context."""
+    """The command ``vqi`` while it runs; what is left of it ends with the context."""
     env = {**os.environ, **(environment or {})}
     command = [str(VQI), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env) as process:
@@ -87,7 +87,7 @@ def submit(*arguments: str) -> Submitted:
 
 
 def service(name: str, port: int) -> str:
-    """Where a service of Kubeflow is reached."""
+    """The address of a service of Kubeflow."""
     found = read("service", NAMESPACE, name)
     assert found, f"Kubeflow has no service {name}"
     return f"{found['spec']['clusterIP']}:{port}"
@@ -103,7 +103,7 @@ def client(cluster: str) -> kfp.Client:
 
 @pytest.fixture(scope="session")
 def metadata_address() -> str:
-    """Where ML Metadata answers."""
+    """The address of ML Metadata."""
     return service("metadata-grpc-service", 8080)
 
 
@@ -118,7 +118,7 @@ def kept(client: kfp.Client) -> ObjectStore:
 
 @pytest.fixture(scope="session")
 def bucket(cluster: str, kept: ObjectStore, photographs: Path) -> Iterator[str]:
-    """A bucket with photographs, which the steps also keep datasets and models in."""
+    """A bucket with photographs, in which the steps also keep datasets and models."""
     if read("secret", NAMESPACE, "vqi-store"):
         pytest.fail("Kubeflow has a Secret vqi-store already: the tests would change it")
     name = f"{cluster}-kubeflow"
@@ -134,7 +134,7 @@ def bucket(cluster: str, kept: ObjectStore, photographs: Path) -> Iterator[str]:
 def file(cluster: str, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The parameter file of all runs here, on Kubeflow and on this machine."""
     path = tmp_path_factory.mktemp("parameters") / "parameters.yaml"
-    # A number of its own, so that Kubeflow's cache has no step that is equal from an earlier session.
+    # A number of its own, so that Kubeflow's cache has no equal step of an earlier session.
     target_fpr = round(FAST["target_fpr"] + int(cluster[-6:], 16) / 16**6 / 1000, 9)
     given = {"source": f"folder:s3://{bucket}/parts", "categories": ["bracket", "fabric"], "finetune": {}}
     path.write_text(yaml.safe_dump({**given, **FAST, "target_fpr": target_fpr}))
@@ -143,7 +143,7 @@ def file(cluster: str, bucket: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[Started]:
-    """A run on a dataset that is not there; it goes on beside the others."""
+    """A run on a dataset that does not exist; it runs in parallel with the others."""
     source = f"source=folder:s3://{bucket}/nowhere"
     options = ("-f", str(file), "-p", source, "--retries", "0", "--wait")
     with vqi("submit", "kubeflow", *PLACE, *options) as process:
@@ -152,7 +152,7 @@ def bad_input(client: kfp.Client, bucket: str, file: Path) -> Iterator[Started]:
 
 @pytest.fixture(scope="session")
 def whole(client: kfp.Client, metadata_address: str, file: Path, bad_input: object, here: object) -> Run:
-    """The whole pipeline, beside what else takes long."""
+    """The whole pipeline, in parallel with what else takes long."""
     done = submit("-f", str(file), "--wait")
     assert done.code == 0, done.output
     return ended(client, done.id, metadata_address)
@@ -160,7 +160,7 @@ def whole(client: kfp.Client, metadata_address: str, file: Path, bad_input: obje
 
 @pytest.fixture(scope="session")
 def again(whole: Run, client: kfp.Client, file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same once more, as a user of Kubeflow's own client starts it with what ``vqi compile`` wrote: its id."""
+    """The same once more, as a user of Kubeflow's own client starts it from what ``vqi compile`` wrote: its id."""
     folder = tmp_path_factory.mktemp("compiled")
     subprocess.run([str(VQI), "compile", "--target", "kubeflow", "--output", str(folder), *PLACE], check=True)
     package, parameters = folder / "kubeflow" / "training.yaml", yaml.safe_load(file.read_text())
@@ -178,7 +178,7 @@ def every_minute(whole: Run, again: str, client: kfp.Client, file: Path) -> Iter
 
 @pytest.fixture(scope="session")
 def here(file: Path, kept: ObjectStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Started]]:
-    """The same run on this machine, and its folder; it goes on beside the others."""
+    """The same run on this machine, and its folder; it proceeds in parallel with the others."""
     folder = tmp_path_factory.mktemp("local")
     options = ("--runs-dir", str(folder / "runs"), "--store", str(folder / "store"))
     with vqi("run", "-f", str(file), *options, environment=kept.environment) as process:
@@ -196,7 +196,7 @@ def local(here: tuple[Path, Started]) -> Path:
 
 @pytest.fixture(scope="session")
 def artifact_bytes(kept: ObjectStore) -> Callable[[str], bytes]:
-    """What stands at the address of an artifact, ``minio://bucket/key``."""
+    """What is stored at the address of an artifact, ``minio://bucket/key``."""
 
     def get(uri: str) -> bytes:
         bucket, _, key = uri.removeprefix("minio://").partition("/")

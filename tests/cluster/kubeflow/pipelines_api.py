@@ -16,7 +16,7 @@ from tests.cluster.programs import until
 
 READER = Path(__file__).with_name("read_metadata.py")
 ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
-SECONDS = 900  # a whole run on a small machine that does other things as well
+SECONDS = 900  # a whole run on a small machine that is busy with other things too
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Artifact:
 
     @property
     def folder(self) -> str:
-        """Where all artifacts of its step stand."""
+        """Where all artifacts of its step are stored."""
         return self.uri.rsplit("/", 1)[0]
 
 
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def artifacts(self) -> list[Artifact]:
-        """What its steps wrote, those of cached steps among it."""
+        """What its steps wrote, including cached steps."""
         return [Artifact(**one) for one in self._kept["artifacts"]]
 
     @property
@@ -78,7 +78,7 @@ class Run:
         return [one for one in self.executions if one.task in STEPS and task in ("", one.task)]
 
     def artifact(self, name: str, category: str = "") -> Artifact:
-        """The artifact of a name, and of a category where it tells one."""
+        """The artifact of a name, and of a category where one is given."""
         found = [one for one in self.artifacts if one.name == name]
         if category:
             found = [one for one in found if one.properties.get("category") == category]

@@ -1,6 +1,6 @@
 """Prints what ML Metadata keeps of a run of Kubeflow, as JSON: read_metadata.py HOST:PORT RUN_ID
 
-Runs with a Python of its own, for ml-metadata does not install beside kfp.
+Runs with a Python of its own, because ml-metadata cannot be installed together with kfp.
 """
 
 import json

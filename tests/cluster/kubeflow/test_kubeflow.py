@@ -106,7 +106,7 @@ def steps_of(run: Run) -> list[dict[str, Any]]:
 
 
 def test_images_run_as_nobody(whole: Run) -> None:
-    """Kubernetes starts no container of root's that is held to be somebody else's; these were started."""
+    """Kubernetes does not start a container as root that must not be root; these were started."""
     containers = steps_of(whole)
     assert len(containers) == 14
     for container in containers:
@@ -140,7 +140,7 @@ def test_bad_input_fails_the_run_with_the_steps_words(
 
 
 def test_a_run_on_a_schedule(client: kfp.Client, every_minute: str, file: Path) -> None:
-    """It fires at a full minute, not at every second, with the parameters of its file."""
+    """It fires once per minute, not every second, with the parameters of its file."""
     run = until("a run of the schedule", lambda: fired(client, every_minute), 180)
     client.disable_recurring_run(every_minute)
     assert client.get_recurring_run(every_minute).trigger.cron_schedule.cron == "0 * * * * *"

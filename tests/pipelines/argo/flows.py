@@ -1,6 +1,6 @@
-"""The same pipeline on the local backend and on the walker, with one fake step: what was run with what must be equal.
+"""The same pipeline on the local backend and on the walker, with one fake step: equal steps, equal inputs.
 
-The fake's outputs are made of all that a step is given, so that one wrong input changes everything after it.
+The fake's outputs are computed from all that a step is given, so that one wrong input changes everything after it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def digest(*parts: Any) -> int:
 
 
 def fake_text(kind: str, seed: int) -> str:
-    """An output parameter of a type; texts that look like JSON, and items that could lead elsewhere, among them."""
+    """An output parameter of a type; texts that look like JSON, and items that could lead elsewhere, are among them."""
     if kind == "STRING":
         return (f"text {seed}", json.dumps({"n": seed, "x": [1.5]}), str(seed % 10), "[1, 2]")[seed % 4]
     if kind == "LIST":
@@ -50,7 +50,7 @@ def fake_text(kind: str, seed: int) -> str:
 
 
 def canonical(text: str) -> Any:
-    """A text of a command; what is JSON counts by its value, for spaces in it mean nothing."""
+    """A text of a command; what is JSON counts by its value, because spaces in it mean nothing."""
     try:
         return json.loads(
             text, parse_float=lambda number: int(value) if (value := float(number)).is_integer() else value

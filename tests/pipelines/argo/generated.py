@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 SCALARS = ("STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN")
 TYPES = (*SCALARS, "LIST", "STRUCT")
-# What the generator keeps apart: an item of a loop, and a list that a loop collected.
+# What the generator distinguishes: an item of a loop, and a list that a loop collected.
 DECLARED = {"ITEM": "STRING", "COLLECTED": "LIST"}
 SCHEMAS = ("system.Dataset", "system.Model", "system.HTML", "system.Markdown", "system.Metrics", "system.Artifact")
 WORDS = ("", "plain", "two words", 'quo\'te "s"', "größer", "a}}b", "line\nbreak", "[1, 2]", "5", "$HOME", "\\n \\x")
@@ -43,7 +43,7 @@ class Outputs:
 
 
 class Maker:
-    """Draws one pipeline; components and executors gather while its graphs are made."""
+    """Draws one pipeline; components and executors are collected while its graphs are made."""
 
     def __init__(self, draw: Any) -> None:
         self.draw = draw
@@ -138,7 +138,7 @@ class Maker:
         return task, Sources(list(outputs.items()), list(made.items()))  # type: ignore[arg-type]
 
     def parameters(self, sources: Sources) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-        """Inputs of a step: how they are declared, where they come from, and how they stand in its command."""
+        """Inputs of a step: how they are declared, where they come from, and how they appear in its command."""
         definitions: dict[str, Any] = {}
         given: dict[str, Any] = {}
         args: list[str] = []
@@ -267,5 +267,5 @@ class Maker:
 
 @st.composite
 def pipelines(draw: Any) -> dict[str, Any]:
-    """A compiled pipeline as the mapping that stands in YAML."""
+    """A compiled pipeline as the mapping that is in YAML."""
     return Maker(draw).pipeline()

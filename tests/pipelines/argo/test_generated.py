@@ -1,4 +1,4 @@
-"""Made-up pipelines do on Argo what they do on the local backend, whatever fails."""
+"""Made-up pipelines do the same on Argo as on the local backend, whatever fails."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +21,7 @@ RELAXED = settings(
 )  # fmt: skip
 
 
-GENERATE = settings(RELAXED, phases=[Phase.generate])  # nothing to shrink: all of them are looked at together
+GENERATE = settings(RELAXED, phases=[Phase.generate])  # nothing to shrink: all of them are checked together
 
 
 @pytest.mark.slow
@@ -43,7 +43,7 @@ CONSTRUCTS = (
 
 
 def test_the_generator_makes_every_construct() -> None:
-    """Otherwise the property above would say less than it seems to."""
+    """Otherwise the property above would prove less than it seems to."""
     made: list[str] = []
 
     @GENERATE
@@ -74,7 +74,7 @@ def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) 
 
 
 def test_a_fault_in_an_argument_is_seen() -> None:
-    """The comparison notices one wrong constant that a step is given, wherever it stands."""
+    """The comparison notices one wrong constant that a step is given, wherever it is."""
     seen: Counter[str] = Counter()
 
     @GENERATE

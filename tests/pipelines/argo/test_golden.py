@@ -85,7 +85,7 @@ def test_every_pod_is_restricted() -> None:
 
 
 def test_what_a_cluster_showed() -> None:
-    """Each was wrong once, and no validator says so."""
+    """Each was wrong once, and no validator noticed."""
     (spec,) = (d["spec"] for d in documents(MANIFESTS) if d["kind"] == "WorkflowTemplate")
     containers = [t["container"] for t in spec["templates"] if "container" in t]
     assert len(containers) == 8

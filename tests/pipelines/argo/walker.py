@@ -1,7 +1,7 @@
 """Interprets a lowered WorkflowTemplate as Argo 4 does, with a function in place of the pods. For tests only.
 
 It is strict where Argo is lenient: an argument that a template does not take, a reference that nothing fills and a key
-that stands twice are errors.
+that occurs twice are errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ITEM = re.compile(r"item matches '\^(?P<plain>[^']+)\$' \? item : '_' \+ sprig\.
 
 
 class StepFailedError(Exception):
-    """A pod ended with an error, or a graph holds one that did."""
+    """A pod ended with an error, or a graph contains one that did."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ Step = Callable[[Call, list[str], list[str]], Outputs]
 
 
 class Walker:
-    """One run of a workflow: ``calls`` are the pods, ``keys`` where their artifacts came to stand."""
+    """One run of a workflow: ``calls`` are the pods, ``keys`` where their artifacts were written."""
 
     def __init__(self, document: Mapping[str, Any], step: Step) -> None:
         self.spec = document["spec"]
@@ -143,7 +143,7 @@ class Walker:
         )
 
     def task(self, task: Mapping[str, Any], scope: dict[str, str], artifacts: dict[str, str]) -> None:
-        """Run a task, and put what it gives into the scopes of its graph."""
+        """Run a task, and put its outputs into the scopes of its graph."""
         prefix = f"tasks.{task['name']}.outputs"
         if "withItems" in task or "withParam" in task:
             items = task["withItems"] if "withItems" in task else json.loads(resolve(task["withParam"], scope))

@@ -17,7 +17,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, Pipeli
 Path = tuple[Any, ...]
 SAMPLE = "sample"
 
-# Where the format says "any mapping" and kfp means a message: by the field that holds it.
+# Where the format says "any mapping" and kfp means a message, by the field that contains it.
 INSIDE = {
     "ml_pipelines.PipelineSpec.deployment_spec": PipelineDeploymentConfig,
     "ml_pipelines.PlatformDeploymentConfig.ExecutorsEntry.value": KubernetesExecutorConfig,
@@ -31,7 +31,7 @@ def at(document: Any, path: Path) -> Any:
 
 
 def messages_of(text: str) -> list[tuple[Any, Message]]:
-    """All that a compiled pipeline says, with kfp's messages made of it; a field that those do not have is an error.
+    """All that a compiled pipeline says, as kfp's messages; a field that those do not have is an error.
 
     Raises:
         json_format.ParseError: An unknown field, or a value of another type.
@@ -55,7 +55,7 @@ def parse(document: Any, kind: type[Message]) -> Message:
 
 
 def lost(document: Any, message: Message) -> list[str]:
-    """Where a message, written back, says something else than what it was read from; protobuf leaves out defaults."""
+    """Where a message, written back, differs from what it was read from; protobuf leaves out defaults."""
     return list(_differences(document, json_format.MessageToDict(message), ""))
 
 
@@ -77,7 +77,7 @@ def _differences(before: Any, after: Any, place: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """A mapping of a document, and the message that it stands for."""
+    """A mapping of a document, and the message that it represents."""
 
     path: Path
     message: Descriptor
@@ -96,7 +96,7 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 def places(document: Any, message: Descriptor, path: Path = ()) -> Iterator[Place]:
-    """All mappings of a document that stand for a message, itself first."""
+    """All mappings of a document that represent a message, itself first."""
     yield Place(path, message)
     for field in message.fields:
         value, below = document.get(field.json_name), (*path, field.json_name)
@@ -114,7 +114,7 @@ def places(document: Any, message: Descriptor, path: Path = ()) -> Iterator[Plac
 
 
 def samples(field: FieldDescriptor) -> list[Any]:
-    """Values for a field that says nothing yet: one, or all of an enumeration."""
+    """Values for a field that is not set yet: one, or all of an enumeration."""
     if is_map(field):
         return [{SAMPLE: one} for one in samples(field.message_type.fields_by_name["value"])]
     if field.enum_type:
@@ -130,7 +130,7 @@ def samples(field: FieldDescriptor) -> list[Any]:
 
 
 def changed(value: Any) -> Any:
-    """Another value of the same type, for one that says something already."""
+    """Another value of the same type, for one that is set already."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -141,7 +141,7 @@ def changed(value: Any) -> Any:
 
 
 def with_value(document: Any, path: Path, value: Any, without: Collection[str] = ()) -> Any:
-    """A copy of the document with one value put in, and some keys beside it taken out."""
+    """A copy of the document with one value added, and some other keys of the same mapping removed."""
     copied = copy.deepcopy(document)
     mapping = at(copied, path[:-1])
     mapping[path[-1]] = value
@@ -151,13 +151,13 @@ def with_value(document: Any, path: Path, value: Any, without: Collection[str] =
 
 
 def alternatives(field: FieldDescriptor) -> set[str]:
-    """The fields that cannot be given beside it."""
+    """The fields that cannot be given together with it."""
     choice = field.containing_oneof
     return {other.json_name for other in choice.fields if other is not field} if choice else set()
 
 
 def messages_below(kinds: Iterable[Descriptor], but: Collection[str]) -> set[str]:
-    """All messages that can stand in those, below themselves, without what stands in some fields only."""
+    """All messages that can occur in those, at any depth, without those that occur only in some fields."""
     found: set[str] = set()
     waiting = list(kinds)
     while waiting:

@@ -1,4 +1,4 @@
-"""What is compiled is what kfp's own messages hold, and every field of those is read, or refused by its name."""
+"""What is compiled fits kfp's own messages, and every field of those is read, or refused by its name."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_what_is_made_for_kubeflow_is_of_its_format(compiled: dict[str, str], se
 @RELAXED
 @given(document=pipelines())
 def test_what_is_generated_is_of_the_format(document: dict[str, Any]) -> None:
-    """Otherwise the properties that hold for made-up pipelines would say nothing of what kfp writes."""
+    """Otherwise the properties that hold for made-up pipelines would say nothing about what kfp writes."""
     check_nothing_is_lost(yaml.safe_dump(document))
 
 
@@ -122,7 +122,7 @@ WITHOUT_EFFECT = {
     "kfp_kubernetes.SecurityContext.run_as_non_root": "on a cluster no step is root",
     "kfp_kubernetes.KubernetesExecutorConfig.security_context": "as its only field that is not refused",
 }
-# The outputs of the pipeline are those of its graph; that they are declared once more is checked for its form.
+# The outputs of the pipeline are those of its graph; of the second declaration only the form is checked.
 DECLARED_AGAIN = ("root", "outputDefinitions")
 
 
@@ -160,12 +160,12 @@ def without_second_names(text: str) -> str:
 
 
 class Walk:
-    """Every field of every message of a pipeline: changed where it says something, given a value where not."""
+    """Every field of every message of a pipeline: changed where it is set, given a value where not."""
 
     def __init__(self, text: str) -> None:
         self.documents = list(yaml.safe_load_all(text))
         self.plain = read_ir(text)
-        self.seen: set[tuple[str, bool]] = set()  # fields, and whether they said something
+        self.seen: set[tuple[str, bool]] = set()  # fields, and whether they were set
         self.walked: set[str] = set()  # messages
         self.read: set[str] = set()  # fields that make a difference
         self.refused: set[str] = set()  # fields that are refused, some of them only where they mean nothing
@@ -215,7 +215,7 @@ def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     walk = Walk(without_second_names(ir_of(everything)))
     assert list(walk.dropped()) == []
     assert {field for field, _ in walk.seen} >= WITHOUT_EFFECT.keys()
-    # No message was missed but those that stand in fields that are refused.
+    # No message was missed except those in fields that are refused.
     assert formats.messages_below([kind.DESCRIPTOR for kind in KINDS], but=walk.refused - walk.read) == walk.walked
 
 

@@ -164,7 +164,7 @@ esac
 
 
 def test_a_step_of_a_container_runs_in_one_again(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a stand-in for the engine, which runs the command of the container here."""
+    """With a replacement of the engine, which runs the command of the container here."""
     from vqi_pipelines.local.containers import Containers
 
     (tmp_path / "docker").write_text(ENGINE)

@@ -1,4 +1,4 @@
-"""The launcher of containers without an engine: what a step is granted, limits, and the lines for a broken machine."""
+"""The launcher of containers without an engine: what a step is granted, limits, the errors of a broken machine."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ ON_THE_STORE = {"dataset_download": True, "preprocess": False, "ssl_finetune": T
 def job_of(
     step: str, folder: Path, environment: Mapping[str, str] | None = None, inputs: tuple[Path, ...] = (), **given: Any
 ) -> Job:
-    """A step of the training pipeline as it is compiled, with its defaults beside what is given."""
+    """A step of the training pipeline as it is compiled, with its defaults and what is given."""
     component = training().components[f"comp-{step.replace('_', '-')}"]
     assert component.container
     parameters = {name: p.default for name, p in component.inputs.items() if p.default is not None} | given
@@ -196,7 +196,7 @@ def test_out_of_memory_says_what_to_lower() -> None:
 
 
 def engine(folder: Path, script: str, name: str = "docker") -> None:
-    """A stand-in for an engine's command: the words of the real one, where no daemon can be started or stopped."""
+    """A replacement of an engine's command: the words of the real one, where no daemon can be started or stopped."""
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -259,7 +259,7 @@ COUNTS = {
 def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
     counts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the engine itself says nothing of it, as podman before 5 does; both versions of the counts."""
+    """Where the engine itself does not report it, as podman before 5; both versions of the counts."""
     text, expected = COUNTS[counts]
     engine(
         tmp_path,

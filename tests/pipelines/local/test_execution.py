@@ -85,7 +85,7 @@ def ir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Bench:
-    """Runs the pipeline in one runs folder and tells which steps were really run."""
+    """Runs the pipeline in one runs folder and tells which steps really ran."""
 
     def __init__(self, ir: str, tmp_path: Path) -> None:
         self.ir, self.runs, self.calls = ir, tmp_path / "runs", tmp_path / "calls"
@@ -130,7 +130,7 @@ def test_what_did_not_change_is_not_run_again(bench: Bench) -> None:
     assert bench.called() == []
     assert again.count("cached") == 5
     assert (again.folder / "table.md").read_text() == "adata bdata cdata"
-    bench.run(count=4)  # one item more: the others are not touched
+    bench.run(count=4)  # one more item: the others are not touched
     assert bench.called() == ["d", "join", "make"]
     bench.run(use_cache=False)
     assert bench.called() == ["a", "b", "c", "join", "make"]
@@ -150,14 +150,14 @@ def test_a_lost_or_changed_output_is_made_again(bench: Bench) -> None:
 def test_one_failure_leaves_the_others_whole(bench: Bench) -> None:
     run = bench.run(bad="b")
     assert (run.state, run.exit_code) == ("failed", 2)
-    assert bench.called() == ["a", "b", "c", "make"]  # bad input is not tried again
+    assert bench.called() == ["a", "b", "c", "make"]  # bad input is not retried
     states = {label: task.state for label, task in run.tasks.items()}
     assert states == {"make": "done", "a/each": "done", "b/each": "failed", "c/each": "done", "join": "skipped"}
     said = bench.output.getvalue()
     assert "b/each failed: the part is broken" in said
     assert "| error: the part is broken" in said
     assert not (run.folder / "b" / "each" / "kept.html").exists()
-    bench.run()  # the same command goes on where it stopped; all have another parameter, so only make is taken
+    bench.run()  # the same command continues where it stopped; all have another parameter, so only make is reused
     assert "make" not in bench.called()
 
 
@@ -317,7 +317,7 @@ def test_killed_and_started_again(held: tuple[list[str], Path], tmp_path: Path, 
     if number != signal.SIGKILL:
         assert "hold stopped" in output
         assert "goes on where this run stopped" in output
-    assert not (tmp_path / "runs" / "latest" / "hold" / "kept").exists()  # nothing half under its own name
+    assert not (tmp_path / "runs" / "latest" / "hold" / "kept").exists()  # nothing incomplete under its own name
     (folder / "go").touch()
     subprocess.run(command, check=True, stdout=subprocess.PIPE)
     assert (folder / "calls").read_text() == "first "  # not run again

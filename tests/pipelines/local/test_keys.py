@@ -1,6 +1,6 @@
 """Which modules of the project each step's cached result depends on: a step runs again when one of them changes.
 
-A module that a step does not use does not belong into its key: where a new dependency is meant, write it down here.
+A module that a step does not use does not belong in its key: where a new dependency is meant, write it down here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vqi_pipelines import sources
 from vqi_pipelines.local.cache import code_digest, entries_of
 from vqi_pipelines.sources import Source, modules_of
 
-# By step, by room (``ground``: beside the rooms); the faces of packages and the step's own folder go without saying.
+# By step, by room (``ground``: outside the rooms); the faces of packages and the step's own folder are always in it.
 KEYS = {
     "dataset_download": {
         "components": "flags step",

@@ -11,7 +11,7 @@ from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, WAITING, Ob
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

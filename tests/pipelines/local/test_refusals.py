@@ -1,4 +1,4 @@
-"""What a step asks of a cluster: read from the pipeline's second document, and said on one machine where it is not there."""
+"""What a step asks of a cluster, read from the pipeline's second document; one machine reports what it lacks."""
 
 from typing import Any
 

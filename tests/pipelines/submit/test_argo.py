@@ -1,4 +1,4 @@
-"""``vqi submit argo`` against a small server that speaks as the Kubernetes API and an Argo server do."""
+"""``vqi submit argo`` against a small server that responds as the Kubernetes API and an Argo server do."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ KUBERNETES = "/apis/argoproj.io/v1alpha1/namespaces/quality"
 
 
 class Cluster(ThreadingHTTPServer):
-    """One WorkflowTemplate, ``training`` in the namespace ``quality``; keeps what it is asked."""
+    """One WorkflowTemplate, ``training`` in the namespace ``quality``; keeps the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

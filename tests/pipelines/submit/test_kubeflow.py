@@ -1,4 +1,4 @@
-"""``vqi submit kubeflow`` against a small server that speaks as Kubeflow Pipelines' API does."""
+"""``vqi submit kubeflow`` against a small server that responds as Kubeflow Pipelines' API does."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ KEYS = ("id", "type", "phase", "displayName", "templateName", "boundaryID", "mes
 
 
 class Kubeflow(ThreadingHTTPServer):
-    """Keeps what it is asked, and refuses pipelines that are none."""
+    """Keeps the requests, and refuses what is not a pipeline."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -218,7 +218,7 @@ def test_waiting_for_success(server: Kubeflow) -> None:
 
 
 def test_waiting_for_a_failure(server: Kubeflow) -> None:
-    """The step's own words, each once however often it was tried; where there are none, where its log is."""
+    """The step's own message, once however often it was tried; where there is none, the place of its log."""
     server.states = ["RUNNING", "FAILED"]
     result = submit("--wait")
     assert result.exit_code == 1

@@ -47,7 +47,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def as_argo_reads(file: Path) -> dict[str, str]:
-    """What ``argo submit --parameter-file`` makes of a file: texts without quotes, anything else as JSON.
+    """How ``argo submit --parameter-file`` reads a file: texts without quotes, anything else as JSON.
 
     Source: ``ReadParametersFile`` in workflow/util of Argo Workflows 4.0.2.
     """

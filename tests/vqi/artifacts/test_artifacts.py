@@ -173,7 +173,7 @@ def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
 
 
 def test_a_header_with_another_key_is_refused(tmp_path: Path) -> None:
-    """A typed record: what is not known is not passed over."""
+    """A typed record: what is not known is not ignored."""
     save_features(tmp_path / "f", features())
     data = (tmp_path / "f").read_bytes()
     (tmp_path / "f").write_bytes(data.replace(b'\\"batch_size\\"', b'\\"batch_sise\\"'))

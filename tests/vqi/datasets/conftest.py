@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is fetched here does not stay."""
+    """What is fetched here is not kept."""
     monkeypatch.setenv("VQI_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("USER_CONSENT", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")

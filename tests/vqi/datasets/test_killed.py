@@ -32,7 +32,7 @@ def parts(tmp_path: Path, make_defect_dataset: Make) -> Path:
 def survive(
     out: Path, source: str, fetched: Callable[[], int], environment: Mapping[str, str] = MappingProxyType({})
 ) -> Survival:
-    """Kills the step, and sees to it that the dataset is the same each time."""
+    """Kills the step, and checks that the dataset is the same each time."""
     digests = set()
 
     def from_nothing() -> None:

@@ -129,7 +129,7 @@ def tree(root: Path, files: dict[str, bytes]) -> Path:
 def paths(
     name: str, archive: Path, monkeypatch: pytest.MonkeyPatch, options: Division | None = None
 ) -> dict[str, list[str]]:
-    """By category the paths in a miniature, whose digest is not that of the whole dataset."""
+    """The paths in a miniature by category, whose digest is not that of the whole dataset."""
     miniature = public.replace(public.origins()[name], sha256="")
     monkeypatch.setattr(public, "origins", lambda: {name: miniature})
     dataset = resolve(name, SourceRequest(url=str(archive), accept_license=True))
@@ -202,7 +202,7 @@ def test_kolektor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mpdd(tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Behind a page for people: said so; its layout is MVTec AD's, in a folder as the page packs it."""
+    """Only through a web page, which is reported; its layout is MVTec AD's, in a folder as the page packs it."""
     with pytest.raises(
         VqiError, match=r"download its archive by hand, as https://github.com/stepanje/MPDD says.*'url'"
     ):

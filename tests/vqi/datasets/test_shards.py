@@ -1,4 +1,4 @@
-"""vqi.datasets.shards: fetched once, named by content, complete or not there."""
+"""vqi.datasets.shards: fetched once, named by content, complete or absent."""
 
 from __future__ import annotations
 

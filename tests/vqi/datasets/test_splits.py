@@ -65,7 +65,7 @@ def test_pairs_are_found_and_lookalikes_are_not() -> None:
 
 
 def test_correlation_of_the_whole_image_would_pair_all_of_them() -> None:
-    """Why what is shared is taken away first."""
+    """Why what is common to all is subtracted first."""
     squares = np.stack([shrink(part(i)).ravel() for i in range(10)])
     assert np.corrcoef(squares).min() > 0.8
 
@@ -112,7 +112,7 @@ def test_the_seed_decides_and_the_order_does_not() -> None:
 
 
 def sides(options: Division, seeds: int) -> list[tuple[str, str]]:
-    """On which side the two photographs of part 3 come to stand, for several seeds."""
+    """The side on which the two photographs of part 3 are, for several seeds."""
     entries = [*unsplit(), entry("all/good/again.png", png(again(part(3), 3)))]
     found = []
     for seed in range(seeds):

@@ -10,7 +10,7 @@ from vqi.errors import VqiError
 
 
 def test_rank_has_no_rounding_error() -> None:
-    # (19 + 1)(1 - 0.05) is exactly 19, in floating point it is 19.0 or a bit more
+    # (19 + 1)(1 - 0.05) is exactly 19, in floating point it is 19.0 or slightly more
     threshold = conformal_threshold(np.arange(1.0, 20.0), 0.05)
     assert (threshold.rank, threshold.value, threshold.enough) == (19, 19.0, True)
     assert threshold.guaranteed_fpr == pytest.approx(0.05)

@@ -95,7 +95,7 @@ def test_maps_hold_the_squared_score() -> None:
     assert maps.shape == (30, 4, 3)
     np.testing.assert_allclose(np.sqrt(maps.sum(axis=(1, 2))), model.score(x), rtol=1e-3)
     one = x.layers[0][:1].copy()
-    one[0, :, 1, 2] += 100  # what changes in one place shows there
+    one[0, :, 1, 2] += 100  # what changes in one place is visible there
     assert np.unravel_index(model.anomaly_maps(FeatureMaps((one,)))[0].argmax(), (4, 3)) == (1, 2)
 
 

@@ -105,7 +105,7 @@ def test_scores_decisions_and_maps_are_those_of_evaluate(trained: Trained, model
         assert prediction.image.shape == (64, 64, 3)
         np.testing.assert_allclose(prediction.anomaly_map, enlarge(small, 64), rtol=1e-3, atol=1e-4)
     assert len({p.threshold for p in predictions}) == 1
-    assert {row.decision for row in rows} == {0, 1}  # else the comparison of decisions says little
+    assert {row.decision for row in rows} == {0, 1}  # else the comparison of decisions proves little
 
 
 def test_what_is_said_of_an_image_does_not_depend_on_the_others(trained: Trained, model: Model) -> None:
@@ -230,7 +230,7 @@ def test_overlays(trained: Trained, model: Model, tmp_path: Path) -> None:
 
 
 def check_portable(trained: Trained, engine: str, precision: str) -> None:
-    """Scores within the tolerance; decisions those of evaluate, but for scores that close to the threshold."""
+    """Scores within the tolerance; decisions those of evaluate, except for scores that close to the threshold."""
     loaded = Model(trained.uri, engine, precision)
     tolerance = score_tolerance(loaded.manifest.made_with, loaded.runtime)
     predictions, decided = loaded.predict(trained.paths), 0
@@ -244,7 +244,7 @@ def check_portable(trained: Trained, engine: str, precision: str) -> None:
 
 @pytest.fixture(scope="module")
 def made_with_ipex(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """In a process of its own: one that has used IPEX computes other bits from then on."""
+    """In a process of its own: one that has used IPEX computes different bits from then on."""
     if not (runtime._installed("ipex") and runtime.supports("ipex", "bf16", runtime.processor_flags())):
         pytest.skip("IPEX in bf16 needs its package and a processor with AVX-512")
     folder = tmp_path_factory.mktemp("ipex")
@@ -297,7 +297,7 @@ def test_folders_are_searched_to_the_bottom(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     found = image_files([tmp_path / "b", tmp_path / "a.png"])
     assert [str(path.relative_to(tmp_path)) for path in found] == ["b/2.png", "b/deep/1.JPG", "a.png"]
-    assert image_files([tmp_path / "b" / "notes.txt"])  # what is named is tried
+    assert image_files([tmp_path / "b" / "notes.txt"])  # a file that is named is tried
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

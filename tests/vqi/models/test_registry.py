@@ -65,7 +65,7 @@ def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) 
 
 
 class KilledError(Exception):
-    """Stands for SIGKILL."""
+    """In place of SIGKILL."""
 
 
 @pytest.mark.parametrize("before", ["backbone.safetensors", "report.html", MANIFEST])
@@ -90,7 +90,7 @@ def test_an_interrupted_publication_is_taken_up(
     category = store.uri_of("models/parts/mono")
     with pytest.raises(VqiError, match="no model at"):
         fetch_model(category, tmp_path / "half")
-    assert publish(store, **package(tmp_path, 2)).version == 2  # the number is taken, by a publisher that may live
+    assert publish(store, **package(tmp_path, 2)).version == 2  # taken, by a publisher that may still run
     assert fetch_model(category, tmp_path / "two").version == 2
 
 
@@ -179,7 +179,7 @@ def test_a_package_without_one_of_its_files_is_refused(store: Store, tmp_path: P
 
 
 def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
-    """A package that was carried away from its store, as to a machine on the line."""
+    """A package that was copied out of its store, as to a machine on the production line."""
     store = open_store(f"file://{tmp_path}/store")
     publish(store, **package(tmp_path, 1))
     shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")

@@ -96,13 +96,13 @@ def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone
 
 def test_embedded_record(lite0: Backbone) -> None:
     assert lite0.record.name == f"timm/{LITE0}"
-    assert lite0.record.mean == lite0.record.std == (0.5, 0.5, 0.5)  # not ImageNet's: wrong ones are silent and ruinous
+    assert lite0.record.mean == lite0.record.std == (0.5, 0.5, 0.5)  # not ImageNet's; wrong ones give no error
     assert lite0.record.licence == "Apache-2.0"
     assert "ImageNet" in lite0.record.weights
 
 
 def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone) -> None:
-    """No photograph of an ImageNet class is at hand; a cell's bright stripes look like class 905, a window shade."""
+    """No photograph of an ImageNet class is available; a cell's bright stripes look like class 905, a window shade."""
     spec = importlib.util.find_spec("elpv_dataset")
     assert spec is not None
     assert spec.origin is not None

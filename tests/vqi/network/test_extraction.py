@@ -30,7 +30,7 @@ def images_of(count: int, size: int = 64) -> np.ndarray:
 
 
 def identity(mean: tuple[float, ...], std: tuple[float, ...]) -> Backbone:
-    """A backbone whose layer gives its input back."""
+    """A backbone whose layer returns its input."""
     return Backbone(backbone_record(mean=mean, std=std), nn.Sequential(nn.Identity()))
 
 

@@ -32,7 +32,7 @@ ENGINES = [
 LAYERS = ["blocks.5", "blocks.2"]
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits a layer, every engine is off by 0.073
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}  # of the norm; in bf16, three digits per layer, every engine is off by 0.073
 
 
 def made(name: str, reason: str = "a test") -> Runtime:
@@ -183,7 +183,7 @@ def test_engine_computes_what_eager_fp32_does(
 def test_ipex_computes_what_eager_fp32_does(
     network: FeatureNetwork, cells: torch.Tensor, expected: tuple[torch.Tensor, ...], name: str, tmp_path: Path
 ) -> None:
-    """In a process of its own: one that has used IPEX computes other bits from then on."""
+    """In a process of its own: one that has used IPEX computes different bits from then on."""
     torch.save((network, cells, expected), tmp_path / "given.pt")
     code = (
         "import sys, torch; from tests.vqi.network.test_runtime import check_engine; "

@@ -1,4 +1,4 @@
-"""A backbone cut off behind a layer gives what the whole model gives there."""
+"""A backbone cut off after a layer gives what the whole model gives there."""
 
 import copy
 
@@ -25,7 +25,7 @@ CASES = [
 
 
 def with_statistics(model: nn.Module) -> nn.Module:
-    """Batch normalisation as after training: with statistics that are not 0 and 1, else folding shows nothing."""
+    """Batch normalisation as after training: with statistics that are not 0 and 1, else folding is not tested."""
     random = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -105,7 +105,7 @@ def test_a_model_with_control_flow_is_run_whole() -> None:
     assert isinstance(cut, _Hooked)
     images = torch.randn(1, 3, 8, 8)
     with torch.inference_mode():
-        for _ in range(2):  # nothing is left over from the call before
+        for _ in range(2):  # nothing is left over from the previous call
             first = model.first(images)
             torch.testing.assert_close(cut(images), (first, model.second(first)))
 

@@ -1,4 +1,4 @@
-"""What decoding leaves alone: Pillow's limit and parsers belong to the process that imports the library."""
+"""What decoding does not change: Pillow's limit and parsers belong to the process that imports the library."""
 
 import io
 import subprocess
@@ -82,7 +82,7 @@ def test_max_pixels_of_the_call_decides_and_not_the_limit_of_the_process(
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_process_with_a_limit_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPatch, format_: str) -> None:
-    """Where a parser of Pillow holds to it, the reason names it; no parser asks before the header is read."""
+    """Where a parser of Pillow observes the limit, the reason names it; none checks it before the header is read."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     data = encoded(format_)
     if format_ in ("TIFF", "WEBP"):

@@ -1,4 +1,4 @@
-"""Appearance and data page: figures by hand, light that gives classes away, pictures of the problems."""
+"""Appearance and data page: figures by hand, light that reveals the classes, pictures of the problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and decoding: whatever the file is, right pixels or a reason; the artifact and the data report."""
+"""Images and decoding: whatever the file is, correct pixels or a reason; the artifact and the data report."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_pixels_without_a_known_range_are_refused() -> None:
 def test_exif_rotation_is_applied() -> None:
     image = Image.fromarray(np.repeat(RAMP[:32, :, None], 3, 2))  # 64 wide, 32 high, bright at the right
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise: bright at the bottom
+    exif[0x0112] = 6  # to be shown rotated by 90 degrees clockwise: bright at the bottom
     decoded = decode_image(encode(image, "JPEG", exif=exif, quality=95), "x", 64, MAX_PIXELS)
     assert (decoded.width, decoded.height) == (32, 64)
     assert decoded.pixels[60, 30, 0] > 200 > 60 > decoded.pixels[3, 30, 0]
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_says_why(data: bytes, reason: str) -> None:
 
 @pytest.mark.filterwarnings(
     "ignore::UserWarning"
-)  # PIL warns of some damage; what counts is that nothing else is raised
+)  # PIL warns of some damage; what matters is that nothing else is raised
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
 def test_damage_anywhere_gives_pixels_or_a_reason(format_: str) -> None:
     chance = random.Random(7)

@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its last whole epoch and ends with the same weights."""
+"""A training that is killed continues from its last complete epoch and ends with the same weights."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ from vqi.store.opening import open_store
 EPOCHS = 4
 ROOT = Path(__file__).parents[3]
 
-# Trains as the test does, and dies without a warning in the middle of its third epoch.
+# Trains as the test does, and is killed in the middle of its third epoch.
 KILLED = """
 import os, signal, sys
 from tests.vqi.self_supervised.test_checkpoint import EPOCHS, SIDE, parts, settings

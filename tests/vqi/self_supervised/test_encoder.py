@@ -1,4 +1,4 @@
-"""The encoder: the part that stands still, and what is computed in which precision."""
+"""The encoder: the part that is frozen, and what is computed in which precision."""
 
 import pytest
 import torch

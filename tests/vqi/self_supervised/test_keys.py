@@ -63,7 +63,7 @@ CASES = [(method, key) for method, changed in CHANGED.items() for key in changed
 
 @cache
 def coloured() -> Images:
-    """Pictures in colours, so that each change of colour is one."""
+    """Pictures in colours, so that each change of colour has an effect."""
     grey = parts(train=10, good=0, bad=0)
     pixels = grey.images.copy()
     pixels[..., 1] //= 2

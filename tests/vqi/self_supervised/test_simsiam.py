@@ -63,7 +63,7 @@ def test_the_figure_is_one_over_root_d_for_spread_outputs_and_nought_for_equal_o
     images = torch.rand(256, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     spread = method.step(lambda batch: torch.randn(len(batch), 6), images, torch.Generator().manual_seed(0))
     assert spread.value == pytest.approx(method.healthy, rel=0.3)
-    method.eval()  # batch statistics would tear even equal outputs apart
+    method.eval()  # batch statistics would make even equal outputs different
     equal = method.step(lambda batch: torch.ones(len(batch), 6), images, torch.Generator().manual_seed(0))
     assert equal.value == pytest.approx(0, abs=1e-4)
     method.check(spread.value)
@@ -73,7 +73,7 @@ def test_the_figure_is_one_over_root_d_for_spread_outputs_and_nought_for_equal_o
 
 
 def checkpoint(path: Path, state: dict[str, torch.Tensor], prefix: str = "module.encoder.") -> str:
-    """A checkpoint as the authors' code writes it: the projection stands in the place of the classifier."""
+    """A checkpoint as the authors' code writes it: the projection is in the place of the classifier."""
     encoder = {f"{prefix}{name}": tensor for name, tensor in state.items() if not name.startswith("fc.")}
     heads = {f"{prefix}fc.0.weight": torch.ones(4, 4), "module.predictor.0.weight": torch.ones(4, 4)}
     torch.save({"epoch": 100, "arch": "resnet18", "state_dict": encoder | heads}, path)

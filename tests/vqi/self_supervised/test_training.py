@@ -27,7 +27,7 @@ QUICK = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "precision": "fp32", "
 
 
 def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
-    """Smooth stripes; on the bad ones a small piece is moved."""
+    """Smooth stripes; in the bad ones a small piece is moved."""
     random = np.random.default_rng(0)
     pictures, index = [], []
     for i in range(train + good + bad):

@@ -1,4 +1,4 @@
-"""vqi.store: the folder and a real S3 server hold to one contract; each says what failed and what to do."""
+"""vqi.store: the folder and a real S3 server follow one contract; each says what failed and what to do."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: o
 
 
 def test_through_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server takes what is meant for a proxy, so that it can stand for one that leads to another host."""
+    """The server accepts requests meant for a proxy, so that it can act as one that leads to another host."""
     monkeypatch.setenv("http_proxy", s3_environment.endpoint.removeprefix("http://"))  # type: ignore[attr-defined]
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://storage.invalid:80")
     store = open_store("s3://vqi-tests/proxy")
@@ -316,7 +316,7 @@ def test_through_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch
 
 
 def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both clients go by the same rule, by which a port may be told."""
+    """Both clients follow the same rule, in which a port may be given."""
     host = f"localhost:{s3_environment.endpoint.rpartition(':')[2]}"  # type: ignore[attr-defined]
     monkeypatch.setenv("VQI_S3_ENDPOINT", f"http://{host}")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -353,7 +353,7 @@ def test_an_environment_that_does_not_fit(
 def test_both_clients_speak_with_the_server_of_the_endpoint(
     s3_environment: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reader's library takes more from the environment than it is told."""
+    """The reader's library by itself reads more from the environment."""
     for name, value in {
         "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -458,7 +458,7 @@ def test_a_body_that_breaks_off_is_gone_on_with(
 ) -> None:
     data = os.urandom(3 << 20)
     open_store("s3://vqi-tests/broken").put_bytes("a", data)
-    # Never all of it at once, so that beginning again would not do.
+    # Never all of it in one answer, so that starting over would not be enough.
     with relayed(s3_environment.endpoint, cut_after=2 << 20) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
         store = open_store("s3://vqi-tests/broken")
@@ -467,7 +467,7 @@ def test_a_body_that_breaks_off_is_gone_on_with(
 
 
 def test_a_server_that_was_away_and_is_back(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is wrong with what was asked for: no reason to give up for good."""
+    """Nothing is wrong with the request: retrying may succeed."""
     open_store("s3://vqi-tests/away").put_bytes("a", b"1")
     with relayed(s3_environment.endpoint, cut_after=0, cuts=1) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)

@@ -1,4 +1,4 @@
-"""What is written is there whole or not at all, for whoever writes and however it ends."""
+"""What is written is there completely or not at all, whoever writes and however it ends."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_two_writers_at_once_do_not_meet(tmp_path: Path) -> None:
-    """A name that both knew would give one the bytes of the other, or nothing to rename."""
+    """With a name that both use, one would get the bytes of the other, or nothing to rename."""
     texts = [str(number) * 200_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda text: write_text(tmp_path / "one.txt", text), texts * 10))
@@ -90,7 +90,7 @@ def test_permissions_are_those_of_the_umask_or_those_asked_for(tmp_path: Path) -
 
 def test_an_error_names_what_was_to_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space") as full, atomic_path(tmp_path / "table.csv"):
-        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write reports it
     assert full.value.filename == str(tmp_path / "table.csv")
     with pytest.raises(FileNotFoundError) as inside, atomic_path(tmp_path / "images") as folder:
         (folder / "index.csv").write_text("")

@@ -11,7 +11,7 @@ from vqi.system.concurrency import AT_ONCE, BUDGET, at_once
 
 
 class Gauge:
-    """Counts what is under way; every piece of work waits until ``expected`` of them are, or nobody else comes."""
+    """Counts what is running; every piece of work waits until ``expected`` of them are, or no more come."""
 
     def __init__(self, expected: int) -> None:
         self.now = self.most = self.most_bytes = self.bytes = 0
@@ -55,7 +55,7 @@ def test_the_first_error_ends_it() -> None:
         done.append(item)
         if item == 0:
             raise ValueError("no")
-        time.sleep(0.001)  # as a transfer takes: all of them would take longer than the error does
+        time.sleep(0.001)  # as long as a transfer: all of them would take longer than the error
 
     with pytest.raises(ValueError, match="no"):
         at_once(work, range(10_000), "work")

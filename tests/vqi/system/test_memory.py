@@ -1,4 +1,4 @@
-"""A budget of memory: what is held at once, and by whom."""
+"""A budget of memory: what is held at the same time, and by whom."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Lock
@@ -19,7 +19,7 @@ def test_no_more_is_held_at_once_than_fits(amount: int, at_once: int) -> None:
             with lock:
                 held += 1
                 most = max(most, held)
-            together.wait(30)  # as many as fit are inside together
+            together.wait(30)  # as many as fit are inside at the same time
             with lock:
                 held -= 1
 

@@ -1,4 +1,4 @@
-"""Scratch folders: gone afterwards, and those of killed processes gone with the next one."""
+"""Scratch folders: removed afterwards, and those of killed processes by the next one."""
 
 import subprocess
 import sys

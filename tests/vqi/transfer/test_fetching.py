@@ -1,4 +1,4 @@
-"""vqi.fetching against real servers on loopback that break off, change, refuse and lie."""
+"""vqi.transfer.fetching against real servers on loopback that break off, change, refuse and lie."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: 
 
 
 def test_a_file_that_the_disk_cut_short_is_fetched_again(server: Server, tmp_path: Path) -> None:
-    """Also where nobody named a digest."""
+    """Also where no digest was given."""
     path = fetch(server.url, tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
     assert fetch(server.url, tmp_path).read_bytes() == DATA
@@ -275,7 +275,7 @@ def test_a_file_that_the_disk_cut_short_is_fetched_again(server: Server, tmp_pat
 
 
 def test_a_server_that_never_ends(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a size the room is looked at again and again."""
+    """Without a size the free space is checked repeatedly."""
     monkeypatch.setattr(parts, "ROOM_EVERY", 1 << 20)
     asked: list[int] = []
 
@@ -329,7 +329,7 @@ def test_netrc(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server stands in for a proxy: it is asked for the whole address of a host that does not exist."""
+    """The server acts as a proxy: it is asked for the whole address of a host that does not exist."""
     monkeypatch.setenv("http_proxy", server.url.rpartition("/data")[0])
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)

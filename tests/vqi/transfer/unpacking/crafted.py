@@ -95,7 +95,7 @@ def zip_field(data: bytes, offset: int, form: str, value: int) -> bytes:
 
 
 def tar_field(data: bytes, at: int, value: bytes) -> bytes:
-    """A tar with a field of its first header changed and the header's checksum mended."""
+    """A tar with a field of its first header changed and the header's checksum corrected."""
     header = bytearray(data[:512])
     header[at : at + len(value)] = value
     header[148:156] = b" " * 8
@@ -120,7 +120,7 @@ def record(key: str, value: bytes) -> bytes:
 
 
 def negative_size() -> bytes:
-    """A size of -512 in base 256: a reader that trusts it goes round for ever."""
+    """A size of -512 in base 256: a reader that trusts it loops forever."""
     return tar_field(names("a.png"), 124, b"\xff" * 10 + b"\xfe\x00")
 
 

@@ -1,4 +1,4 @@
-"""transfer.unpacking: honest archives of every kind come through; what is crafted is refused, nothing is written."""
+"""transfer.unpacking: honest archives of every kind are unpacked; what is crafted is refused, nothing is written."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def mend_checksums(data: bytes) -> bytes:
 
 @pytest.mark.slow
 def test_fuzz(tmp_path: Path) -> None:
-    """Mutated archives end in members within the limits or in one line; nothing appears on the disk beside them."""
+    """Mutated archives end in members within the limits or in one line; nothing else appears on the disk."""
     chance = random.Random(0)
     long = c.names("a/" + "n" * 120 + ".png", "b.png", form=tarfile.GNU_FORMAT)
     seeds = [HONEST[kind]() for kind in HONEST] + [long, c.names("é/良.png"), c.pax_with(c.record("path", b"p.png"))]

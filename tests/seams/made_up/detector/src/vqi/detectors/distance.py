@@ -42,7 +42,7 @@ class Distance(Detector):
         return found
 
     def unexplained(self, maps: FeatureMaps) -> float:
-        """All of it: nothing about the mean is described."""
+        """All of it: the mean describes nothing of the variance."""
         return 1.0
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:

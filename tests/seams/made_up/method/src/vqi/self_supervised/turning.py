@@ -1,4 +1,4 @@
-"""Turning: tell by how many quarters an image is turned. Imports torch.
+"""Turning: predict by how many quarter turns an image is rotated. Imports torch.
 
 Source: Gidaris, Singh, Komodakis, "Unsupervised representation learning by predicting image rotations", ICLR 2018.
 """
@@ -14,7 +14,7 @@ from vqi.self_supervised.method import Encode, Method, Step
 
 
 class TurningMethod(Method):
-    """Cross entropy over the four turns; the figure is the share of right answers."""
+    """Cross entropy over the four turns; the figure is the share of correct answers."""
 
     figure = "accuracy"
     healthy = 1.0
@@ -29,7 +29,7 @@ class TurningMethod(Method):
         return self.settings.lr
 
     def step(self, encode: Encode, images: torch.Tensor, generator: torch.Generator) -> Step:
-        """The loss of images (B, 3, H, W), each turned by a number of quarters that is drawn."""
+        """The loss of images (B, 3, H, W), each rotated by a random number of quarter turns."""
         turns = torch.randint(4, (len(images),), generator=generator)
         turned = torch.stack([image.rot90(int(turn), (1, 2)) for image, turn in zip(images, turns, strict=True)])
         answers = self.head(encode(turned)).float()  # B x 4

@@ -1,4 +1,4 @@
-"""The source ``drawn:<number>``: plain discs, so many to train on and so many to test, and one with a hole."""
+"""The source ``drawn:<number>``: plain discs, that many to train on and as many to test, and one with a hole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read(argument: str, request: object) -> Dataset:
     """The dataset with one category, ``disc``.
 
     Raises:
-        VqiError: What stands behind the colon is no number.
+        VqiError: What follows the colon is not a number.
     """
     if not argument.isdecimal():
         raise VqiError(f"the source 'drawn' needs a number: expected drawn:<number>, got 'drawn:{argument}'")
