@@ -35,7 +35,7 @@ ROUNDS = 5
 AWAY = 10  # milliseconds to the server and back
 UPLOADS = 4  # at the same time
 
-FETCH = "import sys, pathlib, vqi.fetching as f; f.fetch(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
+FETCH = "import sys, pathlib, vqi.transfer.fetching as f; f.fetch(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
 BUCKET = "import sys; from vqi.datasets.sources import resolve; resolve(sys.argv[1])"
 LOOP = """
 import os, sys, pathlib
