@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# The CPU build of torch is a tenth of the size of the package index's, which brings CUDA libraries.
+# The CPU build of torch is a tenth of the size of the package index's build, which includes the CUDA libraries.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==2.8.0 torchvision==0.23.0
 INSTALLED := $(VENV)/.installed
@@ -17,7 +17,7 @@ SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## Make the virtual environment .venv and install everything into it
+install: $(INSTALLED) ## Create the virtual environment .venv and install everything into it
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml
 	@if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2> /dev/null; then \
 		$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(TORCH); \
 	else \
-		echo "the CPU build of torch is out of reach: the package index's is taken, which is several GB (about 2 minutes)"; \
+		echo "the CPU build of torch cannot be reached: installing the package index's build, which is several GB (about 2 minutes)"; \
 	fi
 	$(BIN)/python -m pip install --quiet --editable '.[torch,embedded,pipelines,dev]'
 	touch $(INSTALLED)
@@ -38,7 +38,7 @@ test: install ## Run all tests (ARGS="-k name" for some; COVERAGE=yes measures w
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(if $(COVERAGE),--cov) $(ARGS)
 	$(if $(COVERAGE),$(BIN)/python -m tests.coverage_floor)
 
-test-fast: install ## Run the tests that need neither torch nor a server, while one works
+test-fast: install ## Run the tests that need neither torch nor a server, for use while developing
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --fast $(ARGS)
 
 test-cluster: install ## Run the tests on the cluster of KUBECONFIG (tests/cluster/conftest.py says what they need)
@@ -59,7 +59,7 @@ compile: install ## Compile the pipeline into manifests/ and chart/
 	$(BIN)/vqi compile
 	$(BIN)/python -m chart.generate
 
-check-compiled: install ## Fail when manifests/ is not what the pipeline compiles to
+check-compiled: install ## Fail when manifests/ differs from what the pipeline compiles to
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 		$(BIN)/vqi compile --output "$$scratch" > /dev/null && diff -ru manifests "$$scratch" || \
 		{ echo "manifests/ is out of date: run 'make compile' and commit the result" >&2; exit 1; }
@@ -67,16 +67,16 @@ check-compiled: install ## Fail when manifests/ is not what the pipeline compile
 bench: install ## Measure speed and memory, printed as tables
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-images: ## Build the container images (ENGINE=podman BASE=name@sha256:... as images/build says)
+images: ## Build the container images (ENGINE=podman BASE=name@sha256:..., see images/build)
 	images/build
 
 lock: install ## Resolve the packages of the container images into images/locks
 	$(BIN)/python images/lock.py
 
-check-lock: install ## Fail when images/locks is not of this pyproject.toml
+check-lock: install ## Fail when images/locks does not belong to this pyproject.toml
 	$(BIN)/python images/lock.py --check
 
-sbom: ## Write what is in the container images to dist/*.cdx.json (CycloneDX)
+sbom: ## Write the contents of the container images to dist/*.cdx.json (CycloneDX)
 	$(PYTHON) images/sbom.py vqi:latest --output dist/vqi.cdx.json
 	$(PYTHON) images/sbom.py vqi-torch:latest --output dist/vqi-torch.cdx.json
 	$(PYTHON) images/sbom.py vqi-pipeline:latest --output dist/vqi-pipeline.cdx.json

@@ -1,6 +1,6 @@
-"""Writes what in the chart follows from the pipeline and from ``values.yaml``; ``make compile`` runs it.
+"""Writes the parts of the chart that follow from the pipeline and from ``values.yaml``; ``make compile`` runs it.
 
-The compiled workflow, the values under ``parameters`` with what each means, those under ``steps``, the schema of both,
+The compiled workflow, the values under ``parameters`` with their meaning, those under ``steps``, the schema of both,
 and the README of all values, made from the ``# --`` above each.
 """
 
@@ -19,11 +19,11 @@ from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"
-PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML takes as one without quotes
+PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML reads as text without quotes
 HEAD = """# The chart `vqi`
 
-Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which has to be there already), with
-what its runs need: [how to install it and run it](../docs/cluster.md).
+Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which must already be installed),
+with what its runs need: [how to install it and run it](../docs/cluster.md).
 
 ## Values
 
@@ -32,19 +32,19 @@ Written by `make compile` from `values.yaml`.
 | value | default | |
 |---|---|---|
 """
-STEPS = """# -- By step: resources of its container, written by `make compile`; nodeSelector and tolerations beside those of nodePool
+STEPS = """# -- By step: resources of its container, written by `make compile`; nodeSelector and tolerations in addition to those of nodePool
 steps:
-"""  # noqa: E501 - as it stands in values.yaml
-PARAMETERS = """# The pipeline's parameters, written by `make compile`; a run or the schedule may give others.
+"""  # noqa: E501 - one line in values.yaml
+PARAMETERS = """# The pipeline's parameters, written by `make compile`; a run or the schedule may set other values.
 parameters:
 """
 
 
 def documented(text: str) -> list[tuple[str, str]]:
-    """The values with a ``# --`` above them, as dotted names, and what it says.
+    """The values with a ``# --`` above them, as dotted names, with the text of that comment.
 
     Args:
-        text: Of values.yaml, two spaces a level.
+        text: Content of values.yaml, two spaces per level.
     """
     found, path, said = [], [""] * 8, ""
     for line in text.splitlines():
@@ -61,7 +61,7 @@ def documented(text: str) -> list[tuple[str, str]]:
 
 
 def default_of(values: Any, name: str) -> str:
-    """The default of a dotted name, as it stands in a table; of a long one that it is to be looked up."""
+    """The default of a dotted name, as written in a table; for a long one, where to look it up."""
     for key in name.split("."):
         values = values[key]
     text = json.dumps(values)
@@ -76,7 +76,7 @@ def readme(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """A text as it stands in a table."""
+    """A text as written in a table."""
     return re.sub(r"(<[^>`]*>)", r"`\1`", text.replace("|", "\\|"))
 
 
@@ -96,13 +96,13 @@ def with_steps(text: str) -> str:
 
 
 def step_resources() -> dict[str, dict[str, dict[str, str]]]:
-    """What the compiled pipeline says of each step's container."""
+    """The resources of each step's container in the compiled pipeline."""
     templates = yaml.safe_load(COMPILED.read_text(encoding="utf-8"))["spec"]["templates"]
     return {one["name"]: one["container"]["resources"] for one in templates if "container" in one}
 
 
 def _with_block(text: str, heading: str, lines: list[str]) -> str:
-    """A text with other lines under a heading of it, up to the next empty line."""
+    """A text with the lines under one of its headings replaced, up to the next empty line."""
     before, found, rest = text.partition(heading)
     if not found:
         raise ValueError(f"chart/values.yaml: expected the lines {heading!r}")
@@ -139,12 +139,12 @@ def with_schema_of_pipeline(text: str) -> str:
 
 
 def _schema_of(field: dict[str, Any]) -> dict[str, Any]:
-    """What holds for a value: its type and range, not what it means."""
+    """The constraints of a value: its type and range, without its meaning."""
     return {key: value for key, value in field.items() if key not in ("title", "description", "default")}
 
 
 def generated() -> dict[Path, str]:
-    """All files that are written, with what is to stand in them."""
+    """All files that are written, with their contents."""
     values = with_steps(with_parameters((CHART / "values.yaml").read_text(encoding="utf-8")))
     schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
     return {

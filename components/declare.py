@@ -6,7 +6,7 @@ from kfp import dsl
 
 LIGHT_IMAGE = "vqi:latest"
 TORCH_IMAGE = "vqi-torch:latest"
-# Kubeflow puts the JSON of all inputs and outputs in its place: components/executor_output.py
+# Kubeflow replaces it by the JSON of all inputs and outputs: components/executor_output.py
 EXECUTOR_INPUT = dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 
 

@@ -1,7 +1,7 @@
-"""What Kubeflow is told of a step's outputs beside their files: the metadata that its pages draw.
+"""What Kubeflow receives about a step's outputs besides their files: the metadata that its pages show.
 
 Kubeflow gives a step the JSON of its inputs and outputs (``--executor-input {{$}}``) and reads the ExecutorOutput that
-the step writes where that says. Argo has nothing like it and leaves the argument out.
+the step writes to the path named there. Argo has nothing like it and omits the argument.
 
 Source: ``ExecutorInput`` and ``ExecutorOutput`` in pipeline_spec.proto.
 """
@@ -20,11 +20,11 @@ from vqi.records import describe
 
 
 def write_metadata(executor_input: str, metadata: Mapping[str, Json]) -> None:
-    """Tell Kubeflow the metadata of output artifacts.
+    """Write the metadata of output artifacts for Kubeflow.
 
     Args:
-        executor_input: What it gave the step; nothing is written when empty.
-        metadata: By the name of an output artifact. JSON values; Kubeflow takes no null and no NaN.
+        executor_input: What Kubeflow gave the step; nothing is written when empty.
+        metadata: By the name of an output artifact. JSON values; Kubeflow accepts neither null nor NaN.
 
     Raises:
         VqiError: ``executor_input`` is not what Kubeflow gives, or names no such output.
@@ -34,7 +34,7 @@ def write_metadata(executor_input: str, metadata: Mapping[str, Json]) -> None:
     try:
         outputs = _ExecutorInput.model_validate_json(executor_input).outputs
     except ValidationError as error:
-        raise VqiError(f"executor_input: expected what Kubeflow puts for {{{{$}}}}: {describe(error)}") from error
+        raise VqiError(f"executor_input: expected what Kubeflow inserts for {{{{$}}}}: {describe(error)}") from error
     artifacts = {name: {"artifacts": [_artifact(outputs, name) | {"metadata": of}]} for name, of in metadata.items()}
     write_text(Path(outputs.file), json.dumps({"artifacts": artifacts}, ensure_ascii=False, allow_nan=False))
 
@@ -55,7 +55,7 @@ class _ExecutorInput(BaseModel):
 
 
 def _artifact(outputs: _Outputs, name: str) -> Json:
-    """What Kubeflow said of an output artifact."""
+    """What Kubeflow states about an output artifact."""
     if name not in outputs.artifacts:
         raise VqiError(f"executor_input: expected the output artifact '{name}', got {sorted(outputs.artifacts)}")
     return outputs.artifacts[name].artifacts[0]

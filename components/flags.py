@@ -1,4 +1,4 @@
-"""A step's command line, made from its config model: one flag a field, its text read by the model itself."""
+"""A step's command line, made from its config model: one flag per field; the model itself reads its text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arguments = TypeVar("Arguments", bound=StepConfig)
 
 
 def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
-    """The arguments of the step ``name``. The flags alone decide: neither the environment nor a file fills a gap.
+    """The arguments of the step ``name``. Only the flags count: no value comes from the environment or a file.
 
     Raises:
         ValidationError: A value is missing, of the wrong type or out of its range.
@@ -46,12 +46,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _switch(info: FieldInfo) -> dict[str, Any]:
-    """A flag of a bool may stand alone."""
+    """A flag of a bool may be given without a value."""
     return {"nargs": "?", "const": "true"} if info.annotation is bool else {}
 
 
 def _kind(info: FieldInfo) -> str:
-    """What a value is, in the usage."""
+    """The kind of a value, as shown in the usage."""
     kind = get_origin(info.annotation)
     if kind is Literal:
         return "|".join(get_args(info.annotation))

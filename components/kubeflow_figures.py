@@ -1,4 +1,4 @@
-"""Figures of a category as Kubeflow's pages draw them: the metadata of its artifacts for metrics.
+"""Figures of a category as Kubeflow's pages show them: the metadata of its artifacts for metrics.
 
 Source: ``Metrics`` and ``ClassificationMetrics`` in kfp.dsl.
 """
@@ -12,7 +12,7 @@ CLASSES = ("good", "anomalous")  # the labels 0 and 1
 
 
 def scalars(figures: Metrics) -> Json:
-    """The metadata of a ``Metrics`` artifact: the figures that were measured, and of which category they are."""
+    """The metadata of a ``Metrics`` artifact: the figures that were measured, and their category."""
     numbers = {name: value for name, value in figures if isinstance(value, int | float)}
     return {"category": figures.category, **numbers}
 
@@ -25,7 +25,7 @@ def classification(figures: Metrics, roc: Roc) -> Json:
         roc: ``roc`` of the step evaluate; without points where there is one class only.
 
     Returns:
-        In Kubeflow's words. Rows of the matrix are what the images are, columns what was decided.
+        With Kubeflow's names. Rows of the matrix are the true classes, columns the decisions.
     """
     curve = [
         {

@@ -1,4 +1,4 @@
-"""How a step starts and ends: flags from its config model, an error as one line, an exit code of `vqi.errors`."""
+"""How a step starts and ends: flags from its config model, errors as one line, an exit code of `vqi.errors`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from vqi.system.os_errors import explain, is_known
 from vqi.system.processor import threads
 from vqi_components.flags import parse
 
-# Of torch, which logs a page about the kernels that IPEX replaces, into the log of every step.
+# For torch, which otherwise logs a page about the kernels that IPEX replaces in every step.
 QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
-# Kubernetes shows what a container leaves there as the reason of its end; elsewhere there is no such file.
+# Kubernetes shows what a container writes there as the reason of its end; elsewhere the file does not exist.
 TERMINATION_LOG = Path("/dev/termination-log")
 
-# What `--executor-input` is, for the steps whose outputs Kubeflow draws.
-EXECUTOR_INPUT = "input: where to tell Kubeflow what its pages show of the outputs, as JSON; empty elsewhere"
+# What `--executor-input` is, for the steps whose outputs Kubeflow shows.
+EXECUTOR_INPUT = "input: JSON from Kubeflow, where to write what its pages show of the outputs; empty elsewhere"
 
 
 Arguments = TypeVar("Arguments", bound=StepConfig)
@@ -48,14 +48,14 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
     """Parse the flags, run the step, and turn a known error into one line on stderr.
 
     Args:
-        name: Of the step's folder.
+        name: Name of the step's folder.
         model: The step's config with its inputs and outputs.
         run: Does the work.
         argv: The flags; those of the process when None.
 
     Returns:
-        0 done, `BAD_INPUT` for what a user can fix, `UNAVAILABLE` for what may go well later. Anything else is a
-        defect and ends with a traceback.
+        0 done, `BAD_INPUT` for what a user can fix, `UNAVAILABLE` when retrying may succeed. Anything else
+        is a defect and ends with a traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for variable, value in QUIET.items():

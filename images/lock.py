@@ -1,9 +1,9 @@
 """Writes images/locks: the packages of the container images, each with its version and sha256, as wheels for Linux.
 
-``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only tells, without a network, whether the locks
+``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only says, without a network, whether the locks
 belong to it. One resolution is behind all files, so that a package has one version in all images. The extra
 ``pipelines`` is not in it: no image compiles a pipeline (vqi-pipeline runs one that was compiled before), so the exact
-pins of kfp (requests, urllib3) bind none. A package stands in one file per layer of images/Dockerfile:
+pins of kfp (requests, urllib3) affect none. A package is in one file per layer of images/Dockerfile:
 
     light.txt      all that the light image needs
     elpv.txt       the photographs of the embedded dataset
@@ -11,7 +11,7 @@ pins of kfp (requests, urllib3) bind none. A package stands in one file per laye
     torch.txt      torch and torchvision of the package index
     torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
     network.txt    the rest of what the torch image needs
-    pipeline.txt   what the pipeline image needs beside that: the other steps and the command ``vqi``
+    pipeline.txt   what the pipeline image needs in addition: the other steps and the command ``vqi``
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "images" / "locks"
-INPUTS = LOCKS / "inputs"  # beside the locks, not in them: a layer is built anew when its own packages change
+INPUTS = LOCKS / "inputs"  # next to the locks, not in them: a layer is rebuilt only when its own packages change
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
 EXTRAS = ("torch", "embedded", "command")  # of all images together
 TORCH = ("torch", "torchvision")
-# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime makes it look missing.
+# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime hides it from OpenVINO.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
-# What no step that runs a network imports: its packages need it for commands of their own, or the other steps do.
+# What no step that runs a network imports: needed only by commands of its packages, or by the other steps.
 NOT_OF_NETWORKS = frozenset({"click", "joblib", "narwhals", "scikit-learn", "scipy"})
 
 Blocks = dict[str, str]  # a package's name -> its lines in a lock
@@ -45,7 +45,7 @@ Blocks = dict[str, str]  # a package's name -> its lines in a lock
 def main() -> int:
     """Write the locks, or check them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only say whether the locks are those of pyproject.toml")
+    parser.add_argument("--check", action="store_true", help="only check whether the locks are those of pyproject.toml")
     parser.add_argument("--torch-index", metavar="URL", help="write torch-cpu.txt from this index of CPU builds, too")
     flags = parser.parse_args()
     if flags.check:
@@ -67,12 +67,12 @@ def check() -> int:
     """Whether the locks were made from the requirements that pyproject.toml has now."""
     fresh = INPUTS.is_file() and INPUTS.read_text(encoding="utf-8").strip() == inputs()
     if not fresh:
-        sys.stderr.write("images/locks is not of this pyproject.toml: run 'make lock' and commit the result\n")
+        sys.stderr.write("images/locks does not belong to this pyproject.toml: run 'make lock' and commit the result\n")
     return int(not fresh)
 
 
 def inputs() -> str:
-    """The digest of all that a resolution depends on and that stands in the project."""
+    """The digest of everything in the project that a resolution depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights")), PYTHON, PLATFORM]
@@ -108,7 +108,7 @@ def without(blocks: Blocks, names: Iterable[str]) -> Blocks:
 
 
 def resolve(folder: Path, extras: Iterable[str], constraints: Mapping[str, str] | None = None) -> Blocks:
-    """The project's requirements with some extras, in the versions of ``constraints`` where those are given."""
+    """The project's requirements with some extras, in the versions of ``constraints`` if given."""
     flags = [flag for extra in extras for flag in ("--extra", extra)]
     if constraints is not None:
         versions = folder / "constraints.txt"
@@ -126,7 +126,7 @@ def cpu_builds(folder: Path, index: str, whole: Blocks) -> Blocks:
 
 
 def compile_locked(arguments: Iterable[str]) -> Blocks:
-    """What ``uv pip compile`` finds, a block of lines per package."""
+    """What ``uv pip compile`` finds, one block of lines per package."""
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"]
     command += ["--python-version", PYTHON, "--python-platform", PLATFORM, "--no-header", "--no-annotate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

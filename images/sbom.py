@@ -1,7 +1,7 @@
 """Writes what is in a container image as a bill of materials: CycloneDX 1.5, JSON, with Debian's and Python's packages.
 
-``python images/sbom.py vqi:latest --output vqi.cdx.json``. The image itself is asked, without a network: what is not in
-it is not in the bill.
+``python images/sbom.py vqi:latest --output vqi.cdx.json``. The list comes from the image itself, without a network:
+what is not in it is not in the bill.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ print(json.dumps({"debian": [line.split() for line in debian.splitlines()], "pyt
 
 
 def main() -> int:
-    """Ask an image and write its bill."""
+    """Read an image's packages and write its bill."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", help="as vqi:latest")
-    parser.add_argument("--engine", choices=ENGINES, help="docker or podman; the first of them that has the image")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="standard output when it is left out")
+    parser.add_argument("image", help="such as vqi:latest")
+    parser.add_argument("--engine", choices=ENGINES, help="docker or podman; by default the first that has the image")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="standard output when omitted")
     flags = parser.parse_args()
     engine = engine_with(flags.image, [flags.engine] if flags.engine else ENGINES)
     command = [engine, "run", "--rm", "--pull", "never", "--read-only", "--network", "none", flags.image]
     done = subprocess.run([*command, "python", "-c", _ASK], capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"error: container image '{flags.image}' cannot be asked: {done.stderr.strip()}")
+        sys.exit(f"error: container image '{flags.image}' cannot be read: {done.stderr.strip()}")
     text = json.dumps(bill(flags.image, json.loads(done.stdout)), indent=2) + "\n"
     if flags.output:
         flags.output.parent.mkdir(parents=True, exist_ok=True)
@@ -55,11 +55,11 @@ def main() -> int:
 
 
 def engine_with(image: str, engines: Sequence[str]) -> str:
-    """The first engine that has an image; ends the program where none has."""
+    """The first engine that has an image; ends the program when none has it."""
     for engine in filter(shutil.which, engines):
         if not subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
             return engine
-    sys.exit(f"error: container image '{image}' is not here, by {' or '.join(engines)}: build it with 'make images'")
+    sys.exit(f"error: container image '{image}' was not found by {' or '.join(engines)}: build it with 'make images'")
 
 
 def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def component(name: str, version: str, purl: str, expression: str = "") -> dict[str, Any]:
-    """A package in a bill, with its licence where its own metadata says it as an SPDX expression."""
+    """A package in a bill, with its licence where its metadata gives it as an SPDX expression."""
     made = {"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl}
     return {**made, "licenses": [{"expression": expression}]} if expression else made
 

@@ -1,4 +1,4 @@
-"""Where the command ``vqi`` starts. Imports nothing that an extra brings, so that it can say what is missing."""
+"""Where the command ``vqi`` starts. Imports nothing from the extras, so that it can report what is missing."""
 
 from __future__ import annotations
 

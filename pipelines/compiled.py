@@ -1,4 +1,4 @@
-"""The compiled pipeline: what the local backend runs and the others are made from. Compiling imports kfp."""
+"""The compiled pipeline: the local backend runs it, the other forms are made from it. Compiling imports kfp."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COMPILED = "VQI_COMPILED_PIPELINE"
 
 
 def pipeline_to_run() -> str:
-    """The training pipeline as PipelineSpec YAML: the file that ``$VQI_COMPILED_PIPELINE`` names, else compiled.
+    """The training pipeline as PipelineSpec YAML: the file that ``$VQI_COMPILED_PIPELINE`` names, otherwise compiled.
 
-    The container image names it, and has no kfp. What was compiled from the same sources with the same packages before
-    is taken from the user's cache, for kfp takes seconds to import.
+    The container image sets that variable, and has no kfp. A pipeline compiled before from the same sources with the
+    same packages is taken from the user's cache, because kfp takes seconds to import.
 
     Raises:
         VqiError: The file cannot be read.
@@ -29,7 +29,7 @@ def pipeline_to_run() -> str:
     if not named:
         try:
             folder = cache_folder()
-        except VqiError:  # a home that cannot be written to is no reason not to run
+        except VqiError:  # a home folder that is not writable must not prevent a run
             return training_ir()
         return kept_training_ir(folder / "compiled")
     try:
@@ -41,15 +41,15 @@ def pipeline_to_run() -> str:
 
 
 def kept_training_ir(folder: Path) -> str:
-    """The training pipeline as PipelineSpec YAML, kept in ``folder`` by the digest of all that decides it."""
+    """The training pipeline as PipelineSpec YAML, kept in ``folder`` under the digest of all its inputs."""
     sources = modules_of([__name__, "vqi_pipelines.training"])
     path = folder / f"{digest_json([digest_of(sources), packages_digest()])}.yaml"
-    with suppress(OSError, UnicodeDecodeError):  # it is not there, or damaged: compiled again
+    with suppress(OSError, UnicodeDecodeError):  # missing or damaged: compiled again
         digest, _, text = path.read_text(encoding="utf-8").partition("\n")
         if digest == f"# {sha256_bytes(text.encode())}":
             return text
     text = training_ir()
-    with suppress(OSError):  # a disk that is full, say: compiled again the next time
+    with suppress(OSError):  # for example a full disk: compiled again the next time
         write_text(path, f"# {sha256_bytes(text.encode())}\n{text}")
     return text
 

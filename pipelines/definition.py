@@ -1,4 +1,4 @@
-"""The pipelines that somebody's Python file defines."""
+"""The pipelines that a user's Python file defines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vqi.errors import VqiError
 
 
 def pipelines_of(file: Path) -> list[GraphComponent]:
-    """What ``@dsl.pipeline`` made in a file, in the order in which it stands there.
+    """The pipelines that ``@dsl.pipeline`` made in a file, in the order of the file.
 
-    The file is run, with its own folder to import from, as ``python file`` would.
+    The file is executed and can import from its own folder, as with ``python file``.
 
     Raises:
-        VqiError: There is no such file, it cannot be imported, or it defines no pipeline.
+        VqiError: The file does not exist, cannot be imported, or defines no pipeline.
     """
     if file.suffix != ".py" or not file.is_file():
         raise VqiError(f"{file}: expected a Python file that defines a pipeline with @dsl.pipeline")
@@ -29,12 +29,12 @@ def pipelines_of(file: Path) -> list[GraphComponent]:
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever somebody's file raises
+    except Exception as error:  # anything that the file raises
         raise VqiError(f"{file}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     finally:
         sys.path.remove(folder)
     found = [value for value in vars(module).values() if isinstance(value, GraphComponent)]
     own = [pipeline for pipeline in found if pipeline.pipeline_func.__module__ == file.stem]
     if not own:
-        raise VqiError(f"{file}: expected a pipeline, got none: define one with @dsl.pipeline")
+        raise VqiError(f"{file}: expected a pipeline, found none: define one with @dsl.pipeline")
     return own

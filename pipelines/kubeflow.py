@@ -1,6 +1,6 @@
-"""The compiled pipeline as Kubeflow is to run it: which images, on which nodes, tried how often, cached or not.
+"""The compiled pipeline as Kubeflow runs it: with which images, on which nodes, how many retries, cached or not.
 
-Kubeflow has no place outside of the pipeline to say this. All of it is the format of kfp 2.17 and kfp-kubernetes 2.17.
+Kubeflow has no place outside the pipeline for these settings. The format is that of kfp 2.17 and kfp-kubernetes 2.17.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class KubeflowSettings:
-    """How the training pipeline runs on a Kubeflow; the pipeline itself says nothing of it."""
+    """How the training pipeline runs on Kubeflow, which the pipeline itself does not contain."""
 
-    registry: str = ""  # before the images' names, as registry.example.com/quality
-    tag: str = ""  # in place of the images' own
+    registry: str = ""  # before the images' names, such as registry.example.com/quality
+    tag: str = ""  # instead of the images' own
     pull_secrets: tuple[str, ...] = ()
-    pull_policy: str = ""  # Always | IfNotPresent | Never; Kubernetes' own when empty
+    pull_policy: str = ""  # Always | IfNotPresent | Never; Kubernetes' default when empty
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
-    # Of every step, whatever it failed of: Kubeflow cannot tell bad input (exit code 2) from a node that went away.
+    # For every step and every failure: Kubeflow cannot tell bad input (exit code 2) from a node that disappeared.
     retries: int = 2
-    non_root: bool = True  # a container of root's is not started
+    non_root: bool = True  # a container with the user root is not started
     cache: bool = True
 
 
 def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
-    """A compiled pipeline with settings and defaults put in; what it says itself of retries and placement is kept.
+    """A compiled pipeline with settings and defaults filled in; its own retries and placement are kept.
 
     Args:
         ir: YAML as kfp writes it, one or two documents.
-        settings: What to put in.
+        settings: What to fill in.
     """
     spec, *others = [document for document in yaml.safe_load_all(ir) if document]
     platform: Document = others[0] if others else {"platforms": {}}
@@ -79,7 +79,7 @@ def _steps(spec: Document) -> Iterator[tuple[Document, Document]]:
 
 
 def _give_defaults(task: Document, component: Document) -> None:
-    """Give a task what it leaves to defaults: Kubeflow 2.17 fails where a container's argument names such an input."""
+    """Give a task the defaults it relies on: Kubeflow 2.17 fails when a container's argument names such an input."""
     for name, parameter in component.get("inputDefinitions", {}).get("parameters", {}).items():
         if "defaultValue" in parameter:
             given = task.setdefault("inputs", {}).setdefault("parameters", {})
@@ -87,7 +87,7 @@ def _give_defaults(task: Document, component: Document) -> None:
 
 
 def _place(platform: Document, executors: Document, settings: KubeflowSettings) -> None:
-    """Say where the pods of all executors go and with what their images are pulled."""
+    """Set on which nodes the pods of all executors run and how their images are pulled."""
     tolerations = [_toleration(one) for one in settings.tolerations]
     secrets = [_pull_secret(name) for name in settings.pull_secrets]
     if not (settings.node_selector or tolerations or secrets or settings.pull_policy or settings.non_root):
@@ -124,7 +124,7 @@ def node_label(text: str) -> tuple[str, str]:
     """A label that nodes must have, ``key=value``.
 
     Raises:
-        VqiError: It is none.
+        VqiError: The text has another form.
     """
     key, separator, value = text.partition("=")
     if not separator or not key:
@@ -136,7 +136,7 @@ def toleration(text: str) -> Toleration:
     """A taint that the steps tolerate, as ``kubectl taint`` writes it: ``key=value:NoSchedule`` or ``key:NoSchedule``.
 
     Raises:
-        VqiError: It is none.
+        VqiError: The text has another form.
     """
     taint, separator, effect = text.rpartition(":")
     key, equals, value = taint.partition("=")

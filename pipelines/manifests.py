@@ -1,4 +1,4 @@
-"""The compiled pipeline for the other backends, as the files in ``manifests/``; other people's pipelines too."""
+"""The compiled pipeline for the other backends, as the files in ``manifests/``; also users' own pipelines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow
 
 TARGETS = ("kubeflow", "argo")
 DEFAULT_KUBEFLOW = KubeflowSettings()
-# The schedule that stands beside the training pipeline; it is off until somebody turns it on.
+# The schedule that is written next to the training pipeline; it is off until a user turns it on.
 RETRAINING = Schedule("retraining", ["0 3 * * 1"], suspended=True)
 _COMPILED = "Compiled by 'vqi compile' from the pipeline '{}': change that instead."
 
@@ -24,7 +24,7 @@ _COMPILED = "Compiled by 'vqi compile' from the pipeline '{}': change that inste
 def write_manifests(
     folder: Path, targets: Sequence[str] = TARGETS, kubeflow: KubeflowSettings = DEFAULT_KUBEFLOW
 ) -> list[Path]:
-    """Write the compiled forms of the training pipeline, with what it needs beside it; returns their paths."""
+    """Write the compiled forms of the training pipeline, with the objects that it needs; returns their paths."""
     ir = training_ir()
     files = {}
     if "kubeflow" in targets:

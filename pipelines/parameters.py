@@ -1,4 +1,4 @@
-"""Parameter files, and the training pipeline's parameters held against ``vqi.config`` before anything runs."""
+"""Parameter files, and the training pipeline's parameters checked against ``vqi.config`` before anything runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vqi.records import problems as describe_each
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import from_text, to_text, typed
 
-# Where a step's parameter has another name in the pipeline.
+# Parameters of steps that have another name in the pipeline.
 _PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
-    """Parameters from YAML files and ``key=value`` texts; later ones win.
+    """Parameters from YAML files and ``key=value`` texts; later ones override earlier ones.
 
     Raises:
-        VqiError: A file is missing or is no mapping, or an assignment has no ``=``.
+        VqiError: A file is missing or is not a mapping, or an assignment has no ``=``.
     """
     given: dict[str, Any] = {}
     for file in files:
@@ -50,7 +50,7 @@ def _read_file(file: Path) -> dict[str, Any]:
 
 
 def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters of a pipeline: those given, by their type, and the defaults of the others.
+    """All parameters of a pipeline: those given, in their types, and the defaults of the others.
 
     Raises:
         VqiError: An unknown name, a value of another type, or a missing one that has no default.
@@ -72,7 +72,7 @@ def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, 
 
 
 def _texts_that_may_be_lists(pipeline: Pipeline) -> set[str]:
-    """The parameters that are a name or a list of names: a step is told a list as JSON text."""
+    """The parameters that are a name or a list of names: a step receives a list as JSON text."""
     fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields(pipeline).items()}
     return {
         name
@@ -82,7 +82,7 @@ def _texts_that_may_be_lists(pipeline: Pipeline) -> set[str]:
 
 
 def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The training pipeline's parameters with local paths made absolute, for steps start in folders of their own."""
+    """The training pipeline's parameters with local paths made absolute: steps start in folders of their own."""
     values = dict(parameters)
     kind, separator, place = str(values["source"]).partition(":")
     if separator and "://" not in place:
@@ -103,10 +103,10 @@ def _absolute_file(weights: str) -> str:
 
 
 def check_ranges(parameters: Mapping[str, Any]) -> None:
-    """Hold the training pipeline's parameters against the steps' models, so that a bad value fails at once.
+    """Check the training pipeline's parameters against the steps' models, so that a bad value fails immediately.
 
     Raises:
-        VqiError: A value is out of its range; all of them are named.
+        VqiError: A value is out of its range; all such values are named.
     """
     from vqi.detectors.registry import DETECTORS  # numpy and scipy, which listing parameters does not need
 
@@ -136,7 +136,7 @@ def describe_detectors() -> list[tuple[str, str]]:
 
 
 def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
-    """By method the keys of the parameter ``finetune``: name, default, meaning."""
+    """The keys of the parameter ``finetune`` by method: name, default, meaning."""
     return [
         (method, [(name, field.default, field.description or "") for name, field in model.model_fields.items()])
         for method, model in config.FINETUNE.items()

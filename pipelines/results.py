@@ -1,4 +1,4 @@
-"""What ``vqi run`` says of the training pipeline's results when a run has ended: the table, reports and models."""
+"""What ``vqi run`` prints about the training pipeline's results when a run has ended: the table, reports and models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 
 
 def results_of(run: RunState) -> list[str]:
-    """The table, and where the reports and models are; nothing of what did not come about."""
+    """The table, and where the reports and models are; only those that exist."""
     lines: list[str] = []
     table = run.folder / "table.md"
     if table.is_file():
@@ -29,10 +29,10 @@ def _done(run: RunState) -> list[TaskState]:
 
 
 def _models(run: RunState) -> Iterator[str]:
-    """Where the models of a run are: what its ``publish`` tasks decided, with whether it is a new one."""
+    """Where the models of a run are, from its ``publish`` tasks' decisions, with whether each is a new one."""
     for task in _done(run):
         if task.folder.name == "publish":
             text = read_json(task.folder / "task.json")["output_parameters"].get("decision", "")
             decision = json.loads(text) if text.startswith("{") else {}
-            if "model" in decision:  # another pipeline's task of that name decides something else
+            if "model" in decision:  # a task of that name in another pipeline may decide something else
                 yield f"{decision['model'].removeprefix('file://')} ({decision['reason']})"

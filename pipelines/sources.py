@@ -1,7 +1,7 @@
-"""The modules of the project that others come to import, read from their sources: nothing is imported for it.
+"""The modules of the project that other modules import, read from their sources without importing anything.
 
-What a module imports anywhere, also within a function, counts. ``import_module(f"some.package.{name}")``, whose name is
-made at run time, counts as all modules of that package. What is imported for types alone does not count.
+Every import of a module counts, also within a function. ``import_module(f"some.package.{name}")``, whose name is made
+at run time, counts as all modules of that package. What is imported only for types does not count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vqi.digests import digest_json
 
-OWN_PACKAGES = ("vqi", "vqi_components", "vqi_pipelines")  # whose code counts; of other packages the version does
+OWN_PACKAGES = ("vqi", "vqi_components", "vqi_pipelines")  # whose code counts; for other packages the version counts
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Source:
     """A module of the project."""
 
     path: Path
-    importer: str  # the module that it came in by; empty for one that was asked for
+    importer: str  # the module that imports it; empty for a requested one
 
 
 def modules_of(entries: Iterable[str]) -> dict[str, Source]:
-    """The modules ``entries``, their packages, and all of the project that these come to import, by name."""
+    """The modules ``entries``, their packages, and all modules of the project that these import, by name."""
     found: dict[str, Source] = {}
     for entry in entries:
         _collect(entry, "", found)
@@ -37,13 +37,13 @@ def modules_of(entries: Iterable[str]) -> dict[str, Source]:
 
 
 def digest_of(modules: dict[str, Source]) -> str:
-    """The digest of modules: their names, and their contents with those of the files beside packages, as templates."""
+    """The digest of modules: their names, and their contents with those of the packages' other files, as templates."""
     return digest_json([[name, _content_digest(source.path)] for name, source in sorted(modules.items())])
 
 
 @cache
 def packages_digest() -> str:
-    """The digest of all installed packages' versions, as their folders beside them say, and of Python's own."""
+    """The digest of the versions of all installed packages, from their metadata folders, and of Python."""
     folders = {Path(entry) for entry in sys.path if entry}
     versions = {one.name for folder in folders for kind in ("*.dist-info", "*.egg-info") for one in folder.glob(kind)}
     return digest_json([sys.version, *sorted(versions)])
@@ -65,7 +65,7 @@ def _collect(module: str, importer: str, found: dict[str, Source]) -> None:
 
 @cache
 def _source_of(module: str) -> Path | None:
-    """The file of a module of the project, found beside its package without importing anything but that."""
+    """The file of a module of the project, found in its package, importing only the package."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
@@ -129,7 +129,7 @@ def _all_of(package: str) -> Iterator[str]:
 
 
 def _content_digest(path: Path) -> str:
-    """Of a module's file and of the files beside it that are no modules, as templates."""
+    """Digest of a module's file and of the other files next to it, such as templates."""
     digest = hashlib.sha256(path.read_bytes())
     if path.name == "__init__.py":
         for other in sorted(p for p in path.parent.iterdir() if p.is_file() and p.suffix != ".py"):

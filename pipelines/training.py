@@ -1,4 +1,4 @@
-"""The training pipeline: the only place where the graph of steps is written; it reads as the data path."""
+"""The training pipeline: the only place where the graph of steps is written; it reads in the order of the data path."""
 
 import re
 
@@ -22,7 +22,7 @@ _FEATURES = config.defaults(config.FeatureExtract)
 _DETECTOR = config.defaults(config.PcaFit)
 _EVALUATION = config.defaults(config.Evaluate)
 
-# What a step that reads or writes lasting assets is told of their store; on a cluster a Secret of this name holds it.
+# What a step that reads or writes lasting assets receives about their store; on a cluster from a Secret of this name.
 STORE_SECRET = "vqi-store"  # noqa: S105 - its name
 STORE_VARIABLES = (
     "VQI_STORE",
@@ -32,16 +32,16 @@ STORE_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "AWS_REGION",
 )
-# What the step that reads a source is told beside it: consent to a licence, and tokens for the servers of sources.
+# What the step that reads a source also receives: consent to a licence, and tokens for the servers of sources.
 SOURCES_VARIABLES = ("USER_CONSENT", "VQI_HTTP_TOKENS")
 
-# The sources that are read without a network: the embedded dataset, and a path. A table may name any address.
+# The sources that are read without a network: the embedded dataset, and paths. A table may name any address.
 _SOURCES_HERE = "elpv|folder:.*|archive:.*"
 _NAMED_WEIGHTS = "(?!pretrained$).*"  # a path, or none
 _TABLE = "csv:.*"
 
-# What a step's container asks for, so that a node has it, and may use at most: (cpu, memory). The chart's values are
-# made from these.
+# What a step's container requests, so that a node has it, and its limits: (cpu, memory). The chart's values are made
+# from these.
 _SMALL = (("100m", "256Mi"), ("1", "2Gi"))
 _PHOTOGRAPHS = (("250m", "1Gi"), ("2", "4Gi"))
 _FEATURES_AT_ONCE = (("250m", "1Gi"), ("4", "8Gi"))
@@ -73,7 +73,7 @@ def _offline_if(task: dsl.PipelineTask, **patterns: str) -> None:
         kubernetes.add_pod_annotation(task, f"{OFFLINE_IF}{name}", pattern)
 
 
-@dsl.pipeline(name="training", description="Learn what good parts look like, a model a category, and evaluate it.")
+@dsl.pipeline(name="training", description="Learn what good parts look like, one model per category, and evaluate it.")
 def training(
     source: str = _DATA.source,
     categories: list = _DATA.only_categories,  # type: ignore[type-arg]
@@ -116,7 +116,7 @@ def training(
         hold_out_near_duplicates=hold_out_near_duplicates,
         split_seed=split_seed,
     )
-    download.set_caching_options(False)  # what a source holds can change; a complete dataset is not written again
+    download.set_caching_options(False)  # the contents of a source can change; a complete dataset is not written again
     _writes_store(download)
     _told(download, SOURCES_VARIABLES)
     kubernetes.add_pod_annotation(download, DOWNLOADS, "kept")

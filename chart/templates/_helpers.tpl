@@ -11,7 +11,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* What finds the pods of the runs of this release. */}}
+{{/* Labels that select the pods of the runs of this release. */}}
 {{- define "vqi.podLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -22,7 +22,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "vqi.serviceAccount" -}}{{ .Values.serviceAccount.name | default (include "vqi.name" .) }}{{- end -}}
 
 {{- define "vqi.storeSecret" -}}
-{{- if and .Values.store.existingSecret .Values.seaweedfs.enabled }}{{ fail "store.existingSecret: expected nothing, for seaweedfs.enabled runs the object store; store.accessKey and store.secretKey set its keys" }}{{ end -}}
+{{- if and .Values.store.existingSecret .Values.seaweedfs.enabled }}{{ fail "store.existingSecret: expected nothing, because seaweedfs.enabled runs the object store; store.accessKey and store.secretKey set its keys" }}{{ end -}}
 {{- .Values.store.existingSecret | default (printf "%s-store" (include "vqi.name" .)) -}}
 {{- end -}}
 
@@ -42,31 +42,31 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{/*
-What it does about the artifacts of runs, said by its master every few minutes: they have a time to live, or none. In one
-volume at first, for each takes its part of the disk.
+The lifetime of the artifacts of runs, which its master applies every few minutes: a time to live, or none. One volume at
+first, because each volume reserves its part of the disk.
 */}}
 {{- define "vqi.seaweedfsExpiry" -}}
 {{- $days := .Values.seaweedfs.expireDays | int -}}
 {{- $bucket := include "vqi.artifactBucket" . -}}
 {{- if and $days (eq $bucket (include "vqi.storeUri" . | trimPrefix "s3://" | splitList "/" | first)) }}{{ fail (printf "artifactRepository.bucket: expected another bucket than that of store.uri, '%s': what is in it is removed after seaweedfs.expireDays" $bucket) }}{{ end -}}
 {{- $workflow := .Values.workflow -}}
-{{- if and $days (lt (mul $days 86400) (add $workflow.activeDeadlineSeconds $workflow.keepSeconds)) }}{{ fail (printf "seaweedfs.expireDays: expected at least workflow.activeDeadlineSeconds and workflow.keepSeconds together, or a run that is still there loses what it needs; got %d" $days) }}{{ end -}}
+{{- if and $days (lt (mul $days 86400) (add $workflow.activeDeadlineSeconds $workflow.keepSeconds)) }}{{ fail (printf "seaweedfs.expireDays: expected at least workflow.activeDeadlineSeconds and workflow.keepSeconds together, otherwise a run that still exists loses what it needs; got %d" $days) }}{{ end -}}
 fs.configure -locationPrefix=/buckets/{{ $bucket }}/ {{ gt $days 0 | ternary (printf "-ttl=%dd -volumeGrowthCount=1" $days) "-delete" }} -apply
 {{- end -}}
 
 {{- define "vqi.storeUri" -}}
 {{- if .Values.store.uri }}{{ .Values.store.uri }}
 {{- else if .Values.seaweedfs.enabled }}s3://vqi
-{{- else }}{{ fail "store.uri: expected where datasets and models are kept, as s3://bucket, or set store.existingSecret or seaweedfs.enabled" }}
+{{- else }}{{ fail "store.uri: expected where datasets and models are kept, such as s3://bucket, or set store.existingSecret or seaweedfs.enabled" }}
 {{- end -}}
 {{- end -}}
 
 {{- define "vqi.storeEndpoint" -}}
 {{- if .Values.seaweedfs.enabled -}}
-{{- if .Values.store.endpoint }}{{ fail "store.endpoint: expected nothing, for seaweedfs.enabled runs the object store" }}{{ end -}}
+{{- if .Values.store.endpoint }}{{ fail "store.endpoint: expected nothing, because seaweedfs.enabled runs the object store" }}{{ end -}}
 http://{{ include "vqi.seaweedfsAddress" . }}
 {{- else -}}
-{{- required "store.endpoint: expected the object store's address, as https://s3.example.com" .Values.store.endpoint -}}
+{{- required "store.endpoint: expected the object store's address, such as https://s3.example.com" .Values.store.endpoint -}}
 {{- end -}}
 {{- end -}}
 
@@ -74,7 +74,7 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- .Values.artifactRepository.bucket | default (.Values.seaweedfs.enabled | ternary "vqi-artifacts" "") -}}
 {{- end -}}
 
-{{/* The keys of the object store as JSON: those given, those that the Secret has already, or new ones. */}}
+{{/* The keys of the object store as JSON: those given, those that the Secret already has, or new ones. */}}
 {{- define "vqi.storeKeys" -}}
 {{- $access := .Values.store.accessKey -}}
 {{- $secret := .Values.store.secretKey -}}
@@ -102,7 +102,7 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- define "vqi.text" -}}
 {{- $value := index . 1 -}}
 {{- $text := kindIs "string" $value | ternary $value (toJson $value) -}}
-{{- if contains "{{" $text }}{{ fail (printf "parameter '%s' holds '{{', which Argo would fill in: %s" (index . 0) $text) }}{{ end -}}
+{{- if contains "{{" $text }}{{ fail (printf "parameter '%s' contains '{{', which Argo would fill in: %s" (index . 0) $text) }}{{ end -}}
 {{- $text -}}
 {{- end -}}
 
@@ -113,7 +113,7 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- if $dataset.claim -}}
 {{- dict "name" "dataset" "persistentVolumeClaim" (dict "claimName" $dataset.claim "readOnly" true) | toJson -}}
 {{- else if $dataset.nfs.server -}}
-{{- $path := required "dataset.nfs.path: expected what the NFS server exports, as /photographs" $dataset.nfs.path -}}
+{{- $path := required "dataset.nfs.path: expected the path that the NFS server exports, such as /photographs" $dataset.nfs.path -}}
 {{- dict "name" "dataset" "nfs" (dict "server" $dataset.nfs.server "path" $path "readOnly" true) | toJson -}}
 {{- else -}}{}
 {{- end -}}

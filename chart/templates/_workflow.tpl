@@ -1,4 +1,4 @@
-{{/* What a run of the pipeline is, as the compiled one says and these values change it; as YAML. */}}
+{{/* The spec of a run: the compiled pipeline's, changed by these values; as YAML. */}}
 {{- define "vqi.workflowSpec" -}}
 {{- $spec := (.Files.Get "files/training.yaml" | fromYaml).spec }}
 {{- $account := include "vqi.serviceAccount" . }}

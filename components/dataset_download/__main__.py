@@ -16,7 +16,7 @@ from vqi_components import step
 
 
 class Arguments(DatasetDownload):
-    """Fetch a dataset once and keep one packed shard a category in the object store ($VQI_STORE)."""
+    """Fetch a dataset once and keep one packed shard per category in the object store ($VQI_STORE)."""
 
     catalog: Path = Field(description="output: JSON file, what the dataset holds")
     dataset: Path = Field(description="output: file that receives the dataset's uri")

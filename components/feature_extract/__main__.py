@@ -1,4 +1,4 @@
-"""Runs the step ``feature_extract``. Torch is imported once the flags are right."""
+"""Runs the step ``feature_extract``. Torch is imported after the flags were checked."""
 
 import sys
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ class Arguments(FeatureExtract):
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="input: safetensors file written by ssl_finetune")
     parent: Path = Field(description="input: safetensors file written by ssl_finetune, for a comparison")
-    features: Path = Field(description="output: safetensors file, for each layer a map per image")
+    features: Path = Field(description="output: safetensors file, one map per image for each layer")
 
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    # Here, so that flags are checked before torch is loaded, and torch is told first what to log.
+    # Here, so that flags are checked and torch's log level is set before torch is loaded.
     from vqi.network.backbones import load_backbone, load_parent
     from vqi.network.features import extract_splits
 

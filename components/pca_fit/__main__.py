@@ -14,7 +14,7 @@ from vqi_components import step
 
 
 class Arguments(PcaFit):
-    """A detector of what the good images' features are not, and a threshold from good images only."""
+    """A detector of features that differ from those of good images, with a threshold from good images only."""
 
     features: Path = Field(description="input: safetensors file written by feature_extract")
     detector: Path = Field(description="output: safetensors file, the model and its threshold")

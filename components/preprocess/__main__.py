@@ -23,7 +23,7 @@ class Arguments(Preprocess):
 
     images: Path = Field(description="output: folder with images.safetensors and index.csv")
     data_report: Path = Field(description="output: JSON file, counts and problems of the data")
-    data_page: Path = Field(description="output: the same as a page, with pictures of the problems")
+    data_page: Path = Field(description="output: the same as an HTML page, with pictures of the problems")
     executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
 

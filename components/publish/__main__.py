@@ -21,7 +21,7 @@ class Arguments(Publish):
     detector: Path = Field(description="input: safetensors file written by pca_fit")
     metrics: Path = Field(description="input: JSON file written by evaluate")
     report: Path = Field(description="input: HTML file written by evaluate")
-    decision: Path = Field(description="output: file that receives what was decided, as JSON")
+    decision: Path = Field(description="output: file that receives the decision as JSON")
 
 
 def run(arguments: Arguments) -> None:

@@ -1,4 +1,4 @@
-"""Runs the step ``ssl_finetune``. Torch is imported once the flags are right."""
+"""Runs the step ``ssl_finetune``. Torch is imported after the flags were checked."""
 
 import os
 import sys
@@ -21,14 +21,14 @@ class Arguments(SslFinetune):
     images: Path = Field(description="input: folder written by preprocess")
     backbone: Path = Field(description="output: safetensors file, the weights and their record")
     parent: Path = Field(
-        description="output: safetensors file, the weights that were changed, as they were; none for 'pretrained'"
+        description="output: safetensors file, the changed weights as they were before; none for 'pretrained'"
     )
     training_log: Path = Field(description="output: CSV file, one row per epoch; no rows for 'pretrained'")
 
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    # Here, so that flags are checked before torch is loaded, and torch is told first what to log.
+    # Here, so that flags are checked and torch's log level is set before torch is loaded.
     from vqi.network.backbones import save_backbone, save_parent
     from vqi.network.building import build
     from vqi.self_supervised.methods import finetune

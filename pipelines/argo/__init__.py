@@ -1,9 +1,9 @@
 """The Argo backend: the typed graph of a compiled pipeline as a WorkflowTemplate and a CronWorkflow.
 
-``lower`` turns a pipeline into a WorkflowTemplate: ``names`` and ``variants`` say which templates there are,
-``containers`` and ``graphs`` make them, ``arguments`` writes what stands between braces, ``keys`` where artifacts come
-to stand, ``retries`` and ``security`` are what their names say, ``workflow`` puts it together. ``cron`` makes the
-schedule. The models are hera's, for Argo 4.
+``lower`` turns a pipeline into a WorkflowTemplate: ``names`` and ``variants`` decide which templates there are,
+``containers`` and ``graphs`` make them, ``arguments`` writes the references between braces, ``keys`` the places of
+artifacts, ``retries`` and ``security`` do what their names say, ``workflow`` puts everything together. ``cron`` makes
+the schedule. The models are hera's, for Argo 4.
 """
 
 from vqi_pipelines.argo.cron import Schedule, cron_workflow

@@ -1,4 +1,4 @@
-"""What a workflow needs beside its template: a service account that Argo's own containers act with, and its token."""
+"""What a workflow needs besides its template: a service account for Argo's own containers, and its token."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 def access_objects(account: str) -> list[dict[str, Any]]:
     """ServiceAccount, Role, RoleBinding and the token of the account.
 
-    The steps get no token. Argo's container beside a step does, and mounts it from a Secret, for the pod's own account
-    is not mounted at all.
+    The steps get no token. Argo's container next to a step gets one, mounted from a Secret, because the pod's own
+    account is not mounted at all.
 
     Args:
-        account: Name of all of them.
+        account: Name of all these objects.
     """
     subject = {"kind": "ServiceAccount", "name": account}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
@@ -58,5 +58,5 @@ def access_objects(account: str) -> list[dict[str, Any]]:
 
 
 def token_name(account: str) -> str:
-    """The Secret that holds the token of an account, as Argo looks for it."""
+    """The Secret with the token of an account, under the name that Argo looks for."""
     return f"{account}.service-account-token"

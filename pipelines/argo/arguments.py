@@ -1,4 +1,4 @@
-"""What Argo is told of a value: literal texts, references in double braces, and expressions."""
+"""How values are written for Argo: literal texts, references in double braces, and expressions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vqi_pipelines.ir.placeholders import names_in
 from vqi_pipelines.ir.values import to_text
 
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
-# An item that may stand in an artifact's key as it is; any other is replaced by its digest, after a character that no
-# plain item begins with.
+# An item that may be part of an artifact's key as it is; any other is replaced by its digest, after a character with
+# which no plain item begins.
 _PLAIN_ITEM = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}"
 ITEM_FOLDER = f"{{{{=item matches '^{_PLAIN_ITEM}$' ? item : '_' + sprig.sha256sum(item)}}}}"
 
@@ -27,18 +27,18 @@ class GraphScope:
     place: str  # in the IR
     is_root: bool
     labels: Mapping[str, str]  # of the tasks, by their names in the IR
-    collected: Mapping[tuple[str, str], str]  # (loop, output) -> the type of what it collects
+    collected: Mapping[tuple[str, str], str]  # (loop, output) -> type of the collected values
 
 
 def literal(text: str, place: str) -> str:
-    """A text that Argo takes as it is.
+    """A text that Argo leaves unchanged.
 
     Raises:
-        VqiError: It holds ``{{``, which begins a reference and cannot be escaped.
+        VqiError: It contains ``{{``, which begins a reference and cannot be escaped.
     """
     if "{{" in text:
         raise VqiError(
-            f"{place}: '{text[max(0, text.index('{{') - 20) :][:80]}' holds '{{{{', which Argo would fill in"
+            f"{place}: '{text[max(0, text.index('{{') - 20) :][:80]}' contains '{{{{', which Argo would fill in"
         )
     return text
 
@@ -61,7 +61,7 @@ def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) ->
     if not names_in(source.value, place):
         return literal(to_text(source.value), place)
     if not isinstance(source.value, str):
-        raise VqiError(f"{place}: inputs inside of a list or a mapping are not supported on Argo: {source.value!r}")
+        raise VqiError(f"{place}: inputs inside a list or a mapping are not supported on Argo: {source.value!r}")
     return _filled(source.value, scope, task, place)
 
 
@@ -82,7 +82,7 @@ def _task_output(source: FromTask, scope: GraphScope) -> str:
 def collected_expression(source: FromTask, scope: GraphScope) -> str:
     """The list that a loop collects, each element in its type.
 
-    Argo makes JSON of the texts: objects and lists where all of them look like it, and texts otherwise, numbers too.
+    Argo converts the texts to JSON: objects and lists if all of them look like it, otherwise texts, even for numbers.
     """
     whole = f"tasks['{scope.labels[source.task]}'].outputs.parameters['{source.output}']"
     kind = scope.collected[source.task, source.output]
@@ -101,7 +101,7 @@ def artifact_text(source: ArtifactSource, scope: GraphScope) -> str:
 
 
 def collected_types(pipeline: Pipeline, tasks: Mapping[str, Task]) -> dict[tuple[str, str], str]:
-    """For the loops among tasks what their outputs collect: the type of one iteration's output."""
+    """For each output of the loops among the tasks, the type of one iteration's output."""
     found = {}
     for task in tasks.values():
         dag = pipeline.components[task.component].dag
@@ -114,7 +114,7 @@ def collected_types(pipeline: Pipeline, tasks: Mapping[str, Task]) -> dict[tuple
 
 
 def json_value(name: str, kind: str) -> str:
-    """An input parameter as JSON inside of a larger JSON text."""
+    """An input parameter as JSON inside a larger JSON text."""
     return f"{{{{=toJson(inputs.parameters['{name}'])}}}}" if kind == "STRING" else input_parameter(name)
 
 
@@ -122,7 +122,7 @@ def constant_items(source: FromConstant, place: str) -> list[Any]:
     """The items of a loop over constants.
 
     Raises:
-        VqiError: An item holds ``{{``.
+        VqiError: An item contains ``{{``.
     """
     for index, item in enumerate(source.value):
         literal(item if isinstance(item, str) else json.dumps(item), f"{place}[{index}]")

@@ -24,10 +24,10 @@ from vqi_pipelines.ir.values import to_text
 
 INPUTS, OUTPUTS = "/inputs", "/outputs"
 SCRATCH = (("tmp", "/tmp"), ("outputs", OUTPUTS))  # noqa: S108 - a volume of the pod's own
-# What people read, or what says how good a model is: Argo's page shows bare files alone.
+# What people read, or what shows how good a model is: Argo's page shows only bare files.
 _SHOWN = ("system.HTML", "system.Markdown", "system.Metrics", "system.ClassificationMetrics", "system.Artifact")
 _EXECUTOR_INPUT = "{{$}}"
-_MARK = "\0"  # no YAML holds it, so that what stands between two of them is ours
+_MARK = "\0"  # no YAML contains it, so a text between two of them is ours
 
 
 def container_template(
@@ -36,7 +36,7 @@ def container_template(
     """A template that runs a step.
 
     Raises:
-        VqiError: A name or a text that Argo cannot take; with its place in the IR.
+        VqiError: A name or a text that Argo cannot accept; with its place in the IR.
     """
     place = f"components.{component.name}"
     pod = container.pod
@@ -93,7 +93,7 @@ def input_declaration(parameter: Parameter, place: str) -> models.Parameter:
     """An input of a template, with its default."""
     place = f"{place}.inputDefinitions.parameters"
     if parameter.name in (KEY_PREFIX, "loop-path"):
-        raise VqiError(f"{place}.{parameter.name}: the lowering to Argo needs this name itself: rename it")
+        raise VqiError(f"{place}.{parameter.name}: the lowering to Argo uses this name itself: rename it")
     default = parameter.default
     return models.Parameter(
         name=field_name(parameter.name, place),
@@ -119,7 +119,7 @@ def _outputs(component: Component, settings: Settings, place: str) -> models.Out
 
 
 def _output_artifact(artifact: Artifact, settings: Settings, place: str) -> models.Artifact:
-    """An artifact: bare files where people look at it; else one object, as which an empty folder arrives, too."""
+    """An artifact: bare files if people look at it; otherwise one object, so that an empty folder arrives, too."""
     file = file_name(field_name(artifact.name, f"{place}.outputDefinitions.artifacts"), artifact.schema)
     shown = artifact.schema in _SHOWN
     packed = models.ArchiveStrategy(tar=models.TarStrategy(compression_level=0))
@@ -149,7 +149,7 @@ def _container(component: Component, container: Container, variant: Variant, set
         env=_environment(container, place),
         resources=_resources(container.resources, settings, place),
         security_context=container_security(),
-        termination_message_policy="FallbackToLogsOnError",  # so that Argo shows a failed step's own last words
+        termination_message_policy="FallbackToLogsOnError",  # so that Argo shows a failed step's own last lines
         volume_mounts=[models.VolumeMount(name=name, mount_path=path) for name, path in SCRATCH]
         + [
             models.VolumeMount(name=f"claim-{index}", mount_path=claim.path)
@@ -159,13 +159,13 @@ def _container(component: Component, container: Container, variant: Variant, set
 
 
 def _without_executor_input(args: tuple[str, ...]) -> tuple[str, ...]:
-    """The arguments without ``--executor-input {{$}}``: what a step writes there only Kubeflow reads."""
+    """The arguments without ``--executor-input {{$}}``: only Kubeflow reads what a step writes there."""
     drop = {index for index, pair in enumerate(pairwise(args)) if pair == ("--executor-input", _EXECUTOR_INPUT)}
     return tuple(text for index, text in enumerate(args) if index not in drop and index - 1 not in drop)
 
 
 def _marked_values(component: Component, variant: Variant) -> StepValues:
-    """What placeholders stand for, with marks where Argo's references come to stand."""
+    """The values of placeholders, with marks in the places of Argo's references."""
     values = StepValues(
         parameters={name: f"{_MARK}{name}{_MARK}" for name in component.inputs if name in variant.parameters},
         input_artifacts={
@@ -185,7 +185,7 @@ def _marked_values(component: Component, variant: Variant) -> StepValues:
         {name: a.schema for name, a in component.input_artifacts.items()},
         f"{OUTPUTS}/executor_output.json",
     )
-    for name, mark in values.parameters.items():  # a text in quotes becomes a value that brings its own
+    for name, mark in values.parameters.items():  # a text in quotes becomes a value that brings its own quotes
         text = text.replace(json.dumps(mark), f"{_MARK}json {name}{_MARK}")
     return StepValues(
         values.parameters, values.input_artifacts, values.output_artifacts, values.output_parameters, text
@@ -220,7 +220,7 @@ def _unmarked(text: str, component: Component) -> str:
 
 
 def _environment(container: Container, place: str) -> list[models.EnvVar]:
-    """The variables of a step; its home is where it can write, and its user has a name that libraries may ask for."""
+    """The variables of a step; its home is writable, and its user has a name, which libraries may ask for."""
     plain = {"HOME": "/tmp", "USER": "step", **dict(container.env)}  # noqa: S108 - a volume of the pod's own
     variables = [models.EnvVar(name=name, value=literal(value, f"{place}.env.{name}")) for name, value in plain.items()]
     for kept in container.pod.env:
@@ -235,7 +235,7 @@ def _environment(container: Container, place: str) -> list[models.EnvVar]:
 
 
 def _resources(found: Mapping[str, Any], settings: Settings, place: str) -> models.ResourceRequirements:
-    """What a step may use: as it says, at least what it requests, and the defaults of the settings."""
+    """The resources of a step: as it declares, at least what it requests, and the defaults of the settings."""
     cpu = _request_and_limit(_cpu(found, "Request"), _cpu(found, "Limit"), settings.default_cpu)
     memory = _request_and_limit(_memory(found, "Request"), _memory(found, "Limit"), settings.default_memory)
     requests, limits = ({"cpu": cpu[end], "memory": memory[end]} for end in (0, 1))
@@ -251,7 +251,7 @@ def _resources(found: Mapping[str, Any], settings: Settings, place: str) -> mode
 def _request_and_limit(
     request: str | None, limit: str | None, default: tuple[str, str]
 ) -> tuple[str | None, str | None]:
-    """What a step is guaranteed and what it may use at most; without a word of it, the defaults."""
+    """The request and the limit of a step; the defaults if it declares neither."""
     return (request, limit or request) if request or limit else default
 
 
@@ -260,7 +260,7 @@ def _quantities(amounts: Mapping[str, str | None]) -> dict[str, models.Quantity]
 
 
 def _cpu(found: Mapping[str, Any], end: str) -> str | None:
-    """Cores, as the text that the pipeline's author wrote where there is one."""
+    """Cores, as the text that the pipeline's author wrote, if there is one."""
     text = found.get(f"resourceCpu{end}")
     return str(text) if text else f"{found[f'cpu{end}']:g}" if f"cpu{end}" in found else None
 

@@ -20,7 +20,7 @@ from vqi_pipelines.ir.values import from_text, to_text, typed
 _MOST_CHARACTERS = 52  # Argo appends the time of a run
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-# The fields of a cron line: what they are called, their range, and names for its values.
+# The fields of a cron line: their names, their ranges, and names for the values.
 _FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -34,7 +34,7 @@ _ELEMENT = re.compile(r"(?:(?P<all>[*?])|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a pipeline is run by itself, and with which parameters."""
+    """When a pipeline runs by itself, and with which parameters."""
 
     name: str
     schedules: Sequence[str]
@@ -47,15 +47,15 @@ class Schedule:
 
 
 def cron_workflow(pipeline: Pipeline, template: str, schedule: Schedule) -> models.CronWorkflow:
-    """A CronWorkflow that runs a WorkflowTemplate; a run that is due while another goes on is left out.
+    """A CronWorkflow that runs a WorkflowTemplate; a run that is due while another one is running is skipped.
 
     Args:
-        pipeline: The one that the template was lowered from.
+        pipeline: The pipeline that the template was lowered from.
         template: Name of the WorkflowTemplate.
-        schedule: When and with what.
+        schedule: When to run and with which parameters.
 
     Raises:
-        VqiError: A line that is no cron line, a time zone or a parameter that there is not.
+        VqiError: An invalid cron line, an unknown time zone or an unknown parameter.
     """
     if not schedule.schedules:
         raise VqiError("schedules: expected a cron line, got none")
@@ -83,7 +83,7 @@ def cron_workflow(pipeline: Pipeline, template: str, schedule: Schedule) -> mode
 
 
 def _arguments(pipeline: Pipeline, given: Mapping[str, Any]) -> models.Arguments | None:
-    """The parameters of the schedule, each held against the pipeline's."""
+    """The parameters of the schedule, each checked against the pipeline's."""
     found = []
     for name, value in given.items():
         if name not in pipeline.inputs:
@@ -94,32 +94,32 @@ def _arguments(pipeline: Pipeline, given: Mapping[str, Any]) -> models.Arguments
         found.append(models.Parameter(name=name, value=literal(text, place)))
     for name, parameter in pipeline.inputs.items():
         if parameter.default is None and name not in given:
-            raise VqiError(f"parameter '{name}' has no default: the schedule has to give it")
+            raise VqiError(f"parameter '{name}' has no default: set it in the schedule")
     return models.Arguments(parameters=found) if found else None
 
 
 def check_timezone(name: str) -> None:
-    """Refuse a time zone that there is not; Argo would notice when the time has come.
+    """Refuse an unknown time zone, which Argo would only notice when a run is due.
 
     Raises:
         VqiError: The IANA database does not have it.
     """
     known = zoneinfo.available_timezones()
     if name not in known:
-        raise unknown("time zone", name, known) if name else VqiError("timezone: expected a name, as 'Europe/Berlin'")
+        raise unknown("time zone", name, known) if name else VqiError("timezone: expected a name like 'Europe/Berlin'")
 
 
 def check_cron_line(line: str, place: str) -> None:
-    """Refuse what is no cron line of five fields, as Argo reads them, or one of its shorthands.
+    """Refuse a text that is neither a cron line of five fields, as Argo reads them, nor one of its shorthands.
 
     Raises:
-        VqiError: With the field that does not fit.
+        VqiError: Names the field that does not fit.
     """
     if line in _SHORTHANDS:
         return
     parts = line.split()
     if len(parts) != len(_FIELDS):
-        raise VqiError(f"{place}: expected a cron line of five fields, as '0 3 * * 1', got '{line}'")
+        raise VqiError(f"{place}: expected a cron line of five fields, such as '0 3 * * 1', got '{line}'")
     for text, (name, lowest, highest, names) in zip(parts, _FIELDS, strict=True):
         if not all(_fits(element, lowest, highest, names) for element in text.split(",")):
             raise VqiError(f"{place}: expected a {name} from {lowest} to {highest}, got '{text}' in '{line}'")

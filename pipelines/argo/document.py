@@ -1,4 +1,4 @@
-"""Argo objects as YAML: names first, long texts as blocks, the same every time."""
+"""Argo objects as YAML: names first, long texts as blocks, always in the same form."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import yaml
 from pydantic import BaseModel
 
 _FIRST = ("apiVersion", "kind", "metadata", "name", "template", "depends", "withParam", "withItems")
-# Texts that PyYAML writes bare and Go's reader takes for truth values and numbers: n, Y, 1e3, 0o17.
+# Texts that PyYAML writes without quotes and Go's reader reads as booleans and numbers: n, Y, 1e3, 0o17.
 _BARE_IS_NO_TEXT = re.compile(r"[yYnN]|[-+.]?\d.*")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists further in than what they belong to, and no aliases."""
+    """Indents lists below their keys, and writes no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -33,13 +33,13 @@ _Dumper.add_representer(str, _text)
 
 
 def to_dict(model: BaseModel) -> dict[str, Any]:
-    """An object as the mapping that stands in YAML."""
+    """An object as the mapping that is written to YAML."""
     ordered = _ordered(model.model_dump(mode="json", by_alias=True, exclude_none=True))
     return dict(ordered)
 
 
 def to_yaml(*objects: BaseModel | Mapping[str, Any], comment: str) -> str:
-    """One YAML document an object.
+    """One YAML document per object.
 
     Args:
         objects: Models, or mappings of objects that hera has no model for.

@@ -1,4 +1,4 @@
-"""A graph as a template: its tasks with what they are given, loops, and what comes out of it."""
+"""A graph as a template: its tasks with their arguments, its loops, and its outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE = "each"  # the only task of a wrapper
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph of a pipeline that is lowered: what it is given, where it stands, and the names of all templates."""
+    """A graph of a pipeline that is lowered: its inputs, its place, and the names of all templates."""
 
     pipeline: Pipeline
     dag: Dag
@@ -50,7 +50,7 @@ class Graph:
 
 
 def graph_template(name: str, graph: Graph, tasks: Iterable[Task]) -> models.Template:
-    """A template that runs tasks of a graph, each when those that it waits for are done.
+    """A template that runs tasks of a graph, each when the tasks that it waits for are done.
 
     Raises:
         VqiError: Something that Argo has no equivalent for; with its place in the IR.
@@ -63,12 +63,12 @@ def graph_template(name: str, graph: Graph, tasks: Iterable[Task]) -> models.Tem
         name=name,
         inputs=_inputs(graph),
         outputs=_outputs(graph.dag, scope),
-        dag=models.DAGTemplate(tasks=chosen, fail_fast=False),  # what does not depend on a failure runs all the same
+        dag=models.DAGTemplate(tasks=chosen, fail_fast=False),  # tasks that do not depend on a failed one still run
     )
 
 
 def wrapper_template(name: str, loop: Loop, graph: Graph, inner: Variant) -> models.Template:
-    """A template around a loop: Argo limits how many children of a template run at once, not how many of a task."""
+    """A template around a loop: Argo limits how many children of a template run at the same time, but not of a task."""
     component = graph.pipeline.components[inner.component]
     passed: dict[str, FromInput] = {name: FromInput(name) for name in graph.variant.parameters}
     task = Task(
@@ -92,7 +92,7 @@ def wrapper_template(name: str, loop: Loop, graph: Graph, inner: Variant) -> mod
 
 
 def _ordered(found: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
-    """A mapping in a given order, and then by name, so that compiling twice gives the same."""
+    """A mapping in a given order, and then by name, so that compiling twice gives the same result."""
     places = {name: index for index, name in enumerate(order)}
     return {name: found[name] for name in sorted(found, key=lambda name: (places.get(name, len(places)), name))}
 
@@ -166,8 +166,8 @@ def _call(
 def _waited_for(task: Task, graph: Graph) -> list[str]:
     """The tasks before a task; with a graph or loop among them also those before that.
 
-    They say nothing new, but a graph that was stopped may have no last node for Argo to hang the next task on, and then
-    ``argo retry`` finds that task without a parent and gives up.
+    They add no constraint, but a graph that was stopped may have no last node that Argo could make the parent of the
+    next task, and ``argo retry`` fails on a task without a parent.
     """
     found = dict.fromkeys(task.after)
     for name in task.after:
@@ -181,7 +181,7 @@ def _waited_for(task: Task, graph: Graph) -> list[str]:
 
 
 def _inputs(graph: Graph) -> models.Inputs | None:
-    """What a graph is given; the root's inputs are the workflow's."""
+    """The inputs of a graph; the root's inputs are the workflow's."""
     if graph.is_root:
         return None
     component = graph.pipeline.components[graph.variant.component]

@@ -1,7 +1,7 @@
-"""Where artifacts come to stand in the object store: ``<workflow>/<step>/<items of the loops around it>/<artifact>``.
+"""Where artifacts are stored in the object store: ``<workflow>/<step>/<items of the loops around it>/<artifact>``.
 
-A template does not know who calls it, so its caller tells: a step gets ``key-prefix``, a graph ``loop-path``, both
-either empty or with a ``/`` at their end.
+A template does not know its caller, so the caller passes its place: a step gets ``key-prefix``, a graph ``loop-path``,
+each either empty or ending with ``/``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def artifact_key(prefix: str, file: str) -> str:
 
 
 def path_argument(component: Component, task: Task, label: str, *, is_root: bool) -> tuple[str, str]:
-    """The name and value of the argument that tells a template where it is called from."""
+    """The name and value of the argument with the place from which a template is called."""
     path = "" if is_root else input_parameter(LOOP_PATH)
     if component.container:
         return KEY_PREFIX, f"{label}/{path}"
@@ -40,14 +40,14 @@ def path_argument(component: Component, task: Task, label: str, *, is_root: bool
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a step's artifacts stand; None for the items of a loop, which are known at run time."""
+    """Where a step's artifacts are stored; None for the items of a loop, which are known only at run time."""
 
     step: str
     path: tuple[str | None, ...]
     ir: str
 
     def may_meet(self, other: _Place) -> bool:
-        """Whether the two can be one and the same."""
+        """Whether the two can be the same place."""
         return (
             self.step == other.step
             and len(self.path) == len(other.path)
@@ -56,10 +56,10 @@ class _Place:
 
 
 def check_keys(pipeline: Pipeline) -> None:
-    """No two steps may write to one place, and no item may lead elsewhere.
+    """Check that no two steps write to the same place and no item leads out of its folder.
 
     Raises:
-        VqiError: They might; both places in the IR are named.
+        VqiError: They could; with both places in the IR.
     """
     seen: dict[str, list[_Place]] = {}
     for place in _places(pipeline, pipeline.root, (), "root.dag"):
@@ -86,7 +86,7 @@ def _places(pipeline: Pipeline, dag: Dag, path: tuple[str | None, ...], ir: str)
 
 
 def _check_items(task: Task, place: str) -> None:
-    """Constant items must be able to be folders, each its own."""
+    """Constant items must be valid and different folder names."""
     if task.loop is None or not isinstance(task.loop.items, FromConstant):
         return
     items = task.loop.items.value
@@ -94,5 +94,5 @@ def _check_items(task: Task, place: str) -> None:
         if label == f"item-{index}":
             raise VqiError(
                 f"{place}.parameterIterator.items[{index}]: {items[index]!r} cannot be part of an artifact's key: "
-                "expected items that all differ, of letters, digits and '._- '"
+                "expected different items of letters, digits and '._- '"
             )

@@ -1,4 +1,4 @@
-"""Names of Argo's objects: DNS labels (RFC 1123), and what it allows for parameters and artifacts."""
+"""Names of Argo's objects: DNS labels (RFC 1123), and the names allowed for parameters and artifacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIELD = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def dns_label(text: str, place: str, most: int = MOST_CHARACTERS) -> str:
-    """A name in lower case, with ``-`` for all but letters and digits, cut to ``most`` characters.
+    """A name in lower case, with ``-`` for everything except letters and digits, cut to ``most`` characters.
 
     Raises:
         VqiError: Nothing is left of it, or it begins with a digit, which Argo's ``depends`` does not read.
@@ -28,7 +28,7 @@ def dns_labels(texts: Iterable[str], place: str) -> dict[str, str]:
     """The label of each name.
 
     Raises:
-        VqiError: Two names have one label.
+        VqiError: Two names have the same label.
     """
     labels: dict[str, str] = {}
     for text in texts:
@@ -44,7 +44,7 @@ def dns_labels(texts: Iterable[str], place: str) -> dict[str, str]:
 
 
 def free_label(wanted: str, taken: Container[str]) -> str:
-    """A label that is not taken: the wanted one, or with the first number that is free."""
+    """A label that is not in use: the wanted one, or the wanted one with the first free number."""
     candidates = (f"{wanted[: MOST_CHARACTERS - 4]}-{number}" for number in range(2, 1000))
     return wanted if wanted not in taken else next(name for name in candidates if name not in taken)
 
@@ -53,7 +53,7 @@ def field_name(text: str, place: str) -> str:
     """The name of a parameter or artifact, as it is.
 
     Raises:
-        VqiError: Argo does not take it.
+        VqiError: Argo does not accept it.
     """
     if not _FIELD.fullmatch(text):
         raise VqiError(f"{place}: expected a name of letters, digits, '_' and '-', got '{text}', which Argo refuses")

@@ -1,4 +1,4 @@
-"""When a step is tried again. That the input is bad is final, whatever a pipeline asks for."""
+"""When a step is tried again. Bad input is never tried again, whatever a pipeline asks for."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
 from vqi_pipelines.ir.graph import Retry
 
 _NOT_BAD_INPUT = f"asInt(lastRetry.exitCode) != {BAD_INPUT}"
-_LOST, _TERMINATED = -1, 143  # the exit code of a pod that nobody saw end, and of one that was told to (SIGTERM)
-# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that says that a store did
-# not answer; not one that failed by itself.
+_LOST, _TERMINATED = -1, 143  # exit code of a pod whose end nobody saw, and of one ended by SIGTERM
+# A pod that was deleted, evicted or drained, or whose artifacts could not be moved; a step that reports that a store
+# did not respond; not one that failed by itself.
 _INFRASTRUCTURE = f"lastRetry.status == 'Error' || asInt(lastRetry.exitCode) in [{_LOST}, {UNAVAILABLE}, {_TERMINATED}]"
 
 
 def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str) -> models.RetryStrategy | None:
-    """How a step is tried again: as its pipeline says, or after infrastructure errors only.
+    """How a step is tried again: as its pipeline declares, or only after infrastructure errors.
 
     Args:
-        retry: Of the pipeline; None where it says nothing.
-        infrastructure_retries: How often in that case; 0 means never.
-        place: In the IR.
+        retry: Retries declared in the pipeline; None if there are none.
+        infrastructure_retries: How often to retry in that case; 0 means never.
+        place: Place in the IR.
 
     Raises:
-        VqiError: Argo cannot wait like that.
+        VqiError: Argo has no such backoff.
     """
     if retry is None:
         retry, expression = Retry(infrastructure_retries, backoff_seconds=10.0), _INFRASTRUCTURE
@@ -33,7 +33,7 @@ def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str)
         return None
     return models.RetryStrategy(
         limit=models.IntOrString(str(retry.max_retries)),
-        retry_policy="Always",  # of what the expression lets through
+        retry_policy="Always",  # of all that the expression accepts
         expression=expression,
         backoff=_backoff(retry, place),
     )

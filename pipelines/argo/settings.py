@@ -1,4 +1,4 @@
-"""What a cluster's side of a workflow is set to; the pipeline itself says nothing of it."""
+"""The settings of a workflow on a cluster, which the pipeline itself does not contain."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Settings:
     """How a lowered pipeline behaves on a cluster."""
 
     name: str | None = None  # of the WorkflowTemplate; the pipeline's when None
-    key_prefix: str = ""  # of all artifact keys, as "runs/"
+    key_prefix: str = ""  # of all artifact keys, such as "runs/"
     service_account: str = "vqi"  # may create and patch workflowtaskresults; only Argo's own container gets its token
-    user: int = 10001  # that the steps run as
-    parallelism: int = 8  # pods of one run at once
+    user: int = 10001  # user id of the steps
+    parallelism: int = 8  # pods of one run at the same time
     deadline_seconds: int = 86_400  # of a whole run
-    keep_seconds: int = 604_800  # a run that has ended; its artifacts go by the rules of their bucket
+    keep_seconds: int = 604_800  # a run that has ended; its artifacts follow the rules of their bucket
     infrastructure_retries: int = 2
-    pull_policy: str = "IfNotPresent"  # of an image whose step says nothing; Kubernetes' own for "latest" is Always
+    pull_policy: str = "IfNotPresent"  # of a step that sets none; Kubernetes' default for "latest" is Always
     default_cpu: tuple[str, str] = ("250m", "1")  # request and limit of a step that names neither
     default_memory: tuple[str, str] = ("512Mi", "2Gi")
     scratch: str = "10Gi"  # of /tmp and of the outputs, each
@@ -30,7 +30,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.key_prefix) or ".." in self.key_prefix:
             raise VqiError(
-                f"key_prefix: expected folders that end with '/', as 'runs/', and none that leads elsewhere, "
+                f"key_prefix: expected folders that end with '/', such as 'runs/', without '..', "
                 f"got '{self.key_prefix}'"
             )
         for name in ("parallelism", "deadline_seconds", "keep_seconds"):

@@ -1,4 +1,4 @@
-"""Which templates a pipeline needs: a component once for each set of inputs and each retry policy that tasks give it.
+"""Which templates a pipeline needs: one for each combination of a component, its given inputs and its retry policy.
 
 Argo has no optional parameters and no retries of a task: both belong to the template.
 """
@@ -14,23 +14,23 @@ from vqi_pipelines.ir.graph import Component, Dag, FromInput, Loop, Pipeline, Re
 
 @dataclass(frozen=True)
 class Variant:
-    """A component with the inputs that it is given, defaults included, and how it is tried again."""
+    """A component with the inputs that it is given, including defaults, and how it is tried again."""
 
     component: str
     parameters: frozenset[str]
     artifacts: frozenset[str]
     retry: Retry | None = None
-    # Of the wrapper of a loop that limits how many iterations run at once. Its items may be a list, which has no hash.
+    # Of the wrapper of a loop that limits its parallel iterations. Its items may be a list, which has no hash.
     loop: Loop | None = field(default=None, hash=False)
 
 
 def root_variant(pipeline: Pipeline) -> Variant:
-    """The pipeline's own graph, which all of its parameters are given to."""
+    """The pipeline's own graph, which receives all of its parameters."""
     return Variant("", frozenset(pipeline.inputs), frozenset())
 
 
 def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
-    """What a task of a graph needs its template to be."""
+    """The template that a task of a graph needs."""
     component = pipeline.components[task.component]
     defaults = {name for name, parameter in component.inputs.items() if parameter.default is not None}
     given = {name for name, source in task.parameters.items() if _is_given(source, graph.parameters)}
@@ -44,12 +44,12 @@ def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
 
 
 def wrapper_variant(inner: Variant, loop: Loop) -> Variant:
-    """The template around a loop that holds how many of its iterations run at once."""
+    """The template around a loop that limits how many of its iterations run at the same time."""
     return replace(inner, parameters=inner.parameters - {loop.item_input}, retry=None, loop=loop)
 
 
 def needs_wrapper(task: Task) -> bool:
-    """Whether a task is a loop with a limit: Argo limits the children of a template only."""
+    """Whether a task is a loop with a limit: Argo limits only the children of a template."""
     return task.loop is not None and task.loop.parallelism is not None
 
 
@@ -57,13 +57,13 @@ def named_variants(pipeline: Pipeline) -> dict[Variant, str]:
     """All variants of a pipeline with the names of their templates, the pipeline's own graph first.
 
     Raises:
-        VqiError: The names of two components are one in Argo.
+        VqiError: Two components have the same name in Argo.
     """
     variants = list(dict.fromkeys(_walk(pipeline, root_variant(pipeline), pipeline.root)))
     stems = {key: key.removeprefix("comp-") for key in pipeline.components}
     labels = dns_labels(dict.fromkeys(stems[v.component] for v in variants if v.component), "components")
     names: dict[Variant, str] = {}
-    for variant in variants:  # components keep their names; what is made up gives way
+    for variant in variants:  # components keep their names; generated names change
         if variant.component and not variant.loop and labels[stems[variant.component]] not in names.values():
             names[variant] = labels[stems[variant.component]]
     taken = {*labels.values()}
@@ -82,7 +82,7 @@ def _made_up(pipeline: Pipeline, variant: Variant, labels: dict[str, str], stems
 
 
 def _walk(pipeline: Pipeline, variant: Variant, dag: Dag) -> Iterator[Variant]:
-    """A graph, then what its tasks need, each after the one that names it."""
+    """A graph, then what its tasks need, each after the one that refers to it."""
     yield variant
     for task in dag.tasks.values():
         inner = task_variant(pipeline, task, variant)

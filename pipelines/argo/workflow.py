@@ -27,10 +27,10 @@ def lower(pipeline: Pipeline, settings: Settings = DEFAULT_SETTINGS) -> models.W
 
     Args:
         pipeline: From ``read_ir``.
-        settings: Of the cluster's side.
+        settings: Settings for the cluster.
 
     Raises:
-        VqiError: A construct without an equivalent, a name or text that Argo cannot take; with its place in the IR.
+        VqiError: A construct without an equivalent, a name or text that Argo cannot accept; with its place in the IR.
     """
     check_keys(pipeline)
     _check_always(pipeline)
@@ -64,13 +64,13 @@ def _spec(
         parallelism=settings.parallelism,
         active_deadline_seconds=settings.deadline_seconds,
         ttl_strategy=models.TTLStrategy(seconds_after_completion=settings.keep_seconds),
-        pod_gc=models.PodGC(strategy="OnPodSuccess"),  # the pods of failed steps stay to be looked at
+        pod_gc=models.PodGC(strategy="OnPodSuccess"),  # the pods of failed steps stay for inspection
         archive_logs=True,
-        # The bucket's own rule removes artifacts. Argo would do it before a run may go, and where that fails the run
-        # stays for good. Said outright, lest a controller's defaults bring it back.
+        # The bucket's own rule removes artifacts. Argo would do it before a run is deleted, and if that fails the run
+        # stays forever. Set explicitly, because a controller's defaults could turn it on again.
         artifact_gc=models.WorkflowLevelArtifactGC(strategy="Never"),
         service_account_name=settings.service_account,
-        automount_service_account_token=False,  # the steps talk to nobody
+        automount_service_account_token=False,  # the steps do not talk to Kubernetes
         executor=models.ExecutorConfig(service_account_name=settings.service_account),  # but Argo's container does
         security_context=pod_security(settings.user),
         pod_spec_patch=pod_spec_patch(),
@@ -99,7 +99,7 @@ def _parameter(parameter: Parameter) -> models.Parameter:
 def _component_templates(
     pipeline: Pipeline, names: Mapping[Variant, str], settings: Settings
 ) -> Iterator[models.Template]:
-    """A template a variant of a component, in the order in which the pipeline names them."""
+    """One template per variant of a component, in the order in which the pipeline names them."""
     for variant, name in names.items():
         if not variant.component:
             continue
@@ -130,13 +130,13 @@ def _inner_of(wrapper: Variant, names: Mapping[Variant, str]) -> Variant:
 
 
 def _check_always(pipeline: Pipeline) -> None:
-    """A task that runs whatever became of the others can only be the workflow's exit handler."""
+    """A task that runs whether or not the others succeed can only be the workflow's exit handler."""
     for key, component in pipeline.components.items():
         for task in component.dag.tasks.values() if component.dag else ():
             if task.always:
                 raise VqiError(
                     f"components.{key}.dag.tasks.{task.name}.triggerPolicy: "
-                    "an exit handler is supported at the top of the pipeline only"
+                    "an exit handler is supported only at the top of the pipeline"
                 )
     final = {task.name for task in pipeline.root.tasks.values() if task.always}
     for task in pipeline.root.tasks.values():
@@ -148,9 +148,9 @@ def _check_always(pipeline: Pipeline) -> None:
 
 
 def _exit_template(name: str, root: Graph, tasks: list[Task]) -> models.Template:
-    """What runs at the end, however it came."""
+    """What runs at the end, whether or not the tasks succeeded."""
     template = graph_template(name, root, tasks)
-    template.outputs = None  # those are the entry's
+    template.outputs = None  # the entry template has them
     for task in template.dag.tasks if template.dag and template.dag.tasks else ():
         task.depends = None  # all that it waits for has ended
     return template

@@ -26,10 +26,10 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
 
     \b
     kubeflow   IR YAML, for Kubeflow Pipelines
-    argo       plain Argo Workflows YAML, of pipelines of container components; what has no
+    argo       plain Argo Workflows YAML, for pipelines of container components; what has no
                equivalent there is refused by name
 
-    The options from --registry on are for the training pipeline on Kubeflow; for Argo the chart has them.
+    The options from --registry on are for the training pipeline on Kubeflow; for Argo use the chart's values.
     """
     from vqi_pipelines.kubeflow import KubeflowSettings
     from vqi_pipelines.manifests import TARGETS, write_manifests, write_other

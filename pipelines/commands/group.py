@@ -1,4 +1,4 @@
-"""The command ``vqi`` with all of its commands, and how each shows a known error."""
+"""The command ``vqi`` with all its subcommands, and how each shows a known error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vqi layers``: what a backbone's features can be taken from."""
+"""``vqi layers``: the layers from which a backbone's features can be taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.argument("backbone")
-@click.option("--image-size", default=224, show_default=True, type=click.IntRange(32, 2048), help="Pixels a side.")
+@click.option("--image-size", default=224, show_default=True, type=click.IntRange(32, 2048), help="Pixels per side.")
 def layers(backbone: str, image_size: int) -> None:
     """List the layers of a BACKBONE with the shape of their output (channels, height, width)."""
     from vqi.network.backbones import layer_shapes

@@ -1,4 +1,4 @@
-"""Options that several commands have: the pipeline's parameters, and how it runs on a Kubeflow."""
+"""Options of several commands: the pipeline's parameters, and how it runs on Kubeflow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parameter_options(command: Command) -> Command:
 
 
 def kubeflow_options(command: Command) -> Command:
-    """The options of how the pipeline runs on a Kubeflow, as ``settings``."""
+    """The options for how the pipeline runs on Kubeflow, as ``settings``."""
 
     @wraps(command)
     def wrapped(
@@ -58,15 +58,15 @@ def kubeflow_options(command: Command) -> Command:
 
 
 _KUBEFLOW = (
-    click.option("--registry", default="", metavar="NAME", help="Of the images, as registry.example.com/quality."),
-    click.option("--tag", default="", metavar="TAG", help="Of the images. [latest]"),
-    click.option("--pull-secret", "pull_secrets", multiple=True, metavar="NAME", help="For the registry; repeatable."),
+    click.option("--registry", default="", metavar="NAME", help="The images' registry, such as r.example.com/quality."),
+    click.option("--tag", default="", metavar="TAG", help="Tag of the images. [latest]"),
+    click.option("--pull-secret", "pull_secrets", multiple=True, metavar="NAME", help="Registry's Secret; repeatable."),
     click.option(
         "--pull-policy",
         default="",
         type=click.Choice(["", "Always", "IfNotPresent", "Never"]),
         metavar="POLICY",
-        help="IfNotPresent for images that were loaded into the nodes. [Kubernetes' own: Always for latest]",
+        help="IfNotPresent for images that were loaded into the nodes. [Kubernetes' default: Always for latest]",
     ),
     click.option(
         "--node-selector", "node_labels", multiple=True, metavar="KEY=VALUE", help="Label of the nodes; repeatable."
@@ -75,6 +75,6 @@ _KUBEFLOW = (
         "--toleration", "taints", multiple=True, metavar="KEY[=VALUE]:EFFECT", help="Tolerated taint; repeatable."
     ),
     click.option(
-        "--retries", default=2, show_default=True, type=click.IntRange(0), help="Tries more of a step that failed."
+        "--retries", default=2, show_default=True, type=click.IntRange(0), help="How often to retry a failed step."
     ),
 )

@@ -14,12 +14,12 @@ def parameters() -> None:
 
     for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
-    click.echo("\ndetectors, as -p detector=pca")
+    click.echo("\ndetectors, chosen with -p detector=pca")
     for name, meaning in describe_detectors():
         click.echo(f"  {click.style(name, bold=True)}\n      {meaning}")
     for method, keys in describe_finetune():
         click.echo(
-            f"\nkeys of finetune for method {click.style(method, bold=True)}, as -p finetune='{{\"patience\": 3}}'"
+            f"\nkeys of finetune for method {click.style(method, bold=True)}, as in -p finetune='{{\"patience\": 3}}'"
         )
         for name, default, meaning in keys:
             click.echo(f"  {click.style(name, bold=True)} = {default}\n      {meaning}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-# As in vqi.config, which takes a third of a second to import; a test holds them against it.
+# As in vqi.config, which takes a third of a second to import; a test compares them with it.
 ENGINES = ("auto", "ipex", "openvino", "eager")
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -15,27 +15,27 @@ PRECISIONS = ("auto", "fp32", "bf16")
 @click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Of the output."
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Output format."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; standard output when not given.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write. [standard output]")
 @click.option(
     "--maps",
     type=click.Path(path_type=Path),
-    help="Folder that receives a PNG per image, with the anomaly map over it.",
+    help="Folder for one PNG per image, with the anomaly map over it.",
 )
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="auto",
     show_default=True,
-    help="What runs the network; auto = what the model was made with, where this machine has it.",
+    help="What runs the network; auto = what the model was made with, if this machine has it.",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Of the network; auto as for --engine.",
+    help="Precision of the network; auto as for --engine.",
 )
 def predict(
     model: str,

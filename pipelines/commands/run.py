@@ -10,7 +10,7 @@ import click
 
 from vqi_pipelines.commands.options import parameter_options
 
-MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
+MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
 
 
 @click.command()
@@ -22,11 +22,11 @@ MOST_PARALLEL = 4  # steps at once unless --parallelism says otherwise
     "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
 )
 @click.option(
-    "--artifacts", metavar="URI", help="Pass every artifact through this object store, as s3://bucket/prefix."
+    "--artifacts", metavar="URI", help="Pass every artifact through this object store, such as s3://bucket/prefix."
 )
-@click.option("--parallelism", type=click.IntRange(1), help=f"Steps at once. [cores, at most {MOST_PARALLEL}]")
+@click.option("--parallelism", type=click.IntRange(1), help=f"Steps at a time. [cores, at most {MOST_PARALLEL}]")
 @click.option(
-    "--no-cache", is_flag=True, help="Run every step, also those whose inputs, parameters and code did not change."
+    "--no-cache", is_flag=True, help="Run every step, even if its inputs, parameters and code did not change."
 )
 @click.option(
     "--launcher",
@@ -48,8 +48,8 @@ def run(
     """Run the training pipeline on this machine.
 
     \b
-    The results come to stand in runs/latest: table.md, table.csv, table.html, and a folder a
-    category with its report.html. The same command again goes on where a run stopped.
+    The results are written to runs/latest: table.md, table.csv, table.html, and one folder per
+    category with its report.html. The same command again continues where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
     from vqi.store.opening import STORE, store_uri

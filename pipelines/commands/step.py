@@ -1,4 +1,4 @@
-"""``vqi step``: one step of an earlier run once more."""
+"""``vqi step``: runs one step of an earlier run again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--shell", is_flag=True, help="Print the command instead, for a shell.")
-@click.option("--store", metavar="URI", help="Datasets and models, when not where the run had them.")
+@click.option("--shell", is_flag=True, help="Only print the command, for a shell.")
+@click.option("--store", metavar="URI", help="Datasets and models, if not where the run had them.")
 def step(folder: Path, shell: bool, store: str | None) -> None:
-    """Run one step of a run again, from the inputs that it had, with its log on the terminal.
+    """Run one step of a run again, from the same inputs, with its log on the terminal.
 
     \b
-    FOLDER is the step's in its run, as runs/latest/mono/pca-fit. The outputs come to stand in its
-    folder 'again' (then 'again-2', ...), never over those of the run, and no later run takes them.
-    A step that writes to the store of datasets and models writes there as it does in a run.
+    FOLDER is the step's folder in its run, such as runs/latest/mono/pca-fit. The outputs are written
+    to 'again' in it (then 'again-2', ...): they never replace those of the run, and no later run uses
+    them. A step that writes to the store of datasets and models writes there as in a run.
     """
     from vqi.store.opening import STORE, store_uri
     from vqi_pipelines.local.again import prepare_again, run_again, shell_line

@@ -24,9 +24,9 @@ def submit() -> None:
 
 
 def given_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
-    """The parameters that files and assignments give, by their type, held against the training pipeline.
+    """The parameters from files and assignments, in their types, checked against the training pipeline.
 
-    Those that are not given keep the defaults of what is installed on the cluster.
+    Those that are not given keep the defaults installed on the cluster.
 
     Raises:
         VqiError: An unknown name, or a value that does not fit.
@@ -43,17 +43,17 @@ def given_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[
 
 @submit.command("argo")
 @parameter_options
-@click.option("-n", "--namespace", metavar="NAME", help="Where it runs. [the kubeconfig's, or default]")
-@click.option("--template", default="training", show_default=True, metavar="NAME", help="The WorkflowTemplate.")
-@click.option("--context", metavar="NAME", help="Of the kubeconfig. [the current one]")
-@click.option("--server", envvar="ARGO_SERVER", metavar="URL", help="An Argo server, in place of the Kubernetes API.")
+@click.option("-n", "--namespace", metavar="NAME", help="Namespace of the run. [the kubeconfig's, or default]")
+@click.option("--template", default="training", show_default=True, metavar="NAME", help="Name of the WorkflowTemplate.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig. [the current one]")
+@click.option("--server", envvar="ARGO_SERVER", metavar="URL", help="An Argo server, instead of the Kubernetes API.")
 @click.option(
     "--insecure-skip-verify",
     envvar="ARGO_INSECURE_SKIP_VERIFY",
     is_flag=True,
-    help="Take whatever certificate the Argo server shows.",
+    help="Accept any certificate of the Argo server.",
 )
-@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 if the run did not succeed.")
 def argo_command(
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
@@ -67,9 +67,9 @@ def argo_command(
     """Start a run on Argo Workflows and print how to follow it.
 
     \b
-    The WorkflowTemplate has to be there: 'helm install' names it <release>-training,
+    The WorkflowTemplate must be installed: 'helm install' names it <release>-training,
     'kubectl apply -f manifests/argo' names it training.
-    The kubeconfig and its context say which cluster; or --server does, with ARGO_TOKEN.
+    The kubeconfig and its context select the cluster; or --server does, with ARGO_TOKEN.
     """
     from vqi_pipelines.submit.argo import start, until_ended
     from vqi_pipelines.submit.argo_apis import connect
@@ -88,17 +88,17 @@ def argo_command(
 @parameter_options
 @kubeflow_options
 @click.option(
-    "--host", envvar="KF_PIPELINES_ENDPOINT", metavar="URL", help="Of Kubeflow Pipelines. [$KF_PIPELINES_ENDPOINT]"
+    "--host", envvar="KF_PIPELINES_ENDPOINT", metavar="URL", help="URL of Kubeflow Pipelines. [$KF_PIPELINES_ENDPOINT]"
 )
-@click.option("--page", envvar="KF_PIPELINES_UI_ENDPOINT", metavar="URL", help="Of its web pages. [--host]")
+@click.option("--page", envvar="KF_PIPELINES_UI_ENDPOINT", metavar="URL", help="URL of its web pages. [--host]")
 @click.option("--ca-cert", type=click.Path(exists=True, dir_okay=False), help="Certificates to trust, a PEM file.")
-@click.option("-n", "--namespace", metavar="NAME", help="Of your profile, where Kubeflow has users.")
-@click.option("--experiment", default="vqi", show_default=True, metavar="NAME", help="That the run belongs to.")
-@click.option("--name", metavar="TEXT", help="Of the run. [training, and the time]")
-@click.option("--service-account", metavar="NAME", help="That the steps run as. [Kubeflow's own]")
-@click.option("--no-cache", is_flag=True, help="Run every step, also those that an earlier run had equal ones of.")
-@click.option("--cron", metavar="LINE", help="Run at these times, as '0 3 * * 1', in the time zone of the Kubeflow.")
-@click.option("--wait", is_flag=True, help="Wait for its end; exit code 1 when it did not succeed.")
+@click.option("-n", "--namespace", metavar="NAME", help="Namespace of your profile, if Kubeflow has users.")
+@click.option("--experiment", default="vqi", show_default=True, metavar="NAME", help="Experiment of the run.")
+@click.option("--name", metavar="TEXT", help="Name of the run. [training, and the time]")
+@click.option("--service-account", metavar="NAME", help="Account that the steps run as. [Kubeflow's own]")
+@click.option("--no-cache", is_flag=True, help="Run every step, even if an earlier run has an equal result.")
+@click.option("--cron", metavar="LINE", help="Run at these times, such as '0 3 * * 1', in Kubeflow's time zone.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit code 1 if the run did not succeed.")
 def kubeflow_command(
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
@@ -114,12 +114,12 @@ def kubeflow_command(
     cron: str | None,
     wait: bool,
 ) -> None:
-    """Start a run on Kubeflow Pipelines, or one on a schedule, and print how to follow it.
+    """Start a run on Kubeflow Pipelines, or schedule runs, and print how to follow it.
 
     \b
-    --host is the address that its web pages have, or of its API:
+    --host is the address of its web pages, or of its API:
       kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80   and --host http://localhost:8080
-    KF_PIPELINES_TOKEN holds a bearer token, KF_PIPELINES_COOKIE what a browser that is logged in sends.
+    KF_PIPELINES_TOKEN holds a bearer token, KF_PIPELINES_COOKIE the cookie of a logged-in browser.
     """
     from vqi_pipelines.compiled import training_ir
     from vqi_pipelines.kubeflow import for_kubeflow
@@ -129,7 +129,7 @@ def kubeflow_command(
     if not host:
         raise VqiError("where is Kubeflow Pipelines? Set --host or KF_PIPELINES_ENDPOINT")
     if cron and wait:
-        raise VqiError("--wait: a run on a schedule has no end to wait for: leave one of --cron and --wait out")
+        raise VqiError("--wait: a schedule has no end to wait for: leave out --cron or --wait")
     package = for_kubeflow(training_ir(), replace(settings, cache=not no_cache))
     parameters = given_parameters(files, assignments)
     request = kubeflow.Request(package, parameters, experiment, name, namespace, service_account)

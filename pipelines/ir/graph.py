@@ -23,20 +23,20 @@ class Artifact:
     """An input or output artifact."""
 
     name: str
-    schema: str  # as system.HTML
+    schema: str  # such as system.HTML
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class FromConstant:
-    """A value that stands in the pipeline."""
+    """A value that is written in the pipeline."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class FromInput:
-    """An input of the graph that the task stands in."""
+    """An input of the graph that the task is in."""
 
     name: str
 
@@ -84,7 +84,7 @@ class Task:
     loop: Loop | None = None
     cache: bool = False
     retry: Retry | None = None
-    always: bool = False  # runs whatever became of the tasks that it waits for: an exit handler
+    always: bool = False  # runs even if tasks that it waits for failed: an exit handler
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class KeptValue:
 
 @dataclass(frozen=True)
 class Toleration:
-    """A taint of nodes that a step may run on all the same."""
+    """A taint of nodes that a step may run on nevertheless."""
 
     key: str = ""
     operator: str = "Equal"  # Equal | Exists
@@ -120,7 +120,7 @@ class Toleration:
 
 @dataclass(frozen=True)
 class Claim:
-    """A PersistentVolumeClaim that a step finds below a path."""
+    """A PersistentVolumeClaim that is mounted into a step at a path."""
 
     name: str
     path: str
@@ -128,7 +128,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class PodSettings:
-    """What kfp-kubernetes says of a step's pod. It matters on a cluster only."""
+    """The settings of a step's pod from kfp-kubernetes. They matter only on a cluster."""
 
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()

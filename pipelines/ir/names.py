@@ -1,4 +1,4 @@
-"""How what a run writes is called: the folders of a loop's iterations, the files of artifacts."""
+"""The names of what a run writes: the folders of a loop's iterations, the files of artifacts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 _PLAIN = re.compile(r"[^\W_][\w.\- ]*")
 _BY_PLACE = re.compile(r"item-\d+")
 _ENDINGS = {"system.HTML": ".html", "system.Markdown": ".md"}
-_FILE_ENDINGS = (".json", ".md", ".csv", ".html", ".txt")  # the run's own files stand beside the folders
+_FILE_ENDINGS = (".json", ".md", ".csv", ".html", ".txt")  # the run's own files are next to the folders
 _MOST_BYTES = 200  # file systems allow 255
 
 
 def item_labels(items: list[Any], reserved: Collection[str] = ()) -> list[str]:
-    """A folder name for each item of a loop, all different: the item itself where it can be one, else its place.
+    """A folder name for each item of a loop, all different: the item itself if it can be one, otherwise its place.
 
     Args:
-        items: Of the loop.
-        reserved: Names that stand for other folders, as those of tasks.
+        items: Items of the loop.
+        reserved: Names of other folders, such as those of tasks.
     """
     names = [item if isinstance(item, str) else json.dumps(item) for item in items]
     return [
@@ -29,7 +29,7 @@ def item_labels(items: list[Any], reserved: Collection[str] = ()) -> list[str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether it is a folder name that leads nowhere else and is not taken for something else."""
+    """Whether it is a folder name that leads nowhere else and cannot be mistaken for something else."""
     return (
         _PLAIN.fullmatch(name) is not None
         and _BY_PLACE.fullmatch(name) is None
@@ -39,5 +39,5 @@ def _is_plain(name: str) -> bool:
 
 
 def file_name(name: str, schema: str) -> str:
-    """The name of an artifact's file: with the ending that lets a browser show it."""
+    """The name of an artifact's file, with the extension that a browser needs to show it."""
     return name + _ENDINGS.get(schema, "")

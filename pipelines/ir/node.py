@@ -1,4 +1,4 @@
-"""Reading of nested mappings that forgets nothing: a key that nobody takes is an error with its place."""
+"""Reading of nested mappings that overlooks nothing: a key that nobody takes is an error with its place."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Node:
             yield str(key), self.node(key)
 
     def end(self, **why: str) -> None:
-        """Refuse what was not taken; ``why`` says for a key what it stands for."""
+        """Refuse what was not taken; ``why`` says for a key what it means."""
         for key in self._left:
             raise VqiError(f"{self.at(key)}: {why.get(str(key), 'this construct')} is not supported")
 
 
-# libyaml's parser, where PyYAML was built with it, takes a tenth of the time.
+# libyaml's parser takes a tenth of the time, if PyYAML was built with it.
 _SafeLoader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
@@ -91,7 +91,7 @@ def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, A
         if isinstance(key, list | dict):
             raise VqiError(f"line {node.start_mark.line + 1}: expected a text as key, got {key!r}")
         if key in keys[:place]:
-            raise VqiError(f"line {node.start_mark.line + 1}: the key '{key}' stands twice")
+            raise VqiError(f"line {node.start_mark.line + 1}: the key '{key}' is a duplicate")
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 

@@ -24,7 +24,7 @@ _STRUCTURES = {"Concat": ({"Concat"}, {"Concat"}), "IfPresent": ({"InputName", "
 
 @dataclass(frozen=True)
 class StepValues:
-    """What the placeholders of a step stand for."""
+    """The values of a step's placeholders."""
 
     parameters: Mapping[str, Any]
     input_artifacts: Mapping[str, str]  # paths
@@ -36,12 +36,12 @@ class StepValues:
 def executor_input(
     values: StepValues, schemas: Mapping[str, str], input_schemas: Mapping[str, str], output_file: str
 ) -> str:
-    """What ``{{$}}`` stands for: all of a step's inputs and outputs as JSON.
+    """The value of ``{{$}}``: all of a step's inputs and outputs as JSON.
 
     Args:
         values: Its parameters and paths.
-        schemas: Of the output artifacts, as ``system.HTML``.
-        input_schemas: Of the input artifacts.
+        schemas: Schemas of the output artifacts, such as ``system.HTML``.
+        input_schemas: Schemas of the input artifacts.
         output_file: Where the step may write its ExecutorOutput.
 
     Source: ``ExecutorInput`` in pipeline_spec.proto.
@@ -72,10 +72,10 @@ def check_template(
     output_artifacts: Container[str],
     output_parameters: Container[str],
 ) -> None:
-    """Hold one element of a command against the inputs and outputs that its placeholders may name.
+    """Check one element of a command against the inputs and outputs that its placeholders may name.
 
     Raises:
-        VqiError: A placeholder that is not known, or that names what the component does not have.
+        VqiError: An unknown placeholder, or one that names what the component does not have.
     """
     known = {
         "input_artifacts": input_artifacts,
@@ -92,7 +92,7 @@ def check_template(
 
 
 def _texts(part: str, parameters: Container[str], artifacts: Container[str]) -> list[str]:
-    """All texts of an element, those inside of ``Concat`` and ``IfPresent`` too."""
+    """All texts of an element, including those inside ``Concat`` and ``IfPresent``."""
     structure = _structure(part)
     if structure is None:
         return [part]
@@ -107,10 +107,10 @@ def _texts(part: str, parameters: Container[str], artifacts: Container[str]) -> 
 
 
 def resolve(part: str, values: StepValues) -> list[str]:
-    """One element of a command with its placeholders filled in, each once; an ``IfPresent`` may give none or several.
+    """One element of a command with its placeholders filled in, each once; an ``IfPresent`` may yield none or several.
 
     Raises:
-        VqiError: A placeholder that is not known, or that names what the step does not have.
+        VqiError: An unknown placeholder, or one that names what the step does not have.
     """
     structure = _structure(part)
     if structure is None:
@@ -143,7 +143,7 @@ def names_in(value: Any, place: str) -> list[str]:
 
 
 def fill_constant(value: Any, parameters: Mapping[str, Any]) -> Any:
-    """A constant with its placeholders filled in; one that is nothing but a placeholder keeps the value's type."""
+    """A constant with its placeholders filled in; one that consists only of a placeholder keeps the value's type."""
     if isinstance(value, dict):
         return {key: fill_constant(part, parameters) for key, part in value.items()}
     if isinstance(value, list):
@@ -192,7 +192,7 @@ def _named(inside: str) -> tuple[str, str]:
 
 
 def _lookup(inside: str, values: StepValues) -> str:
-    """What stands between ``{{$`` and ``}}``."""
+    """The text between ``{{$`` and ``}}``."""
     if inside == "" and values.executor_input is not None:
         return values.executor_input
     kind, name = _named(inside)

@@ -1,7 +1,7 @@
-"""Reading of the second document of a compiled pipeline: what kfp-kubernetes says of the steps' pods.
+"""Reading of the second document of a compiled pipeline: the settings of the steps' pods from kfp-kubernetes.
 
-Format: ``kubernetes_executor_config.proto`` of kfp-kubernetes 2.17. Names of secrets, config maps and claims have to
-stand in the pipeline: one that comes from a parameter is refused.
+Format: ``kubernetes_executor_config.proto`` of kfp-kubernetes 2.17. Names of secrets, config maps and claims must
+be constants in the pipeline: one that comes from a parameter is refused.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _KEPT = (("secretAsEnv", "Secret", "secret"), ("configMapAsEnv", "ConfigMap", "c
 
 
 def read_pod_settings(node: Node) -> dict[str, PodSettings]:
-    """By executor what is said of its pod; an executor of which nothing is said is left out.
+    """The pod settings by executor; an executor without settings is left out.
 
     Raises:
-        VqiError: A platform or setting that no backend would follow; with the place.
+        VqiError: A platform or setting that no backend supports; with the place.
     """
     platforms = node.node("platforms")
     if not platforms.has("kubernetes"):
@@ -50,7 +50,7 @@ def _pod_settings(node: Node) -> PodSettings:
 
 
 def _check_user(context: Node) -> None:
-    """A step that must not be root says nothing new: on a cluster none of them is."""
+    """A step that must not be root needs no setting: on a cluster no step is root."""
     if not context.maybe("runAsNonRoot", bool, True):
         raise VqiError(f"{context.at('runAsNonRoot')}: a step that may be root is not supported")
     context.end(runAsUser="a user id of a step", runAsGroup="a group id of a step")
@@ -95,7 +95,7 @@ def _claim(node: Node) -> Claim:
 
 
 def _constant_name(node: Node, key: str, parameter: str) -> str:
-    """A name that stands in the pipeline: kfp-kubernetes writes it in two ways, both at once."""
+    """A name that is a constant in the pipeline: kfp-kubernetes writes it in two fields at the same time."""
     source = node.node(parameter)
     value = source.node("runtimeValue")
     names = {node.maybe(key, str, ""), value.maybe("constant", str, "")} - {""}

@@ -33,12 +33,12 @@ def read_ir(text: str) -> Pipeline:
         text: YAML as kfp 2 writes it.
 
     Raises:
-        VqiError: It is no such file, or it holds something that the backends cannot run; the message says where.
+        VqiError: It is not such a file, or it contains something that the backends cannot run; the message says where.
     """
     try:
         documents = [document for document in yaml.load_all(text, StrictLoader) if document]
     except yaml.YAMLError as error:
-        raise VqiError(f"the compiled pipeline is no YAML: {' '.join(str(error).split())}") from error
+        raise VqiError(f"the compiled pipeline is not YAML: {' '.join(str(error).split())}") from error
     if not documents:
         raise VqiError("the compiled pipeline is empty: compile it with kfp 2")
     if len(documents) > 2:
@@ -129,9 +129,9 @@ def _component(name: str, node: Node, executors: Mapping[str, Container]) -> Com
 
 
 def _check_templates(component: Component, container: Container) -> None:
-    """Every placeholder of a command must be known, before anything runs."""
+    """Check before anything runs that every placeholder of a command is known."""
     if not container.command:
-        raise VqiError(f"components.{component.name}: expected a container with a command, got none")
+        raise VqiError(f"components.{component.name}: expected a container with a command, got no command")
     for key, parts in (("command", container.command), ("args", container.args)):
         for place, part in enumerate(parts):
             _check_template(component, part, f"components.{component.name}.container.{key}[{place}]")

@@ -1,4 +1,4 @@
-"""Everything that a graph names must be there, complete and of the right type."""
+"""Everything that a graph names must exist, be complete and have the right type."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vqi_pipelines.ir.values import typed
 
 
 def check_references(pipeline: Pipeline) -> Pipeline:
-    """The pipeline with its constants in their types, once all that it names was found.
+    """The pipeline with its constants in their types, after everything that it names was found.
 
     Raises:
-        VqiError: A component, task, input or output that is not there, a value of another type, a component that holds
+        VqiError: A missing component, task, input or output, a value of another type, a component that contains
             itself; with the place.
     """
     components = pipeline.components
@@ -45,7 +45,7 @@ def _check_no_cycle(components: Mapping[str, Component]) -> None:
     try:
         TopologicalSorter(holds).prepare()
     except CycleError as error:
-        raise VqiError(f"components: a component holds itself: {' -> '.join(error.args[1])}") from error
+        raise VqiError(f"components: a component contains itself: {' -> '.join(error.args[1])}") from error
 
 
 def _checked(dag: Dag, place: str, components: Mapping[str, Component], inputs: set[str]) -> Dag:
@@ -69,7 +69,7 @@ def _checked_task(task: Task, place: str, dag: Dag, components: Mapping[str, Com
         if isinstance(source, FromTask):
             _check_output(source, f"{place}.inputs.{name}", dag, components)
     if task.always and any(isinstance(source, FromTask) for source in {**task.parameters, **task.artifacts}.values()):
-        raise VqiError(f"{place}: it runs whatever became of the tasks before it, and so can take no output of theirs")
+        raise VqiError(f"{place}: it runs even if the tasks before it failed, so it cannot take an output of theirs")
     _check_complete(task, component, place)
     _check_loop(task, component, place)
     parameters = {
@@ -80,7 +80,7 @@ def _checked_task(task: Task, place: str, dag: Dag, components: Mapping[str, Com
 
 
 def _typed_source(source: Source, task: Task, component: Component, place: str, name: str) -> Source:
-    """A constant in the type of its input; one that holds other inputs (an f-string) is typed when it is filled in."""
+    """A constant in the type of its input; one with other inputs in it (an f-string) is typed when it is filled in."""
     if name not in component.inputs and not name.startswith(CHANNEL):
         raise VqiError(f"{place}: {unknown(f'input of {component.name}', name, component.inputs)}")
     if not isinstance(source, FromConstant):
@@ -101,7 +101,7 @@ def _check_output(source: FromTask, place: str, dag: Dag, components: Mapping[st
 
 
 def _check_complete(task: Task, component: Component, place: str) -> None:
-    """A task must be given what its component cannot do without."""
+    """A task must be given every input that its component requires."""
     given = {*task.parameters, *task.artifacts, *([task.loop.item_input] if task.loop else [])}
     for name, parameter in component.inputs.items():
         if name not in given and not parameter.optional and parameter.default is None:

@@ -15,10 +15,10 @@ _STRATEGIES = ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED")
 
 
 def read_dag(node: Node) -> Dag:
-    """A graph, its tasks each after those that they wait for.
+    """A graph; each of its tasks comes after the tasks that it waits for.
 
     Raises:
-        VqiError: A construct that is not known, a task that is not there, or tasks that wait for each other.
+        VqiError: An unknown construct, a missing task, or tasks that wait for each other.
     """
     tasks = {key: _task(key, part) for key, part in node.node("tasks").nodes()}
     outputs = node.node("outputs")
@@ -32,7 +32,7 @@ def read_dag(node: Node) -> Dag:
         raise VqiError(f"{node.at('tasks')}: the tasks wait for each other: {' -> '.join(error.args[1])}") from error
     missing = [name for name in order if name not in tasks]
     if missing:
-        raise VqiError(f"{node.at('tasks')}: a task waits for '{missing[0]}', which is not there")
+        raise VqiError(f"{node.at('tasks')}: a task waits for '{missing[0]}', which does not exist")
     return Dag({name: tasks[name] for name in order}, parameters, artifacts)
 
 
@@ -88,7 +88,7 @@ def _task(name: str, node: Node) -> Task:
 
 
 def _always(node: Node) -> bool:
-    """Whether a task runs even when those that it waits for failed."""
+    """Whether a task runs even if the tasks that it waits for failed."""
     policy = node.node("triggerPolicy")
     strategy = policy.maybe("strategy", str, _STRATEGIES[0])
     if strategy not in _STRATEGIES:

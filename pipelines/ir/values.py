@@ -1,4 +1,4 @@
-"""Parameter values by type: as the IR writes them, as a command line gives them, as a step is told and writes them."""
+"""Parameter values by type: as the IR writes them, as a command line gives them, as a step receives and writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PYTHON = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
 
 
 def typed(value: Any, kind: str, place: str) -> Any:
-    """A value held against its type; numbers get the type's form, for the IR writes all of them as floats.
+    """A value checked against its type; numbers get the type's form, because the IR writes all of them as floats.
 
     Raises:
         VqiError: It does not fit.
@@ -37,10 +37,10 @@ def typed(value: Any, kind: str, place: str) -> Any:
 
 
 def _is_finite(value: float) -> bool:
-    """Whether it is a number that JSON and a float can hold."""
+    """Whether it is a number that JSON and a float can represent."""
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number beyond the floats
+    except OverflowError:  # a whole number too large for a float
         return False
 
 
@@ -62,7 +62,7 @@ def from_text(text: str, kind: str, place: str) -> Any:
 
 
 def to_text(value: Any) -> str:
-    """A value as a step is told it: lists and mappings as JSON, truth values in lower case."""
+    """A value as a step receives it: lists and mappings as JSON, booleans in lower case."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""One step of an earlier run once more, from its inputs, with its outputs in a folder of their own.
+"""Runs one step of an earlier run again, from its inputs, with its outputs in a folder of their own.
 
-``task.json`` of a step keeps how it was started: its command, where its inputs are, and what the run itself set. No
-value of the environment is kept; the step gets what the environment holds now.
+``task.json`` of a step records how it was started: its command, where its inputs are, and what the run itself set. No
+value of the environment is kept; the step gets the current values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AGAIN = "again"
 
 @dataclass(frozen=True)
 class Again:
-    """A step that is ready to run once more."""
+    """A step that is ready to run again."""
 
     job: Job
     launcher: Launcher
@@ -41,7 +41,7 @@ def make_folders(folder: Path) -> None:
 
 
 def input_folder(folder: Path, name: str) -> Path:
-    """An empty folder for an input that has to be fetched."""
+    """An empty folder for an input that must be fetched."""
     scratch = folder / INPUTS / name
     scratch.mkdir()
     return scratch
@@ -50,14 +50,14 @@ def input_folder(folder: Path, name: str) -> Path:
 def start_record(
     container: Container, command: Sequence[str], folder: Path, launcher: str, place: str, settings: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What ``task.json`` keeps of how a step is started.
+    """What ``task.json`` records about how a step is started.
 
     Args:
-        container: Of the step.
-        command: With its placeholders filled in.
-        folder: In which it writes: the paths of its outputs are below it.
-        launcher: Its name.
-        place: Where artifacts stand between steps.
+        container: Container of the step.
+        command: Command with its placeholders filled in.
+        folder: Folder in which the step writes: the paths of its outputs are below it.
+        launcher: Name of the launcher.
+        place: Where artifacts are stored between steps.
         settings: The variables that the run itself sets.
     """
     pod = container.pod
@@ -78,24 +78,24 @@ def start_record(
 def prepare_again(
     folder: Path, on_line: Callable[[str], None], settings: Mapping[str, str], environment: Mapping[str, str]
 ) -> Again:
-    """Make a step of an earlier run ready, with new folders and its inputs fetched where they have to be.
+    """Make a step of an earlier run ready, with new folders and its inputs fetched where necessary.
 
     Args:
-        folder: Of the step, as ``runs/latest/mono/pca-fit``.
-        on_line: Is told each line that it prints.
-        settings: Take the place of what the run set.
-        environment: Of this process.
+        folder: Folder of the step, such as ``runs/latest/mono/pca-fit``.
+        on_line: Called with each line that the step prints.
+        settings: Replace the variables that the run set.
+        environment: Environment of this process.
 
     Raises:
         VqiError: The folder is not a step's, an input or a variable is missing, or the step cannot be started here.
     """
-    folder = folder.resolve()  # 'latest' may point elsewhere before it ends
+    folder = folder.resolve()  # 'latest' may change before the step ends
     record = _record_of(folder)
     start = record["start"]
     told = {**environment, **start["settings"], **settings}
     missing = [name for name in start["needs"] if name not in told]
     if missing:
-        raise VqiError(f"{folder.name} needs {', '.join(missing)} in the environment, as the run had: set it")
+        raise VqiError(f"{folder.name} needs {', '.join(missing)} in the environment, as in the run: set it")
     launcher = launcher_of(start["launcher"])
     launcher.check([start["image"]])
     transfer: Transfer = RunFolder() if start["place"] == RunFolder.place else ObjectStore(start["place"], "")
@@ -115,10 +115,10 @@ def prepare_again(
 
 
 def run_again(again: Again) -> Ended:
-    """Run it to its end; SIGINT and SIGTERM end it.
+    """Run the step to its end; SIGINT and SIGTERM stop it.
 
     Raises:
-        VqiError: It cannot be started.
+        VqiError: The step cannot be started.
     """
 
     async def run() -> Ended:
@@ -134,7 +134,7 @@ def run_again(again: Again) -> Ended:
 
 
 def shell_line(again: Again, environment: Mapping[str, str]) -> str:
-    """The command as one line for a shell, with the variables that differ from ``environment``: no secret is in it."""
+    """The command as one line for a shell, with the variables that differ from ``environment``; without secrets."""
     command, variables = again.launcher.shown(again.job)
     own = [f"{name}={shlex.quote(value)}" for name, value in variables.items() if environment.get(name) != value]
     return f"cd {shlex.quote(str(again.job.folder / 'work'))} && {' '.join([*own, shlex.join(command)])}"
@@ -142,10 +142,10 @@ def shell_line(again: Again, environment: Mapping[str, str]) -> str:
 
 def _record_of(folder: Path) -> dict[str, Any]:
     if not (folder / RECORD).is_file():
-        raise VqiError(f"{folder}: expected the folder of a step of a run, as runs/latest/mono/pca-fit: no {RECORD}")
+        raise VqiError(f"{folder}: expected a step's folder in a run, such as runs/latest/mono/pca-fit: no {RECORD}")
     record = read_json(folder / RECORD)
     if not record.get("start"):
-        raise VqiError(f"{folder / RECORD}: it does not say how the step is started: run the pipeline again")
+        raise VqiError(f"{folder / RECORD}: it does not record how the step is started: run the pipeline again")
     return record
 
 
@@ -157,11 +157,11 @@ def _ref(record: Mapping[str, Any]) -> ArtifactRef:
 def _check_inputs(inputs: Mapping[str, ArtifactRef]) -> None:
     for name, ref in inputs.items():
         if not Path(ref.location).exists():
-            raise VqiError(f"input '{name}' is not at {ref.location} any more: run the pipeline again")
+            raise VqiError(f"input '{name}' is no longer at {ref.location}: run the pipeline again")
 
 
 def _new_folder(folder: Path) -> Path:
-    """A folder for the outputs, beside those of the run and never over them."""
+    """A folder for the outputs, next to those of the run, which it never replaces."""
     for number in range(1, 1000):
         scratch = folder / (_AGAIN if number == 1 else f"{_AGAIN}-{number}")
         try:
@@ -169,6 +169,6 @@ def _new_folder(folder: Path) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise VqiError(f"{scratch}: {error.strerror}: the run folder has to be writable") from error
+            raise VqiError(f"{scratch}: {error.strerror}: the run folder must be writable") from error
         return scratch
     raise VqiError(f"{folder}: the step ran a thousand times again: delete its folders '{_AGAIN}-...'")

@@ -1,4 +1,4 @@
-"""What a step's result depends on, and where an earlier equal result stands."""
+"""What a step's result depends on, and where an earlier equal result is stored."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def step_key(
     place: str,
     code: Mapping[str, str],
 ) -> str:
-    """The key of a step's result: what it is told, what it reads, and its code.
+    """The key of a step's result: its parameters, its inputs, and its code.
 
     Args:
-        name: Of the component.
-        command: With the parameters filled in, paths by name.
-        image: Of the container.
-        parameters: Also those that the command does not show, for ``{{$}}`` tells them all.
+        name: Name of the component.
+        command: Command with the parameters filled in, and names instead of paths.
+        image: Image of the container.
+        parameters: Also those that are not in the command, because ``{{$}}`` contains all of them.
         inputs: The digest of each input artifact.
         env: The step's own environment variables.
-        place: Where artifacts stand, for an entry points there.
-        code: What its launcher takes for its code.
+        place: Where artifacts are stored, because an entry points there.
+        code: What its launcher uses as its code's identity.
     """
     return digest_json(
         {
@@ -70,28 +70,28 @@ def step_key(
 
 @cache
 def code_digest(command: tuple[str, ...]) -> str:
-    """The digest of the project's own modules that ``python -m <module>`` comes to import; of nothing for others."""
+    """The digest of the project's own modules that ``python -m <module>`` imports; of nothing for other commands."""
     return digest_of(modules_of(entries_of(command)))
 
 
 def entries_of(command: Sequence[str]) -> list[str]:
-    """The modules that ``python -m <module>`` starts with; none of another command."""
+    """The modules that ``python -m <module>`` starts with; none for another command."""
     if len(command) < 3 or command[1] != "-m":
         return []
     return [command[2], f"{command[2]}.__main__"]
 
 
 def load_entry(folder: Path, key: str) -> Entry | None:
-    """The entry of a key; None where there is none or it is not whole."""
+    """The entry of a key; None if it is missing or incomplete."""
     path = folder / f"{key}.json"
     if not path.is_file():
         return None
     try:
         return Entry(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):  # of another version; the step runs again and writes it anew
+    except (ValueError, TypeError):  # of another version; the step runs again and replaces it
         return None
 
 
 def save_entry(folder: Path, key: str, entry: Entry) -> None:
-    """Write an entry, whole or not at all."""
+    """Write an entry, complete or not at all."""
     write_json(folder / f"{key}.json", entry.__dict__)

@@ -1,7 +1,7 @@
-"""The launcher of containers: each step by ``podman run`` or ``docker run``, with nothing but what it needs.
+"""The launcher of containers: each step by ``podman run`` or ``docker run``, with only what it needs.
 
 The root is read-only, no capability is kept, no privilege can be gained, the user is a number that is not 0. What a
-step sees of this machine stands at the same paths inside, so that its command is that of a subprocess.
+step sees of this machine is at the same paths inside, so that its command is that of a subprocess.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KILLED = 128 + signal.SIGKILL
 _ANSWER_SECONDS = 60
 _MOST_PROCESSES = "4096"  # threads count; docker has no limit by itself
 # Runs the step and, when it was killed, keeps what its cgroup (version 1 or 2) counted: podman before 5 and docker on
-# some kernels do not tell a kill for want of memory from another one, and the cgroup is gone with the container.
+# some kernels do not distinguish a kill for lack of memory, and the cgroup is gone with the container.
 _RUN = """trap : TERM INT
 "$@"
 code=$?
@@ -51,22 +51,22 @@ class Containers:
         self._images: dict[str, tuple[str, int]] = {}  # reference -> its id, and the user id of its steps
 
     def check(self, images: Iterable[str]) -> None:
-        """See ``Launcher.check``: the engine must be there and answer, and have all images."""
+        """See ``Launcher.check``: the engine must be installed, respond, and have all images."""
         if shutil.which(self._engine) is None:
             raise VqiError(
-                f"launcher '{self._engine}': {self._engine} is not installed: install it, or take another --launcher"
+                f"launcher '{self._engine}': {self._engine} is not installed: install it, or use another --launcher"
             )
         answer = self._ask(*_PING[self._engine])
         if answer.returncode:
             raise VqiError(
-                f"launcher '{self._engine}': {self._engine} does not answer ({_first_line(answer.stderr)}): start its "
-                f"service, as 'systemctl start {self._engine}', or take another --launcher"
+                f"launcher '{self._engine}': {self._engine} did not respond ({_first_line(answer.stderr)}): start its "
+                f"service, such as 'systemctl start {self._engine}', or use another --launcher"
             )
         for image in images:
             self._images[image] = self._inspect(image)
 
     def code_of(self, container: Container) -> Mapping[str, str]:
-        """See ``Launcher.code_of``: the image, by its id, holds all of it."""
+        """See ``Launcher.code_of``: the image, by its id, contains all of it."""
         return {"image_id": self._images[container.image][0]}
 
     def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
@@ -83,16 +83,16 @@ class Containers:
         name = f"vqi-{re.sub('[^A-Za-z0-9_.-]', '-', job.label)}-{uuid.uuid4().hex[:8]}"
         command, environment = self._command(job, limits, ["--name", name])
         try:
-            # When this process is killed, SIGTERM lets the engine's client end the container, which is no child of it.
+            # When this process is killed, SIGTERM lets the engine's client stop the container, which is not its child.
             code = await run_process(command, job, environment, signal.SIGTERM)
             return Ended(code, await asyncio.to_thread(self._reason, name, code, job, limits))
         finally:
             await asyncio.to_thread(self._remove, name)
 
     def _command(self, job: Job, limits: Limits, first: list[str]) -> tuple[list[str], Mapping[str, str]]:
-        """What starts a step, once its folders are ready, and the environment of that.
+        """The command that starts a step after preparing its folders, and that command's environment.
 
-        The engine's client hands variables on by their names, so that no value is in a list of processes.
+        The engine's client passes variables on by name, so that no value appears in a list of processes.
         """
         variables = grants.variables(job, sized=limits.cpus is not None)
         self._make_ready(job)
@@ -106,7 +106,7 @@ class Containers:
         flags = ["--pull", "never", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
         flags += ["--pids-limit", _MOST_PROCESSES, "--log-driver", "none"]
         flags += ["--workdir", str(job.folder / "work")]
-        # On the disk: a dataset stays there for a while, and in a tmpfs it would count against the step's memory.
+        # On the disk: a dataset stays there for a while, and a tmpfs would count as the step's memory.
         flags += ["--mount", mount_flag(grants.Mount(job.folder / _TEMPORARY, writable=True), "/tmp")]  # noqa: S108
         flags += self._user_flags() + grants.network_flags(job)
         if limits.cpus is not None:
@@ -118,17 +118,17 @@ class Containers:
         return flags
 
     def _user_flags(self) -> list[str]:
-        """The user of a step: the one who runs this, so that the results are theirs; for root the image's own."""
+        """The user of a step: the user who runs this, who then owns the results; for root the image's own."""
         if os.getuid() == 0:
             return []
         same_outside = ["--userns", "keep-id"] if self._engine == "podman" else []
         return [*same_outside, "--user", f"{os.getuid()}:{os.getgid()}"]
 
     def _make_ready(self, job: Job) -> None:
-        """Let the step write to its folder, and to the store where it may.
+        """Let the step write to its folder, and to the store if it may.
 
         Raises:
-            VqiError: The store is somebody else's.
+            VqiError: The store belongs to another user.
         """
         user = self._images[job.container.image][1] if os.getuid() == 0 else os.getuid()
         store = grants.local_store(job)
@@ -138,7 +138,7 @@ class Containers:
         if store is not None and grants.owner_of(store) != user:
             raise VqiError(
                 f"store {store}: it belongs to user {grants.owner_of(store)}, and steps in containers are user {user}: "
-                f"'chown -R {user} {store}', or take another --store"
+                f"'chown -R {user} {store}', or use another --store"
             )
         kept = grants.downloads(job)
         if kept is not None:
@@ -149,14 +149,14 @@ class Containers:
             _give(path, user)
 
     def _reason(self, name: str, code: int, job: Job, limits: Limits) -> str:
-        """Why a container ended, where its exit code does not say.
+        """Why a container ended, if its exit code does not say.
 
         Raises:
-            VqiError: It was not started at all; what the engine said is in the log.
+            VqiError: It was not started at all; the engine's message is in the log.
         """
         if code == _ENGINE_FAILED:
             lines = job.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise VqiError(f"{self._engine} did not start the step: {lines[-1] if lines else 'it does not say why'}")
+            raise VqiError(f"{self._engine} did not start the step: {lines[-1] if lines else 'it gives no reason'}")
         if code != _KILLED:
             return ""
         counts = job.folder / _COUNTS
@@ -166,7 +166,7 @@ class Containers:
         return killed(job.container, limits.memory)
 
     def _remove(self, name: str) -> None:
-        """End a container that still runs, at once, and forget it."""
+        """Kill a container that is still running, and remove it."""
         at_once = ["--time", "0"] if self._engine == "podman" else []
         self._ask("rm", "--force", *at_once, name)
 
@@ -174,7 +174,7 @@ class Containers:
         """The id of an image, and its user id.
 
         Raises:
-            VqiError: There is none of that name, or its user is root or no number.
+            VqiError: There is no image of that name, or its user is root or not a number.
         """
         answer = self._ask("image", "inspect", "--format", "{{.Id}} {{.Config.User}}", image)
         if answer.returncode:
@@ -187,28 +187,28 @@ class Containers:
         if not number.isdecimal() or int(number) == 0:
             raise VqiError(
                 f"container image '{image}': expected a USER that is a number other than 0, got '{user or 'root'}': "
-                f"build it anew with 'make images ENGINE={self._engine}'"
+                f"build it again with 'make images ENGINE={self._engine}'"
             )
         return identity, int(number)
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What the engine says.
+        """The output of the engine.
 
         Raises:
-            VqiError: It says nothing for long.
+            VqiError: It does not respond in time.
         """
         command = [self._engine, *arguments]
         try:
             return subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
             raise VqiError(
-                f"launcher '{self._engine}': {self._engine} did not answer within {_ANSWER_SECONDS} s: start its "
-                "service anew"
+                f"launcher '{self._engine}': {self._engine} did not respond within {_ANSWER_SECONDS} s: restart "
+                "its service"
             ) from error
 
 
 def _limits(job: Job) -> Limits:
-    """A step's limits, as far as they mean something on this machine."""
+    """A step's limits, as far as they have an effect on this machine."""
     return here(limits_of(job.container.resources))
 
 
@@ -224,15 +224,15 @@ def mount_flag(mount: grants.Mount, target: str = "") -> str:
     """
     path = str(mount.path)
     if "," in path:
-        raise VqiError(f"{path}: a path with a comma cannot be mounted: rename it, or take --launcher subprocess")
+        raise VqiError(f"{path}: a path with a comma cannot be mounted: rename it, or use --launcher subprocess")
     return f"type=bind,source={path},target={target or path}" + ("" if mount.writable else ",readonly")
 
 
 def _give(path: Path, user: int) -> None:
-    """Let a folder belong to a user, which only root can do for others."""
+    """Make a user the owner of a folder, which only root can do for others."""
     if grants.owner_of(path) != user and os.getuid() == 0:
         os.chown(path, user, -1)
 
 
 def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0] or "it says nothing"
+    return text.strip().partition("\n")[0] or "no message"

@@ -1,4 +1,4 @@
-"""Walks the graph of a pipeline: what can run does; loops and their folders; what a failed step takes with it."""
+"""Walks the graph of a pipeline: runs what can run, loops and their folders, and skips what needs a failed step."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _LATEST = "latest"
 
 @dataclass(frozen=True)
 class Scope:
-    """What the tasks of a graph see: its inputs, where its folders stand below the run folder, and its place."""
+    """What the tasks of a graph see: its inputs, where its folders are below the run folder, and its place."""
 
     inputs: Outputs
     prefix: str = ""
-    place: tuple[int, ...] = ()  # in the order of the pipeline, a number a level
+    place: tuple[int, ...] = ()  # in the order of the pipeline, one number per level
 
 
 def run_pipeline(
@@ -58,15 +58,15 @@ def run_pipeline(
         pipeline: From ``read_ir``.
         parameters: All of its parameters, checked.
         runs_dir: Receives a folder for the run, and ``latest``.
-        parallelism: Steps at once.
-        use_cache: Whether equal earlier results are taken.
+        parallelism: How many steps run at the same time.
+        use_cache: Whether equal earlier results are used.
         artifacts: Object store that every artifact passes through; None keeps them in the run folder.
-        environment: For the steps, beside that of this process; kept in ``task.json``, so no secrets.
+        environment: For the steps, in addition to that of this process; kept in ``task.json``, so no secrets.
         observer: Shows the run.
         launcher: Starts the steps; as subprocesses when None.
 
     Raises:
-        VqiError: The runs folder cannot be written to, the launcher cannot start the steps, or one of them asks for
+        VqiError: The runs folder cannot be written to, the launcher cannot start the steps, or one of them needs
             what only a cluster has.
     """
     check_runs_here(pipeline, {**os.environ, **environment})
@@ -111,12 +111,12 @@ def _new_run(runs_dir: Path, name: str) -> tuple[str, Path]:
                 link.symlink_to(run_id)
             return run_id, runs_dir / run_id
     except OSError as error:
-        raise VqiError(f"no run can be kept: {explain(error, runs_dir)} (--runs-dir)") from error
+        raise VqiError(f"the run cannot be written: {explain(error, runs_dir)} (--runs-dir)") from error
     raise VqiError(f"runs folder {runs_dir}: too many runs in one second")
 
 
 class _Execution:
-    """One run: graphs are walked as coroutines, at most ``parallelism`` steps at once."""
+    """One run: graphs are walked as coroutines, with at most ``parallelism`` steps at the same time."""
 
     def __init__(self, pipeline: Pipeline, run: RunState, steps: StepRunner, transfer: Transfer) -> None:
         self._pipeline, self._run, self._steps, self._transfer = pipeline, run, steps, transfer
@@ -124,7 +124,7 @@ class _Execution:
         self._task_names = frozenset(name for dag in graphs for name in dag.tasks)
 
     async def run(self) -> None:
-        """Run the root graph; SIGINT and SIGTERM end it, a second one at once."""
+        """Run the root graph; SIGINT and SIGTERM stop it, a second one immediately."""
         work = asyncio.ensure_future(self._whole())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,7 +143,7 @@ class _Execution:
             self._run.save()
 
     async def _whole(self) -> bool:
-        """Run the root graph and place its outputs; whether all of it went well."""
+        """Run the root graph and place its outputs; returns whether everything succeeded."""
         outputs = await self._graph(self._pipeline.root, Scope(Outputs(self._run.parameters)))
         if outputs is None:
             return False
@@ -153,7 +153,7 @@ class _Execution:
     # ------------------------------------------------------------------------------------------------------- graphs
 
     async def _graph(self, dag: Dag, scope: Scope) -> Outputs | None:
-        """Run a graph; None when a task of it failed. What does not depend on that runs all the same."""
+        """Run a graph; None when a task of it failed. Tasks that do not depend on that one still run."""
         results: dict[str, asyncio.Future[Outputs | None]] = {}
         places = {name: (*scope.place, index) for index, name in enumerate(dag.tasks)}
         for task in dag.tasks.values():
@@ -205,7 +205,7 @@ class _Execution:
         return await self._steps.run(Step(task, component, component.container, given, self._run.task(below)))
 
     async def _loop(self, loop: Loop, dag: Dag, items: list[Any], scope: Scope) -> Outputs | None:
-        """Run a graph for each item, side by side; its output parameters become lists in the items' order."""
+        """Run a graph for each item in parallel; its output parameters become lists in the items' order."""
         slots = asyncio.Semaphore(loop.parallelism or max(1, len(items)))
 
         labels = item_labels(items, self._task_names)
@@ -225,7 +225,7 @@ class _Execution:
         """What a loop runs over.
 
         Raises:
-            VqiError: It is no list.
+            VqiError: It is not a list.
         """
         items = _value(loop.items, given, {})
         if not isinstance(items, list):
@@ -236,7 +236,7 @@ class _Execution:
         return self._pipeline.components[task.component]
 
     def _inputs(self, task: Task, component: Component, scope: Outputs, done: Mapping[str, Outputs]) -> Outputs:
-        """The inputs of a task: what it names, and its component's defaults where that is nothing.
+        """The inputs of a task: the values that it names, and its component's defaults for the others.
 
         Raises:
             VqiError: A value is not of the type that the component declares, or is missing.
@@ -262,7 +262,7 @@ class _Execution:
         """The pipeline's own output artifacts at the top of the run folder; of a folder, its files.
 
         Raises:
-            VqiError: Two of them would stand at the same place.
+            VqiError: Two of them would have the same path.
         """
         for name, ref in sorted(outputs.artifacts.items()):
             scratch = self._run.folder / PARTIAL
@@ -271,7 +271,7 @@ class _Execution:
             files = {file.name: file for file in sorted(source.iterdir())} if source.is_dir() else {}
             for top, file in (files or {f"{name}{source.suffix}": source}).items():
                 if (self._run.folder / top).exists():
-                    raise VqiError(f"output '{name}' of the pipeline: '{top}' stands in {self._run.folder} already")
+                    raise VqiError(f"output '{name}' of the pipeline: '{top}' is already in {self._run.folder}")
                 link_tree(file, self._run.folder / top)
             shutil.rmtree(scratch)
 
@@ -280,7 +280,7 @@ class _Execution:
 
 
 def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs]) -> Any:
-    """The value of a source; None where an optional input was not given."""
+    """The value of a source; None if an optional input was not given."""
     if isinstance(source, FromConstant):
         return source.value
     if isinstance(source, FromInput):
@@ -289,7 +289,7 @@ def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs]) -> Any:
 
 
 def _declared(component: Component, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that a step declares, in their types; others only served to fill in constants."""
+    """The parameters that a step declares, in their types; others were only needed to fill in constants."""
     for name, declared in component.inputs.items():
         if name not in parameters and not declared.optional:
             raise VqiError(f"the parameter '{name}' is not given")
@@ -301,7 +301,7 @@ def _declared(component: Component, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def _fitting(value: Any, kind: str, place: str) -> Any:
-    """A value in the type that a step declares; a text may be anything, for a step is told texts only."""
+    """A value in the type that a step declares; a text may be anything, because a step receives only texts."""
     return to_text(value) if kind == "STRING" else typed(value, kind, place)
 
 

@@ -1,7 +1,7 @@
-"""What a step in a container is granted beside its image: folders, a network, environment variables. No more than it
-needs: a step that reads artifacts alone has no network and no credentials, and writes to its own folder only.
+"""What a step in a container is granted besides its image: folders, a network, environment variables. No more than it
+needs: a step that reads only artifacts has no network and no credentials, and writes only to its own folder.
 
-Which step that is, the compiled pipeline says: what its pod is told from Secrets, and ``pod_annotations``.
+The compiled pipeline declares which step that is: by what its pod gets from Secrets, and by ``pod_annotations``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vqi.system.cache import CACHE, cache_folder
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
 
-# Which instructions the libraries compute with: where somebody chose, the results are those of a subprocess.
+# The instruction sets that the libraries use: passed on, so that the results equal those of a subprocess.
 _ARITHMETIC = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_CBWR")
 _SIZES = ("VQI_THREADS", "OMP_NUM_THREADS")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
@@ -30,7 +30,7 @@ _NAMED_PATH = re.compile(r"(?:\w+:)?(?:file://)?(/(?!/).*)")  # folder:/photos, 
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or folder of this machine that a step sees, at the same place."""
+    """A file or folder of this machine that a step sees at the same path."""
 
     path: Path
     writable: bool = False
@@ -54,7 +54,7 @@ def mounts(job: Job) -> list[Mount]:
 
 
 def local_store(job: Job) -> Path | None:
-    """The folder that is the store, for a step that works on one."""
+    """The store's folder, for a step that uses the store."""
     store = job.environment.get(STORE)
     if STORE not in _kept_variables(job) or not store or store.startswith("s3://"):
         return None
@@ -63,19 +63,19 @@ def local_store(job: Job) -> Path | None:
 
 
 def downloads(job: Job) -> Path | None:
-    """The folder for what a step downloads, and goes on with the next time; None for one that keeps nothing."""
+    """The folder for a step's downloads, which the next run continues; None for a step that keeps nothing."""
     if job.container.pod.annotations.get(DOWNLOADS) != "kept":
         return None
     return cache_folder(job.environment) / "containers"  # it belongs to the user of the steps
 
 
 def _kept_variables(job: Job) -> list[str]:
-    """What a Secret or ConfigMap would tell the step on a cluster, and the user's environment tells it here."""
+    """What a Secret or ConfigMap gives the step on a cluster, and the user's environment gives it here."""
     return [value.variable for value in job.container.pod.env]
 
 
 def _named_paths(job: Job) -> Iterator[Path]:
-    """What is there of the paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
+    """The existing paths that parameters name, also those with a digest, ``/weights.pth#sha256=...``."""
     beside = fitting(job.container.pod.annotations, BESIDE, job.parameters)
     for name, value in job.parameters.items():
         for text in _texts(value):
@@ -85,7 +85,7 @@ def _named_paths(job: Job) -> Iterator[Path]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """A text, and the texts below the keys of a parameter that has some, as ``finetune``."""
+    """A text, or the texts below the keys of a parameter such as ``finetune``."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -94,9 +94,9 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def needs_network(job: Job) -> bool:
-    """Whether a step works on something behind a network: the store, what a parameter names, or what it downloads.
+    """Whether a step uses the network: for the store, for what a parameter names, or for downloads.
 
-    A step that is told of nothing kept elsewhere never does.
+    A step without any value from a Secret or ConfigMap never does.
     """
     if not job.container.pod.env:
         return False
@@ -119,11 +119,11 @@ def network_flags(job: Job) -> list[str]:
 
 
 def variables(job: Job, *, sized: bool) -> dict[str, str]:
-    """The environment variables of a step beside those of its image.
+    """The environment variables of a step in addition to those of its image.
 
     Args:
         job: The step.
-        sized: Whether it has a limit of processors, which it then finds out by itself.
+        sized: Whether it has a processor limit, which it then detects by itself.
     """
     names = [*_ARITHMETIC, *(() if sized else _SIZES), *_kept_variables(job)]
     if needs_network(job):
@@ -136,5 +136,5 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
 
 
 def owner_of(path: Path) -> int:
-    """The user id that a file or folder belongs to."""
+    """The user id of the owner of a file or folder."""
     return path.stat().st_uid

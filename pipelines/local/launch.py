@@ -1,4 +1,4 @@
-"""How a step is started: what every launcher is told and tells, and the launcher of subprocesses.
+"""How a step is started: what every launcher receives and reports, and the launcher of subprocesses.
 
 A step runs in a process group of its own, in an empty working folder, with its output in a log.
 """
@@ -26,22 +26,22 @@ from vqi_pipelines.sources import packages_digest
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 SUBPROCESS = "subprocess"
-GRACE_SECONDS = 6  # from asking a step to end to ending it; with what comes after it stays below ten
+GRACE_SECONDS = 6  # from asking a step to end to killing it; with what follows, less than ten
 
 
 @dataclass(frozen=True)
 class Job:
     """A step that is about to start."""
 
-    label: str  # of the task in its run, as mono/pca-fit
+    label: str  # of the task in its run, such as mono/pca-fit
     container: Container
     command: Sequence[str]  # of the container, placeholders filled in
-    folder: Path  # receives all that it writes; holds the empty folder "work", which it starts in
+    folder: Path  # for all that it writes; contains the empty folder "work", in which it starts
     inputs: Sequence[Path]  # the artifacts that it reads
     parameters: Mapping[str, Any]
     environment: Mapping[str, str]  # of the run
-    log: Path  # what it prints is appended there
-    on_line: Callable[[str], None]  # is told each line of that
+    log: Path  # its output is appended there
+    on_line: Callable[[str], None]  # called with each line of it
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Ended:
     """How a step ended."""
 
     code: int  # its exit code; negative: the signal that ended it
-    reason: str = ""  # why, where its launcher knows it
+    reason: str = ""  # why, if its launcher knows it
 
 
 class Launcher(Protocol):
@@ -57,27 +57,27 @@ class Launcher(Protocol):
 
     @property
     def name(self) -> str:
-        """What ``--launcher`` calls it."""
+        """Its name for ``--launcher``."""
 
     def check(self, images: Iterable[str]) -> None:
-        """Look before anything runs whether steps of these container images can be started.
+        """Check before anything runs whether steps of these container images can be started.
 
         Raises:
             VqiError: They cannot; the message says what to do.
         """
 
     def code_of(self, container: Container) -> Mapping[str, str]:
-        """What stands for a step's code in the key of its result."""
+        """The identity of a step's code in the key of its result."""
 
     def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
-        """The command that starts a step, for a person to type, and the variables that it is started with.
+        """The command that starts a step, for a person to type, and its environment variables.
 
         Raises:
             VqiError: It cannot be started.
         """
 
     async def run(self, job: Job) -> Ended:
-        """Run a step to its end; a cancellation ends it and all that it started.
+        """Run a step to its end; a cancellation ends it and everything that it started.
 
         Raises:
             VqiError: It cannot be started.
@@ -116,10 +116,10 @@ async def run_process(
     """Run a command to its end and return its exit code; a cancellation ends its whole process group.
 
     Args:
-        command: Its program as a path.
-        job: Where it starts, and who is told what it prints.
-        environment: All of its environment.
-        with_parent: What the kernel sends it when this process is killed.
+        command: The command, whose program is a path.
+        job: Where it starts, and what receives its output.
+        environment: Its whole environment.
+        with_parent: Signal that the kernel sends it when this process is killed.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -155,18 +155,18 @@ async def _copy_lines(process: asyncio.subprocess.Process, log: Path, on_line: C
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask the process group to end, and end it when it does not in time, or when it is asked for a second time."""
+    """Ask the process group to end, and kill it if it does not end in time, or when asked a second time."""
     if process.returncode is None:
         _signal_group(process.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(_exit_of(process), GRACE_SECONDS)
         except (TimeoutError, asyncio.CancelledError):
             _signal_group(process.pid, signal.SIGKILL)
-    _signal_group(process.pid, signal.SIGKILL)  # what it started and left behind
+    _signal_group(process.pid, signal.SIGKILL)  # processes that it left behind
 
 
 async def _exit_of(process: asyncio.subprocess.Process) -> None:
-    """Wait for the exit, reading on: a step that prints while it ends must not block on a full pipe."""
+    """Wait for the exit and keep reading: a step that prints while it ends must not block on a full pipe."""
     if process.stdout is not None:
         while await process.stdout.read(1 << 16):
             continue
@@ -174,7 +174,7 @@ async def _exit_of(process: asyncio.subprocess.Process) -> None:
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # all of it has ended by itself
+    with suppress(ProcessLookupError):  # all of them have ended by themselves
         os.killpg(group, number)
 
 

@@ -1,4 +1,4 @@
-"""The launchers by their names. Containers are imported by those who use them: it takes a while."""
+"""The launchers by their names. The module for containers is imported only when needed, because that takes a while."""
 
 from __future__ import annotations
 

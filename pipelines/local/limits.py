@@ -1,4 +1,4 @@
-"""A step's limits of processor and memory, as a pipeline writes them, and the words for a step that reached one."""
+"""A step's limits of processor and memory, as a pipeline writes them, and the messages for a step that reached one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FACTORS |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGT", 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a step may use at most; None where nothing is said."""
+    """The most that a step may use; None without a limit."""
 
     cpus: float | None = None
     memory: int | None = None  # bytes
@@ -29,7 +29,7 @@ def limits_of(resources: Mapping[str, Any]) -> Limits:
     """The limits among a container's resources in the IR.
 
     Raises:
-        VqiError: An amount that is none.
+        VqiError: An amount is invalid.
     """
     cpus, memory = resources.get("cpuLimit"), resources.get("memoryLimit")  # cores; 10^9 bytes
     if "resourceCpuLimit" in resources:
@@ -40,7 +40,7 @@ def limits_of(resources: Mapping[str, Any]) -> Limits:
 
 
 def here(limits: Limits) -> Limits:
-    """What of the limits means something on this machine: as many processors as it has, or more, are no limit."""
+    """The limits that have an effect on this machine: as many processors as it has, or more, are no limit."""
     return limits if limits.cpus is None or limits.cpus < granted_cpus() else replace(limits, cpus=None)
 
 
@@ -48,7 +48,7 @@ def quantity(text: str, name: str) -> float:
     """An amount as Kubernetes writes it: ``500m``, ``2``, ``512Mi``, ``1.5G``.
 
     Raises:
-        VqiError: It is none.
+        VqiError: It is not such an amount.
     """
     match = _QUANTITY.fullmatch(text)
     if not match or float(match[1]) == 0:
@@ -57,14 +57,14 @@ def quantity(text: str, name: str) -> float:
 
 
 def out_of_memory(container: Container, memory: int | None) -> str:
-    """The words for a step that the kernel ended because its memory was used up."""
+    """The message for a step that the kernel killed because its memory was used up."""
     if memory is None:
         return f"out of memory: the machine had none left for the step: lower --parallelism; or {_advice(container)}"
     return f"out of memory at the step's limit of {memory / 2**20:.0f} MiB: raise the limit, or {_advice(container)}"
 
 
 def killed(container: Container, memory: int | None) -> str:
-    """The words for a step that was ended by SIGKILL, where nobody says why."""
+    """The message for a step that was ended by SIGKILL for an unknown reason."""
     limit = "" if memory is None else f" (the step's limit is {memory / 2**20:.0f} MiB)"
     return (
         f"ended by signal SIGKILL, as the kernel does when memory runs out{limit}: if it was that, {_advice(container)}"
@@ -72,5 +72,5 @@ def killed(container: Container, memory: int | None) -> str:
 
 
 def _advice(container: Container) -> str:
-    """What the pipeline says that one can do so that the step holds less at once."""
-    return container.pod.annotations.get(LESS_MEMORY, "let the step hold less at once")
+    """How to make the step use less memory, as the pipeline declares it."""
+    return container.pod.annotations.get(LESS_MEMORY, "make the step use less memory")

@@ -36,24 +36,24 @@ _LOOKS = {
     STOPPED: ("■", "yellow"),
 }
 _TAIL_LINES = 15  # of a failed step's log
-_EVERY_SECONDS = 10.0  # a plain line for what runs
+_EVERY_SECONDS = 10.0  # between plain lines about running steps
 
 
-Results = Callable[[RunState], list[str]]  # the lines for what a run gave, once it has ended
+Results = Callable[[RunState], list[str]]  # the lines about a run's results, after it has ended
 
 
 def no_results(run: RunState) -> list[str]:
-    """Of a pipeline of which nobody says what its results are."""
+    """For a pipeline without a description of its results."""
     return []
 
 
 def observer_for(stream: TextIO, results: Results = no_results) -> Observer:
-    """The observer that fits where the output goes; ``results`` says what a run gave, in its pipeline's own words."""
+    """The observer that suits the output; ``results`` describes a run's results in the terms of its pipeline."""
     return LiveTable(Console(file=stream), results) if stream.isatty() else PlainLines(stream, results)
 
 
 class LiveTable:
-    """A row a task, redrawn as it changes."""
+    """One row per task, redrawn when it changes."""
 
     def __init__(self, console: Console, results: Results = no_results) -> None:
         self._console, self._results = console, results
@@ -71,7 +71,7 @@ class LiveTable:
         """The table is redrawn by itself."""
 
     def end(self, run: RunState) -> None:
-        """Leave the last table on the screen, and say where the results are."""
+        """Leave the last table on the screen, and print where the results are."""
         self._ended = True
         if self._live is not None:
             self._live.stop()
@@ -93,14 +93,14 @@ class LiveTable:
 
 
 def most_telling(tasks: list[TaskState], room: int) -> list[TaskState]:
-    """As many tasks as there is room for, in their order: what failed and what runs first, then what comes next."""
+    """As many tasks as there is room for, in their order; failed and running ones take precedence over waiting ones."""
     rank = {FAILED: 0, RUNNING: 0, STOPPED: 0, WAITING: 1}
     chosen = sorted(range(len(tasks)), key=lambda place: (rank.get(tasks[place].state, 2), place))[:room]
     return [tasks[place] for place in sorted(chosen)]
 
 
 class PlainLines:
-    """A line a change, and one every few seconds for what runs."""
+    """One line per change, and one every few seconds per running task."""
 
     def __init__(self, stream: TextIO, results: Results = no_results) -> None:
         self._stream, self._results = stream, results
@@ -110,13 +110,13 @@ class PlainLines:
         self._reminder = threading.Thread(target=self._remind, daemon=True)
 
     def begin(self, run: RunState) -> None:
-        """Say what starts."""
+        """Print that the run starts."""
         self._run = run
         self._say(f"run {run.run_id} in {run.folder}")
         self._reminder.start()
 
     def changed(self, task: TaskState) -> None:
-        """Say a change."""
+        """Print a change."""
         if task.state == WAITING:
             return
         seconds = f" {task.seconds:.1f} s" if task.state in (DONE, FAILED, STOPPED) else ""
@@ -124,7 +124,7 @@ class PlainLines:
         self._say(f"{task.label} {task.state}{seconds}{message}")
 
     def end(self, run: RunState) -> None:
-        """Say how it ended."""
+        """Print how the run ended."""
         self._ended.set()
         self._reminder.join()
         for line in closing_lines(run, self._results):
@@ -142,7 +142,7 @@ class PlainLines:
         try:
             self._stream.write(text + "\n")
             self._stream.flush()
-        except BrokenPipeError:  # the reader has left (vqi run | head); the run goes on, and its folder has it all
+        except BrokenPipeError:  # the reader has left (vqi run | head); the run continues, and its folder has it all
             self._unread = True
 
 
@@ -155,10 +155,10 @@ def closing_lines(run: RunState, results: Results = no_results) -> list[str]:
     counts = ", ".join(f"{run.count(state)} {state}" for state in _LOOKS if run.count(state))
     lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})", *results(run)]
     if run.state in (FAILED, STOPPED):
-        lines.append("the same command again goes on where this run stopped")
+        lines.append("the same command again continues where this run stopped")
     failed = [task for task in run.in_order() if task.state == FAILED and (task.folder / RECORD).is_file()]
     if failed:
-        lines.append("one failed step again, from its inputs, with its log on the terminal:")
+        lines.append("to run one failed step again, from its inputs, with its log on the terminal:")
         lines += [f"  vqi step {shlex.quote(str(task.folder))}" for task in failed]
     return lines
 

@@ -9,14 +9,14 @@ from vqi_pipelines.ir.graph import Component, Pipeline
 
 
 def check_runs_here(pipeline: Pipeline, environment: Mapping[str, str]) -> None:
-    """Hold the settings of the steps' pods against this machine.
+    """Check the settings of the steps' pods against this machine.
 
     Where a pod runs, its labels and how its image is pulled have no meaning here. A variable that a Secret would hold
     comes from the environment.
 
     Args:
         pipeline: From ``read_ir``.
-        environment: All that a step is given.
+        environment: The whole environment of a step.
 
     Raises:
         VqiError: A step needs a variable that is not set, or a PersistentVolumeClaim.
@@ -35,4 +35,4 @@ def _check(component: Component, environment: Mapping[str, str]) -> None:
                 f"{component.name}: {value.variable} is not set: set it to what the {value.kind} '{value.object}' holds"
             )
     for claim in pod.claims:
-        raise VqiError(f"{component.name}: the PersistentVolumeClaim '{claim.name}' is only to be had on a cluster")
+        raise VqiError(f"{component.name}: the PersistentVolumeClaim '{claim.name}' is available only on a cluster")

@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on: its tasks, their state and time. Observers show it."""
+"""The state of a run while it is running: its tasks, their states and times. Observers show it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from vqi.system.os_errors import explain
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
 
-STOPPED_CODE = 128 + signal.SIGINT  # as a shell has it for a command that was interrupted
-MENDABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps with one line that says what to do
+STOPPED_CODE = 128 + signal.SIGINT  # as in a shell for a command that was interrupted
+MENDABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps that print one line on what to do
 
 
 @dataclass
@@ -33,15 +33,15 @@ class TaskState:
     last_line: str = ""
     message: str = ""  # why it failed
     exit_code: int | None = None
-    place: tuple[int, ...] = ()  # in the order of the pipeline, a number a level
+    place: tuple[int, ...] = ()  # in the order of the pipeline, one number per level
 
     def elapsed(self) -> float:
-        """Seconds that it has run, or ran."""
+        """Seconds that it has been running, or that it took."""
         return time.monotonic() - self.began if self.state == RUNNING else self.seconds
 
     @property
     def log(self) -> Path:
-        """What it prints."""
+        """The file with its output."""
         return self.folder / "log.txt"
 
 
@@ -73,7 +73,7 @@ class RunState:
     seconds: float = 0.0
 
     def task(self, label: str, place: tuple[int, ...] = ()) -> TaskState:
-        """The task of that label, waiting when it is new; ``place`` is where it stands in the pipeline."""
+        """The task of that label, waiting when it is new; ``place`` is its place in the pipeline."""
         if label not in self.tasks:
             self.tasks[label] = TaskState(label, self.folder / label, place=place)
         return self.tasks[label]
@@ -83,7 +83,7 @@ class RunState:
         return sorted(self.tasks.values(), key=lambda task: task.place)
 
     def change(self, task: TaskState, state: str, message: str = "") -> None:
-        """Give a task another state and tell the observer."""
+        """Change the state of a task and notify the observer."""
         if state == RUNNING:
             task.began = time.monotonic()
             task.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -110,7 +110,7 @@ class RunState:
         """Write ``run.json``.
 
         Raises:
-            VqiError: The disk is full, say.
+            VqiError: It cannot be written, for example because the disk is full.
         """
         tasks = {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()}
         content = {
@@ -124,4 +124,4 @@ class RunState:
         try:
             write_json(self.folder / "run.json", content)
         except OSError as error:
-            raise VqiError(f"the run cannot be kept: {explain(error, self.folder)} (--runs-dir)") from error
+            raise VqiError(f"the run cannot be written: {explain(error, self.folder)} (--runs-dir)") from error

@@ -1,4 +1,4 @@
-"""One container step on this machine: inputs brought, command run, outputs kept; or an equal result taken."""
+"""One container step on this machine: fetches inputs, runs the command, keeps outputs; or reuses an equal result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a task, or a whole graph, gave or is given."""
+    """The outputs or inputs of a task or a whole graph."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, ArtifactRef] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Step:
-    """One container step of a run: what to run, with what, and where it is shown."""
+    """One container step of a run: what to run, with which inputs, and where it is shown."""
 
     task: Task
     component: Component
@@ -48,7 +48,7 @@ class Step:
 
 
 class StepRunner:
-    """Runs steps, at most ``parallelism`` at once."""
+    """Runs steps, at most ``parallelism`` at the same time."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class StepRunner:
         self._use_cache, self._settings = use_cache, settings
 
     async def run(self, step: Step) -> Outputs | None:
-        """Run a step, or take an equal earlier result; None when it failed, with the reason in its view."""
+        """Run a step, or reuse an equal earlier result; None when it failed, with the reason in its view."""
         try:
             key = await asyncio.to_thread(self._key, step)
         except VqiError as error:
@@ -87,7 +87,7 @@ class StepRunner:
         return None
 
     async def _guarded(self, step: Step, work: Awaitable[Outputs | None]) -> Outputs | None:
-        """What ``work`` gives; None, with the step failed or stopped, where it raised what a user can mend."""
+        """The result of ``work``; None, with the step failed or stopped, if it raised an error that a user can fix."""
         try:
             return await work
         except VqiError as error:
@@ -105,8 +105,8 @@ class StepRunner:
         self._close(step, state.FAILED, message)
 
     def _close(self, step: Step, end: str, message: str = "") -> None:
-        """Record and show a step that gave nothing."""
-        with suppress(OSError):  # a full disk, say, is why it failed; the message tells
+        """Record and show a step without a result."""
+        with suppress(OSError):  # for example a full disk, which is why it failed; the message says so
             self._record(step, end, Outputs(), message)
         self._run.change(step.view, end, message)
 
@@ -154,14 +154,14 @@ class StepRunner:
         )
 
     def _prepare(self, step: Step, partial: Path) -> None:
-        """Empty folders for a step, and its inputs brought there."""
+        """Empty folders for a step, with its inputs fetched into them."""
         shutil.rmtree(partial, ignore_errors=True)
         make_folders(partial)
         for name, ref in step.given.artifacts.items():
             self._transfer.bring(ref, input_folder(partial, name))
 
     def _values(self, step: Step, partial: Path) -> StepValues:
-        """The paths that a step is told."""
+        """The paths that a step receives."""
         component, given = step.component, step.given
         outputs = component.output_artifacts.items()
         values = StepValues(
@@ -176,10 +176,10 @@ class StepRunner:
         return with_executor_input(values, component, partial / "executor_output.json")
 
     def _collect(self, step: Step, values: StepValues) -> Outputs:
-        """Read the output parameters and give the artifacts their final place.
+        """Read the output parameters and move the artifacts to their final place.
 
         Raises:
-            VqiError: The step ended well but did not write what it declares.
+            VqiError: The step succeeded but did not write what it declares.
         """
         parameters = {
             name: _output_parameter(Path(values.output_parameters[name]), declared.type, name)
@@ -196,13 +196,13 @@ class StepRunner:
         return Outputs(parameters, artifacts)
 
     def _finish(self, key: str, step: Step, outputs: Outputs) -> None:
-        """Write down a step that is done: from here on it is never run again for the same input."""
+        """Record a step that is done: from here on it is not run again for the same input."""
         self._record(step, state.DONE, outputs)
         if step.task.cache:
             self._remember(key, step, outputs)
 
     def _record(self, step: Step, end: str, outputs: Outputs, message: str = "") -> None:
-        """Write ``task.json``. It holds no value of this process's environment: there may be secrets among them."""
+        """Write ``task.json``. It contains no value of this process's environment, which may be secret."""
         view = step.view
         record = {
             "task": step.task.name,
@@ -225,11 +225,11 @@ class StepRunner:
         return {**self._transfer.record(ref), "location": ref.location}
 
     def _start(self, step: Step) -> dict[str, Any] | None:
-        """How the step is started, for ``vqi step``; None where its command cannot even be put together."""
+        """How the step is started, for ``vqi step``; None if its command cannot be put together."""
         partial, container = step.view.folder / PARTIAL, step.container
         try:
             command = command_of(container, self._values(step, partial))
-        except VqiError:  # which is why it failed, and its message
+        except VqiError:  # the reason why it failed, already in its message
             return None
         return start_record(container, command, partial, self._launcher.name, self._transfer.place, self._settings)
 
@@ -240,7 +240,7 @@ class StepRunner:
         return self._runs_dir / ".cache"
 
     def _key(self, step: Step) -> str:
-        """The key of a step's result; paths stand in it by name, for they differ from run to run."""
+        """The key of a step's result; it contains names instead of paths, which differ from run to run."""
         component, given = step.component, step.given
         names = StepValues(
             parameters=given.parameters,
@@ -261,7 +261,7 @@ class StepRunner:
         )
 
     def _reuse(self, key: str, step: Step) -> Outputs | None:
-        """The outputs of an equal earlier step; None when there is none or something of it is gone."""
+        """The outputs of an equal earlier step; None if there are none or one of them is gone."""
         entry = cache.load_entry(self._entries, key)
         if entry is None:
             return None
@@ -295,7 +295,7 @@ def command_of(container: Container, values: StepValues) -> list[str]:
 
 
 def with_executor_input(values: StepValues, component: Component, output_file: Path) -> StepValues:
-    """The values with what ``{{$}}`` stands for."""
+    """The values, including that of ``{{$}}``."""
     text = executor_input(
         values,
         {name: artifact.schema for name, artifact in component.output_artifacts.items()},
@@ -308,7 +308,7 @@ def with_executor_input(values: StepValues, component: Component, output_file: P
 
 
 def backoff(retry: Retry, number: int) -> float:
-    """Seconds to wait before the retry of that number, from 1."""
+    """Seconds to wait before the retry of that number, counted from 1."""
     return min(retry.backoff_max_seconds, retry.backoff_seconds * retry.backoff_factor ** (number - 1))
 
 

@@ -1,4 +1,4 @@
-"""Where artifacts stand between steps: in the run folder, or in an object store that each step copies from and to."""
+"""Where artifacts are between steps: in the run folder, or in an object store that each step copies from and to."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from vqi_pipelines.local.cache import content_digest
 class ArtifactRef:
     """An artifact that was written."""
 
-    location: str  # a path, or a uri of an object store
+    location: str  # a path, or a uri in an object store
     digest: str
     files: tuple[str, ...] | None = None  # of a folder in an object store, relative; None for a file
 
 
 class RunFolder:
-    """Artifacts stand in the tasks' folders."""
+    """Artifacts are in the tasks' folders."""
 
     place = "run folder"
 
     def path_of(self, ref: ArtifactRef, scratch: Path) -> Path:
-        """The path at which a step finds its input once ``bring`` was there."""
+        """The path at which a step finds its input after ``bring``."""
         return Path(ref.location)
 
     def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
-        """See ``path_of``: nothing is to be done."""
+        """See ``path_of``: there is nothing to do."""
         return self.path_of(ref, scratch)
 
     def keep(self, made: Path, task_folder: Path, key: str) -> ArtifactRef:
@@ -53,7 +53,7 @@ class RunFolder:
         return ArtifactRef(str(final), record["digest"])
 
     def record(self, ref: ArtifactRef) -> dict[str, Any]:
-        """What a cache entry keeps of an artifact."""
+        """What a cache entry records about an artifact."""
         return {"location": Path(ref.location).name, "digest": ref.digest}
 
 
@@ -66,7 +66,7 @@ class ObjectStore:
         self._run_id = run_id
 
     def path_of(self, ref: ArtifactRef, scratch: Path) -> Path:
-        """The path at which a step finds its input once ``bring`` was there."""
+        """The path at which a step finds its input after ``bring``."""
         return scratch / ref.location.rpartition("/")[2]
 
     def bring(self, ref: ArtifactRef, scratch: Path) -> Path:
@@ -93,7 +93,7 @@ class ObjectStore:
         return ArtifactRef(self._store.uri_of(key), content_digest(made), files)
 
     def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
-        """An equal artifact of an earlier run; None when it is gone. Reading it checks its bytes."""
+        """An equal artifact of an earlier run; None when it is gone. Its bytes are checked when it is read."""
         location = str(record["location"])
         files = None if record["files"] is None else tuple(record["files"])
         key = location.removeprefix(self._store.uri.rstrip("/") + "/")
@@ -101,7 +101,7 @@ class ObjectStore:
         return ArtifactRef(location, record["digest"], files) if all(map(self._store.exists, keys)) else None
 
     def record(self, ref: ArtifactRef) -> dict[str, Any]:
-        """What a cache entry keeps of an artifact."""
+        """What a cache entry records about an artifact."""
         return {"location": ref.location, "digest": ref.digest, "files": None if ref.files is None else list(ref.files)}
 
 
@@ -109,7 +109,7 @@ Transfer = RunFolder | ObjectStore
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Hard-link a file or a folder; copy where the file system cannot link."""
+    """Hard-link a file or a folder; copy if the file system cannot link."""
     if source.is_dir():
         shutil.copytree(source, target, copy_function=_link)
     else:
@@ -119,7 +119,7 @@ def link_tree(source: Path, target: Path) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except FileExistsError:  # a copy would write through the link into the artifact that is there
+    except FileExistsError:  # a copy would write through the link into the existing artifact
         raise
     except OSError:  # another file system, or one without links: a copy does the same
         shutil.copy2(source, target)

@@ -1,1 +1,1 @@
-"""Starts a run of the pipeline on a cluster: for each backend a module that starts it and one that speaks to it."""
+"""Starts a run of the pipeline on a cluster: one module per backend that starts it, and one that talks to its API."""

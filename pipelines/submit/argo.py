@@ -12,13 +12,13 @@ from vqi_pipelines.argo.arguments import literal
 from vqi_pipelines.ir.values import to_text
 
 ENDED = ("Succeeded", "Failed", "Error")
-PAUSE_SECONDS = 2.0  # between two looks at a run
+PAUSE_SECONDS = 2.0  # between two requests for the state of a run
 
 
 class Api(Protocol):
     """What talks to the cluster: the Kubernetes API or an Argo server."""
 
-    namespace: str  # where it runs when nothing else is said
+    namespace: str  # where it runs when no other one is given
 
     def template(self, namespace: str, name: str) -> dict[str, Any]:
         """A WorkflowTemplate."""
@@ -49,10 +49,10 @@ def start(api: Api, namespace: str, template: str, parameters: Mapping[str, Any]
         api: From ``connect``.
         namespace: Of the template and the run.
         template: Name of the WorkflowTemplate.
-        parameters: Those that differ from the template's, by their type.
+        parameters: Those that differ from the template's, in their types.
 
     Raises:
-        VqiError: The template is not there or does not know a parameter, or the cluster refuses.
+        VqiError: The template does not exist or does not have a parameter, or the cluster refuses.
     """
     spec = api.template(namespace, template)["spec"]
     declared = [parameter["name"] for parameter in spec.get("arguments", {}).get("parameters", [])]
@@ -79,7 +79,7 @@ def workflow_of(template: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def until_ended(api: Api, run: Run) -> tuple[str, str]:
-    """Wait until a run has ended; its phase and what it says of it."""
+    """Wait until a run has ended; returns its phase and message."""
     while True:
         status = api.workflow(run.namespace, run.name).get("status", {})
         if status.get("phase") in ENDED:

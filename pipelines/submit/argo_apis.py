@@ -18,13 +18,13 @@ GROUP, VERSION = "argoproj.io", "v1alpha1"
 TIMEOUT_SECONDS = 30
 _HINTS = {
     401: ": log in, or set ARGO_TOKEN",
-    403: ": your account may not do that there",
-    404: ": 'helm install' or 'kubectl apply -f manifests/argo' puts the template there; --template names it",
+    403: ": your account is not allowed to do that there",
+    404: ": 'helm install' or 'kubectl apply -f manifests/argo' installs the template; --template names it",
 }
 
 
 def connect(server: str | None, context: str | None, *, verify: bool = True) -> Api:
-    """The Argo server where one is given, the Kubernetes API otherwise.
+    """The Argo server if one is given, otherwise the Kubernetes API.
 
     Raises:
         VqiError: There is no kubeconfig, or it cannot be read.
@@ -77,7 +77,7 @@ class KubernetesApi:
         except ApiException as error:
             raise refused(what, error.status, error.body or error.reason, _HINTS) from error
         except urllib3.exceptions.HTTPError as error:
-            raise VqiError(f"{what}: the cluster does not answer: {error}") from error
+            raise VqiError(f"{what}: the cluster did not respond: {error}") from error
         return dict(found)
 
 
@@ -115,10 +115,10 @@ class ArgoServer:
         try:
             answer = self._session.request(method, url, json=body, timeout=TIMEOUT_SECONDS)
         except requests.RequestException as error:
-            raise VqiError(f"the Argo server {self._url} does not answer: {error}") from error
+            raise VqiError(f"the Argo server {self._url} did not respond: {error}") from error
         if not answer.ok:
             raise refused(f"{method} {url}", answer.status_code, answer.text, _HINTS)
         try:
             return dict(answer.json())
         except ValueError as error:
-            raise VqiError(f"{method} {url}: expected JSON of an Argo server, got '{answer.text[:80]}'") from error
+            raise VqiError(f"{method} {url}: expected JSON from an Argo server, got '{answer.text[:80]}'") from error

@@ -17,19 +17,19 @@ from vqi_pipelines.submit.kubeflow_api import KubeflowApi, package_of
 
 SUCCEEDED = "SUCCEEDED"
 ENDED = (SUCCEEDED, "FAILED", "CANCELED", "SKIPPED")
-PAUSE_SECONDS = 2.0  # between two looks at a run
-# Argo's words before those that a step left, whose own exit code Kubeflow's launcher replaces by 1.
+PAUSE_SECONDS = 2.0  # between two requests for the state of a run
+# Argo's prefix to a step's own message; Kubeflow's launcher replaces the step's exit code by 1.
 _EXIT = re.compile(r"^main: Error \(exit code \d+\)(: )?")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be run, and where it is shown."""
+    """What to run, and where it is shown."""
 
     package: str  # YAML as kfp writes it
-    parameters: Mapping[str, Any]  # those that differ from the pipeline's defaults, by their type
+    parameters: Mapping[str, Any]  # those that differ from the pipeline's defaults, in their types
     experiment: str
-    name: str | None = None  # of the run; the pipeline's with the time when None
+    name: str | None = None  # of the run; when None, the pipeline's with the time
     namespace: str | None = None  # of the user, where Kubeflow has users
     service_account: str | None = None
 
@@ -47,12 +47,12 @@ def start(api: KubeflowApi, request: Request, page: str) -> Started:
     """Start a run.
 
     Args:
-        api: Of the Kubeflow.
+        api: API of Kubeflow Pipelines.
         request: What to run.
         page: Address of its web pages.
 
     Raises:
-        VqiError: Nobody answers there, or the answer is a refusal.
+        VqiError: There is no response, or the response is a refusal.
     """
     fields = _fields(api, request)
     made = api.create_run(**fields)
@@ -60,10 +60,10 @@ def start(api: KubeflowApi, request: Request, page: str) -> Started:
 
 
 def schedule(api: KubeflowApi, request: Request, page: str, cron: str) -> Started:
-    """Start a run at each time of a cron line of five fields, one at a time; what was missed is not made up for.
+    """Start a run at each time of a cron line of five fields, one at a time; missed runs are not made up for.
 
     Raises:
-        VqiError: As ``start``, or it is no cron line.
+        VqiError: As ``start``, or the cron line is invalid.
     """
     line = kubeflow_cron(cron)
     fields = _fields(api, request)
@@ -73,10 +73,10 @@ def schedule(api: KubeflowApi, request: Request, page: str, cron: str) -> Starte
 
 
 def kubeflow_cron(line: str) -> str:
-    """A cron line for Kubeflow, whose first field are seconds: of five fields it would take the minutes for them.
+    """A cron line for Kubeflow, whose first field is seconds: in five fields it would read the minutes as seconds.
 
     Raises:
-        VqiError: It is no cron line of five fields.
+        VqiError: It is not a cron line of five fields.
     """
     check_cron_line(line, "--cron")
     return line if line.startswith("@") else f"0 {line}"
@@ -98,14 +98,14 @@ def _fields(api: KubeflowApi, request: Request) -> dict[str, Any]:
 
 
 def until_ended(api: KubeflowApi, run_id: str) -> tuple[str, list[str]]:
-    """Wait until a run has ended; its state, and for each step that failed what it said."""
+    """Wait until a run has ended; returns its state, and the message of each failed step."""
     while (run := api.run(run_id)).state not in ENDED:
         time.sleep(PAUSE_SECONDS)
     return str(run.state), [] if run.state == SUCCEEDED else failures(api.workflow(run_id))
 
 
 def failures(workflow: Mapping[str, Any]) -> list[str]:
-    """What the steps of a workflow that failed said, each once; where one said nothing, how to see its log."""
+    """The messages of a workflow's failed steps, each once; for a step without one, how to see its log."""
     nodes = workflow.get("status", {}).get("nodes", {})
     failed = [node for node in nodes.values() if node["type"] == "Pod" and node["phase"] in ("Failed", "Error")]
     return list(dict.fromkeys(_failure(node, nodes, workflow["metadata"]) for node in failed))
@@ -113,7 +113,7 @@ def failures(workflow: Mapping[str, Any]) -> list[str]:
 
 def _failure(node: Mapping[str, Any], nodes: Mapping[str, Any], workflow: Mapping[str, str]) -> str:
     name, message = str(node["displayName"]), str(node.get("message", ""))
-    if name.startswith("executor"):  # of each step and of each time that it was tried
+    if name.startswith("executor"):  # one per step and per attempt
         name = nodes.get(node.get("boundaryID", ""), node)["displayName"]
     said = _EXIT.sub("", message)
     if said:

@@ -16,13 +16,13 @@ from vqi_pipelines.submit.refusals import refused
 TIMEOUT_SECONDS = 60
 _HINTS = {
     401: ": log in: set KF_PIPELINES_TOKEN, or KF_PIPELINES_COOKIE to what your browser sends",
-    403: ": your account may not do that there: is the namespace (-n) that of your profile?",
+    403: ": your account is not allowed to do that there: is the namespace (-n) that of your profile?",
     404: ": is that the address of Kubeflow Pipelines? Often it ends with /pipeline",
 }
 
 
 class KubeflowApi:
-    """One Kubeflow Pipelines."""
+    """One installation of Kubeflow Pipelines."""
 
     def __init__(self, host: str, *, token: str = "", cookie: str = "", ca_cert: str | None = None) -> None:
         self.host = (host if "://" in host else f"https://{host}").rstrip("/")
@@ -38,10 +38,10 @@ class KubeflowApi:
         self._experiments = server.ExperimentServiceApi(self._client)
 
     def has_users(self) -> bool:
-        """Whether runs belong to the namespaces of users.
+        """Whether runs belong to namespaces of users.
 
         Raises:
-            VqiError: There is no Kubeflow Pipelines at the address, or it lets nobody in.
+            VqiError: There is no Kubeflow Pipelines at the address, or it refuses the login.
         """
         text = self._text("/apis/v2beta1/healthz")
         try:
@@ -53,7 +53,7 @@ class KubeflowApi:
             ) from error
 
     def experiment(self, name: str, namespace: str | None) -> str:
-        """The id of the experiment of a name, which is made where there is none."""
+        """The id of the experiment with a name, which is created if it does not exist."""
         predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
         of = {"namespace": namespace} if namespace else {}
         listed = self._experiments.experiment_service_list_experiments
@@ -81,10 +81,10 @@ class KubeflowApi:
         return self._call(f"run {run_id}", self._runs.run_service_get_run, run_id=run_id)
 
     def workflow(self, run_id: str) -> dict[str, Any]:
-        """The Argo Workflow of a run. Its nodes have messages; the tasks of the newer API have none.
+        """The Argo Workflow of a run. Its nodes have messages, unlike the tasks of the newer API.
 
         Raises:
-            VqiError: The answer is not what Kubeflow Pipelines 2.17 gives.
+            VqiError: The answer is not that of Kubeflow Pipelines 2.17.
         """
         text = self._text(f"/apis/v1beta1/runs/{run_id}")
         try:
@@ -93,7 +93,7 @@ class KubeflowApi:
             raise VqiError(f"run {run_id}: expected its workflow, got '{' '.join(text.split())[:80]}'") from error
 
     def _text(self, path: str) -> str:
-        """What stands at a path that the client library has no method for, or none that keeps what is unexpected."""
+        """The text at a path for which the client library has no method, or none that keeps unexpected content."""
         answer = self._call(
             f"{self.host}{path}", self._client.call_api, path, "GET",
             auth_settings=["Bearer"], _preload_content=False, _return_http_data_only=True,
@@ -105,11 +105,11 @@ class KubeflowApi:
             return function(*values, **named, _request_timeout=TIMEOUT_SECONDS)
         except server.ApiException as error:
             if not error.status:  # the connection: certificates
-                raise VqiError(f"{self.host} does not answer: {' '.join(str(error.reason).split())}") from error
+                raise VqiError(f"{self.host} did not respond: {' '.join(str(error.reason).split())}") from error
             raise refused(what, error.status, _text_of(error), _HINTS) from error
         except urllib3.exceptions.HTTPError as error:
             raise VqiError(
-                f"{self.host} does not answer: {getattr(error, 'reason', error)}: is that where Kubeflow Pipelines is?"
+                f"{self.host} did not respond: {getattr(error, 'reason', error)}: is that Kubeflow Pipelines' address?"
             ) from error
 
 
@@ -119,5 +119,5 @@ def _text_of(error: server.ApiException) -> str:
 
 
 def package_of(documents: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """A compiled pipeline as the API takes it."""
+    """A compiled pipeline as the API expects it."""
     return dict(documents[0]) if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}

@@ -9,13 +9,13 @@ from vqi.errors import VqiError
 
 
 def refused(what: str, status: int, text: str, hints: Mapping[int, str]) -> VqiError:
-    """The error for a refusal, with what mends it.
+    """The error for a refusal, with how to fix it.
 
     Args:
-        what: Was asked for.
-        status: Of HTTP.
-        text: Of the answer: JSON with a message, or anything else.
-        hints: By status what mends it.
+        what: What was requested.
+        status: HTTP status.
+        text: Body of the answer: JSON with a message, or anything else.
+        hints: How to fix it, by status.
     """
     return VqiError(f"{what}: refused with {status}: {_message(text)}{hints.get(status, '')}")
 

@@ -34,7 +34,7 @@ def values_of(name: str) -> dict[str, Any]:
 
 
 def render(values: dict[str, Any], name: str = "rel", namespace: str = "ml") -> list[dict[str, Any]]:
-    """The objects of a release, read by a loader that refuses a key that occurs twice."""
+    """The objects of a release, read by a loader that refuses a duplicate key."""
     with helm.Chart.load(str(CHART)) as chart:
         files = chart.render(values, name=name, namespace=namespace)
     texts = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
@@ -118,9 +118,9 @@ def test_it_installs_and_says_what_to_type_next() -> None:
 def test_the_notes_of_an_own_store_say_how_to_reach_it() -> None:
     with helm.Config(namespace="ml", storage_driver="memory") as config:
         notes = json.dumps(config.install(str(CHART), "rel", values_of("seaweedfs"), dry_run="client"))
-    assert "Models come to stand in s3://vqi at http://rel-seaweedfs.ml.svc:8333" in notes
+    assert "Models are written to s3://vqi at http://rel-seaweedfs.ml.svc:8333" in notes
     assert "kubectl port-forward -n ml service/rel-seaweedfs 8333" in notes
-    assert "data-rel-seaweedfs-0 is yours to delete" in notes
+    assert "delete the claim data-rel-seaweedfs-0 yourself" in notes
     assert "ELPV=yes" not in notes
 
 
@@ -214,7 +214,7 @@ def test_parameters_are_texts() -> None:
 
 
 def test_a_schedule_is_the_template_with_its_own_parameters() -> None:
-    """A copy: Argo ignores a schedule whose template it does not know yet, and Helm makes the schedule first."""
+    """By value: Argo ignores a schedule that it sees before its template, and Helm creates them in that order."""
     objects = render(values_of("schedule"))
     scheduled = one(objects, "CronWorkflow")["spec"]["workflowSpec"]
     template_ = one(objects, "WorkflowTemplate")["spec"]
@@ -273,13 +273,13 @@ def test_an_object_store_of_its_own() -> None:
 
 
 def expiry(objects: list[Any]) -> str:
-    """What the release's object store does with the artifacts of runs."""
+    """How long its object store keeps the artifacts of runs."""
     (container,) = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
     return next(str(v["value"]) for v in container["env"] if v["name"] == "WEED_MASTER_MAINTENANCE_SCRIPTS")
 
 
 def test_its_store_may_keep_artifacts_for_good() -> None:
-    """A rule that an earlier version of the release set has to be removed."""
+    """A rule that an earlier version of the release set is removed."""
     objects = render({"seaweedfs": {"enabled": True, "expireDays": 0}, "artifactRepository": {"bucket": "runs"}})
     assert expiry(objects) == "fs.configure -locationPrefix=/buckets/runs/ -delete -apply"
 
@@ -394,7 +394,7 @@ def test_refused_by_name(path: str, value: Any, named: str) -> None:
         ({"store": {"uri": "s3://vqi-artifacts/models"}}, "expected another bucket than that of store.uri"),
         ({"workflow": {"keepSeconds": 30 * 86400}}, "seaweedfs.expireDays: expected at least"),
         ({"dataset": {"claim": "x", "nfs": {"server": "y"}}}, "dataset.claim and dataset.nfs.server: expected one"),
-        ({"dataset": {"nfs": {"server": "y"}}}, "dataset.nfs.path: expected what the NFS server exports"),
+        ({"dataset": {"nfs": {"server": "y"}}}, "dataset.nfs.path: expected the path that the NFS server exports"),
     ],
 )
 def test_values_that_do_not_go_together(values: dict[str, Any], said: str) -> None:
@@ -426,11 +426,11 @@ def test_cron_lines(line: str) -> None:
 
 
 def test_a_parameter_that_argo_would_fill_in() -> None:
-    with pytest.raises(helm.HelmError, match=r"parameter 'source' holds '\{\{'"):
+    with pytest.raises(helm.HelmError, match=r"parameter 'source' contains '\{\{'"):
         render(changed("parameters.source", "folder:{{item}}"))
 
 
-# ------------------------------------------------------------------------------------------------- nothing diverges
+# --------------------------------------------------------------------------------------------------- nothing diverges
 
 
 @pytest.mark.parametrize("path", generated(), ids=lambda path: path.name)

@@ -15,7 +15,7 @@ CATEGORY = "bracket"
 
 
 def run_step(name: str, store: Path | str | None = None, **flags: object) -> int:
-    """A step's exit code. Keyword arguments become flags; with ``store`` as ``$VQI_STORE``."""
+    """A step's exit code. Keyword arguments become flags; ``store`` is ``$VQI_STORE``."""
     argv: list[str] = []
     for flag, value in flags.items():
         argv += [f"--{flag.replace('_', '-')}", str(value)]
@@ -126,7 +126,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, make_defect_dataset: Callabl
 
 @pytest.fixture
 def one_error(capsys: pytest.CaptureFixture[str]) -> Callable[[int], str]:
-    """Checks exit code 2 and one line of error on stderr without a traceback; gives the message."""
+    """Checks exit code 2 and one line of error on stderr without a traceback; returns the message."""
 
     def check(code: int) -> str:
         stderr = capsys.readouterr().err

@@ -69,7 +69,7 @@ def test_consent(
     monkeypatch: pytest.MonkeyPatch,
     one_error: OneError,
 ) -> None:
-    """Both ways end with exit code 2 here: the one asks for consent, the other for the archive."""
+    """Both cases end with exit code 2 here: one asks for consent, the other for the archive."""
     monkeypatch.delenv("USER_CONSENT", raising=False)
     monkeypatch.setenv("VQI_STORE", str(tmp_path / "store"))
     argv = ["--source", "mpdd", *flags]

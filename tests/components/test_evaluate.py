@@ -57,7 +57,7 @@ def test_metrics_and_summary(chain: Any) -> None:
 
 def test_report_stands_alone(chain: Any) -> None:
     html = (chain.folder / "report.html").read_text()
-    assert "quartile" not in html, "the data page draws what the images look like"
+    assert "quartile" not in html, "the data page shows what the images look like"
     assert "bracket" in html
     for forbidden in ("<script", "http://", "https://"):
         assert forbidden not in html.replace("http://www.w3.org/2000/svg", "")

@@ -1,4 +1,4 @@
-"""What is passed to Kubeflow about outputs: as its own SDK writes it, and as its launcher reads it."""
+"""What Kubeflow receives about outputs: as its own SDK writes it, and as its launcher reads it."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ NO_ROC = Roc(threshold=2.0, points=())
 
 
 def executor_input(folder: Path, **schemas: str) -> str:
-    """What Kubeflow's launcher fills in for ``{{$}}``, as far as outputs are concerned."""
+    """What Kubeflow's launcher inserts for ``{{$}}``, as far as outputs go."""
     artifacts = {
         name: {"artifacts": [{"type": {"schemaTitle": schema}, "uri": f"minio://bucket/{name}", "metadata": {}}]}
         for name, schema in schemas.items()
@@ -51,7 +51,7 @@ def test_scalars_are_what_was_measured() -> None:
         "test_images": 10, "tn": 5, "image_auroc": 0.9,
     }  # fmt: skip
     assert not {"aupro", "recall"} & set(found), "they were not measured"
-    assert not {"threshold_source", "detector"} & set(found), "texts are no figures"
+    assert not {"threshold_source", "detector"} & set(found), "texts are not figures"
 
 
 def test_classification_is_what_kubeflows_own_sdk_writes() -> None:
@@ -83,8 +83,8 @@ def test_nobody_asks_for_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no json", "executor_input: expected what Kubeflow puts"),
-        ("[]", "executor_input: expected what Kubeflow puts"),
+        ("no json", "executor_input: expected what Kubeflow inserts"),
+        ("[]", "executor_input: expected what Kubeflow inserts"),
         ('{"outputs": {"artifacts": {}}}', "outputs.outputFile: Field required"),
         ('{"outputs": {"artifacts": {"metrics": {"artifacts": []}}, "outputFile": "/x"}}', "at least 1 item"),
         ('{"outputs": {"artifacts": {"roc": {"artifacts": [{}]}}, "outputFile": "/x"}}', r"'metrics', got \['roc'\]"),

@@ -24,7 +24,7 @@ def test_features_of_both_splits(chain: Any) -> None:
 
 
 def test_several_layers(chain: Any, tmp_path: Path) -> None:
-    """In one pass, each the same as alone; and the next steps accept them."""
+    """In one pass, each equal to its own extraction; the following steps accept them."""
     layer = '["blocks.2", "blocks.3"]'
     assert chain.run("feature_extract", features=tmp_path / "f", layer=layer) == 0
     alone, both = load_features(chain.folder / "features.safetensors"), load_features(tmp_path / "f")

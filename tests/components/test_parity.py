@@ -20,7 +20,7 @@ from vqi_components import step
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "components").glob("*/component.py"))
 KFP_TYPES = {str: "String", int: "Integer", float: "Float", bool: "Boolean"}
-EXECUTOR_INPUT = ("--executor-input", "{{$}}")  # in exactly this form: the lowering to Argo recognises it
+EXECUTOR_INPUT = ("--executor-input", "{{$}}")  # exactly so: the lowering to Argo recognises it by this form
 DRAWN = ("system.Metrics", "system.ClassificationMetrics", "system.HTML", "system.Markdown")
 PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['(\w+)'\](\.path|\.output_file)?\}\}")
 
@@ -103,7 +103,7 @@ def test_args_name_exactly_the_flags_and_each_gets_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_what_kubeflow_draws_comes_with_metadata(name: str) -> None:
-    """A step with such an output asks for what Kubeflow says of its outputs, and no other step does."""
+    """A step with such an output asks for what Kubeflow states about its outputs, and no other step does."""
     drawn = [spec.type for spec in (declared(name).outputs or {}).values() if spec.type.startswith(DRAWN)]
     args = [str(arg) for arg in declared(name).implementation.container.args]
     assert (EXECUTOR_INPUT in pairwise(args)) == bool(drawn)
@@ -112,7 +112,7 @@ def test_what_kubeflow_draws_comes_with_metadata(name: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_compiled_args_parse_to_the_defaults(name: str) -> None:
-    """What a backend passes, text for text, is what the step's command reads."""
+    """What a backend passes is, text by text, what the step's command reads."""
     parameters, _ = split_inputs(name)
     example = {key: spec.default if spec.optional else ["x"] if spec.type == "List" else "x" for key, spec in
                parameters.items()}  # fmt: skip
@@ -159,7 +159,7 @@ def attributes_read() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_setting_is_read(name: str) -> None:
-    """A field that no code reads is a setting without effect."""
+    """A field that no code reads has no effect."""
     read = set().union(*attributes_read().values())
     unread = set(model_of(name).model_fields) - read
     # the keys of `finetune` are read by the methods, each from a model of its own

@@ -32,7 +32,7 @@ def test_detector_of_the_train_features(chain: Any) -> None:
 
 
 def test_another_detector(chain: Any, tmp_path: Path) -> None:
-    """Chosen by its name alone; evaluate uses the detector that it finds."""
+    """Chosen by its name alone; evaluate accepts the detector that it finds."""
     assert chain.run("pca_fit", detector=tmp_path / "d", kind="patch_pca") == 0
     detector = load_detector(tmp_path / "d")
     assert (detector.record.kind, detector.arrays["mean"].shape) == ("patch_pca", (40,))

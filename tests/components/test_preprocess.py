@@ -95,7 +95,7 @@ def test_one_or_identical_train_images(
     copies: int,
     message: str,
 ) -> None:
-    """Prepared and extracted as usual; the fit says that there is nothing to learn from."""
+    """Prepared and extracted as usual; the fit reports that there is nothing to learn from."""
     source = make_defect_dataset(tmp_path / "parts", ("bracket",), **TINY)
     train = source / "bracket" / "train" / "good"
     (first, *others) = sorted(train.iterdir())
@@ -126,7 +126,7 @@ def test_unreadable_images_up_to_the_limit(
 
 
 def test_a_shard_is_hashed_once(chain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """During the transfer from the store: this digest is compared with the catalog and recorded in the images."""
+    """Between store and step: it is checked against the catalog, and the images record its digest as their source."""
     hashed = []
 
     def counted(path: Path) -> str:

@@ -37,7 +37,7 @@ def test_an_unexpected_error_is_a_defect_with_its_traceback() -> None:
 
 @pytest.mark.parametrize("name", ["pca_fit", "evaluate", "feature_extract", "ssl_finetune", "publish", "summarize"])
 def test_output_below_a_file(chain: Any, tmp_path: Path, one_error: OneError, name: str) -> None:
-    """Read-only for everybody, even root."""
+    """Read-only for everybody, including root."""
     (tmp_path / "file").write_text("")
     outputs = {
         "pca_fit": ["detector"], "evaluate": ["scores", "metrics", "report", "summary"],
@@ -60,20 +60,20 @@ def test_the_message_is_left_for_kubernetes(
     log = tmp_path / "termination-log"
     monkeypatch.setattr(step, "TERMINATION_LOG", log)
     one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
-    assert not log.exists(), "not made where Kubernetes did not"
+    assert not log.exists(), "not created where Kubernetes did not create it"
     log.touch()
     message = one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
     assert log.read_text() == message
 
 
 def test_what_may_go_well_later_has_an_exit_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """Argo retries it, which it does not do for bad input."""
+    """Argo tries it again, unlike bad input."""
 
     def gone(arguments: PcaFit) -> None:
-        raise UnavailableError("the object store does not answer")
+        raise UnavailableError("the object store did not respond")
 
     assert step.main("pca_fit", PcaFit, gone, []) == step.UNAVAILABLE == 75
-    assert capsys.readouterr().err == "error: the object store does not answer\n"
+    assert capsys.readouterr().err == "error: the object store did not respond\n"
 
 
 def test_several_problems_in_one_line(one_error: OneError) -> None:
@@ -118,7 +118,7 @@ def test_help_and_an_unknown_flag() -> None:
     ],
 )
 def test_a_step_starts_without_what_it_may_not_need(name: str, foreign: list[str]) -> None:
-    """What takes long to load is loaded only after flags are checked and where it is used."""
+    """What takes long to load is loaded only when it is used, after the flags were checked."""
     code = f"import sys, vqi_components.{name}.__main__; print([one for one in {foreign} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""The container images, built on a replacement of the base: required where CI=true, skipped with a reason elsewhere."""
+"""The container images, built on a substitute base: required if CI=true, otherwise skipped with a reason."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PACKAGES = "buildah podman runc debootstrap netavark aardvark-dns iproute2 iptab
 
 
 def missing() -> str:
-    """Why no image can be built here; empty where they can."""
+    """Why no image can be built here; empty if they can."""
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
         return f"no {absent[0]} here: apt-get install {PACKAGES}"
-    return "" if os.getuid() == 0 else "the stand-in base is built by root only"
+    return "" if os.getuid() == 0 else "only root can build the substitute base"
 
 
 def podman(*arguments: str, check: bool = True) -> str:
@@ -43,7 +43,7 @@ def podman(*arguments: str, check: bool = True) -> str:
 
 
 def find_compose() -> str | None:
-    """Docker Compose: ``$DOCKER_COMPOSE``, ``docker-compose`` on the path, or the one that was built before."""
+    """Docker Compose: ``$DOCKER_COMPOSE``, ``docker-compose`` on the path, or one that was built before."""
     built = (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vqi" / f"docker-compose-{COMPOSE_VERSION}"
     )
@@ -59,7 +59,7 @@ def find_compose() -> str | None:
 
 @pytest.fixture(scope="session")
 def compose() -> list[str]:
-    """The command that reads images/compose.yaml; required where CI=true."""
+    """The command that reads images/compose.yaml; required if CI=true."""
     found = find_compose()
     if found is None:
         lacking = f"no docker-compose: put it on the path, set DOCKER_COMPOSE, or build it with {BUILD_COMPOSE}"
@@ -69,7 +69,7 @@ def compose() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images() -> Iterator[None]:
-    """The three images (:latest) of this tree, in a storage of their own that podman is set to use."""
+    """The three images (:latest) of this tree, in a storage of their own that podman is configured to use."""
     required = os.environ.get("CI") == "true"
     if reason := missing():
         (pytest.fail if required else pytest.skip)(reason)
@@ -79,7 +79,7 @@ def images() -> Iterator[None]:
             patch.setenv(name, value)
         there = Path(os.environ["CONTAINERS_STORAGE_CONF"]).exists() and podman("images", "--quiet", "vqi-torch")
         if not required and not there:
-            pytest.skip(f"the images are built where CI=true, or once {BUILD.relative_to(ROOT)} has built them here")
+            pytest.skip(f"the images are built if CI=true, or after {BUILD.relative_to(ROOT)} has built them here")
         done = subprocess.run([BUILD, "light", "torch", "pipeline"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         yield
@@ -117,7 +117,7 @@ def launcher(images: None) -> Containers:
 
 
 def said(job: Job, ended: Ended) -> Any:
-    """The JSON that a step printed, on a line of its own; the log has its warnings too."""
+    """The JSON that a step printed, on a line of its own; the log has its warnings, too."""
     text = job.log.read_text()
     assert ended.code == 0, (ended, text)
     for line in reversed(text.splitlines()):
@@ -133,7 +133,7 @@ def containers() -> list[str]:
 
 @contextmanager
 def served(folder: Path, command: list[str], environment: dict[str, str]) -> Iterator[str]:
-    """podman's service, which responds as Docker's daemon does; yields its address, for DOCKER_HOST."""
+    """podman's service, which has the API of Docker's daemon; yields its address, for DOCKER_HOST."""
     address = folder / "podman.sock"
     with (folder / "service.log").open("wb") as log:
         service = subprocess.Popen(
@@ -158,4 +158,4 @@ def wait_until_served(address: Path, service: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
         break
-    pytest.fail(f"podman's service does not answer at {address}: {(address.parent / 'service.log').read_text()}")
+    pytest.fail(f"podman's service did not respond at {address}: {(address.parent / 'service.log').read_text()}")

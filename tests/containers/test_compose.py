@@ -1,7 +1,7 @@
-"""images/compose.yaml run by Docker Compose, against podman's service in place of Docker's daemon.
+"""images/compose.yaml run by Docker Compose, against podman's service instead of Docker's daemon.
 
 All of it is in a network namespace of its own: bridges and name servers are podman's, and nothing leaves it. The store
-is a replacement of the image that the file names: the same program, on the same base as the other replacements.
+replaces the image that the file names: the same program, on the base of the other substitutes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.containers.conftest import containers, podman, served
 pytestmark = pytest.mark.usefixtures("images")
 STORE = "localhost/vqi-stand-in-seaweedfs:4.48"
 SETTINGS = "engine: eager\nprecision: fp32\nimage_size: 64\n"
-HEALTH_INTERVAL = 2  # seconds, as compose.yaml says of the store
-STEPS = 10001  # user and group of the steps by default
+HEALTH_INTERVAL = 2  # seconds, as in compose.yaml for the store
+STEPS = 10001  # the steps' user by default
 # What the official image's wget does for the health check.
 WGET = "#!/usr/bin/python3\nimport sys, urllib.request\nurllib.request.urlopen(sys.argv[-1], timeout=2)\n"
 
@@ -52,7 +52,7 @@ class Project:
         return podman("volume", "ls", "--quiet", "--filter", f"name={self.name}_{name}").split()
 
     def run(self, service: str, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """``docker compose run SERVICE COMMAND``, with the container's exit code: to Compose podman reports 0."""
+        """``docker compose run SERVICE COMMAND``, with the container's exit code: podman always gives Compose 0."""
         name = f"{self.name}-{service}-run"
         try:
             done = self.compose("run", "--name", name, "-T", service, *command, **settings)
@@ -86,7 +86,7 @@ def stand_in_store(images: None) -> Iterator[str]:
 
 
 def in_a_network_of_its_own(folder: Path) -> dict[str, str]:
-    """The environment for podman with networks that have names, in ``folder``; health checks are run by hand."""
+    """The environment for podman with networks that have names, in ``folder``; health checks are run by the tests."""
     settings = folder / "containers.conf"
     kept = Path(os.environ["CONTAINERS_CONF"]).read_text().replace('netns = "host"', 'netns = "bridge"')
     networks = f'[network]\nnetwork_backend = "netavark"\nnetwork_config_dir = "{folder / "networks"}"\n'
@@ -96,7 +96,7 @@ def in_a_network_of_its_own(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def health_checked(container: str, environment: dict[str, str]) -> Iterator[None]:
-    """Health checks as Docker's daemon makes them; podman leaves them to systemd, which is not everywhere."""
+    """Health checks as Docker's daemon runs them; podman leaves them to systemd, which is not available everywhere."""
     ended = threading.Event()
 
     def check() -> None:
@@ -128,7 +128,7 @@ def project(
         "DATASET_DIR": str(folder / "parts"), "CONFIG_DIR": str(folder / "configs"), "CONFIG": "fast",
         "OUTPUT_DIR": str(folder / "output"), "SEAWEEDFS_IMAGE": stand_in_store,
     }  # fmt: skip
-    # Against podman's service Compose recreates the store at every run, and SeaweedFS takes 15 s to end.
+    # Against podman's service Compose creates the store again at every run, and SeaweedFS takes 15 s to end.
     (folder / "impatient.yaml").write_text("services: {store: {stop_grace_period: 1s}}\n")
     name = f"vqi-{os.getpid()}"
     environment = in_a_network_of_its_own(folder)
@@ -160,7 +160,7 @@ def trained(project: Project) -> Path:
 def test_the_pipeline_runs_and_gives_the_scores_of_a_run_without_containers(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "fast.yaml").write_text(f"source: folder:{trained.parents[1] / 'parts'}\n{SETTINGS}")
     vqi = Path(sys.executable).with_name("vqi")
-    # compose.yaml does not pass on the variables that choose the instructions
+    # compose.yaml passes on no choice of the instruction sets to use
     chosen = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     command = [vqi, "run", "--file", "fast.yaml"]
     done = subprocess.run(command, cwd=tmp_path, env=chosen, capture_output=True, text=True)
@@ -173,7 +173,7 @@ def test_the_pipeline_runs_and_gives_the_scores_of_a_run_without_containers(trai
 def test_what_the_store_was_given_stays(project: Project, trained: Path) -> None:
     photograph = next((project.folder / "parts" / "bracket" / "test").rglob("*.png"))
     inside = f"/data/{photograph.relative_to(project.folder / 'parts')}"
-    stopped = project.compose("down", "--timeout", "1")  # SIGKILL: a store has to survive that
+    stopped = project.compose("down", "--timeout", "1")  # SIGKILL: a store must survive that
     assert stopped.returncode == 0, stopped.stderr
     done = project.run("pipeline", "vqi", "predict", "s3://vqi/models/data/bracket", inside)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,7 +14,7 @@ import yaml
 from tests.containers.conftest import ROOT
 
 FILE = ROOT / "images" / "compose.yaml"
-# Of the Compose Specification, as compose-go 2 has it (Apache-2.0, unchanged).
+# From the Compose Specification, as in compose-go 2 (Apache-2.0, unchanged).
 SCHEMA = json.loads((ROOT / "tests" / "containers" / "compose-spec.json").read_text())
 PROJECT = yaml.safe_load(FILE.read_text())
 SERVICES = PROJECT["services"]
@@ -72,7 +72,7 @@ def test_what_may_be_written_to(name: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["pipeline", "dev"])
 def test_a_folder_that_is_not_there_is_not_made(name: str) -> None:
-    """Docker would make it as root; podman's service makes it anyway."""
+    """Docker creates it, as root; podman's service creates it anyway."""
     folders = [volume for volume in SERVICES[name]["volumes"] if volume["type"] == "bind" and volume["source"] != ".."]
     assert [volume["target"] for volume in folders] == ["/data", "/configs", "/output"]
     assert all(volume["bind"] == {"create_host_path": False} for volume in folders)

@@ -1,4 +1,4 @@
-"""``vqi run --launcher docker`` with Docker's own client, against podman's service in place of its daemon."""
+"""``vqi run --launcher docker`` with Docker's own client, against podman's service instead of its daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VQI = Path(sys.executable).with_name("vqi")
 
 @pytest.fixture(scope="module")
 def environment(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables that make docker use podman's service, with a configuration of its own."""
+    """The environment in which docker uses podman's service, with a configuration of its own."""
     folder = tmp_path_factory.mktemp("docker")
     with served(folder, ["podman"], dict(os.environ)) as address:
         yield {**os.environ, "DOCKER_HOST": address, "DOCKER_CONFIG": str(folder)}
@@ -81,8 +81,8 @@ def test_a_daemon_that_does_not_run_is_one_line(parts: Path) -> None:
     done = run(parts, absent, "--launcher", "docker")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: launcher 'docker': docker does not answer (")
-    assert line.endswith("start its service, as 'systemctl start docker', or take another --launcher")
+    assert line.startswith("error: launcher 'docker': docker did not respond (")
+    assert line.endswith("start its service, such as 'systemctl start docker', or use another --launcher")
 
 
 def test_an_image_that_is_not_there_is_one_line(environment: dict[str, str], parts: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the container images hold, what they do not, and what a change of the source rebuilds."""
+"""What the container images contain, what they do not, and what a change of the source rebuilds."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def test_cuda_libraries_are_a_layer_of_their_own() -> None:
 
 
 def changed_build(copy: Path, line: str) -> float:
-    """Build all images of a copy of the tree whose source has one more line; the seconds that it takes."""
+    """Build all images of a copy of the tree whose source has one more line; returns the seconds that it took."""
     with (copy / "src" / "vqi" / "errors.py").open("a") as file:
         file.write(f"\n{line}\n")
     began = time.monotonic()
@@ -120,7 +120,7 @@ def test_a_change_of_the_source_builds_in_seconds(tmp_path: Path) -> None:
             kept, changed = (inspected(f"{name}:{tag}")["RootFS"]["Layers"] for tag in ("latest", "changed"))
             shared = [layer for layer in changed if layer in kept]
             assert len(changed) - len(shared) <= 6, "source, steps, pipelines, folders, compiled pipeline, bytecode"
-        if seconds >= 30:  # other load on the machine counts, too: the better of two
+        if seconds >= 30:  # other work on the machine slows it down: the better of two
             seconds = min(seconds, changed_build(tmp_path, "CHANGED_AGAIN = True"))
     finally:
         podman("rmi", "--force", *(f"{name}:changed" for name in (*images, "vqi-tools")), check=False)

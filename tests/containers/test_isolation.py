@@ -1,4 +1,4 @@
-"""What a step in a container is and is not given, seen from inside."""
+"""What a step in a container has and does not have, seen from inside."""
 
 import asyncio
 import json
@@ -85,7 +85,7 @@ def test_out_of_memory_is_said_with_the_limit(launcher: Containers, new_job: Cal
     ended = asyncio.run(launcher.run(job))
     assert ended.code == 128 + signal.SIGKILL
     assert ended.reason == (
-        "out of memory at the step's limit of 64 MiB: raise the limit, or let the step hold less at once"
+        "out of memory at the step's limit of 64 MiB: raise the limit, or make the step use less memory"
     )
     enough = new_job("held = b'x' * (400 << 20); print(len(held))", resourceMemoryLimit="512Mi")
     assert said(enough, asyncio.run(launcher.run(enough))) == 400 << 20
@@ -100,7 +100,7 @@ def test_a_kill_that_memory_did_not_cause_is_not_called_so(launcher: Containers,
 THREADS = "import json; from vqi.system.processor import threads; print(json.dumps(threads()))"
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a limit of one core shows on two")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a limit of one core is visible only with two")
 def test_threads_follow_the_limit_of_processors(launcher: Containers, new_job: Callable[..., Job]) -> None:
     told = {"VQI_THREADS": "2", "OMP_NUM_THREADS": "2"}
     one = new_job(THREADS, environment=told, resourceCpuLimit="1")

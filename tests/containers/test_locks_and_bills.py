@@ -28,7 +28,7 @@ def test_locks_are_fresh_until_a_requirement_changes(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(project.replace('"pillow>=11"', '"pillow>=12"'))
     done = check(tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "images/locks is not of this pyproject.toml: run 'make lock' and commit the result\n"
+    assert done.stderr == "images/locks does not belong to this pyproject.toml: run 'make lock' and commit the result\n"
 
 
 def test_what_compiles_pipelines_binds_no_image(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_every_locked_package_has_its_digest() -> None:
 
 @pytest.mark.usefixtures("images")
 def test_a_bill_of_materials_is_valid_and_whole(tmp_path: Path) -> None:
-    """The engine that has the image is asked, though Docker's client is found first."""
+    """The engine that has the image is asked, although Docker's client comes first."""
     bill = tmp_path / "dist" / "vqi.cdx.json"
     command = [sys.executable, ROOT / "images" / "sbom.py", "vqi:latest", "--output", bill]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -88,6 +88,6 @@ def test_no_such_image_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: container image 'not/there:1' is not here, by docker or podman: build it with 'make images'\n"
+        "error: container image 'not/there:1' was not found by docker or podman: build it with 'make images'\n"
     )
     assert not bill.exists()

@@ -53,7 +53,7 @@ def scores(folder: Path) -> bytes:
 
 
 def runs(process: subprocess.Popen[str], step: str) -> bool:
-    """Wait until a step runs in its container; False when the command ended before."""
+    """Wait until a step runs in its container; False if the command ended first."""
     start = f"python\0-m\0vqi_components.{step}\0".encode()
     deadline = time.monotonic() + STEP_SECONDS
     while time.monotonic() < deadline:
@@ -69,7 +69,7 @@ def runs(process: subprocess.Popen[str], step: str) -> bool:
 
 
 def reads(path: Path) -> bytes:
-    """What a file of /proc holds; nothing when its process is gone."""
+    """The content of a file of /proc; empty if its process is gone."""
     try:
         return path.read_bytes()
     except OSError:
@@ -77,7 +77,7 @@ def reads(path: Path) -> bytes:
 
 
 def stop_in(step: str, folder: Path, flags: tuple[str, ...], environment: dict[str, str]) -> None:
-    """Start the pipeline, end it with SIGTERM while ``step`` runs, and look at what is left."""
+    """Start the pipeline, end it with SIGTERM while ``step`` runs, and check what remains."""
     with subprocess.Popen(
         command(*flags), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -117,7 +117,7 @@ def test_ended_in_every_step_and_finished_through_an_object_store(
 
 @pytest.fixture
 def somebody(tmp_path: Path) -> Callable[[str], str]:
-    """Gives an image an unknown user and a home that does not exist; returns its reference."""
+    """Gives an image an unknown user and a home folder that does not exist; returns its reference."""
     made = []
 
     def change(image: str) -> str:

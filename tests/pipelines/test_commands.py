@@ -29,7 +29,7 @@ INNER = [[name, inner] for name, command in vqi.commands.items() for inner in ge
 
 @pytest.mark.parametrize("args", [[], *([name] for name in vqi.commands), *INNER])
 def test_help_imports_click_and_what_always_comes_with_us(args: list[str]) -> None:
-    """What a command works with is imported when it runs: help appears immediately."""
+    """What a command needs is imported when it runs: help appears immediately."""
     command = [sys.executable, "-c", HELP, *args, "--help"]
     said, _, imported = subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition(
         "imported:"

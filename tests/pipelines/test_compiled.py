@@ -1,4 +1,4 @@
-"""The compiled pipeline: what is checked in is what it compiles to."""
+"""The compiled pipeline: the files in the repository are what it compiles to."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_all_that_decides_what_is_compiled_is_in_its_key() -> None:
-    """The modules of the project that compiling imports in a process are those that are read from the sources."""
+    """The project's modules that compiling imports in a process are those read from the sources."""
     code = (
         "import sys, vqi_pipelines.compiled as c; c.training_ir(); print(*(n for n in sys.modules if n[:3] == 'vqi'))"
     )

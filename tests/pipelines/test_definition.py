@@ -1,4 +1,4 @@
-"""``vqi compile FILE.py``: other people's pipelines for both targets, and what is wrong with a file in one line."""
+"""``vqi compile FILE.py``: users' own pipelines for both targets, and errors of a file as one line."""
 
 from pathlib import Path
 
@@ -70,10 +70,10 @@ def test_what_argo_has_no_equivalent_for_compiles_for_kubeflow_alone(file: Path,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("x = 1", "expected a pipeline, got none"),
+        ("x = 1", "expected a pipeline, found none"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def broken(:", "SyntaxError"),
-        ("from vqi_pipelines.training import training", "expected a pipeline, got none"),
+        ("from vqi_pipelines.training import training", "expected a pipeline, found none"),
     ],
 )
 def test_a_file_without_a_pipeline(tmp_path: Path, content: str, message: str) -> None:

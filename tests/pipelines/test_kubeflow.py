@@ -42,7 +42,7 @@ each = pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: 
 
 @each
 def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
-    """The same steps with the same inputs; the same text, where no default is used."""
+    """The same steps with the same inputs; the same text, if no input relies on a default."""
     ir, text = ir_of(pipeline), for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0, non_root=False))
     given = GIVEN.get(pipeline.name, {})
     if pipeline.name != "python":  # its command names no component
@@ -63,7 +63,7 @@ def test_the_local_backend_runs_the_training_pipeline_that_is_made_for_kubeflow(
 
 
 def check_same_flow(ir: str) -> int:
-    settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # a pull secret is for Kubeflow alone
+    settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # only Kubeflow has pull secrets
     before, after = read_ir(ir), read_ir(for_kubeflow(ir, settings))
     given = GIVEN.get(before.name, {})
     flow = local_flow(before, given, Fakes(before))

@@ -1,4 +1,4 @@
-"""Every setting of every step can be set: it is a parameter of the pipeline, or listed here with a reason."""
+"""Every setting of every step can be set: it is a parameter of the pipeline, or listed here with the reason why not."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ def step_of(model: type[config.StepConfig]) -> str:
 
 
 def given_to(step: str, ir: str) -> dict[str, Any]:
-    """Where the compiled pipeline takes each parameter of a step from, channels by the name of what they carry."""
+    """The source of each parameter of a step in the compiled pipeline, channels by the name of what they carry."""
     spec = next(yaml.safe_load_all(ir))
     graphs = [spec["root"], *spec["components"].values()]
     tasks = [task for graph in graphs for task in graph.get("dag", {}).get("tasks", {}).values()]

@@ -15,7 +15,7 @@ BUILD = Path(__file__).with_name("build_argo")
 
 
 def find_argo() -> str | None:
-    """``$ARGO``, ``argo`` on the path, or the one that was built before."""
+    """``$ARGO``, ``argo`` on the path, or one that was built before."""
     built = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vqi" / f"argo-{VERSION}"
     for found in (os.environ.get("ARGO"), shutil.which("argo"), str(built) if built.exists() else None):
         if found:
@@ -37,7 +37,7 @@ def argo() -> str:
 
 @pytest.fixture(scope="session")
 def lint(argo: str) -> Callable[..., str]:
-    """``lint(path, ...)``: what ``argo lint --offline`` finds; nothing when all is well."""
+    """``lint(path, ...)``: what ``argo lint --offline`` finds; empty if everything is valid."""
 
     def run(*files: Path) -> str:
         command = [argo, "lint", "--offline", "--no-color", *map(str, files)]

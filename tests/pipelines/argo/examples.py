@@ -1,4 +1,4 @@
-"""Pipelines that are not this project's: each construct that is lowered, and combinations of them."""
+"""Pipelines that are not the project's own: each construct that is lowered, and combinations of them."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""The same pipeline on the local backend and on the walker, with one fake step: equal steps, equal inputs.
+"""The same pipeline on the local backend and on the walker, with one fake step: the same steps must run with the same inputs.
 
-The fake's outputs are computed from all that a step is given, so that one wrong input changes everything after it.
+The fake's outputs depend on all inputs of a step, so that one wrong input changes everything after it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def digest(*parts: Any) -> int:
 
 
 def fake_text(kind: str, seed: int) -> str:
-    """An output parameter of a type; texts that look like JSON, and items that could lead elsewhere, are among them."""
+    """An output parameter of a type; including texts that look like JSON, and items that could lead elsewhere."""
     if kind == "STRING":
         return (f"text {seed}", json.dumps({"n": seed, "x": [1.5]}), str(seed % 10), "[1, 2]")[seed % 4]
     if kind == "LIST":
@@ -50,7 +50,7 @@ def fake_text(kind: str, seed: int) -> str:
 
 
 def canonical(text: str) -> Any:
-    """A text of a command; what is JSON counts by its value, because spaces in it mean nothing."""
+    """A text of a command; JSON is compared by its value, because spaces in it mean nothing."""
     try:
         return json.loads(
             text, parse_float=lambda number: int(value) if (value := float(number)).is_integer() else value
@@ -60,7 +60,7 @@ def canonical(text: str) -> Any:
 
 
 def identity(command: list[str] | tuple[str, ...], artifacts: Mapping[str, str]) -> str:
-    """What a step was run with."""
+    """The inputs that a step was run with."""
     kept = list(command)
     for index in range(len(kept) - 1, -1, -1):
         if kept[index] == "--executor-input":
@@ -86,7 +86,7 @@ class Fakes:
 
 
 class FakeRunner:
-    """In place of the local backend's runner of steps."""
+    """Replaces the local backend's runner of steps."""
 
     def __init__(self, fakes: Fakes) -> None:
         self.fakes, self.flow = fakes, Flow()

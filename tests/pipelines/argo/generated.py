@@ -1,4 +1,4 @@
-"""Made-up pipelines of the subset, as PipelineSpec: every construct, in any combination that the reader takes."""
+"""Generated pipelines of the subset, as PipelineSpec: every construct, in any combination that the reader accepts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sources:
     artifacts: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Those that fit an input of a type; a text may be anything."""
+        """The sources that fit an input of a type; a text may be anything."""
         return [source for source, given in self.parameters if kind in (DECLARED.get(given, given), "STRING")]
 
 
@@ -138,7 +138,7 @@ class Maker:
         return task, Sources(list(outputs.items()), list(made.items()))  # type: ignore[arg-type]
 
     def parameters(self, sources: Sources) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-        """Inputs of a step: how they are declared, where they come from, and how they appear in its command."""
+        """Inputs of a step: how they are declared, where they come from, and how they are written in its command."""
         definitions: dict[str, Any] = {}
         given: dict[str, Any] = {}
         args: list[str] = []
@@ -267,5 +267,5 @@ class Maker:
 
 @st.composite
 def pipelines(draw: Any) -> dict[str, Any]:
-    """A compiled pipeline as the mapping that is in YAML."""
+    """A compiled pipeline as the mapping that is written to YAML."""
     return Maker(draw).pipeline()

@@ -1,4 +1,4 @@
-"""The YAML means the same to PyYAML and to Go's reader, which reads more bare words as something other than text."""
+"""The YAML means the same to PyYAML and to Go's reader, which reads more unquoted words as something other than text."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Made-up pipelines do the same on Argo as on the local backend, whatever fails."""
+"""Generated pipelines do the same on Argo as on the local backend, whatever fails."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) 
 
 
 def test_a_fault_in_an_argument_is_seen() -> None:
-    """The comparison notices one wrong constant that a step is given, wherever it is."""
+    """The comparison notices one wrong constant that a step receives, wherever it is."""
     seen: Counter[str] = Counter()
 
     @GENERATE

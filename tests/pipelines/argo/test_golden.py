@@ -1,4 +1,4 @@
-"""What is emitted: as it was (goldens), valid for Argo's own validator, for a strict schema and for strict YAML."""
+"""The emitted YAML: unchanged (goldens), valid for Argo's own validator, for a strict schema and for strict YAML."""
 
 import os
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def test_golden(pipeline: Any) -> None:
     path, text = GOLDEN / f"{pipeline.name}.yaml", lowered(pipeline)
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text)
-    assert text == path.read_text(), "look at the difference, then run with UPDATE_GOLDEN=1"
+    assert text == path.read_text(), "check the difference, then run with UPDATE_GOLDEN=1"
 
 
 def test_bare_files_are_what_people_look_at() -> None:
@@ -85,15 +85,15 @@ def test_every_pod_is_restricted() -> None:
 
 
 def test_what_a_cluster_showed() -> None:
-    """Each was wrong once, and no validator noticed."""
+    """Each was wrong once, and no validator reports it."""
     (spec,) = (d["spec"] for d in documents(MANIFESTS) if d["kind"] == "WorkflowTemplate")
     containers = [t["container"] for t in spec["templates"] if "container" in t]
     assert len(containers) == 8
     for container in containers:
         assert container["imagePullPolicy"] == "IfNotPresent", "an image 'latest' that is on the node is not pulled"
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError", "Argo shows why a step failed"
-        assert container["resources"]["requests"].keys() == {"cpu", "memory"}, "or all of the limit has to be free"
-    assert spec["artifactGC"] == {"strategy": "Never"}, "whatever fails while Argo removes artifacts keeps the run"
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}, "otherwise all of the limit must be free"
+    assert spec["artifactGC"] == {"strategy": "Never"}, "a failure while Argo removes artifacts would keep the run"
 
 
 def test_exit_code_2_is_final() -> None:

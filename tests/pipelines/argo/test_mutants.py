@@ -1,4 +1,4 @@
-"""Planted faults: each is refused by Argo's validator, and where that lets it pass, by the strict schema or the compiler."""
+"""Planted faults: each is refused by Argo's validator, or else by the strict schema or the compiler."""
 
 import copy
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def test_the_schema_refuses(objects: dict[str, Any], fault: str) -> None:
 
 
 def test_what_argo_lets_pass_the_compiler_refuses() -> None:
-    """A name that is no DNS label, a time zone that does not exist, a workflow parameter that nothing declares."""
+    """A name that is not a DNS label, an unknown time zone, an undeclared workflow parameter."""
     pipeline = read_ir(ir_of(examples.fan))
     assert lower(read_ir(ir_of(examples.fan).replace("name: fan", "name: Bad_Name"))).metadata.name == "bad-name"
     with pytest.raises(VqiError, match="unknown time zone 'Mars/Base'"):

@@ -1,4 +1,4 @@
-"""What has no equivalent in Argo, or would do something else there, is refused in one line with its place."""
+"""What has no equivalent in Argo, or would behave differently there, is refused in one line with its place."""
 
 import copy
 from collections.abc import Callable
@@ -50,7 +50,7 @@ CONTAINER = "deploymentSpec/executors/exec-make/container"
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(f"{CONTAINER}/args/0", "say {{item}}"), r"components\.comp-make\.container\.args\[0\]: 'say \{\{item\}\}' holds '\{\{'"),
+        (put(f"{CONTAINER}/args/0", "say {{item}}"), r"components\.comp-make\.container\.args\[0\]: 'say \{\{item\}\}' contains '\{\{'"),
         (put(f"{CONTAINER}/image", "{{x}}"), r"components\.comp-make\.container\.image: "),
         (put(f"{CONTAINER}/env", [{"name": "A", "value": "{{workflow.name}}"}]), r"comp-make\.container\.env\.A"),
         (put(f"{CONTAINER}/resources", {"resourceCpuLimit": "{{$.inputs.parameters['x']}}"}), r"comp-make\.container\.resources"),
@@ -59,14 +59,14 @@ CONTAINER = "deploymentSpec/executors/exec-make/container"
         (put("root/inputDefinitions/parameters/extra", {"parameterType": "STRING", "isOptional": True}), r"root\.inputDefinitions\.parameters\.extra: an optional parameter without a default"),
         (put("root/inputDefinitions/parameters/ex.tra", {"parameterType": "STRING", "defaultValue": "x"}), r"expected a name of letters, digits, '_' and '-', got 'ex.tra'"),
         (put("root/inputDefinitions/parameters/extra", {"parameterType": "STRING", "defaultValue": "{{item}}"}), r"parameters\.extra\.defaultValue: "),
-        (put("components/comp-make/inputDefinitions/parameters/key-prefix", {"parameterType": "STRING", "defaultValue": "x"}), r"comp-make\.inputDefinitions\.parameters\.key-prefix: the lowering to Argo needs this name"),
+        (put("components/comp-make/inputDefinitions/parameters/key-prefix", {"parameterType": "STRING", "defaultValue": "x"}), r"comp-make\.inputDefinitions\.parameters\.key-prefix: the lowering to Argo uses this name"),
         (put("pipelineInfo/name", "7 days"), r"pipelineInfo\.name.*begins with a letter, got '7 days'"),
         (copied(ROOT, "make", "Make"), r"root\.dag\.tasks: 'Make' and 'make' are both 'make' in Argo"),
         (copied(ROOT, "make", f"{LONG}-one"), None),
         (copied("components/comp-for-loop-1/dag/tasks", "use", "make"), None),
         (put(f"{ROOT}/make/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"nothing can wait for the exit handler 'make'"),
-        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy: an exit handler is supported at the top"),
-        (put(f"{ROOT}/join/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), "can take no output of theirs"),
+        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy: an exit handler is supported only at the top"),
+        (put(f"{ROOT}/join/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), "cannot take an output of theirs"),
         (put("components/comp-make/outputDefinitions/artifacts/names", {"artifactType": {"schemaTitle": "system.Dataset"}}), r"comp-make\.outputDefinitions: 'names' is a parameter and an artifact"),
         (put(f"{ROOT}/for-loop-1/parameterIterator/items", {"raw": '["a", "../b"]'}), r"for-loop-1\.parameterIterator\.items\[1\]: '\.\./b' cannot be part of an artifact's key"),
         (put(f"{ROOT}/for-loop-1/parameterIterator/items", {"raw": '["a", "b", "a"]'}), r"for-loop-1\.parameterIterator\.items\[0\]: 'a' cannot be"),
@@ -115,7 +115,7 @@ def test_structures_that_hold_inputs() -> None:
     def held(word: str = "w"):
         examples.train(rows=["a"], options={"word": f"my {word}"}, rate=1.0)
 
-    with pytest.raises(VqiError, match=r"train\.inputs\.parameters\.options: inputs inside of a list or a mapping"):
+    with pytest.raises(VqiError, match=r"train\.inputs\.parameters\.options: inputs inside a list or a mapping"):
         lower(read_ir(ir_of(held)))
 
 
@@ -130,7 +130,7 @@ def test_a_key_prefix_that_leads_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schedules": ["not a cron"]}, r"schedules\[0\]: expected a cron line of five fields, as '0 3 \* \* 1', got 'not a cron'"),
+        ({"schedules": ["not a cron"]}, r"schedules\[0\]: expected a cron line of five fields, such as '0 3 \* \* 1', got 'not a cron'"),
         ({"schedules": ["0 3 * * 1", "61 3 * * 1"]}, r"schedules\[1\]: expected a minute from 0 to 59, got '61'"),
         ({"schedules": []}, "schedules: expected a cron line, got none"),
         ({"timezone": "Mars/Base"}, "unknown time zone 'Mars/Base'"),

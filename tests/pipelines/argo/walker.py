@@ -1,7 +1,7 @@
-"""Interprets a lowered WorkflowTemplate as Argo 4 does, with a function in place of the pods. For tests only.
+"""Interprets a lowered WorkflowTemplate as Argo 4 does, with a function instead of the pods. For tests only.
 
-It is strict where Argo is lenient: an argument that a template does not take, a reference that nothing fills and a key
-that occurs twice are errors.
+It is strict where Argo is lenient: an argument that a template does not take, a reference that nothing fills and a
+duplicate key are errors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class StepFailedError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """What a pod is started with."""
+    """The inputs that a pod is started with."""
 
     command: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
@@ -47,7 +47,7 @@ Step = Callable[[Call, list[str], list[str]], Outputs]
 
 
 class Walker:
-    """One run of a workflow: ``calls`` are the pods, ``keys`` where their artifacts were written."""
+    """One run of a workflow: ``calls`` are the pods, ``keys`` where their artifacts are stored."""
 
     def __init__(self, document: Mapping[str, Any], step: Step) -> None:
         self.spec = document["spec"]
@@ -222,7 +222,7 @@ def as_text(value: Any) -> str:
 
 
 def aggregate(values: list[str]) -> str:
-    """What Argo makes of the outputs of a loop: objects and lists where all are such, texts otherwise."""
+    """What Argo makes of the outputs of a loop: objects and lists if all are such, otherwise texts."""
     try:
         parsed = [json.loads(value) for value in values]
     except ValueError:

@@ -17,7 +17,7 @@ from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, Pipeli
 Path = tuple[Any, ...]
 SAMPLE = "sample"
 
-# Where the format says "any mapping" and kfp means a message, by the field that contains it.
+# The messages that kfp means where the format says "any mapping", by the field that contains them.
 INSIDE = {
     "ml_pipelines.PipelineSpec.deployment_spec": PipelineDeploymentConfig,
     "ml_pipelines.PlatformDeploymentConfig.ExecutorsEntry.value": KubernetesExecutorConfig,
@@ -31,7 +31,7 @@ def at(document: Any, path: Path) -> Any:
 
 
 def messages_of(text: str) -> list[tuple[Any, Message]]:
-    """All that a compiled pipeline says, as kfp's messages; a field that those do not have is an error.
+    """A compiled pipeline, and kfp's messages parsed from it; a field that those do not have is an error.
 
     Raises:
         json_format.ParseError: An unknown field, or a value of another type.
@@ -84,7 +84,7 @@ class Place:
 
 
 def inner(field: FieldDescriptor) -> Descriptor | None:
-    """The message that a field holds; None where it holds a plain value, or any value at all."""
+    """The message type of a field; None if it has a plain value, or any value at all."""
     if field.full_name in INSIDE:
         return INSIDE[field.full_name].DESCRIPTOR
     kind = field.message_type
@@ -130,7 +130,7 @@ def samples(field: FieldDescriptor) -> list[Any]:
 
 
 def changed(value: Any) -> Any:
-    """Another value of the same type, for one that is set already."""
+    """Another value of the same type, for a field that is already set."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -141,7 +141,7 @@ def changed(value: Any) -> Any:
 
 
 def with_value(document: Any, path: Path, value: Any, without: Collection[str] = ()) -> Any:
-    """A copy of the document with one value added, and some other keys of the same mapping removed."""
+    """A copy of the document with one value inserted, and some keys next to it removed."""
     copied = copy.deepcopy(document)
     mapping = at(copied, path[:-1])
     mapping[path[-1]] = value
@@ -151,13 +151,13 @@ def with_value(document: Any, path: Path, value: Any, without: Collection[str] =
 
 
 def alternatives(field: FieldDescriptor) -> set[str]:
-    """The fields that cannot be given together with it."""
+    """The fields that cannot be set together with it."""
     choice = field.containing_oneof
     return {other.json_name for other in choice.fields if other is not field} if choice else set()
 
 
 def messages_below(kinds: Iterable[Descriptor], but: Collection[str]) -> set[str]:
-    """All messages that can occur in those, at any depth, without those that occur only in some fields."""
+    """All messages that these can contain at any depth, without those that are only in some fields."""
     found: set[str] = set()
     waiting = list(kinds)
     while waiting:

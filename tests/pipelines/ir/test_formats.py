@@ -1,4 +1,4 @@
-"""What is compiled fits kfp's own messages, and every field of those is read, or refused by its name."""
+"""Compiled pipelines fit kfp's own messages, and every field of those is read, or refused by its name."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def check_nothing_is_lost(text: str) -> int:
 
 
 def test_what_kfp_compiles_is_of_its_format(compiled: dict[str, str]) -> None:
-    """Parsed without an unknown field, and the same when it is written back: pipeline, executors, pods."""
+    """Parsed without an unknown field, and equal when written back: pipeline, executors, pods."""
     seen = {name: check_nothing_is_lost(text) for name, text in compiled.items()}
     assert seen["one-step"] == 2  # pipeline and executors
     assert seen["placed"] == 4  # the platforms, and one pod
@@ -70,7 +70,7 @@ def test_what_is_made_for_kubeflow_is_of_its_format(compiled: dict[str, str], se
 @RELAXED
 @given(document=pipelines())
 def test_what_is_generated_is_of_the_format(document: dict[str, Any]) -> None:
-    """Otherwise the properties that hold for made-up pipelines would say nothing about what kfp writes."""
+    """Otherwise the properties of generated pipelines would prove nothing about what kfp writes."""
     check_nothing_is_lost(yaml.safe_dump(document))
 
 
@@ -117,12 +117,12 @@ WITHOUT_EFFECT = {
     "ml_pipelines.ComponentOutputsSpec.ArtifactSpec.description": "for the reader of the file",
     "ml_pipelines.PipelineSpec.schema_version": "an unknown field of a later version is refused by its name",
     "ml_pipelines.PipelineSpec.sdk_version": "which kfp compiled it",
-    "ml_pipelines.PipelineTaskInfo.name": "how Kubeflow's page calls the task",
+    "ml_pipelines.PipelineTaskInfo.name": "the task's name on Kubeflow's page",
     "ml_pipelines.PipelineTaskSpec.task_info": "as its only field",
     "kfp_kubernetes.SecurityContext.run_as_non_root": "on a cluster no step is root",
     "kfp_kubernetes.KubernetesExecutorConfig.security_context": "as its only field that is not refused",
 }
-# The outputs of the pipeline are those of its graph; of the second declaration only the form is checked.
+# The outputs of the pipeline are those of its graph; of their second declaration only the form is checked.
 DECLARED_AGAIN = ("root", "outputDefinitions")
 
 
@@ -150,7 +150,7 @@ def everything(count: int = 2, note: str = "done") -> dsl.Markdown:
 
 
 def without_second_names(text: str) -> str:
-    """kfp-kubernetes writes the name of a Secret, ConfigMap or claim in two fields; what is left is the newer one."""
+    """kfp-kubernetes writes the name of a Secret, ConfigMap or claim in two fields; only the newer one remains."""
     spec, platforms = yaml.safe_load_all(text)
     for pod in platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for key, name in (("secretAsEnv", "secretName"), ("configMapAsEnv", "configMapName"), ("pvcMount", "constant")):
@@ -160,7 +160,7 @@ def without_second_names(text: str) -> str:
 
 
 class Walk:
-    """Every field of every message of a pipeline: changed where it is set, given a value where not."""
+    """Every field of every message of a pipeline: changed if it is set, given a value if not."""
 
     def __init__(self, text: str) -> None:
         self.documents = list(yaml.safe_load_all(text))
@@ -168,10 +168,10 @@ class Walk:
         self.seen: set[tuple[str, bool]] = set()  # fields, and whether they were set
         self.walked: set[str] = set()  # messages
         self.read: set[str] = set()  # fields that make a difference
-        self.refused: set[str] = set()  # fields that are refused, some of them only where they mean nothing
+        self.refused: set[str] = set()  # fields that are refused, some of them only where they have no meaning
 
     def dropped(self, only: Collection[str] = ()) -> Iterator[str]:
-        """The fields that make no difference, and are not refused by their name either; of all messages or of some."""
+        """The fields that neither make a difference nor are refused by their name; of all messages or of some."""
         for number, kind in enumerate(KINDS):
             for place in formats.places(self.documents[number], kind.DESCRIPTOR):
                 wanted = not only or place.message.name in only
@@ -204,7 +204,7 @@ class Walk:
                 self.read.add(field.full_name)
 
     def outcome(self, documents: list[Any]) -> str:
-        """Nothing where the same was read as before, ``other``, or the error."""
+        """Empty if the same was read as before, ``other``, or the error."""
         try:
             return "" if read_ir("\n---\n".join(map(json.dumps, documents))) == self.plain else "other"
         except VqiError as error:
@@ -215,7 +215,7 @@ def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     walk = Walk(without_second_names(ir_of(everything)))
     assert list(walk.dropped()) == []
     assert {field for field, _ in walk.seen} >= WITHOUT_EFFECT.keys()
-    # No message was missed except those in fields that are refused.
+    # No message was missed except those in refused fields.
     assert formats.messages_below([kind.DESCRIPTOR for kind in KINDS], but=walk.refused - walk.read) == walk.walked
 
 

@@ -1,4 +1,4 @@
-"""Every form of placeholder that a compiled command can hold."""
+"""Every form of placeholder that a compiled command can contain."""
 
 import json
 
@@ -40,7 +40,7 @@ def parameter(name: str) -> str:
         (json.dumps({"IfPresent": {"InputName": "no", "Then": "x", "Else": {"Concat": ["a", "b"]}}}), ["ab"]),
         (json.dumps({"IfPresent": {"InputName": "no", "Then": "x"}}), []),
         (json.dumps({"IfPresent": {"InputName": "images", "Then": "has"}}), ["has"]),
-        ('{"n": 1}', ['{"n": 1}']),  # JSON that is nothing but a text
+        ('{"n": 1}', ['{"n": 1}']),  # JSON that is only a text
     ],
 )
 def test_resolve(part: str, expected: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The IR reader on what kfp compiles, and on what it must refuse."""
+"""The IR reader on what kfp compiles, and on what the reader must refuse."""
 
 import tempfile
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         ("root/dag/tasks/make/colour", 1, r"root\.dag\.tasks\.make\.colour: this construct is not supported"),
         ("root/dag/tasks/make/componentRef/name", "comp-nope", "there is no component 'comp-nope'"),
         ("root/dag/tasks/make/dependentTasks", ["join"], "wait for each other"),
-        ("root/dag/tasks/make/dependentTasks", ["nope"], "waits for 'nope', which is not there"),
+        ("root/dag/tasks/make/dependentTasks", ["nope"], "waits for 'nope', which does not exist"),
         ("root/dag/tasks/make/inputs/parameters/count", {"componentInputParameter": "nope"}, "there is no input 'nope'"),
         ("root/dag/tasks/make/inputs/parameters/count", {}, "expected where the parameter comes from"),
         ("components/comp-make/executorLabel", "exec-nope", "there is no executor 'exec-nope'"),
@@ -138,9 +138,9 @@ def test_refused_with_its_place(path: str, value: object, message: str) -> None:
     ("text", "message"),
     [
         ("", "empty"),
-        ("a: [", "no YAML"),
+        ("a: [", "not YAML"),
         ("- 1", "expected a mapping"),
-        ("a: 1\na: 2", "line 1: the key 'a' stands twice"),
+        ("a: 1\na: 2", "line 1: the key 'a' is a duplicate"),
         ("a: 1\n---\nplatforms: {}", r"platforms\.kubernetes"),
         ("pipelineInfo: {name: 3}", "pipelineInfo.name: got int"),
     ],

@@ -1,4 +1,4 @@
-"""The IR reader on the whole of a compiled file: no key is overlooked, and nothing malformed ends in a traceback."""
+"""The IR reader on the whole of a compiled file: no key is overlooked, and no malformed file ends in a traceback."""
 
 import copy
 import tempfile
@@ -99,7 +99,7 @@ def test_nothing_malformed_ends_in_a_traceback(documents: list[dict[str, Any]], 
         try:
             read_ir(yaml.safe_dump(changed))
         except VqiError as error:
-            assert "\n" not in str(error)  # noqa: PT017 - not every change is an error, but no other error may come
+            assert "\n" not in str(error)  # noqa: PT017 - not every change is an error, but no other error may occur
 
 
 def test_nothing_missing_ends_in_a_traceback(documents: list[dict[str, Any]]) -> None:
@@ -130,7 +130,7 @@ CONTAINER = ("deploymentSpec", "executors", "exec-say", "container")
         ((*TASK, "parameterIterator"), {"itemInput": "n", "items": {"raw": "[1]"}}, "a loop over a single container"),
         ((*CONTAINER, "env"), [{"name": "A"}], r"env\[0\]: expected the key 'value'"),
         ((*CONTAINER, "resources", "tpu"), 1, r"resources\.tpu: this construct is not supported"),
-        ((*CONTAINER, "command"), [], "expected a container with a command, got none"),
+        ((*CONTAINER, "command"), [], "expected a container with a command, got no command"),
         ((*CONTAINER, "args"), ["{{$.pipeline_job_name}}"], r"comp-say\.container\.args\[0\]: the placeholder '.*job_name\}\}' is not"),
         ((*CONTAINER, "args"), ["{{$.inputs.parameters['x']}}"], "names 'x', which the component does not have"),
         ((*CONTAINER, "args"), ['{"Concat": ["a"'], "expected JSON of a Concat"),
@@ -139,7 +139,7 @@ CONTAINER = ("deploymentSpec", "executors", "exec-say", "container")
         (("pipelineInfo", "name"), "../../elsewhere", r"pipelineInfo\.name: expected a name"),
         (("root", "dag", "tasks", "../x"), {"componentRef": {"name": "comp-say"}}, "expected a name of letters"),
         (("components", "comp-say", "outputDefinitions", "parameters", "../x"), {"parameterType": "STRING"}, "expected a name"),
-        (("components", "comp-ring"), {"dag": {"tasks": {"r": {"componentRef": {"name": "comp-ring"}}}}}, "holds itself: comp-ring"),
+        (("components", "comp-ring"), {"dag": {"tasks": {"r": {"componentRef": {"name": "comp-ring"}}}}}, "contains itself: comp-ring"),
     ],
 )  # fmt: skip
 def test_refused(documents: list[dict[str, Any]], path: tuple[str, ...], value: Any, message: str) -> None:

@@ -1,4 +1,4 @@
-"""``vqi step``: a step of a real run once more, from the inputs that it had."""
+"""``vqi step``: a step of a real run again, from the same inputs."""
 
 import io
 import json
@@ -111,7 +111,7 @@ def test_a_step_that_was_taken_from_an_earlier_run(bench: Bench) -> None:
     before = kept.stat()
     assert bench.step().exit_code == 0
     assert kept.stat() == before
-    assert bench.run().tasks["use"].state == "cached", "what the step wrote again is not taken for a result"
+    assert bench.run().tasks["use"].state == "cached", "what the step wrote again is not reused as a result"
 
 
 def test_the_environment_is_not_kept_and_what_is_missing_is_named(
@@ -123,7 +123,7 @@ def test_the_environment_is_not_kept_and_what_is_missing_is_named(
     monkeypatch.delenv("TOKEN")
     again = bench.step()
     assert (again.exit_code, again.output) == (
-        2, "error: use needs TOKEN in the environment, as the run had: set it\n",
+        2, "error: use needs TOKEN in the environment, as in the run: set it\n",
     )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ esac
 
 
 def test_a_step_of_a_container_runs_in_one_again(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a replacement of the engine, which runs the command of the container here."""
+    """With a substitute for the engine, which runs the container's command here."""
     from vqi_pipelines.local.containers import Containers
 
     (tmp_path / "docker").write_text(ENGINE)
@@ -188,11 +188,11 @@ def test_a_step_of_a_container_runs_in_one_again(bench: Bench, tmp_path: Path, m
 def test_what_is_not_a_step_of_a_run(tmp_path: Path, bench: Bench) -> None:
     wrong = CliRunner().invoke(vqi, ["step", str(tmp_path)])
     assert (wrong.exit_code, wrong.output.count("\n")) == (2, 1)
-    assert "expected the folder of a step of a run" in wrong.output
+    assert "expected a step's folder in a run" in wrong.output
     run = bench.run()
     (run.folder / "make" / "made" / "f.txt").unlink()
     (run.folder / "make" / "made").rmdir()
     gone = bench.step()
     assert gone.exit_code == 2
-    assert f"input 'made' is not at {run.folder}/make/made any more" in gone.output
+    assert f"input 'made' is no longer at {run.folder}/make/made" in gone.output
     assert not (run.folder / "use" / "again").exists()

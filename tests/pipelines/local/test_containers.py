@@ -1,4 +1,4 @@
-"""The launcher of containers without an engine: what a step is granted, limits, the errors of a broken machine."""
+"""The launcher of containers without an engine: what a step is granted, limits, and the messages for a broken machine."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ ON_THE_STORE = {"dataset_download": True, "preprocess": False, "ssl_finetune": T
 def job_of(
     step: str, folder: Path, environment: Mapping[str, str] | None = None, inputs: tuple[Path, ...] = (), **given: Any
 ) -> Job:
-    """A step of the training pipeline as it is compiled, with its defaults and what is given."""
+    """A step of the compiled training pipeline, with its defaults for what is not given."""
     component = training().components[f"comp-{step.replace('_', '-')}"]
     assert component.container
     parameters = {name: p.default for name, p in component.inputs.items() if p.default is not None} | given
@@ -187,7 +187,7 @@ def test_out_of_memory_says_what_to_lower() -> None:
         assert container
         return out_of_memory(container, 256 << 20)
 
-    assert said_of("publish").endswith("raise the limit, or let the step hold less at once")
+    assert said_of("publish").endswith("raise the limit, or make the step use less memory")
     said = said_of("feature-extract")
     assert said.startswith("out of memory at the step's limit of 256 MiB: raise the limit, or lower batch_size")
 
@@ -196,14 +196,14 @@ def test_out_of_memory_says_what_to_lower() -> None:
 
 
 def engine(folder: Path, script: str, name: str = "docker") -> None:
-    """A replacement of an engine's command: the words of the real one, where no daemon can be started or stopped."""
+    """A substitute for an engine's command, with its real messages, because no daemon can be started or stopped here."""
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
 def launched(path: Path, launcher: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """``vqi run`` where only ``path`` has programs."""
+    """``vqi run`` with only the programs in ``path``."""
     command = [sys.executable, "-c", "from vqi_pipelines.cli import main; main()", "run", "--launcher", launcher]
     return subprocess.run(
         command, env={**os.environ, "PATH": str(path)}, cwd=folder, capture_output=True, text=True, timeout=120
@@ -214,12 +214,12 @@ NOT_RUNNING = "Cannot connect to the Docker daemon at unix:///var/run/docker.soc
 CASES = {
     "not installed": (
         None,
-        "error: launcher 'docker': docker is not installed: install it, or take another --launcher",
+        "error: launcher 'docker': docker is not installed: install it, or use another --launcher",
     ),
     "not running": (
         f"echo '{NOT_RUNNING}' >&2; exit 1",
-        f"error: launcher 'docker': docker does not answer ({NOT_RUNNING}): start its service, as 'systemctl start "
-        "docker', or take another --launcher",
+        f"error: launcher 'docker': docker did not respond ({NOT_RUNNING}): start its service, such as 'systemctl start "
+        "docker', or use another --launcher",
     ),
     "no image": (
         '[ "$1" != image ] || { echo "Error: No such image" >&2; exit 1; }',
@@ -229,7 +229,7 @@ CASES = {
     "root": (
         '[ "$1" != image ] || echo "sha256:00 "',
         "error: container image 'vqi-torch:latest': expected a USER that is a number other than 0, got 'root': build "
-        "it anew with 'make images ENGINE=docker'",
+        "it again with 'make images ENGINE=docker'",
     ),
 }
 
@@ -259,7 +259,7 @@ COUNTS = {
 def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
     counts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the engine itself does not report it, as podman before 5; both versions of the counts."""
+    """If the engine itself does not report it, as podman before 5; both versions of the counts."""
     text, expected = COUNTS[counts]
     engine(
         tmp_path,
@@ -291,5 +291,5 @@ def test_an_engine_that_hangs_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     engine(tmp_path, "exec /bin/sleep 60")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("vqi_pipelines.local.containers._ANSWER_SECONDS", 0.2)
-    with pytest.raises(VqiError, match=r"docker did not answer within 0\.2 s"):
+    with pytest.raises(VqiError, match=r"docker did not respond within 0\.2 s"):
         Containers("docker").check(["vqi:latest"])

@@ -85,7 +85,7 @@ def ir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 class Bench:
-    """Runs the pipeline in one runs folder and tells which steps really ran."""
+    """Runs the pipeline in one runs folder and reports which steps were really run."""
 
     def __init__(self, ir: str, tmp_path: Path) -> None:
         self.ir, self.runs, self.calls = ir, tmp_path / "runs", tmp_path / "calls"
@@ -157,7 +157,7 @@ def test_one_failure_leaves_the_others_whole(bench: Bench) -> None:
     assert "b/each failed: the part is broken" in said
     assert "| error: the part is broken" in said
     assert not (run.folder / "b" / "each" / "kept.html").exists()
-    bench.run()  # the same command continues where it stopped; all have another parameter, so only make is reused
+    bench.run()  # the same command continues where it stopped; all have another parameter, so only make is cached
     assert "make" not in bench.called()
 
 
@@ -312,12 +312,12 @@ def test_killed_and_started_again(held: tuple[list[str], Path], tmp_path: Path, 
         pid = wait_for_pid(folder)
         os.kill(runner.pid, number)
         output = runner.communicate()[0].decode()
-    assert ended(pid), "the step goes on after its runner"
+    assert ended(pid), "the step still runs after its runner"
     assert runner.returncode == (-number if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:
         assert "hold stopped" in output
-        assert "goes on where this run stopped" in output
-    assert not (tmp_path / "runs" / "latest" / "hold" / "kept").exists()  # nothing incomplete under its own name
+        assert "continues where this run stopped" in output
+    assert not (tmp_path / "runs" / "latest" / "hold" / "kept").exists()  # nothing incomplete under its final name
     (folder / "go").touch()
     subprocess.run(command, check=True, stdout=subprocess.PIPE)
     assert (folder / "calls").read_text() == "first "  # not run again
@@ -334,5 +334,5 @@ def test_an_unwritable_runs_folder(ir: str, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     from vqi.errors import VqiError
 
-    with pytest.raises(VqiError, match=r"no run can be kept: .*choose another folder \(--runs-dir\)"):
+    with pytest.raises(VqiError, match=r"the run cannot be written: .*choose another folder \(--runs-dir\)"):
         Bench(ir, tmp_path).run()

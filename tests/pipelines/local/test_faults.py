@@ -381,7 +381,7 @@ def twice() -> Two:
 
 
 def test_two_outputs_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(VqiError, match=r"output 'b' of the pipeline: 'table\.csv' stands in"):
+    with pytest.raises(VqiError, match=r"output 'b' of the pipeline: 'table\.csv' is already in"):
         run(read(twice), tmp_path)
     latest = tmp_path / "runs" / "latest"
     assert json.loads((latest / "run.json").read_text())["state"] == "failed"

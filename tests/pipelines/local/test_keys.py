@@ -1,6 +1,6 @@
 """Which modules of the project each step's cached result depends on: a step runs again when one of them changes.
 
-A module that a step does not use does not belong in its key: where a new dependency is meant, write it down here.
+A module that a step does not use does not belong in its key: if a new dependency is intended, add it here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vqi_pipelines import sources
 from vqi_pipelines.local.cache import code_digest, entries_of
 from vqi_pipelines.sources import Source, modules_of
 
-# By step, by room (``ground``: outside the rooms); the faces of packages and the step's own folder are always in it.
+# By step, by room (``ground``: next to the rooms); ``__init__`` files and the step's own folder are left out.
 KEYS = {
     "dataset_download": {
         "components": "flags step",
@@ -105,7 +105,7 @@ def expected(step: str) -> set[str]:
 
 
 def way_to(module: str, found: dict[str, Source]) -> str:
-    """How a module came in, from the step on."""
+    """The chain of imports from the step to a module."""
     way = [module]
     while importer := found[way[-1]].importer:
         way.append(importer)
@@ -116,7 +116,7 @@ def way_to(module: str, found: dict[str, Source]) -> str:
 def test_modules_in_the_key(step: str) -> None:
     found = key_of(step)
     unneeded = [way_to(module, found) for module in sorted(found.keys() - expected(step))]
-    assert not unneeded, "new in the key of the step, with the way it came in:\n" + "\n".join(unneeded)
+    assert not unneeded, "new in the key of the step, with the imports that lead to it:\n" + "\n".join(unneeded)
     assert not expected(step) - found.keys(), "no longer in the key: remove it from KEYS"
 
 

@@ -1,4 +1,4 @@
-"""What a step asks of a cluster, read from the pipeline's second document; one machine reports what it lacks."""
+"""What a step asks of a cluster: read from the pipeline's second document, and reported on one machine if it is missing."""
 
 from typing import Any
 
@@ -82,5 +82,5 @@ def test_what_a_secret_holds_comes_from_the_environment() -> None:
 
 
 def test_a_claim_is_only_to_be_had_on_a_cluster() -> None:
-    with pytest.raises(VqiError, match="the PersistentVolumeClaim 'data' is only to be had on a cluster"):
+    with pytest.raises(VqiError, match="the PersistentVolumeClaim 'data' is available only on a cluster"):
         check_runs_here(read_ir(ir_of(placed)), {"API_TOKEN": "x", "HTTPS_PROXY": "x"})

@@ -1,4 +1,4 @@
-"""``vqi submit argo`` against a small server that responds as the Kubernetes API and an Argo server do."""
+"""``vqi submit argo`` against a small server that behaves like the Kubernetes API and an Argo server."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ KUBERNETES = "/apis/argoproj.io/v1alpha1/namespaces/quality"
 
 
 class Cluster(ThreadingHTTPServer):
-    """One WorkflowTemplate, ``training`` in the namespace ``quality``; keeps the requests."""
+    """One WorkflowTemplate, ``training`` in the namespace ``quality``; keeps the requests that it gets."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -148,11 +148,11 @@ def test_waiting_ends_with_the_run(cluster: Cluster, end: str, code: int) -> Non
         (["-p", "sead=1"], "error: unknown parameter 'sead': did you mean 'seed'?"),
         (["-p", "seed=one"], "error: parameter 'seed': expected a whole number, got 'one'"),
         (["-p", "target_fpr=2"], "error: target_fpr"),
-        (["-p", "source=folder:{{item}}"], "error: parameter 'source': 'folder:{{item}}' holds '{{'"),
+        (["-p", "source=folder:{{item}}"], "error: parameter 'source': 'folder:{{item}}' contains '{{'"),
         (["--template", "other"], "error: workflowtemplates quality/other: refused with 404: not found: /apis"),
         (["-n", "elsewhere"], "error: workflowtemplates elsewhere/training: refused with 404"),
         (["--context", "two"], "error: unknown context 'two'"),
-        (["--server", "http://127.0.0.1:9"], "error: the Argo server http://127.0.0.1:9 does not answer"),
+        (["--server", "http://127.0.0.1:9"], "error: the Argo server http://127.0.0.1:9 did not respond"),
         (["-f", "absent.yaml"], "error: parameter file absent.yaml"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_refusal_says_what_to_do(cluster: Cluster) -> None:
     assert done.exit_code == 2
     assert (
         done.output
-        == "error: a Workflow in namespace 'quality': refused with 403: no: your account may not do that there\n"
+        == "error: a Workflow in namespace 'quality': refused with 403: no: your account is not allowed to do that there\n"
     )
 
 

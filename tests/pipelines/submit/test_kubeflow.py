@@ -1,4 +1,4 @@
-"""``vqi submit kubeflow`` against a small server that responds as Kubeflow Pipelines' API does."""
+"""``vqi submit kubeflow`` against a small server that behaves like Kubeflow Pipelines' API."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from vqi_pipelines.submit import kubeflow
 
 API = "/apis/v2beta1"
 SAID = "source folder:s3://parts: expected a category, got nothing"
-NODES = [  # as Kubeflow 2.17 and Argo 4.0 have them
+NODES = [  # as in Kubeflow 2.17 and Argo 4.0
     ("wf-1", "DAG", "Failed", "dataset-download", "retry-system-container-executor", "wf-0", ""),
     ("wf-2", "Retry", "Failed", "executor", "retry-system-container-impl", "wf-1", "No more retries left"),
     ("wf-3", "Pod", "Failed", "executor(0)", "retry-system-container-impl", "wf-1", f"main: Error (exit code 1): {SAID}"),
@@ -34,7 +34,7 @@ KEYS = ("id", "type", "phase", "displayName", "templateName", "boundaryID", "mes
 
 
 class Kubeflow(ThreadingHTTPServer):
-    """Keeps the requests, and refuses what is not a pipeline."""
+    """Keeps the requests that it gets, and refuses invalid pipelines."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -218,7 +218,7 @@ def test_waiting_for_success(server: Kubeflow) -> None:
 
 
 def test_waiting_for_a_failure(server: Kubeflow) -> None:
-    """The step's own message, once however often it was tried; where there is none, the place of its log."""
+    """The step's own message, once however often it was tried; without one, where its log is."""
     server.states = ["RUNNING", "FAILED"]
     result = submit("--wait")
     assert result.exit_code == 1
@@ -258,7 +258,7 @@ def test_a_kubeflow_with_users(server: Kubeflow) -> None:
     ("status", "message"),
     [
         (401, "refused with 401: no, not you: log in: set KF_PIPELINES_TOKEN"),
-        (403, "refused with 403: no, not you: your account may not"),
+        (403, "refused with 403: no, not you: your account is not allowed"),
         (404, "is that the address of Kubeflow Pipelines?"),
         (500, "refused with 500: no, not you"),
     ],
@@ -276,7 +276,7 @@ def test_something_else_is_there(server: Kubeflow) -> None:
 
 
 def test_nobody_is_there(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "http://127.0.0.1:1 does not answer" in error_of(submit("--host", "http://127.0.0.1:1"))
+    assert "http://127.0.0.1:1 did not respond" in error_of(submit("--host", "http://127.0.0.1:1"))
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
     assert error_of(submit()) == "where is Kubeflow Pipelines? Set --host or KF_PIPELINES_ENDPOINT"
 
@@ -290,7 +290,7 @@ def test_nobody_is_there(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> N
         (("--toleration", "x"), "--toleration 'x': expected key=value:effect"),
         (("--node-selector", "x"), "--node-selector 'x': expected key=value"),
         (("--cron", "0 0 3 * * 1"), "--cron: expected a cron line of five fields"),
-        (("--cron", "@daily", "--wait"), "--wait: a run on a schedule has no end"),
+        (("--cron", "@daily", "--wait"), "--wait: a schedule has no end"),
         (("-f", "/nowhere.yaml"), "parameter file /nowhere.yaml"),
     ],
 )

@@ -16,7 +16,7 @@ from vqi_pipelines.parameters import check_parameters, read_parameters
 from vqi_pipelines.submit.argo import workflow_of
 
 PARAMS = Path(__file__).parents[3] / "pipelines" / "params"
-# Each type of parameter, and the forms of YAML that its readers could take differently.
+# Each type of parameter, and the forms of YAML that readers could interpret differently.
 OWN = """\
 source: "folder:s3://parts"
 categories: [mono, "7", größer]
