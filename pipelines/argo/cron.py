@@ -58,7 +58,7 @@ def cron_workflow(pipeline: Pipeline, template: str, schedule: Schedule) -> mode
         VqiError: An invalid cron line, an unknown time zone or an unknown parameter.
     """
     if not schedule.schedules:
-        raise VqiError("schedules: expected a cron line, got none")
+        raise VqiError("schedules: expected a cron line, got an empty list")
     for index, line in enumerate(schedule.schedules):
         check_cron_line(line, f"schedules[{index}]")
     check_timezone(schedule.timezone)

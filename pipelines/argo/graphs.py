@@ -58,7 +58,7 @@ def graph_template(name: str, graph: Graph, tasks: Iterable[Task]) -> models.Tem
     scope = graph.scope()
     chosen = [_task(task, graph, scope) for task in tasks]
     if not chosen:
-        raise VqiError(f"{graph.place}.tasks: expected a task, got none: Argo refuses an empty graph")
+        raise VqiError(f"{graph.place}.tasks: expected a task, got no task: Argo refuses an empty graph")
     return models.Template(
         name=name,
         inputs=_inputs(graph),

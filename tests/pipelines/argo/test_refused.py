@@ -132,7 +132,7 @@ def test_a_key_prefix_that_leads_elsewhere() -> None:
     [
         ({"schedules": ["not a cron"]}, r"schedules\[0\]: expected a cron line of five fields, such as '0 3 \* \* 1', got 'not a cron'"),
         ({"schedules": ["0 3 * * 1", "61 3 * * 1"]}, r"schedules\[1\]: expected a minute from 0 to 59, got '61'"),
-        ({"schedules": []}, "schedules: expected a cron line, got none"),
+        ({"schedules": []}, "schedules: expected a cron line, got an empty list"),
         ({"timezone": "Mars/Base"}, "unknown time zone 'Mars/Base'"),
         ({"timezone": "Europe/Berlinn"}, "did you mean 'Europe/Berlin'"),
         ({"timezone": ""}, "timezone: expected a name"),
