@@ -10,9 +10,9 @@ One line per room (a package) and per module of the ground that all rooms stand 
     digests                 sha256 of bytes, files and JSON values
     config                  one pydantic model per step: every name, default and range
     metrics                 what is measured on a test set
-    system/                 what this machine grants: processor, memory; locks, scratch folders, work side by side
+    system/                 what this machine grants: processor, memory; locks, scratch folders, concurrent work
     store/                  the object store of datasets and models: a folder or S3
-    transfer/               files of servers into a local cache; archives of strangers, unpacked without trust
+    transfer/               files from servers into a local cache; untrusted archives, unpacked safely
     photographs/            one photograph at a time: bytes -> pixels; which photographs show the same part
     datasets/               a source -> one packed shard per category in the store
     artifacts/              every file format between steps

@@ -1,7 +1,7 @@
-"""One pydantic model a step: names, defaults, ranges. The only place where a parameter or a default stands.
+"""One pydantic model per step: names, defaults, ranges. The only place that defines a parameter or a default.
 
 The command-line flags of a step are generated from its model, the pipeline takes its defaults from here, and a parity
-test holds the kfp signatures against it. An unknown key is an error.
+test compares the kfp signatures with it. An unknown key is an error.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ def layer_names(value: str) -> tuple[str, ...]:
     """The layers that the parameter ``layer`` names, in its order.
 
     Raises:
-        ValueError: It begins as a JSON list and is no list of texts.
+        ValueError: It begins like a JSON list and is not a list of texts.
     """
     if not value.startswith("["):
         return (value,) if value else ()
     try:
         names = json.loads(value)
     except ValueError as error:
-        raise ValueError(f'expected a JSON list of layers, as ["a", "b"], got {value!r}') from error
+        raise ValueError(f'expected a JSON list of layers, such as ["a", "b"], got {value!r}') from error
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f'expected a JSON list of layers, as ["a", "b"], got {value!r}')
+        raise ValueError(f'expected a JSON list of layers, such as ["a", "b"], got {value!r}')
     return tuple(names)
 
 
@@ -76,7 +76,7 @@ def _from_json(value: Any) -> Any:
 
 TARGET_FPR = 0.05
 TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
-# On a command line a list is one JSON text, and is read by us: its texts may themselves be JSON.
+# On a command line a list is one JSON text, and is parsed here: its texts may themselves be JSON.
 Texts = Annotated[list[str], BeforeValidator(_from_json)]
 Mapping = Annotated[dict[str, Any], BeforeValidator(_from_json)]
 
@@ -88,11 +88,11 @@ class Settings(BaseModel):
 
 
 class StepConfig(Settings):
-    """The settings of a step. The models stand below in the order of the data path."""
+    """The settings of a step. The models below are in the order of the data path."""
 
 
 def steps() -> list[type[StepConfig]]:
-    """The models of all steps, in the order of the data path; what models share is none of a step."""
+    """The models of all steps, in the order of the data path; what models share is not a step's."""
     models = [one for one in globals().values() if isinstance(one, type) and issubclass(one, StepConfig)]
     shared = {base for model in models for base in model.__mro__[1:]}
     return [model for model in models if model not in shared]
@@ -115,33 +115,33 @@ class _Source(Settings):
 
 
 class SourceRequest(Settings):
-    """What is asked of a source, beside its name."""
+    """What is asked of a source, besides its name."""
 
     only_categories: Texts = Field([], description="which categories to take; empty = all")
-    url: str = Field("", description="where a public dataset's archive is, in place of the known address; or a path")
+    url: str = Field("", description="where a public dataset's archive is, instead of the known address; or a path")
     sha256: str = Field(
         "", pattern="^([0-9a-f]{64})?$", description="what the archive's sha256 must be; empty = the known one, if any"
     )
     accept_license: bool = Field(
-        False, description="whether you accept the licence of a public dataset; on one machine USER_CONSENT=y does, too"
+        False, description="whether you accept a public dataset's licence; on one machine USER_CONSENT=y accepts it too"
     )
 
 
 class Division(Settings):
     """How many images are taken, and how they are split where the source does not say."""
 
-    limit_per_class: int = Field(0, ge=0, description="images taken of each split and defect type; 0 = all")
+    limit_per_class: int = Field(0, ge=0, description="images taken per split and defect type; 0 = all")
     train_fraction: float = Field(
-        0.8, gt=0, le=1, description="share of the good images that train, where the source brings no split"
+        0.8, gt=0, le=1, description="share of the good images used for training, if the source has no split"
     )
     hold_out_near_duplicates: bool = Field(
         True, description="whether photographs of the same part stay on one side of a split that is made here"
     )
-    split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice of limit_per_class and of the split")
+    split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice for limit_per_class and of the split")
 
 
-class DatasetDownload(Division, SourceRequest, _Source, StepConfig):  # fields in the order of the last to the first
-    """Fetch a dataset once, verify it, and keep one packed shard a category in the object store."""
+class DatasetDownload(Division, SourceRequest, _Source, StepConfig):  # fields in the order of the last base to first
+    """Fetch a dataset once, verify it, and keep one packed shard per category in the object store."""
 
 
 class Preprocess(StepConfig):
@@ -165,7 +165,7 @@ class Preprocess(StepConfig):
 class Finetune(Settings):
     """What all methods of fine-tuning share: the keys of the parameter ``finetune``."""
 
-    batch_size: int = Field(32, ge=2, le=4096, description="images a step of the optimiser")
+    batch_size: int = Field(32, ge=2, le=4096, description="images per step of the optimiser")
     optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd (with momentum 0.9) or adamw")
     lr: float = Field(0.03, gt=0, le=10, description="learning rate at the start; it falls to 0 along a cosine")
     weight_decay: float = Field(3e-5, ge=0, le=1, description="weight decay")
@@ -184,7 +184,7 @@ class Finetune(Settings):
         0.1, gt=0, le=0.5, description="share of the good training images that do not train and choose the best epoch"
     )
     patience: int = Field(0, ge=0, description="epochs without a better validation loss before it stops; 0 = never")
-    image_size: int = Field(0, ge=0, le=2048, description="pixels a side while it trains, 32 or more; 0 = as prepared")
+    image_size: int = Field(0, ge=0, le=2048, description="pixels per side in training, 32 or more; 0 = as prepared")
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
 
     @model_validator(mode="after")
@@ -202,7 +202,7 @@ class SimSiam(Finetune):
     initial_checkpoint: str = Field(
         "",
         pattern="^(.+#sha256=[0-9a-f]{64})?$",
-        description="a SimSiam checkpoint in its authors' layout (module.encoder.*), whose encoder takes the place of "
+        description="a SimSiam checkpoint in its authors' layout (module.encoder.*), whose encoder replaces "
         "`weights`: '<path or uri>#sha256=<64 hex digits>'; '' = none",
     )
     projection_width: int = Field(2048, ge=8, le=8192, description="width d of the projection, the output z")
@@ -214,7 +214,7 @@ class SimSiam(Finetune):
     contrast: float = Field(0.4, ge=0, le=1, description="largest change of contrast")
     saturation: float = Field(0.4, ge=0, le=1, description="largest change of saturation")
     hue: float = Field(0.1, ge=0, le=0.5, description="largest change of hue, as a share of the colour circle")
-    greyscale: float = Field(0.2, ge=0, le=1, description="probability of a view in greys")
+    greyscale: float = Field(0.2, ge=0, le=1, description="probability of a greyscale view")
     blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur of sigma 0.1 to 2 pixels")
 
 
@@ -237,10 +237,10 @@ class CutPaste(Finetune):
     freeze_epochs: int = Field(1, ge=0, description="epochs at the start in which only the method's own head trains")
     head_layers: int = Field(2, ge=1, le=8, description="layers of the classification head, the last one included")
     head_width: int = Field(128, ge=2, le=4096, description="width of the head's hidden layers")
-    patch_area: tuple[float, float] = Field((0.02, 0.15), description="least and most share of the image in a patch")
-    patch_aspect: tuple[float, float] = Field((0.3, 3.3), description="least and most ratio of a patch's sides")
-    scar_width: tuple[int, int] = Field((2, 16), description="least and most width of a scar")
-    scar_length: tuple[int, int] = Field((10, 25), description="least and most length of a scar")
+    patch_area: tuple[float, float] = Field((0.02, 0.15), description="smallest and largest share of the image's area")
+    patch_aspect: tuple[float, float] = Field((0.3, 3.3), description="smallest and largest ratio of a patch's sides")
+    scar_width: tuple[int, int] = Field((2, 16), description="smallest and largest width of a scar")
+    scar_length: tuple[int, int] = Field((10, 25), description="smallest and largest length of a scar")
     scar_rotation: float = Field(45, ge=0, le=180, description="largest rotation of a scar, in degrees")
     patch_jitter: float = Field(0.1, ge=0, le=1, description="largest change of colours within a patch or scar")
 
@@ -256,7 +256,7 @@ class CutPaste(Finetune):
         for name in ("patch_area", "patch_aspect", "scar_width", "scar_length"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
-                raise ValueError(f"{name}: expected two numbers, 0 < least <= most, got {low}, {high}")
+                raise ValueError(f"{name}: expected two numbers, 0 < smallest <= largest, got {low}, {high}")
         if self.patch_area[1] > 1:
             raise ValueError(f"patch_area: expected at most the whole image, 1, got {self.patch_area[1]}")
         return self
@@ -291,7 +291,7 @@ class SslFinetune(StepConfig):
     layer: Layer = LAYER
     finetune: Mapping = Field(
         {},
-        description="settings of the method, as {\"patience\": 3}; 'vqi parameters' lists the keys of each method",
+        description="settings of the method, such as {\"patience\": 3}; 'vqi parameters' lists the keys of each method",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
@@ -344,9 +344,9 @@ class FeatureExtract(StepConfig):
     pool: int = Field(
         1, ge=0, le=64, description="average-pooling kernel over the feature map; 1 = none, 0 = global average"
     )
-    batch_size: int = Field(16, ge=1, le=1024, description="images a forward pass")
+    batch_size: int = Field(16, ge=1, le=1024, description="images per forward pass")
     engine: Engine = Field(
-        "auto", description="what runs the network; auto = by a fixed rule on what the processor has"
+        "auto", description="what runs the network; auto = by a fixed rule from what the processor supports"
     )
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
 
@@ -357,7 +357,7 @@ class FeatureExtract(StepConfig):
 
 
 class PcaFit(StepConfig):
-    """A detector of what the good images' features are not, and a threshold from good images only."""
+    """A detector of features unlike those of the good images, and a threshold from good images only."""
 
     kind: str = Field(
         "pca",
@@ -374,7 +374,7 @@ class Evaluate(StepConfig):
     """Scores, anomaly maps, metrics and the report of a category."""
 
     bootstrap: int = Field(1000, ge=100, le=100_000, description="bootstrap repeats of the confidence interval")
-    examples: int = Field(6, ge=0, le=50, description="example images a group in the report")
+    examples: int = Field(6, ge=0, le=50, description="example images per group in the report")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-CHUNK = 1 << 20  # bytes read at once
+CHUNK = 1 << 20  # bytes read at a time
 
 
 def sha256_bytes(data: bytes) -> str:

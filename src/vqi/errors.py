@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line that names the thing, what was expected, what was got, and what to do."""
+"""Errors that a user can fix: one line that names the thing, what was expected, what was got, and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 # Exit codes of every command and step.
-BAD_INPUT = 2  # final: it would be as bad the next time
+BAD_INPUT = 2  # final: it would fail the same way the next time
 UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 
 
@@ -16,7 +16,7 @@ class VqiError(Exception):
 
 
 class UnavailableError(VqiError):
-    """What is needed does not answer just now: the same command may go well later. Steps end with `UNAVAILABLE`."""
+    """A service did not respond; retrying may succeed. Steps end with `UNAVAILABLE`."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
@@ -36,7 +36,7 @@ def not_installed(module: str | None) -> VqiError | None:
 
     Returns:
         ``needs the package 'kfp', which is not installed: pip install 'vqi[pipelines]'``; None where no extra brings
-        it, which is a defect. Where this package is there as files alone, as in a container image, no extra is named.
+        it, which is a defect. Where this package is present as files only, as in a container image, no extra is named.
     """
     from importlib.metadata import PackageNotFoundError, requires
 

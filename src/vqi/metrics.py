@@ -116,7 +116,7 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
     Args:
         labels: (N,) 0 normal, 1 anomalous.
         scores: (N,).
-        most: Points at most, at least 2: of more, some are left out evenly and the two ends are kept.
+        most: Largest number of points, at least 2: of more, some are left out evenly and the two ends are kept.
 
     Returns:
         Points with finite thresholds that fall; none with one class only.
@@ -140,7 +140,7 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
 def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
     """Area under the ROC curve over all pixels of maps (n, H, W) with masks (n, H, W); None with one class only.
 
-    Exact over all thresholds, ties half; about 30 bytes of memory a pixel.
+    Exact over all thresholds, ties half; about 30 bytes of memory per pixel.
 
     Raises:
         VqiError: Maps and masks differ in shape, or a map is not finite.

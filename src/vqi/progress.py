@@ -17,16 +17,16 @@ BAR_CELLS = 30
 def track(
     items: Iterable[Item], total: int, what: str, *, unit: str = "", size: Callable[[Item], int] | None = None
 ) -> Iterator[Item]:
-    """Yield ``items`` one by one and say on stderr how many of ``total`` are done, how fast, and what time is left.
+    """Yield ``items`` one by one and report on stderr how many of ``total`` are done, how fast, and what time is left.
 
-    The last state is always said, so that a log shows that the work ended, and where it broke off.
+    The last state is always reported, so that a log shows that the work ended, or where it broke off.
 
     Args:
         items: What is worked through.
         total: How many there are, counted by ``size``.
         what: The name of the work.
         unit: What is counted, for the rate.
-        size: How many an item counts; one when None.
+        size: How many an item counts as; one when None.
     """
     on_terminal = sys.stderr.isatty()
     interval = BAR_SECONDS if on_terminal else LOG_SECONDS
@@ -46,7 +46,7 @@ def track(
 
 
 def message(text: str) -> None:
-    """One line on stderr: what a person should know of a step that goes on."""
+    """One line on stderr: what a person should know of a step that continues."""
     _write(f"{text}\n")
 
 

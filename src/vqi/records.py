@@ -27,8 +27,8 @@ def parse(model: type[AnyRecord], content: Any, place: str, again: str) -> AnyRe
     Args:
         model: The record.
         content: JSON values.
-        place: Where they stand, for the error: a file or an address.
-        again: What to do where they do not fit, as "run evaluate again".
+        place: Where they are, for the error: a file or an address.
+        again: What to do where they do not fit, such as "run evaluate again".
 
     Raises:
         VqiError: A key is missing, unknown, or of another type.
@@ -48,7 +48,7 @@ def parse_json(model: type[AnyRecord], text: str | bytes, place: str, again: str
 
 
 def _first(error: ValidationError) -> str:
-    """What tells most of content that does not fit: another format makes all that is said of the rest pointless."""
+    """The most informative problem: where the format is another one, all other problems follow from that."""
     found = problems(error)
     return next((text for text in found if text.startswith("format: ")), found[0])
 
@@ -63,7 +63,7 @@ def problems(error: ValidationError, names: Mapping[str, str] | None = None) -> 
 
     Args:
         error: Of a model.
-        names: What a field is called where its user gave it, where that is another name.
+        names: The names under which the user gave the fields, where they differ.
     """
     found = []
     for problem in error.errors(include_url=False):

@@ -31,7 +31,7 @@ class FinetuneRecord(Record):
     version: str
     settings: SslFinetune  # in full, with the defaults of what `finetune` left out
     images: str  # sha256 of the images' index
-    parent: str  # where the weights that it began with come from
+    parent: str  # where the weights that it started from come from
     best_epoch: int  # 0 where nothing was trained
     held_out: tuple[int, ...]  # rows of the good training images that did not train
     runtime: Runtime | None

@@ -25,7 +25,7 @@ class CategoryEntry(Record):
 
 
 class Catalog(Record):
-    """``catalog.json``: where it stands, all of a dataset is there."""
+    """``catalog.json``: where it exists, all of a dataset is there."""
 
     format: Literal["vqi.dataset/1"] = "vqi.dataset/1"
     name: str

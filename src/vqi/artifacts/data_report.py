@@ -20,7 +20,7 @@ class Unreadable(Record):
 
 
 class Note(Record):
-    """What a person should know of an image, as that only its first frame is used."""
+    """What a person should know of an image, such as that only its first frame is used."""
 
     path: str
     note: str
@@ -83,6 +83,6 @@ def read_data_report(path: Path) -> DataReport:
     """Read ``data_report.json``.
 
     Raises:
-        VqiError: The file is missing, or is none.
+        VqiError: The file is missing, or is not a data report.
     """
     return parse_json(DataReport, read_text(path, AGAIN), str(path), AGAIN)

@@ -100,7 +100,7 @@ def load_features(path: Path) -> Features:
 
 
 def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:
-    """Refuse arrays that are no maps, or not those of the same layers."""
+    """Refuse arrays that are not maps, or not of the same layers."""
     if any(one.ndim != 4 or one.dtype != np.float32 for one in maps.layers):
         got = ", ".join(f"{one.dtype} {one.shape}" for one in maps.layers)
         raise VqiError(f"{path}: expected float32 arrays (N, C, h, w), got {got}; {AGAIN}")

@@ -23,7 +23,7 @@ def read_text(path: Path, again: str) -> str:
     """Read a text file.
 
     Raises:
-        VqiError: It is missing, or no UTF-8; ``again`` says what to do.
+        VqiError: It is missing, or not UTF-8; ``again`` says what to do.
     """
     try:
         return path.read_text(encoding="utf-8")

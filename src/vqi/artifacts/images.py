@@ -67,7 +67,7 @@ class ImagesWriter:
     """Writes the artifact ``images`` row by row, so that memory does not grow with the number of images.
 
     Args:
-        folder: Where the artifact comes to stand, complete or not at all.
+        folder: Where the artifact is written, complete or not at all.
         record: What goes into the header.
     """
 

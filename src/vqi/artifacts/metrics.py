@@ -75,7 +75,7 @@ class _AtTarget(Record):
 
 
 class Summary(BestAccuracy, Rates, _AtTarget, PixelAreas, ImageAreas, _OfCategory):
-    """A category's row of the result table. The fields stand in the order of the bases from the last to the first."""
+    """A category's row of the result table. The fields are in the order of the bases from the last to the first."""
 
 
 class Metrics(Summary, AtThreshold, Oracle):

@@ -22,7 +22,7 @@ _DTYPES = {"U8": "u1", "BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8", "I
 
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
-    """Write arrays of a format ``kind`` (as ``vqi.features/1``) with a provenance header."""
+    """Write arrays of a format ``kind`` (such as ``vqi.features/1``) with a provenance header."""
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     write_safetensors(path, to_safetensors(contiguous, metadata=tensor_metadata(kind, header)))
 

@@ -1,4 +1,4 @@
-"""The artifact ``training_log``: a row an epoch; none where nothing was trained."""
+"""The artifact ``training_log``: one row per epoch; none where nothing was trained."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset in an archive.
 
     Raises:
-        VqiError: it cannot be fetched, is not to be trusted, or holds nothing of the layout or not what was asked for.
+        VqiError: it cannot be fetched, is not safe, has no image in the layout, or lacks a category that was asked for.
     """
     if not argument:
         raise VqiError("the source 'archive' needs a place: expected archive:<http(s)://, s3:// or path>")
@@ -55,7 +55,7 @@ def locate(place: str, sha256: str) -> Path:
 def open_archive(
     name: str, path: Path, arrangement: Arrangement, request: SourceRequest, licence: Licence | None
 ) -> Dataset:
-    """The dataset ``name`` in the archive at ``path``; of the categories that were not asked for nothing is kept.
+    """The dataset ``name`` in the archive at ``path``; categories that were not asked for are left out.
 
     Raises:
         VqiError: see ``read``.

@@ -1,8 +1,8 @@
-"""How datasets lie in their archives, and where each file stands in the MVTec AD layout.
+"""How datasets are arranged in their archives, and where each file belongs in the MVTec AD layout.
 
-Every arrangement says of a member's name which category it belongs to, and then where the members of the categories
-that were asked for come to stand. What an archive has above the categories, as one folder around everything, does not
-matter. Images without a split stand at ``all/<defect type>``: ``vqi.datasets.splits`` divides them.
+Every arrangement tells from a member's name which category it belongs to, and then where the members of the requested
+categories are placed. Folders above the categories, such as one folder around everything, do not matter. Images without
+a split are at ``all/<defect type>``: ``vqi.datasets.splits`` divides them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Placed:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How a dataset lies in its archive."""
+    """How a dataset is arranged in its archive."""
 
-    # the category of a member, given its name and that of the archive; None for what is no part of the dataset
+    # the category of a member, given its name and that of the archive; None for what is not part of the dataset
     category_of: Callable[[str, str], str | None]
     # the files of the layout, given the members' names, what reads them, and the archive's name
     place: Callable[[Iterable[str], Read, str], Iterator[Placed]]
@@ -53,7 +53,7 @@ def mvtec_category(member: str, archive: str) -> str | None:
 
 
 def mvtec_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
-    """The files as they stand."""
+    """The files as they are."""
     for member in members:
         category = mvtec_category(member, archive)
         if category is not None:
@@ -127,7 +127,7 @@ def kolektor_place(members: Iterable[str], read: Read, archive: str) -> Iterator
         if kolektor_category(member, archive) is None or stem.endswith("_label"):
             continue
         if label not in names:
-            raise VqiError(f"archive {archive}: {member} has no {label} beside it")
+            raise VqiError(f"archive {archive}: {member} has no {label} next to it")
         defective = bool(decode_mask(read(label), label, MAX_PIXELS).any())
         defect_type = "defective" if defective else GOOD
         name = "_".join(member.split("/")[-2:])

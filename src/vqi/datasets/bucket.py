@@ -1,8 +1,8 @@
 """The source ``bucket:s3://bucket/prefix``: images in MVTec-AD-like layout that change over time.
 
-What the bucket holds now is listed once: key, ETag and size of every object. This snapshot stands beside the dataset as
-``snapshot.json``, and ``bucket:s3://bucket/prefix#snapshot=<its uri or path>`` takes exactly the same objects again, or
-says which one is gone or changed. Only objects that the cache has not are fetched.
+What the bucket holds now is listed once: key, ETag and size of every object. This snapshot is stored next to the
+dataset as ``snapshot.json``, and ``bucket:s3://bucket/prefix#snapshot=<its uri or path>`` takes exactly the same
+objects again, or reports which one is gone or changed. Only objects that are not in the cache are fetched.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def read_snapshot(place: str, uri: str) -> list[VersionInfo]:
     """The objects in a snapshot of ``uri``.
 
     Raises:
-        VqiError: it is no snapshot, or one of another place.
+        VqiError: it is not a snapshot, or one of another place.
     """
     try:
         content = json.loads(read_uri(place))
         found = [VersionInfo(str(row["key"]), str(row["etag"]), int(row["size"])) for row in content["objects"]]
     except (ValueError, LookupError, TypeError) as error:
-        raise VqiError(f"{place} is no snapshot: expected the snapshot.json beside a dataset ({error})") from error
+        raise VqiError(f"{place} is not a snapshot: expected the snapshot.json next to a dataset ({error})") from error
     if content.get("format") != FORMAT or content.get("uri") != uri:
         got = f"'{content.get('uri')}' in format {content.get('format')}"
         raise VqiError(f"{place} is a snapshot of {got}: expected '{uri}' in format {FORMAT}")

@@ -26,9 +26,9 @@ from vqi.system.scratch import scratch_folder
 from vqi.transfer.fetching import shown
 from vqi.transfer.unpacking.spool import require_room
 
-SNAPSHOT = "snapshot.json"  # beside it, where the source can change
+SNAPSHOT = "snapshot.json"  # next to the catalog, where the source can change
 DIGEST_LETTERS = 12
-OLDEST = (1980, 1, 1, 0, 0, 0)  # the date of every file in a shard: zip knows none before
+OLDEST = (1980, 1, 1, 0, 0, 0)  # the date of every file in a shard: zip cannot store an earlier one
 Manifest = dict[str, dict[str, str]]  # category -> path -> sha256 of the bytes
 
 
@@ -42,7 +42,7 @@ class DatasetHandle:
 
 
 def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
-    """Bring a dataset into the object store, where lasting assets stand; where it already is, nothing is written.
+    """Bring a dataset into the object store, where lasting assets are kept; if it is there already, nothing is written.
 
     Raises:
         VqiError: the source, a category or the store is wrong.
@@ -64,7 +64,7 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
 
 
 def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
-    """The dataset with the named categories only; all for none named."""
+    """The dataset with the named categories only; all if none is named."""
     check_categories(categories, dataset.categories)
     chosen = sorted(set(categories) or dataset.categories)
     return replace(dataset, categories={name: dataset.categories[name] for name in chosen})
@@ -90,7 +90,7 @@ def digest_of(manifest: Manifest) -> str:
 def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, folder: str) -> Catalog:
     """Pack and store each category, then the catalog, which makes the dataset complete.
 
-    ``source`` is only said in the catalog.
+    ``source`` is only recorded in the catalog.
     """
     described = {}
     with scratch_folder() as scratch:
@@ -118,7 +118,7 @@ def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, fold
 
 
 def describe(paths: dict[str, str], shard: Path, sizes: dict[str, int]) -> CategoryEntry:
-    """What the catalog says of a category; ``sizes``: its images by size."""
+    """The catalog's record of a category; ``sizes``: its images by size."""
     files: dict[str, int] = {}
     for path in sorted(paths):
         place = place_of(path)
@@ -141,7 +141,7 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict
                 data = entry.read()
                 if sha256_bytes(data) != digests[entry.path]:
                     raise VqiError(
-                        f"{entry.path} changed while the dataset was read: run it again when nobody writes there"
+                        f"{entry.path} changed while the dataset was read: run it again when nothing writes there"
                     )
                 require_room(shard.parent, len(data), "TMPDIR")
                 archive.writestr(_member(entry.path), data)
@@ -154,13 +154,13 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict
 
 
 def shown_source(source: str) -> str:
-    """A source as the catalog says it: without a login or a signature in its address."""
+    """A source as the catalog records it: without a login or a signature in its address."""
     kind, colon, place = source.partition(":")
     return f"{kind}{colon}{shown(place)}" if place.startswith(("http://", "https://")) else source
 
 
 def _member(path: str) -> zipfile.ZipInfo:
-    """A member that says nothing of when, where or by whom the shard was made."""
+    """A member without any record of when, where or by whom the shard was made."""
     member = zipfile.ZipInfo(path, OLDEST)
     member.create_system = 3
     member.external_attr = 0o644 << 16

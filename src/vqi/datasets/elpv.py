@@ -49,7 +49,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
         VqiError: the package is missing or damaged, or the source was given an argument.
     """
     if argument:
-        raise VqiError(f"the source 'elpv' takes nothing behind a colon, got 'elpv:{argument}': write 'elpv'")
+        raise VqiError(f"the source 'elpv' takes nothing after a colon, got 'elpv:{argument}': write 'elpv'")
     cells = read_labels(locate())
     return Dataset("elpv", LICENCE, {category: split(cells, category) for category in CATEGORIES})
 

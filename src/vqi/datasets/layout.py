@@ -52,7 +52,7 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file stands in the layout."""
+    """Where a file is in the layout."""
 
     split: Split
     defect_type: str  # 'good' for a normal part
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(path: str) -> Place | None:
-    """The place of ``path`` within its category; None for what is no image of the layout."""
+    """The place of ``path`` within its category; None for anything that is not an image of the layout."""
     parts = path.split("/")
     if len(parts) != 3 or not is_image_name(parts[2]):
         return None

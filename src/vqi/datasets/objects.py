@@ -1,4 +1,4 @@
-"""Many small objects of a bucket, or files of a server, into the local cache: several at once, each whole or not there.
+"""Fetch many small objects of a bucket, or files of a server, into the cache: several at a time, each whole or absent.
 
 A file of the cache is named by where the object is and by its version, so that only what is new is fetched, and a
 killed process loses the objects that were under way and no other.
@@ -35,19 +35,19 @@ def open_versions(uri: str) -> VersionedStore:
     """The store at an s3:// uri.
 
     Raises:
-        VqiError: it is another uri, or the environment does not say where and who.
+        VqiError: it is another kind of uri, or the environment names no server or no key.
     """
     store = open_store(uri)
     if not isinstance(store, VersionedStore):
-        raise VqiError(f"'{uri}' tells no versions of its objects: expected s3://bucket or s3://bucket/prefix")
+        raise VqiError(f"'{uri}' does not tell versions of its objects: expected s3://bucket or s3://bucket/prefix")
     return store
 
 
 def fetch_objects(store: VersionedStore, versions: Sequence[VersionInfo], folder: Path) -> list[Cached]:
-    """The objects in ``folder``, in the given order; those that are there already are not asked for.
+    """The objects in ``folder``, in the given order; those that are there already are not fetched.
 
     Raises:
-        VqiError: an object is gone, is another version by now, or cannot be fetched; or the disk has no room.
+        VqiError: an object is gone, has another version now, or cannot be fetched; or the disk has no room.
     """
     cached = [Cached(version, folder / cache_name(store, version)) for version in versions]
     missing = [one for one in cached if not _is_there(one)]

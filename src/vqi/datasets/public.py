@@ -1,7 +1,7 @@
-"""Public datasets by name: where they are, what their licence asks, how they lie in their archives: origins.json.
+"""Public datasets by name: where they are, what their licence asks, how their archives are arranged: origins.json.
 
-The addresses are data, because they move. None of them is trusted: what comes is checked against the sha256 where one
-is known, and unpacked as any archive of strangers is.
+The addresses are data, because they move. None of them is trusted: what arrives is checked against the sha256 where
+one is known, and unpacked like any untrusted archive.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Origin:
     homepage: str
     urls: tuple[str, ...]  # tried in this order; none where only a person can fetch it
     sha256: str  # of the archive; '' where none is known
-    sha256_stated_by: str  # who says so
+    sha256_stated_by: str  # who states it
     arrangement: str  # its name in ARRANGEMENTS
     categories: tuple[str, ...]
     licence: Licence
@@ -57,12 +57,12 @@ def read(name: str, argument: str, request: SourceRequest) -> Dataset:
     """
     origin = origins()[name]
     if argument:
-        raise VqiError(f"the source '{name}' takes nothing behind a colon, got '{name}:{argument}': set 'url' instead")
+        raise VqiError(f"the source '{name}' takes nothing after a colon, got '{name}:{argument}': set 'url' instead")
     require_consent(origin, request)
     check_categories(request.only_categories, origin.categories)
     path = _locate(origin, request)
     if not (request.sha256 or origin.sha256):
-        message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to be sure of the same next time")
+        message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to get the same file next time")
     return open_archive(name, path, ARRANGEMENTS[origin.arrangement], request, origin.licence)
 
 
@@ -86,7 +86,7 @@ def _locate(origin: Origin, request: SourceRequest) -> Path:
     """The archive as a local file.
 
     Raises:
-        VqiError: none of the addresses has it; the message has what the last one said.
+        VqiError: none of the addresses has it; the message has the error of the last one.
     """
     if not (request.url or origin.urls):
         raise VqiError(

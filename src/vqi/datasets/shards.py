@@ -1,6 +1,6 @@
-"""A dataset in the object store: one packed shard a category under a name that its content gives.
+"""A dataset in the object store: one packed shard per category, under a name that is derived from its content.
 
-``datasets/<name>@<digest>/<category>.zip`` and, written last, ``catalog.json``: where that stands, all is there. The
+``datasets/<name>@<digest>/<category>.zip`` and, written last, ``catalog.json``: if that exists, all is there. The
 shards are uncompressed zip files whose bytes depend on the images only.
 """
 
@@ -19,7 +19,7 @@ CATALOG = "catalog.json"
 
 
 def open_shard(uri: str, category: str, folder: Path) -> Shard:
-    """Fetch the shard of a category into ``folder``. It is hashed once, on its way.
+    """Fetch the shard of a category into ``folder``. It is hashed once, during the transfer.
 
     Raises:
         VqiError: the dataset is not (completely) there, has no such category, or the shard is damaged.
@@ -47,7 +47,7 @@ def licence_of(uri: str) -> Licence | None:
 
 
 def read_catalog(store: Store, folder: str) -> Catalog | None:
-    """The catalog of a dataset; None where there is none, that is where the dataset is not complete."""
+    """The catalog of a dataset; None where there is none, which means that the dataset is not complete."""
     key = f"{folder}/{CATALOG}".lstrip("/")
     if not store.exists(key):
         return None

@@ -32,7 +32,7 @@ TAKE_SHA256 = TAKE_URL | {"archive"}
 
 
 def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
-    """The dataset that a source names: a name of ``SOURCES`` and what it needs, as ``folder:<path or uri>``.
+    """The dataset that a source names: a name of ``SOURCES`` and what it needs, such as ``folder:<path or uri>``.
 
     Images are read later, one by one.
 

@@ -22,7 +22,7 @@ from vqi.photographs.similarity import SIDE, group, near_duplicates, shrink
 from vqi.progress import message, track
 
 UNSPLIT = "all"
-FEW = 0.9  # of the images that shall train: fewer are worth a note
+FEW = 0.9  # of the images that should train: fewer are worth a note
 MAX_PIXELS = defaults(Preprocess).max_pixels  # of an image that is looked at for duplicates
 
 
@@ -30,7 +30,7 @@ KEEP_ALL = Division.model_validate({})
 
 
 def divide(dataset: Dataset, division: Division) -> Dataset:
-    """The dataset with at most ``limit_per_class`` images a split and defect type, and a split for all of them."""
+    """The dataset with at most ``limit_per_class`` images per split and defect type, and a split for all of them."""
     categories = {
         category: _divide(category, limit(category, entries, division), division)
         for category, entries in dataset.categories.items()
@@ -39,7 +39,7 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
 
 
 def limit(category: str, entries: Sequence[Entry], division: Division) -> tuple[Entry, ...]:
-    """A random choice of the images of each split and defect type, with their masks; all of them where 0 is asked."""
+    """A random choice of the images of each split and defect type, with their masks; all of them for 0."""
     if not division.limit_per_class:
         return tuple(entries)
     folders: dict[str, list[Entry]] = defaultdict(list)
@@ -72,7 +72,7 @@ def _divide(category: str, entries: Sequence[Entry], division: Division) -> tupl
     if len(train) < FEW * wanted:
         message(
             f"note: {category}: {len(train)} good images train where train_fraction asks for {wanted}: the others show "
-            "parts that stand in the test. Set hold_out_near_duplicates to false if they are different parts"
+            "parts that are in the test. Set hold_out_near_duplicates to false if they are different parts"
         )
     return tuple(
         replace(entry, path=f"{'train' if entry.path in train else 'test'}/{entry.path.partition('/')[2]}")

@@ -37,7 +37,7 @@ class Row(NamedTuple):
     """A line of the table, understood."""
 
     line: int
-    written: str  # the path as it stands in the table
+    written: str  # the path as the table has it
     place: str  # of the image, absolute
     split: str  # train, test or all
     defect_type: str
@@ -75,13 +75,13 @@ def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
     """The lines of a table.
 
     Raises:
-        VqiError: a column is missing or unknown, a value is not one of those known, or an image stands there twice.
+        VqiError: a column is missing or unknown, a value is not one of those known, or an image is listed twice.
     """
     try:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")), strict=True)
         lines = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise VqiError(f"{table} is no CSV table in UTF-8: {error}") from error
+        raise VqiError(f"{table} is not a CSV table in UTF-8: {error}") from error
     for column in reader.fieldnames or []:
         if column not in COLUMNS:
             raise VqiError(f"{table}: {unknown('column', column, COLUMNS)}")
@@ -94,14 +94,14 @@ def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
         raise VqiError(f"{table} lists no images")
     twice = [place for place, count in Counter((row.category, row.place) for row in rows).items() if count > 1]
     if twice:
-        raise VqiError(f"{table}: {twice[0][1]} stands in it twice")
+        raise VqiError(f"{table}: {twice[0][1]} is listed twice")
     return rows
 
 
 def unique_names(rows: list[Row]) -> dict[int, str]:
     """A file name for each line: its own, or its whole path where another image of the category has the same.
 
-    The path as it is written, so that a table and its images may lie anywhere and are the same dataset.
+    The path is taken as written, so that a table and its images are the same dataset wherever they are.
     """
     own = {row.line: file_name(row.place) for row in rows}
     stems = Counter((row.category, _stem(own[row.line])) for row in rows)
@@ -131,7 +131,7 @@ def _row(line: Mapping[str | None, str | None], number: int, table: str, base: s
 
     value = {column: (line.get(column) or "").strip() for column in COLUMNS}
     if None in line or not is_image_name(file_name(value["path"])):
-        raise problem(f"expected the path of an image and one value a column, got path '{value['path']}'")
+        raise problem(f"expected the path of an image and one value per column, got path '{value['path']}'")
     if value["mask"] and not is_image_name(file_name(value["mask"])):
         raise problem(f"expected an image as mask, got '{value['mask']}'")
     if value["split"].lower() not in SPLITS:
@@ -156,12 +156,12 @@ def _row(line: Mapping[str | None, str | None], number: int, table: str, base: s
 
 
 def file_name(place: str) -> str:
-    """The last part of a path or address, without the signature that may stand behind it."""
+    """The last part of a path or address, without the signature that may follow it."""
     return (shown(place) if place.startswith(WEB) else place).rpartition("/")[2]
 
 
 def _absolute(place: str, base: str) -> str:
-    """A place of the table, seen from the table's own.
+    """A place in the table, relative to the table's own.
 
     Raises:
         ValueError: a table from elsewhere names a file of this machine.
@@ -173,7 +173,7 @@ def _absolute(place: str, base: str) -> str:
 
 
 def _readers(rows: list[Row]) -> dict[str, Callable[[], bytes]]:
-    """What reads each image and mask. Those of servers and buckets are fetched now, several at once."""
+    """What reads each image and mask. Those of servers and buckets are fetched now, several at a time."""
     places = sorted({place for row in rows for place in (row.place, row.mask) if place})
     web = [place for place in places if place.startswith(WEB)]
     files = dict(zip(web, fetch_all(web, cache_folder(), "fetch images"), strict=True)) if web else {}

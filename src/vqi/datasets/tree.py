@@ -1,4 +1,4 @@
-"""A listing of files in the MVTec-AD-like layout, read alike from a folder, a store or a bucket.
+"""A listing of files in the MVTec-AD-like layout, read in the same way from a folder, a store or a bucket.
 
 What is listed holds categories, or is itself one (it has ``train/good``), which then takes the name of the place.
 """
@@ -21,14 +21,14 @@ SHOWN = 3  # examples of what was found, in a message
 
 @dataclass(frozen=True)
 class Tree:
-    """What of a listing was asked for and lies in the layout."""
+    """The part of a listing that was asked for and fits the layout."""
 
     name: str
     categories: Mapping[str, Sequence[str]]  # paths in the layout, both sorted
     one: bool  # what was listed is itself the category
 
     def places(self) -> Iterator[str]:
-        """Where the files stand in the listing."""
+        """Where the files are in the listing."""
         return (self._key(category, path) for category, paths in self.categories.items() for path in paths)
 
     def dataset(self, reader_of: Callable[[str], Callable[[], bytes]], snapshot: str = "") -> Dataset:
@@ -44,7 +44,7 @@ class Tree:
 
 
 def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str]) -> Tree:
-    """What of a listing of the place ``uri`` is of the ``wanted`` categories; of all where none is named.
+    """The files of the ``wanted`` categories in a listing of the place ``uri``; of all categories if none is named.
 
     Raises:
         VqiError: nothing there fits the layout, with what was found and expected; or there is no such category.
@@ -66,10 +66,10 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str]) -> Tree:
 def fetch_tree(
     store: VersionedStore, versions: Sequence[VersionInfo], wanted: Sequence[str]
 ) -> tuple[Tree, list[Cached]]:
-    """``read_tree`` of versions of objects, and these in the cache, fetched several at once.
+    """``read_tree`` for versions of objects, which are fetched into the cache, several at a time.
 
     Raises:
-        VqiError: as for ``read_tree``; or an object is gone, is another version by now, or cannot be fetched.
+        VqiError: as for ``read_tree``; or an object is gone, has another version now, or cannot be fetched.
     """
     by_key = {version.key: version for version in versions}
     tree = read_tree(list(by_key), store.uri, wanted)
@@ -91,7 +91,7 @@ def _described(keys: Sequence[str]) -> str:
 
 
 def _note_left_out(keys: Sequence[str], taken: int) -> None:
-    """Say how many images are outside the layout, so that none is missed unnoticed."""
+    """Report how many images are outside the layout, so that none is left out unnoticed."""
     images = sum(is_image_name(key.rpartition("/")[2]) for key in keys)
     if images > taken:
         message(f"note: {images - taken} of {images} images are outside the layout and left out; {EXPECTED}")

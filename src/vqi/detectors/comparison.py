@@ -42,7 +42,7 @@ def held_out_fre_ratio(train: FeatureMaps, held_out: Sequence[int], settings: Pc
     """The mean squared reconstruction error of held-out good images, as a share of their variance about the mean.
 
     The detector is fitted to the other images of ``train``. The ratio has no unit, so that it can be compared between
-    backbones: 0 for images that are described wholly, 1 where nothing of how they differ is described.
+    backbones: 0 for images that are described completely, 1 where none of their differences is described.
     """
     rest = np.setdiff1d(np.arange(len(train)), np.asarray(held_out))
     model = detector_class(settings.kind).fit(train.rows(rest), settings).detector

@@ -38,7 +38,7 @@ def enlarged(maps: FloatArray, grid: Grid) -> FloatArray:
 
 @lru_cache
 def weights(size: int, wanted: int) -> FloatArray:
-    """What each of ``size`` cells gives to each of ``wanted`` ones along an axis, (wanted, size); rows sum to 1."""
+    """The weights of ``size`` cells in each of ``wanted`` cells along an axis, (wanted, size); rows sum to 1."""
     at: npt.NDArray[np.float64] = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, size - 1)

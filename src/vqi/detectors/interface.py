@@ -1,6 +1,6 @@
-"""What a detector is: how it is fitted, what it says of new images, and how it is kept.
+"""What a detector is: how it is fitted, what it says of new images, and how it is stored.
 
-A detector is one module beside this one and one line in ``vqi.detectors.registry``. Nothing outside of this package
+A detector is one module next to this one and one line in ``vqi.detectors.registry``. Nothing outside of this package
 knows which kinds there are.
 """
 
@@ -54,7 +54,7 @@ class Detector(ABC):
 
     @abstractmethod
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """All that it consists of, by name; finite numbers."""
+        """The arrays that it consists of, by name; finite numbers."""
 
     @classmethod
     @abstractmethod
@@ -67,7 +67,7 @@ class Detector(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, int | float | str]:
-        """What a report says of it, by name: how many components, how large a bank."""
+        """What a report says of it, by name, such as the number of components or the size of a bank."""
 
 
 AnyDetector = TypeVar("AnyDetector", bound=Detector, covariant=True)

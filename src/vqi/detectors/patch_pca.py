@@ -1,12 +1,12 @@
 """Feature reconstruction error per position: one subspace for the vectors of all positions of all good images.
 
 What is normal anywhere is normal everywhere, so parts need not lie the same way in each photograph, and a small defect
-does not drown in a large quiet part: the image's score is that of its most anomalous positions.
+is not averaged out in a large flawless part: the image's score is that of its most anomalous positions.
 
 Source: Lendering, Akdag, Bondarev, "SubspaceAD: Training-Free Few-Shot Anomaly Detection via Subspace Modeling", arXiv
 2602.23013 (reconstruction residual of patch features under PCA; the image's score is the mean of the map's highest
 values). There the highest 1 % of a map of pixels count; here the highest 10 % of the layer's cells, of which there may
-be 49 in all, and the root is taken, so that scores are lengths as those of ``pca``.
+be only 49, and the root is taken, so that scores are lengths like those of ``pca``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HIGHEST = 0.1  # share of a map's positions, the most anomalous ones, whose mean
 
 @dataclass(frozen=True)
 class PatchPca(Detector):
-    """Each position by itself, one subspace for all positions of all good images: a small defect does not drown."""
+    """Each position by itself, one subspace for all positions of all good images: a small defect still shows."""
 
     subspace: Subspace  # of (C,), C the sum of the layers' channels
     grid: tuple[int, int]  # of the anomaly maps

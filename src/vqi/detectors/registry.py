@@ -51,7 +51,7 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
 
 
 def folds_of(count: int, settings: PcaFit) -> list[Rows]:
-    """The rows of ``count`` training images in ``settings.folds`` parts, so that two at least are left for each model.
+    """The rows of ``count`` training images in ``settings.folds`` parts, so that at least two are left for each model.
 
     Leave-one-out where there are fewer images than folds.
 
@@ -69,7 +69,7 @@ def detector_of(artifact: DetectorArtifact, like: FeatureMaps | None = None) -> 
 
     Args:
         artifact: As it was loaded.
-        like: Features that it is going to score, held against what it was fitted to; None leaves that out.
+        like: Features that it is going to score, compared with what it was fitted to; None skips that check.
 
     Raises:
         VqiError: A kind that this version does not know, arrays that do not fit, or features of other shapes.

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from vqi.detectors.interface import Arrays, DoubleArray, FloatArray, Rows
 from vqi.errors import VqiError
 
-_BLOCK_BYTES = 32 << 20  # of float32 that are centred at once
+_BLOCK_BYTES = 32 << 20  # of float32 that are centred at a time
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """A PCA model: the mean and the smallest set of leading components that keeps the asked variance."""
+    """A PCA model: the mean and the smallest set of leading components that keeps the requested variance."""
 
     mean: FloatArray | DoubleArray  # (D,); float32 as it is kept, float64 while it is fitted
     components: FloatArray | DoubleArray  # (K, D), orthonormal rows, most variance first
@@ -152,7 +152,7 @@ class Gram:
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, sum and scatter of vectors about a fixed centre: what PCA needs of them, and can be taken away again."""
+    """Count, sum and scatter of vectors about a fixed centre: what PCA needs of them, and can be subtracted again."""
 
     centre: DoubleArray  # (D,)
     count: int
@@ -165,7 +165,7 @@ class Moments:
         return Moments(self.centre, count, total, self.scatter - others.scatter)
 
     def fit(self, variance: float, images: int) -> Subspace:
-        """The subspace of the vectors, in float64; ``images`` is how many they are of, for the error."""
+        """The subspace of the vectors, in float64; ``images`` is how many images they are of, for the error."""
         mean = self.total / self.count
         scatter = self.scatter - self.count * np.outer(mean, mean)
         values, vectors = leading(scatter, variance, images, self.centre)
@@ -173,7 +173,7 @@ class Moments:
 
 
 def moments(pieces: Iterable[FloatArray], centre: DoubleArray) -> Moments:
-    """Those of vectors that come in pieces (B, D), in float64 throughout: folds are taken away from the whole."""
+    """Those of vectors that come in pieces (B, D), in float64 throughout: folds are subtracted from the whole."""
     d = len(centre)
     count, total, scatter = 0, np.zeros(d), np.zeros((d, d))
     for piece in pieces:
@@ -220,7 +220,7 @@ def leading(matrix: DoubleArray, variance: float, images: int, mean: DoubleArray
     """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace.
 
     Raises:
-        VqiError: There is no variance but rounding.
+        VqiError: There is no variance except rounding.
     """
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
@@ -240,7 +240,7 @@ def require_variance(scatter: float, images: int, mean: DoubleArray) -> None:
         mean: Of them, for the scale.
 
     Raises:
-        VqiError: What is left is what rounding alone leaves of images that are all the same.
+        VqiError: The scatter is only what rounding leaves of images that are all the same.
     """
     flat = mean.ravel()
     if scatter <= images * 1e-10 * max(float(flat @ flat), 1e-30):

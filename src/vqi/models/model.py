@@ -34,19 +34,19 @@ from vqi.system.scratch import scratch_folder
 # An image: the bytes of a file, its path, pixels (H, W, 3) uint8 RGB, or what PIL opened.
 Source = bytes | bytearray | Path | str | npt.NDArray[np.uint8] | Image.Image
 
-# How far the scores of another engine lie from those of the one that made the model, as a share of them. Seen on the
+# How far the scores of another engine are from those of the one that made the model, as a share of them. Seen on the
 # 431 test images of ELPV's mono (`make bench ARGS=precision`): at most 0.6 % in the same precision, where no decision
 # changes; at most 18 % between fp32 and bf16, where 2 to 4 decisions change.
 ENGINE_TOLERANCE, PRECISION_TOLERANCE = 0.01, 0.2
 
-# One image is no work for several threads of BLAS: they would wait for it spinning, in the way of the network's. Their
-# number is one for the whole process.
+# One image is too little work for several threads of BLAS: they would busy-wait and slow down the network's threads.
+# Their number is one setting for the whole process.
 _ONE_BLAS_THREAD = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image."""
+    """The result of a model for one image."""
 
     name: str  # its path; '' for an image that has none
     score: float
@@ -66,7 +66,7 @@ class Model:
         precision: ``fp32`` or ``bf16``; ``auto`` as for ``engine``.
 
     Raises:
-        VqiError: There is no model at that place, a file of it is damaged, or the engine cannot be had.
+        VqiError: There is no model at that place, a file of it is damaged, or the engine is not available.
     """
 
     def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
@@ -81,7 +81,7 @@ class Model:
         self._detector = detector_of(artifact)
         self._blas = ThreadpoolController().select(user_api="blas")
         settings = made.settings
-        # what is said of an image must not depend on how many are given with it, not by a bit
+        # an image's result must not depend on how many others are given with it, not by a single bit
         size = settings.batch_size if self.runtime.engine in BATCH_INVARIANT else 1
         self._extractor = Extractor(backbone, settings.layers, settings.pool, size, self.runtime)
         want, got = (f"{one.engine} {one.precision}" for one in (made.runtime, self.runtime))
@@ -92,7 +92,7 @@ class Model:
             )
 
     def predict(self, images: Sequence[Source]) -> list[Prediction]:
-        """Score images; what is said of one does not depend on the others.
+        """Score images; the result of one does not depend on the others.
 
         Args:
             images: Files as bytes or paths, pixels (H, W, 3) uint8 RGB of any size, or images that PIL opened.
@@ -105,7 +105,7 @@ class Model:
         names = [_name_of(image) for image in images]
         pixels = np.stack([self._pixels(*pair) for pair in zip(images, names, strict=True)])  # N x H x W x 3
         features = self._extractor.extract(pixels)
-        # one by one: a product of matrices has other last bits with another number of rows
+        # one by one: the last bits of a product of matrices depend on the number of rows
         single = [features.rows(slice(place, place + 1)) for place in range(len(features))]
         return [self._prediction(*given) for given in zip(names, pixels, single, strict=True)]
 
@@ -170,7 +170,7 @@ def _read(path: Path) -> bytes:
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The image files among files and folders, folders searched to the bottom, in order.
+    """The image files among files and folders, in order; folders are searched at all depths.
 
     Raises:
         VqiError: A path does not exist, or a folder holds no image.

@@ -53,7 +53,7 @@ def read_manifest(data: bytes, uri: str) -> Manifest:
     """The manifest in ``data``, which was read from the model at ``uri``.
 
     Raises:
-        VqiError: It is none, or one of another format.
+        VqiError: It is not a manifest, or one of another format.
     """
     manifest = parse_json(Manifest, data, f"{uri}/{MANIFEST}", "train the category again with this version of vqi")
     if set(manifest.files) != set(FILES):

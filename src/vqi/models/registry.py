@@ -81,7 +81,7 @@ def _newest(store: Store, prefix: str) -> int:
 
 
 def _digest_of(store: Store, prefix: str) -> str:
-    """The digest of a version; '' for one that is damaged, or of another format: it must not keep a new one away."""
+    """The digest of a version; '' for one that is damaged, or of another format: it must not block a new one."""
     try:
         return read_manifest(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix)).digest
     except UnavailableError:
@@ -118,7 +118,7 @@ def fetch_model(uri: str, folder: Path) -> Manifest:
 
 
 def _version_at(uri: str) -> str:
-    """The uri of a version: what is given where a package stands there, else the newest version below it."""
+    """The uri of a version: the given one where a package is there, else the newest version below it."""
     if _VERSION.fullmatch(uri.rpartition("/")[2]) or (uri and open_store(uri).exists(MANIFEST)):
         return uri
     return _newest_of(uri)

@@ -21,7 +21,7 @@ def build(name: str, weights: str, seed: int = 0, image_size: int = 224) -> Back
         image_size: Of the images to come; models with a fixed input size are built for it.
 
     Raises:
-        VqiError: Unknown name, weights that cannot be had, a sha256 that does not match, keys that do not fit.
+        VqiError: Unknown name, weights that are not available, a sha256 that does not match, keys that do not fit.
     """
     torch.manual_seed(seed)
     backbone = skeleton(name, image_size)
@@ -44,7 +44,7 @@ def _with_pretrained(backbone: Backbone, image_size: int) -> Backbone:
             model = create_torchvision(short, image_size, weights="DEFAULT")
         else:
             model = create_timm(short, image_size, pretrained=True)
-    except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library has its own for no network
+    except (OSError, RuntimeError, ValueError, ImportError) as error:  # each library raises its own without a network
         reason = " ".join(str(error).split())[:200]
         raise VqiError(
             f"the pretrained weights of '{backbone.record.name}' could not be downloaded ({reason}): "

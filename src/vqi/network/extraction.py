@@ -22,7 +22,7 @@ from vqi.progress import track
 # Engines that give an image the same bits in a batch of any size: seen of EfficientNet-Lite0, ResNet-50 and a ViT, in
 # fp32 and bf16. Eager differs by 1e-6.
 BATCH_INVARIANT = ("openvino",)
-FEW = 0.5  # of a batch: so many images and fewer cost less one by one than as a batch that is filled up
+FEW = 0.5  # of a batch: this many images or fewer cost less one by one than as a batch that is filled up
 
 
 class TruncatedNetwork(nn.Module):
@@ -81,7 +81,7 @@ def to_map(output: torch.Tensor, channels_last: bool = False, prefix_tokens: int
             return tokens.transpose(1, 2).reshape(len(output), -1, side, side)
     if output.ndim == 2:
         return output[:, :, None, None]
-    raise VqiError(f"a layer's output of shape {tuple(output.shape)} is no feature map; choose another layer")
+    raise VqiError(f"a layer's output of shape {tuple(output.shape)} is not a feature map; choose another layer")
 
 
 class Extractor:
@@ -111,9 +111,9 @@ class Extractor:
         """Feature maps of images.
 
         Args:
-            images: (N, H, W, 3) uint8; another size than before is compiled anew.
-            rows: Which of them, in this order; all when None. Not more than a batch of them is in memory at once.
-            progress: What the work is called on stderr; nothing is said when empty.
+            images: (N, H, W, 3) uint8; a new size makes the network be compiled again.
+            rows: Which of them, in this order; all when None. Not more than a batch of them is in memory at a time.
+            progress: The name of the work on stderr; nothing is printed when empty.
 
         Raises:
             VqiError: Unknown layer or one that gives no map, a pooling kernel larger than a map, or features that are

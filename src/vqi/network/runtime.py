@@ -136,7 +136,7 @@ def _installed(engine: str) -> bool:
 
 
 def _channels_last(network: torch.nn.Module) -> None:
-    """Lay out the weights as the images are. Module.to() would fail at a tensor of rank 5, as the masks in Swin."""
+    """Lay out the weights as the images are. Module.to() would fail at a tensor of rank 5, like the masks in Swin."""
     for tensor in (*network.parameters(), *network.buffers()):
         if tensor.ndim == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)

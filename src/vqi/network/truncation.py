@@ -1,4 +1,4 @@
-"""A backbone cut off behind some layers, with its batch normalisation folded into the convolutions. Imports torch."""
+"""A backbone cut off after some layers, with its batch normalisation folded into the convolutions. Imports torch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def trainable(model: nn.Module, layer: str, behind: str = "") -> nn.Module:
         behind: Where the network begins, when not at the images: it then takes the output of this layer.
 
     Raises:
-        VqiError: No such layer, or the network cannot be cut behind ``behind``.
+        VqiError: No such layer, or the network cannot be cut after ``behind``.
     """
     if behind == layer:
         raise VqiError(f"frozen_up_to '{behind}' is the layer that is read: nothing is left to train")
@@ -120,7 +120,7 @@ class _Section(nn.Module):
         whole = _cut(model, {behind: _BEGIN, layer: _OUTPUT})
         if whole is None:
             raise VqiError(
-                f"the network cannot be cut behind '{behind}': set frozen_up_to to '', so that all of it trains"
+                f"the network cannot be cut after '{behind}': set frozen_up_to to '', so that all of it trains"
             )
         graphs = {training: _copy_of(whole.train(training).graph) for training in (True, False)}
         for graph in graphs.values():
@@ -140,10 +140,10 @@ def _copy_of(graph: fx.Graph) -> fx.Graph:
 
 
 def _begin_behind(graph: fx.Graph, behind: str, layer: str) -> None:
-    """Let a graph that gives two layers' outputs take the first one as its input and give the second one alone.
+    """Let a graph that gives two layers' outputs take the first one as its input and give only the second one.
 
     Raises:
-        VqiError: What comes before the first one is read behind it as well.
+        VqiError: What comes before the first one is read after it as well.
     """
     nodes = list(graph.nodes)
     images, output = nodes[0], nodes[-1]
@@ -193,7 +193,7 @@ def _cut(model: nn.Module, layers: dict[str, str]) -> fx.GraphModule | None:
             suppress_diff_warning=True,
         )
     except (fx.proxy.TraceError, NameError, TypeError, ValueError, RuntimeError) as error:
-        _LOG.info("the model cannot be cut off behind '%s' (%s); the whole of it is run", layer, str(error)[:120])
+        _LOG.info("the model cannot be cut off after '%s' (%s); the whole model is run", layer, str(error)[:120])
         return None
     if len(layers) > 1:
         _refuse_the_same(graph, layers)

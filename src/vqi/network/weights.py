@@ -64,14 +64,14 @@ def _read_state(path: Path, expected: str, source: str) -> dict[str, torch.Tenso
         raise VqiError(f"{source}: expected sha256 {expected}, got {got}: not the file you meant; fetch it again")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
-    except Exception as error:  # the readers raise whatever a damaged or foreign file makes them stumble over
+    except Exception as error:  # the readers raise many kinds of errors for a damaged or foreign file
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise VqiError(
             f"weights '{source}': expected a file of tensors alone, got one that cannot be read as such "
             f"({reason}): save the model's state_dict()"
         ) from error
     if not isinstance(content, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in content.values()):
-        raise VqiError(f"weights '{source}': expected a state_dict, got another content: save the model's state_dict()")
+        raise VqiError(f"weights '{source}': expected a state_dict, got something else: save the model's state_dict()")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
@@ -118,7 +118,7 @@ _OTHERS = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-_STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks a stage of EfficientNet-B0 and Lite0
+_STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks per stage of EfficientNet-B0 and Lite0
 
 
 def rename_efficientnet_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

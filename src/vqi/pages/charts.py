@@ -1,7 +1,7 @@
 """Charts as inline SVG: pure functions of figures, text that scales with the page, colours from CSS variables.
 
-The variables (``--good``, ``--bad``, ``--ink``, ``--muted``, ``--grid``) come from the page; blue and orange are told
-apart by colour-blind readers, and nothing is told by colour alone.
+The variables (``--good``, ``--bad``, ``--ink``, ``--muted``, ``--grid``) come from the page; colour-blind readers can
+distinguish blue from orange, and nothing is shown by colour alone.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def roc_svg(false_alarm_rates: Floats, recalls: Floats, operating: tuple[float, 
 
 
 def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
-    """Score histograms, a panel a group over one axis, with the threshold through all of them.
+    """Score histograms, one panel per group over one axis, with the threshold through all of them.
 
-    An edge of the bars lies on the threshold, and a score at the threshold is left of it, so each bar is wholly on the
-    side that its images are on. Scores far above the others are counted in the last bar.
+    One edge of the bars is at the threshold, and a score at the threshold counts to the left of it, so each bar is on
+    the same side as its images. Scores far above the others are counted in the last bar.
 
     Args:
         groups: With at least one score each.
@@ -106,11 +106,11 @@ def histogram_svg(groups: Sequence[Group], threshold: float) -> str:
 
 
 def bin_counts(scores: Floats, edges: Floats, threshold: float) -> npt.NDArray[np.int64]:
-    """How many scores (n,) fall into each bar, (bars,): its right end included, what is outside in the outermost."""
+    """How many scores (n,) fall into each bar, (bars,): right ends included; outer bars include what is outside."""
     width = (edges[-1] - edges[0]) / (len(edges) - 1)
     middle = int(np.abs(edges - threshold).argmin())  # the edge that is the threshold
     bars = np.ceil((scores - threshold) / width).astype(np.int64) - 1 + middle
-    # whatever rounding says, the side of the threshold is the decision's
+    # whatever rounding gives, the side of the threshold agrees with the decision
     bars = np.where(scores > threshold, np.maximum(bars, middle), np.minimum(bars, middle - 1))
     return np.bincount(np.clip(bars, 0, len(edges) - 2), minlength=len(edges) - 1)
 
@@ -185,7 +185,7 @@ def tick(x: float, y: float, label: str) -> str:
 
 
 def path(points: Sequence[tuple[float, float]], colour: str, dashes: str = "") -> str:
-    """A line through points, those that print the same only once; a dot where that leaves one."""
+    """A line through points, equal printed points only once; a dot if only one is left."""
     printed = list(dict.fromkeys(f"{x:.1f} {y:.1f}" for x, y in points))
     if len(printed) == 1:
         x, y = points[0]
@@ -202,7 +202,7 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = 
 
 
 def text(x: float, y: float, words: str, colour: str, anchor: str, *, bold: bool = False, turned: bool = False) -> str:
-    """A line of text, readable over whatever it stands on."""
+    """A line of text, readable over any background."""
     weight = ";font-weight:600" if bold else ""
     turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"' if turned else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}'

@@ -1,4 +1,4 @@
-"""What a category's report is made of: an evaluation, the images that tell most, and what a reader must know first."""
+"""The content of a category's report: an evaluation, the most informative images, and what a reader must know first."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report_of(
             calibration_scores=np.asarray(artifact.calibration_scores),
             images=_examples(evaluation, images, settings.examples),
             settings=_settings(artifact.record, settings),
-            data=data.model_dump(mode="json", exclude={"looks"}),  # which the data page draws
+            data=data.model_dump(mode="json", exclude={"looks"}),  # drawn on the data page
             provenance=_provenance(artifact.record),
             warnings=warnings_of(evaluation, data),
             training=log,

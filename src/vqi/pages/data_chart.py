@@ -15,7 +15,7 @@ Spread = Mapping[str, float]  # least, lower quartile, median, upper quartile, m
 
 
 def spread_svg(figure: str, groups: Mapping[str, Spread]) -> str:
-    """A box a group: its middle half with the median, and lines to the least and the most."""
+    """One box per group: its middle half with the median, and lines to the minimum and the maximum."""
     low = min(spread["least"] for spread in groups.values())
     high = max(spread["most"] for spread in groups.values())
     room = ROOM * (high - low) or 1.0

@@ -28,7 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture and what stands below it. Without a picture: a file that cannot be shown."""
+    """A picture and its caption. Without a picture: a file that cannot be shown."""
 
     caption: str
     pixels: Pixels | None
@@ -54,7 +54,7 @@ class Section:
 
 
 class Pictures:
-    """The pictures of files by their path: as prepared, or as they lie in the shard."""
+    """The pictures of files by their path: as prepared, or as they are in the shard."""
 
     def __init__(self, images: Images, shard: Path, max_pixels: int) -> None:
         self.images, self._shard, self._max_pixels = images, shard, max_pixels
@@ -133,7 +133,7 @@ def _masks(problems: Sequence[MaskProblem], pictures: Pictures) -> Section:
 
 
 def _light(separation: Mapping[str, float], pictures: Pictures) -> Iterator[Section]:
-    """For the figure that tells the test classes apart best, some of either class from its least to its most."""
+    """For the figure that separates the test classes best, some images of each class, in rising order of it."""
     tell = telling(dict(separation))
     if not tell:
         return
@@ -145,9 +145,9 @@ def _light(separation: Mapping[str, float], pictures: Pictures) -> Iterator[Sect
         ordered = sorted((look[at], row.path) for row, look in looks if row.label == label)
         chosen = [ordered[round(place)] for place in np.linspace(0, len(ordered) - 1, SIDE)]
         tiles = tuple(Tile(f"{value:.0f} · {path}", pictures.tile(path).pixels) for value, path in chosen)
-        complaints.append(Complaint(tiles, f"{name} test images, from the least {figure} to the most"))
+        complaints.append(Complaint(tiles, f"{name} test images, from the lowest {figure} to the highest"))
     title = f"The {figure} alone tells the test classes apart"
-    yield Section(title, "Grey values from 0 to 255 stand before the names.", 2, tuple(complaints))
+    yield Section(title, "The number before each name is a grey value from 0 to 255.", 2, tuple(complaints))
 
 
 def _within_budget(sections: Sequence[Section]) -> list[Section]:

@@ -56,7 +56,7 @@ def _not_measured(good: int, bad: int) -> list[str]:
 
 
 def key_figures(metrics: Metrics) -> list[Figure]:
-    """The measured figures, the most telling first; those that could not be measured are left out."""
+    """The measured figures, the most informative first; those that could not be measured are left out."""
     good, bad = metrics.test_good, metrics.test_anomalous
     rates = [
         (metrics.recall, "Defects caught", f"of {count(bad, 'defective test part')} (recall)"),
@@ -112,14 +112,14 @@ def training(log: Sequence[Epoch]) -> str:
     head = len(log) - trained
     before = f", after {count(head, 'epoch')} of the method's own layers alone" if head else ""
     return (
-        f"The backbone trained for {count(trained, 'epoch')}{before}, at {speed:.0f} images a second. The weights of "
+        f"The backbone trained for {count(trained, 'epoch')}{before}, at {speed:.0f} images per second. The weights of "
         f"epoch {best.epoch} were kept: its loss on good images that did not train is the lowest "
         f"({best.validation_loss:.3f})."
     )
 
 
 def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[str, str, str, str]]:
-    """Rows that hold the fine-tuned backbone against its parent: figure, parent, fine-tuned, meaning."""
+    """Rows that compare the fine-tuned backbone with its parent: figure, parent, fine-tuned, meaning."""
     if compared is None:
         return []
     before, after = compared
@@ -128,7 +128,7 @@ def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[s
             "Held-out FRE ratio",
             percent(before.held_out_fre_ratio),
             percent(after.held_out_fre_ratio),
-            "how much of what tells held-out good images apart is left unexplained; lower is better",
+            "share of the differences between held-out good images that is not explained; lower is better",
         )
     ]
     if before.image_auroc is not None and after.image_auroc is not None:

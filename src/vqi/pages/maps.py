@@ -54,7 +54,7 @@ def overlaid(image: Pixels, values: Map, mask: Mask | None = None) -> Pixels:
 
 
 def outlined(image: Pixels, mask: Mask) -> Pixels:
-    """An image with a bright line just outside a mask, on a dark one so that it shows on any ground."""
+    """An image with a bright line just outside a mask, on a dark one so that it shows on any background."""
     around = _grown(mask, max(1, image.shape[0] // 112))
     result = image.copy()
     result[_grown(around, 1) & ~mask] = 0
@@ -70,9 +70,9 @@ def _grown(mask: Mask, pixels: int) -> Mask:
 
 
 def data_uris(pictures: Sequence[Pixels], budget: int) -> list[str]:
-    """Pictures as JPEG data URIs, all of one size: the largest side with which they keep to the budget in bytes.
+    """Pictures as JPEG data URIs, all of one size: the largest side that stays within the budget in bytes.
 
-    With very many pictures the smallest side is taken even if they do not.
+    With very many pictures the smallest side is used even if it exceeds the budget.
     """
     for side in _SIDES:
         uris = [_data_uri(picture, side) for picture in pictures]

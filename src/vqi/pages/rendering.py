@@ -1,4 +1,4 @@
-"""HTML pages from the templates beside this module: self-contained, no JavaScript, everything escaped."""
+"""HTML pages from the templates next to this module: self-contained, no JavaScript, everything escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a category: one self-contained HTML page, no JavaScript, for whoever answers for the line."""
+"""The report of a category: one self-contained HTML page, no JavaScript, for those responsible for the line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int
         labels: (n,) 0 normal, 1 anomalous.
         scores: (n,).
         threshold: A score above it is flagged.
-        count: Images a group, at most.
+        count: Images per group, at most.
 
     Returns:
         Rows with their group: false alarms (highest score first), missed (lowest first), then the images whose scores
@@ -125,7 +125,7 @@ def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int
 
 
 def _around_median(ranked: npt.NDArray[np.int64], taken: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Of rows in the order of their scores the ``count`` nearest in rank to the middle that are not taken, in order."""
+    """From rows ordered by score: the ``count`` nearest in rank to the middle that are not taken, in the same order."""
     distance = np.abs(np.arange(len(ranked)) - (len(ranked) - 1) / 2)
     nearest = np.argsort(distance, kind="stable")
     free = nearest[~np.isin(ranked[nearest], taken)][:count]

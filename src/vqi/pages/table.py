@@ -85,7 +85,7 @@ def _mean_cells(rows: Sequence[Summary]) -> list[list[str]]:
 
 
 def _mean_pixel_cells(rows: Sequence[Summary]) -> list[list[str]]:
-    """What stands behind the row of means where there are figures of pixels."""
+    """The means of the pixel figures, at the end of the row of means."""
     return [[area(_means(rows)["pixel_auroc"]), area(_means(rows)["aupro"])]] if len(rows) > 1 else []
 
 

@@ -23,7 +23,7 @@ class _Series:
 
 
 def training_svg(log: Sequence[Epoch]) -> str:
-    """The chart of a training log with at least one epoch; a dashed line stands at the epoch that was kept."""
+    """The chart of a training log with at least one epoch; a dashed line marks the epoch that was kept."""
     losses = [
         _Series("training loss", [row.train_loss for row in log], "good"),
         _Series("validation loss", [row.validation_loss for row in log], "bad", "7 4"),
@@ -33,7 +33,7 @@ def training_svg(log: Sequence[Epoch]) -> str:
         losses,
         [_Series(figure, [row.value for row in log], "good")],
         [_Series("learning rate", [row.lr for row in log], "good")],
-        [_Series("images a second", [row.images_per_second for row in log], "good")],
+        [_Series("images per second", [row.images_per_second for row in log], "good")],
     ]
     epochs = [row.epoch for row in log]
 
@@ -56,7 +56,7 @@ def training_svg(log: Sequence[Epoch]) -> str:
 
 
 def _panel(series: Sequence[_Series], xs: Sequence[float], top: float) -> str:
-    """Lines over one vertical axis, with a name each and the ends of the axis."""
+    """Lines over one vertical axis, each with its name, and the ends of the axis."""
     values = [value for one in series for value in one.values]
     low, high = min(values), max(values)
     span = high - low or abs(high) or 1.0

@@ -6,7 +6,7 @@ file of several pages the first is taken. Sizes are read from the header first, 
 decoded.
 
 Importing this changes nothing in the process. Files are given to Pillow's parsers directly: ``Image.open`` would load
-them late, not thread-safely, and warn by the limit of the whole process, where ``max_pixels`` of each call is asked.
+them late, not thread-safely, and warn by the limit of the whole process instead of the ``max_pixels`` of each call.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ DAMAGED = (
     *(struct.error, zlib.error),
 )
 
-NO_IMAGE = (SyntaxError, IndexError, TypeError, struct.error)  # what a parser raises for a header that is none of its
-PREFIX = 16  # bytes that tell a format
+NO_IMAGE = (SyntaxError, IndexError, TypeError, struct.error)  # what a parser raises for a header that is not its own
+PREFIX = 16  # bytes that identify a format
 
 
 class UnreadableImage(VqiError):  # noqa: N818 - says what the image is
@@ -64,14 +64,14 @@ class Decoded:
     width: int  # of the source, in pixels, after the EXIF rotation
     height: int
     mode: str  # of the source, in PIL's words: L, RGB, P, I;16, CMYK, ...
-    note: str  # what a person should know, as of an animation; '' for nothing
+    note: str  # what a person should know, such as of an animation; '' for nothing
 
 
 @contextmanager
 def only_max_pixels() -> Iterator[None]:
-    """Turn off Pillow's limit of the whole process meanwhile, for a process that is all ours, as a step's is.
+    """Turn off Pillow's limit of the whole process meanwhile, for a process that is ours alone, such as a step's.
 
-    Its parsers of TIFF, GIF and WebP ask for it, too. In other processes it is the user's, and both limits hold.
+    Its parsers of TIFF, GIF and WebP check it, too. In other processes it is the user's, and both limits apply.
     """
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
@@ -84,7 +84,7 @@ def decode(data: bytes, name: str, size: int, max_pixels: int) -> npt.NDArray[np
     """An image file as pixels (size, size, 3) uint8, resized bilinearly with antialiasing.
 
     Raises:
-        UnreadableImage: it is no image, damaged, or has more than ``max_pixels`` pixels; the reason says which.
+        UnreadableImage: it is not an image, damaged, or has more than ``max_pixels`` pixels; the reason says which.
     """
     return decode_image(data, name, size, max_pixels).pixels
 
@@ -173,7 +173,7 @@ def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
 
 
 def _parsed(data: bytes) -> Image.Image | None:
-    """As ``Image.open`` does it, but for its look at the limit of the process; None where no parser takes it."""
+    """As ``Image.open`` does it, except for its check of the process's limit; None where no parser accepts it."""
     for known in FORMATS:
         parser, accepts = Image.OPEN[known]
         if accepts is None or accepts(data[:PREFIX]) is True:

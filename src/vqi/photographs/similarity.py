@@ -1,8 +1,8 @@
 """Which photographs show the same part twice: brightness, noise, compression and a small shift apart.
 
-Parts of one kind look alike, so what all of them share is taken away first: the mean and the main directions in which
-they vary (position, light). What is left of an image is its own, and two images of one part have it in common. That is
-why no perceptual hash is used, which sees what is shared and little else.
+Parts of one kind look alike, so what all of them share is subtracted first: the mean and the main directions in which
+they vary (position, light). What is left of an image is its own, and two images of one part have it in common. A
+perceptual hash is not used, because it sees little except what is shared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SIDE = 32  # pixels of the squares that are compared
 SHARED = 16  # directions that count as shared, at most; fewer among few images, where each is a large part of them
 IMAGES_A_DIRECTION = 32
 SAME = 0.9  # correlation from which two images count as the same part
-BLOCK = 1024  # rows of the correlation matrix that are in memory at once
+BLOCK = 1024  # rows of the correlation matrix that are in memory at a time
 
 
 class Pair(NamedTuple):
@@ -52,7 +52,7 @@ def near_duplicates(squares: npt.NDArray[np.float32]) -> list[Pair]:
 
 def group(count: int, pairs: Sequence[Pair]) -> npt.NDArray[np.int64]:
     """For each of ``count`` rows the number of its group (count,): rows in one pair are in one group."""
-    from scipy.sparse import coo_array  # here: it takes as long to load as all else that a step starts with
+    from scipy.sparse import coo_array  # here: it takes as long to load as everything else at a step's start
     from scipy.sparse.csgraph import connected_components
 
     first, second = [pair.first for pair in pairs], [pair.second for pair in pairs]

@@ -42,7 +42,7 @@ def look_of(image: npt.NDArray[np.uint8]) -> Look:
 
 
 def distributions(index: Sequence[IndexRow], looks: Sequence[Look]) -> dict[str, dict[str, dict[str, float]]]:
-    """By figure and group of images the least, the quartiles and the most."""
+    """The minimum, the quartiles and the maximum, by figure and group of images."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for number, figure in enumerate(Look._fields):
         values: dict[str, list[float]] = {group: [] for group in GROUPS}
@@ -53,7 +53,7 @@ def distributions(index: Sequence[IndexRow], looks: Sequence[Look]) -> dict[str,
 
 
 def separation(index: Sequence[IndexRow], looks: Sequence[Look]) -> dict[str, float]:
-    """By figure how well it alone tells defective from good test images: the AUROC, from 0.5 to 1, either way.
+    """By figure, how well it alone tells defective from good test images: the AUROC, from 0.5 to 1, either way.
 
     Empty where there are fewer than ``LEAST`` of a class.
     """

@@ -29,7 +29,7 @@ Groups = tuple[tuple[str, ...], ...]  # of paths
 
 @dataclass
 class Findings:
-    """What is collected for the data report on the way."""
+    """What is collected for the data report during preparation."""
 
     index: list[IndexRow] = field(default_factory=list)
     sizes: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Findings:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     mask_problems: list[MaskProblem] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)  # a row of the index each, as the squares
+    looks: list[Look] = field(default_factory=list)  # one per row of the index, like the squares
     squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
 
 
@@ -113,14 +113,14 @@ def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]])
 
 
 def too_few(good: int, target_fpr: float) -> list[str]:
-    """What to say where the good training images cannot carry the false-alarm rate that is asked for."""
+    """What to say where the good training images do not allow the requested false-alarm rate."""
     needed = good_images_needed(target_fpr)
     if good >= needed:
         return []
     best = smallest_rate(good)
     return [
-        f"{good} good training images carry a false-alarm rate of {best:.1%} at best; the {target_fpr:.1%} that is "
-        f"asked for needs {needed}."
+        f"{good} good training images allow a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} "
+        f"needs {needed}."
     ]
 
 

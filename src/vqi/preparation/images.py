@@ -1,7 +1,7 @@
 """Shard -> the artifact ``images`` and the data report: every image decoded, checked and resized once.
 
 Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number. How
-many are decoded at once is a question of the memory that is granted, too: a photograph of 50 megapixels takes 400 MB.
+many are decoded at a time also depends on the memory that is granted: a photograph of 50 megapixels takes 400 MB.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from vqi.system.os_errors import explain
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
-DECODING_BYTES = 24  # a pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
+DECODING_BYTES = 24  # per pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
 _DEFAULT = defaults(Preprocess)
 NAMED = 5  # files named in an error; the report and the log name all
 
@@ -91,7 +91,7 @@ def prepare(
     Args:
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
-        target_fpr: the false-alarm rate that will be asked for; the report says whether the images carry it.
+        target_fpr: the false-alarm rate that will be requested; the report says whether the images allow it.
         licence: of the dataset, for the report; None for the user's own images.
 
     Returns:
@@ -240,11 +240,11 @@ def _require_few_bad(category: str, findings: Findings, total: int, max_bad_frac
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise VqiError(
             f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
-            f"allows {allowed}: mend or remove {named}{more}"
+            f"allows {allowed}: fix or remove {named}{more}"
         )
     if not any(row.split == "train" for row in findings.index):
         raise VqiError(
-            f"category '{category}': none of its train images is readable, as {bad[0].path}: {bad[0].reason}"
+            f"category '{category}': none of its train images is readable, for example {bad[0].path}: {bad[0].reason}"
         )
 
 
@@ -254,7 +254,7 @@ def _open_shard(shard: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(shard) as archive:
             yield archive
     except (zipfile.BadZipFile, FileNotFoundError) as error:
-        raise VqiError(f"{shard} is not a whole shard ({error}): run dataset_download again") from error
+        raise VqiError(f"{shard} is not a complete shard ({error}): run dataset_download again") from error
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def recoloured(images: torch.Tensor, settings: SimSiam, generator: torch.Generat
 
 
 def blurred(images: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
-    """A Gaussian blur for a share of the images: along the columns, then along the rows, all of them at once."""
+    """A Gaussian blur for a share of the images: along the columns, then along the rows, all images together."""
     chosen = uniform(generator, len(images), 0, 1) < probability
     sigmas = uniform(generator, len(images), *_BLUR_SIGMAS)[chosen]
     n, side = len(sigmas), images.shape[-1]

@@ -1,6 +1,6 @@
-"""The state of a training after each epoch, so that one that was killed goes on. Imports torch.
+"""The state of a training after each epoch, so that one that was killed can continue. Imports torch.
 
-One safetensors object, with the log as JSON in its header, replaced whole: it is of one epoch or of none.
+One safetensors object, with the log as JSON in its header, replaced as a whole: it is of one epoch or of none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class State:
-    """Where a training stands at the end of an epoch."""
+    """The state of a training at the end of an epoch."""
 
     log: Sequence[Epoch]
     best_epoch: int
@@ -36,8 +36,8 @@ class Checkpoint:
     """The last state of one training, in the store of lasting assets.
 
     Args:
-        store: Where it stands.
-        key: Of the training: what it reads and all of its settings, so that no other goes on from it.
+        store: Where it is kept.
+        key: Of the training: what it reads and all of its settings, so that no other continues from it.
     """
 
     def __init__(self, store: Store, key: str) -> None:

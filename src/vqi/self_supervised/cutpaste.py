@@ -30,8 +30,8 @@ CLASSES = {
     "union": ("original", "patch or scar"),
     "3way": ("original", "patch", "scar"),
 }
-# How many times the loss of guessing among the classes tells of lost weights. A short training of few images may be
-# 30 times as bad and come right; one whose learning rate is too high is off by thousands.
+# Beyond this many times the loss of guessing among the classes, the weights count as lost. A short training of few
+# images may reach 30 times and recover; one whose learning rate is too high reaches thousands.
 DIVERGED = 100
 
 
@@ -87,7 +87,7 @@ def _all(paste: Paste, images: torch.Tensor, settings: CutPaste, generator: torc
 
 
 def _changed(paste: Paste, image: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
-    """An image that differs from its source: what fell on its like, as on a black background, is pasted anew."""
+    """An image that differs from its source: a piece that fell on equal pixels, as on black, is pasted again."""
     pasted = paste(image, settings, generator)
     for _ in range(_TRIES - 1):
         if not torch.equal(pasted, image):

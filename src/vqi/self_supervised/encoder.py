@@ -1,4 +1,4 @@
-"""What a method trains: a backbone up to one layer, of which a first part may stand still. Imports torch."""
+"""What a method trains: a backbone up to one layer, of which a first part may be frozen. Imports torch."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from vqi.network.runtime import Forward, compile_network
 from vqi.network.truncation import trainable
 from vqi.progress import message
 
-_CHUNK = 16  # images at once through the part that never trains: its engine wants batches of one size
+_CHUNK = 16  # images at a time through the part that never trains: its engine wants batches of one size
 
 
 class Encoder(nn.Module):
     """Images (B, 3, H, W) in [0, 1] -> the pooled output of a layer (B, C).
 
     The part up to ``frozen_up_to`` is computed by the engine of inference, without gradients; its images are rounded
-    to the 256 levels of a pixel for that. It is none of this module's modules: nothing in it can move.
+    to the 256 levels of a pixel for that. It is not a submodule of this module: nothing in it can change.
     """
 
     def __init__(self, backbone: Backbone, layer: str, options: Finetune, runtime: Runtime, side: int) -> None:
@@ -82,7 +82,7 @@ class GroupedInFp32(TorchFunctionMode):
 
 
 def _sections(backbone: Backbone, layer: str, frozen_up_to: str) -> tuple[str, nn.Module]:
-    """The layer up to which nothing trains ('' for none), and the network behind it.
+    """The layer up to which nothing trains ('' for none), and the network after it.
 
     Raises:
         VqiError: No such layer, or the network cannot be cut there.
@@ -91,12 +91,12 @@ def _sections(backbone: Backbone, layer: str, frozen_up_to: str) -> tuple[str, n
         return frozen_up_to, trainable(backbone.model, layer, frozen_up_to)
     before = stage_before(layer)
     if before not in dict(backbone.model.named_modules()):
-        message(f"no stage stands before '{layer}': all of the network trains")
+        message(f"there is no stage before '{layer}': all of the network trains")
         return "", trainable(backbone.model, layer)
     try:
         return before, trainable(backbone.model, layer, before)
     except VqiError:
-        message(f"the network cannot be cut behind '{before}': all of it trains")
+        message(f"the network cannot be cut after '{before}': all of it trains")
         return "", trainable(backbone.model, layer)
 
 

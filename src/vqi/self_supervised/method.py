@@ -33,7 +33,7 @@ class Method(nn.Module):
 
     @classmethod
     def prepare(cls, model: nn.Module, settings: Finetune) -> str:
-        """Give the backbone other weights to begin with; returns where they come from, '' where it kept its own."""
+        """Give the backbone other weights to start from; returns where they come from, '' where it kept its own."""
         return ""
 
     @abstractmethod

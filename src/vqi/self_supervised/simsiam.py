@@ -20,7 +20,7 @@ from vqi.progress import message
 from vqi.self_supervised.augment import view
 from vqi.self_supervised.method import Encode, Method, Step
 
-COLLAPSED = 0.5  # of 1 / sqrt(d), the standard deviation of healthy outputs; BN makes 0.2 of mere rounding
+COLLAPSED = 0.5  # of 1 / sqrt(d), the standard deviation of healthy outputs; BN turns mere rounding into 0.2
 
 
 class SimSiamMethod(Method):
@@ -85,11 +85,11 @@ class SimSiamMethod(Method):
 def load_encoder(model: nn.Module, checkpoint: str) -> None:
     """Load the encoder of a SimSiam checkpoint in the layout of the authors' code into a backbone.
 
-    Its names are ``module.encoder.<name>``; under ``encoder.fc`` stands the projection, which belongs to the last layer
-    and takes the place of the backbone's classifier. That and the prediction are not loaded.
+    Its names are ``module.encoder.<name>``; ``encoder.fc`` holds the projection, which belongs to the last layer
+    and is in the place of the backbone's classifier. That and the prediction are not loaded.
 
     Args:
-        model: A network whose classifier is ``fc``, as the ResNets.
+        model: A network whose classifier is ``fc``, such as a ResNet.
         checkpoint: ``<path or uri>#sha256=<hex>``.
 
     Raises:
@@ -103,8 +103,8 @@ def load_encoder(model: nn.Module, checkpoint: str) -> None:
     }
     if not encoder:
         raise VqiError(
-            f"initial_checkpoint '{location}': expected names as 'module.encoder.conv1.weight', got "
-            f"{sorted(tensors)[:3]}: nothing of it could be loaded; plain weights go into the parameter 'weights'"
+            f"initial_checkpoint '{location}': expected names like 'module.encoder.conv1.weight', got "
+            f"{sorted(tensors)[:3]}: nothing could be loaded; plain weights go into the parameter 'weights'"
         )
     own = {name: tensor for name, tensor in model.state_dict().items() if name.startswith("fc.")}
     load_strictly(model, encoder | own, location)

@@ -2,7 +2,7 @@
 
 A share of the good training images is held out; their loss chooses the epoch whose weights are kept. Test images are
 never seen. Whatever is random in an epoch comes from the seed and the number of the epoch, so that a training that was
-killed goes on from its last whole epoch as if nothing had happened.
+killed continues from its last complete epoch as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Tuned:
     """A fine-tuned backbone, and how it came to be."""
 
     backbone: Backbone
-    parent: str  # where the weights that it began with come from
+    parent: str  # where the weights that it started from come from
     before: Tensors = field(default_factory=dict)  # what fine-tuning changed, as it was at the beginning
     log: Sequence[Epoch] = ()
     best_epoch: int = 0
@@ -65,7 +65,7 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     """Fine-tune a copy of ``parent`` on the good training images.
 
     Args:
-        parent: The backbone to begin with; it is not changed.
+        parent: The backbone to start from; it is not changed.
         images: Those of the category.
         settings: Of the step.
         make: The method.
@@ -85,7 +85,7 @@ def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Me
     trainer = Trainer(backbone, images.images, settings, make, runtime)
     checkpoint = None if store is None else Checkpoint(store, training_key(parent, images, settings))
     if checkpoint is None:
-        message("VQI_STORE is not set, so no checkpoints are kept: a training that is killed begins anew")
+        message("VQI_STORE is not set, so no checkpoints are kept: a training that is killed starts over")
     state = _train_epochs(trainer, rows, held_out, checkpoint)
     backbone.model.load_state_dict(backbone.model.state_dict() | state.best)
     for parameter in backbone.model.parameters():
@@ -115,7 +115,7 @@ def _train_epochs(
     state = None if checkpoint is None else checkpoint.load()
     if state is not None:
         trainer.restore(state)
-        message(f"going on after epoch {len(state.log)} of an earlier start")
+        message(f"continuing after epoch {len(state.log)} of an earlier start")
     began, first = time.monotonic(), 1 if state is None else len(state.log) + 1
     while state is None or (len(state.log) < epochs and not _done(state, options)):
         row = trainer.epoch(first if state is None else len(state.log) + 1, rows, held_out)
@@ -131,7 +131,7 @@ def _train_epochs(
 
 
 def _done(state: State, options: Finetune) -> bool:
-    """Whether patience is at its end."""
+    """Whether patience is used up."""
     since_best = len(state.log) - max(state.best_epoch, options.freeze_epochs)
     return bool(options.patience) and since_best >= options.patience
 
@@ -153,7 +153,7 @@ def training_key(parent: Backbone, images: Images, settings: SslFinetune) -> str
     """The digest of all that a training depends on: weights, images, settings."""
     weights = {name: sha256_bytes(tensor.numpy().tobytes()) for name, tensor in parent.model.state_dict().items()}
     sources = [[row.path, row.split, row.sha256] for row in images.index]
-    versions = [KIND, torch.__version__]  # another one could not read the state, or would go on otherwise
+    versions = [KIND, torch.__version__]  # another one could not read the state, or would continue differently
     return digest_json(
         [settings.in_full(), weights, sources, images.record.image_size, list(images.images.shape), versions]
     )
@@ -202,7 +202,7 @@ class Trainer:
         self._encoder.set_training(trains)
         self.method.train()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        torch.manual_seed(self.seed * 1_000_003 + number)  # of what the backbone draws itself, as dropout
+        torch.manual_seed(self.seed * 1_000_003 + number)  # of what the backbone draws itself, such as dropout
         order = [rows[i] for i in torch.randperm(len(rows), generator=generator).tolist()]
         batches = in_batches(order, self.options.batch_size)
         count = sum(map(len, batches))
@@ -282,7 +282,7 @@ class Trainer:
 
 
 def _check_size(model: torch.nn.Module, side: int) -> None:
-    """Fail where a network, as a vision transformer, takes images of one size alone."""
+    """Fail where a network, such as a vision transformer, takes images of only one size."""
     try:
         with torch.inference_mode():
             model.eval()(torch.zeros(1, 3, side, side))

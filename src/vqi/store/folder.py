@@ -1,6 +1,6 @@
 """The store on this machine: a plain folder.
 
-The sha256 of ``a/b`` stands in ``a/.sha256/b``, beside the object, so that it is found from whichever root the store is
+The sha256 of ``a/b`` is in ``a/.sha256/b``, next to the object, so that it is found from whichever root the store is
 opened. That file holds the digests of the latest versions, newest first, and is written before the object is renamed
 into place: whichever version a reader or a killed writer leaves, its digest is there. An object that somebody put into
 the folder by hand has none, and is read unchecked.
@@ -97,7 +97,7 @@ class FolderStore(Store):
             self._commit(target, write)
 
     def _commit(self, target: Path, write: Callable[[Path], object]) -> None:
-        """Write beside ``target``, note the digest, then rename. The caller holds the lock."""
+        """Write next to ``target``, note the digest, then rename. The caller holds the lock."""
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(target))
         with atomic_path(target, READABLE) as temporary:
@@ -155,6 +155,6 @@ def _note(target: Path, digest: str) -> None:
 
 
 def _synchronise(path: Path) -> None:
-    """Bring the bytes to the disk before the rename does: a power cut leaves no empty file of the final name."""
+    """Flush the bytes to the disk before the rename: a power cut then leaves no empty file of the final name."""
     with path.open("rb") as written:
         os.fsync(written.fileno())

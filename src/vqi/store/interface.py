@@ -11,7 +11,7 @@ from typing import NamedTuple
 from vqi.errors import VqiError
 
 DIGESTS = ".sha256"  # the folder of digests in a FolderStore: hidden, and refused in a key
-READABLE = 0o644  # permissions of what a store writes: for whoever may enter the folder, whatever umask wrote it
+READABLE = 0o644  # permissions of what a store writes: for all who may enter the folder, whatever the writer's umask
 
 
 class ObjectInfo(NamedTuple):
@@ -63,7 +63,7 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove the object; one that is not there is no error."""
+        """Remove the object; one that is not there is not an error."""
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -93,7 +93,7 @@ class VersionedStore(Store):
 
     @abstractmethod
     def get_version(self, version: VersionInfo, path: Path) -> None:
-        """Copy an object to ``path``, which appears only when complete; VqiError where it is another version by now."""
+        """Copy an object to ``path``, which appears only when complete; VqiError where it has another version now."""
 
     @abstractmethod
     def signed_url(self, key: str) -> str:

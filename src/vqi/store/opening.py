@@ -37,7 +37,7 @@ def open_store(uri: str) -> Store:
     ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION`` (default ``us-east-1``).
 
     Raises:
-        VqiError: the URI is of another kind, or the environment does not say where and who.
+        VqiError: the URI is of another kind, or the environment names no server or no key.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -99,7 +99,7 @@ def plain_path(uri: str) -> Path:
 
 
 def file_path(uri: str) -> Path:
-    """The path in ``file:///abs/path``, taken as it stands: no percent escapes, so that a name may hold any letter."""
+    """The path in ``file:///abs/path``, taken as it is: no percent escapes, so that a name may hold any letter."""
     path = uri.removeprefix("file://").removeprefix("localhost")
     if not path.startswith("/"):
         raise VqiError(f"'{uri}' is not an absolute file URI: expected file:///absolute/path")

@@ -32,7 +32,7 @@ from vqi.system.atomic import atomic_path
 
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
-PIECE = 1 << 20  # bytes of a body that are handed over at once
+PIECE = 1 << 20  # bytes of a body that are handed over at a time
 SIGNED_FOR = timedelta(days=1)
 Headers = dict[str, str | list[str] | tuple[str]]  # as the client types them
 SHA256 = "sha256"
@@ -168,7 +168,7 @@ class S3Store(VersionedStore):
         )
 
     def _ensure_bucket(self) -> None:
-        """Make the bucket where it is absent. A key that may not even ask goes on: the put itself will tell."""
+        """Make the bucket where it is absent. A key that may not even ask continues: the put itself will tell."""
         if self._bucket_known:
             return
         try:
@@ -184,9 +184,9 @@ class S3Store(VersionedStore):
         return connect_reader(self._client, self.bucket)
 
     def _fetch(self, key: str, target: BinaryIO, etag: str = "") -> str:
-        """Write an object into ``target``, in the version of that ETag where one is given, and give its sha256.
+        """Write an object into ``target``, in the version of that ETag where one is given, and return its sha256.
 
-        A body may break off. Of a version nobody knows or asks for a digest, mostly: then it is ''.
+        A body may break off. The digest of a version is usually neither known nor needed: then it is ''.
         """
         body = self._open(key, etag)
         expected = str(body.attributes.get(SHA256, ""))
@@ -198,13 +198,13 @@ class S3Store(VersionedStore):
                 target.write(piece)
         except BaseError as error:
             self._refuse(key, etag)
-            raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the same again") from error
+            raise UnavailableError(f"cannot read {self.uri_of(key)}: it broke off; run the command again") from error
         if expected and expected != digest.hexdigest():
             raise corrupted(self.uri_of(key), expected, digest.hexdigest())
         return digest.hexdigest() if expected or not etag else ""
 
     def _open(self, key: str, etag: str) -> obstore.GetResult:
-        """The answer to a get; asked for again where the server was away and is there by now."""
+        """The answer to a get; requested again where the server was away and is back now."""
         options: obstore.GetOptions = {"if_match": f'"{etag}"'} if etag else {}
         try:
             return obstore.get(self._reader, self._name(key), options=options)
@@ -216,7 +216,7 @@ class S3Store(VersionedStore):
             raise VqiError(f"cannot read {self.uri_of(key)}: {first_line(error)}") from error
 
     def _refuse(self, key: str, etag: str) -> None:
-        """Ask for an object in the other way: raises in the server's own words, where it is the server that refuses."""
+        """Ask for an object with the other client: raises the server's own words where the server refuses."""
         conditions: Headers = {"If-Match": f'"{etag}"'} if etag else {}
         self._client.get_object(self.bucket, self._name(key), request_headers=conditions).close()
 
@@ -235,7 +235,7 @@ def put_if_none_match(client: Minio, bucket: str, name: str, data: bytes) -> boo
 
     The client has no public way to send ``If-None-Match`` with a put (minio 7.2), so this one function uses the private
     one. A put that the client sent again after its answer was lost would look like a lost race: the writer's own token
-    tells.
+    distinguishes the two.
     """
     writer = uuid.uuid4().hex
     headers: Headers = {

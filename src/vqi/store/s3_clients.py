@@ -1,7 +1,7 @@
 """The two clients of an S3 server, with the key of the environment.
 
 ``connect``: minio's, for everything but bodies. ``connect_reader``: obstore's, for bodies: it reads them in Rust, so
-that many at once do not wait for each other's turn in the interpreter, and goes on where one broke off.
+that many at a time do not wait for each other in the interpreter, and continues where one broke off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 ENDPOINT = "VQI_S3_ENDPOINT"
-CONNECTIONS = 16  # kept open, for many small objects at once
+CONNECTIONS = 16  # kept open, for many small objects at a time
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
 BUSY = (500, 502, 503, 504)
@@ -39,7 +39,7 @@ def connect(endpoint: str) -> Minio:
     """A client for ``http(s)://host:port``, with bounded retries and timeouts.
 
     Raises:
-        VqiError: The endpoint, the key, the proxy or the certificates of the environment are no such thing.
+        VqiError: The endpoint, the key, the proxy or the certificates of the environment are invalid.
     """
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
@@ -72,12 +72,12 @@ def connect(endpoint: str) -> Minio:
 def connect_reader(client: Minio, bucket: str) -> S3Store:
     """What reads bodies of a bucket's objects, where and as ``client`` does.
 
-    obstore takes from the environment what it is not told (``AWS_ENDPOINT_URL_S3``, say): it is told all of it.
+    obstore takes from the environment what it is not given (``AWS_ENDPOINT_URL_S3``, say): it is given everything.
 
     Raises:
         VqiError: A variable of the environment is nothing that obstore can take.
     """
-    url = urlsplit(client.presigned_get_object(bucket, "object"))  # nobody is asked; it has the address of the bucket
+    url = urlsplit(client.presigned_get_object(bucket, "object"))  # sends no request; it has the address of the bucket
     endpoint = f"{url.scheme}://{url.netloc}"
     key, proxy = _key(), proxy_of(endpoint)
     config: S3Config = {
@@ -179,5 +179,5 @@ def _certificates() -> Path:
     """The file of the certificate authorities that are trusted."""
     given = os.environ.get("SSL_CERT_FILE")
     if given and not Path(given).is_file():
-        raise VqiError(f"SSL_CERT_FILE is '{given}', where no file is: expected one with certificates (PEM)")
+        raise VqiError(f"SSL_CERT_FILE is '{given}', which is not a file: expected one with certificates (PEM)")
     return Path(given or certifi.where())

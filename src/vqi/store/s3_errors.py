@@ -9,12 +9,12 @@ from vqi.system import os_errors
 
 ADVICE = {
     "NoSuchKey": "there is no such object",
-    "NoSuchBucket": "there is no bucket '{bucket}': make it, or give a key that may",
+    "NoSuchBucket": "there is no bucket '{bucket}': create it, or use a key that may create it",
     "InvalidAccessKeyId": "the access key is refused: check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key is refused: check AWS_SECRET_ACCESS_KEY",
     "AccessDenied": "access is denied: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what that key may do",
     "RequestTimeTooSkewed": "the clock of this machine is off: set it",
-    "InternalError": "the server failed inside, often for a full or read-only disk: look at its log and its free space",
+    "InternalError": "the server failed internally, often for a full or read-only disk: see its log and its free space",
     "XMinioStorageFull": "the disk of the object store is full: free some space",
     "SlowDown": "the object store is overloaded: run the same command again later",
     "EntityTooLarge": "the object is too large for this object store",
@@ -27,16 +27,16 @@ def explain(error: Exception, endpoint: str, bucket: str) -> str:
         advice = ADVICE.get(error.code or "", "").format(bucket=bucket)
         return advice or f"{error.code}: {error.message}"
     if isinstance(error, InvalidResponseError | ServerError):
-        return f"the answer is not one of an S3 server ({error}); check that VQI_S3_ENDPOINT is {endpoint} on purpose"
+        return f"the answer is not that of an S3 server ({error}); is VQI_S3_ENDPOINT meant to be {endpoint}?"
     if isinstance(error, HTTPError):
-        return f"the object store does not answer ({root_cause(error)}); is it running, and is VQI_S3_ENDPOINT right?"
+        return f"the object store did not respond ({root_cause(error)}); is it running, and is VQI_S3_ENDPOINT right?"
     if isinstance(error, OSError):
         return os_errors.explain(error)
     return str(error)
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether it is a failure of the server or the network, and none of what was asked."""
+    """Whether it is a failure of the server or the network, and not of the request."""
     if isinstance(error, S3Error):
         return error.code in ("InternalError", "ServiceUnavailable", "SlowDown")
     return isinstance(error, ServerError | HTTPError)

@@ -1,7 +1,7 @@
 """Files and folders that are there whole or not at all: made under a temporary name, then renamed.
 
-The one place where this is done. What a killed process leaves has a name that ``is_temporary`` tells. Two things have
-ways of their own, because another process has to find them: the part of a file that is still being fetched
+The one place where this is done. What a killed process leaves has a name that ``is_temporary`` recognises. Two things
+have ways of their own, because another process has to find them: the part of a file that is still being fetched
 (``vqi.transfer.parts``), and scratch folders (``vqi.system.scratch``).
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TEMPORARY = ".tmp-"  # begins every temporary name; the rest is random, so that writers at once do not meet
+TEMPORARY = ".tmp-"  # begins every temporary name; the rest is random, so that concurrent writers do not collide
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a write, which does not say to which file
 
 
@@ -27,8 +27,8 @@ def is_temporary(name: str) -> bool:
 
 @contextmanager
 def atomic_path(target: Path, mode: int | None = None) -> Iterator[Path]:
-    """A free name beside ``target``: the file, folder or link that stands there when the block ends well becomes
-    ``target``, in place of what was there; whatever goes wrong, nothing is left of it.
+    """A free name next to ``target``: the file, folder or link that is there when the block ends without an error
+    becomes ``target`` and replaces what was there; after an error nothing is left of it.
 
     A link at ``target`` is replaced, never followed.
 
@@ -70,7 +70,7 @@ def remove(path: Path) -> None:
 
 
 def _rename(temporary: Path, target: Path) -> None:
-    """Give a finished thing its name. A folder cannot be renamed over one that has files: that steps aside first."""
+    """Give a finished thing its name. A folder cannot be renamed over one that has files: that is moved aside first."""
     aside = None
     if temporary.is_dir() and target.is_dir() and not (temporary.is_symlink() or target.is_symlink()):
         aside = target.rename(target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}"))

@@ -12,7 +12,7 @@ from vqi.system.memory import MemoryBudget
 AT_ONCE = 16
 BUDGET = (
     16 << 20
-)  # bytes under way at once: what a killed process may have to fetch again; one larger object goes alone
+)  # bytes under way at a time: what a killed process may have to fetch again; one larger object goes alone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def held_file(path: Path) -> Iterator[None]:
-    """Hold a file, which is made where it is not.
+    """Hold a file, which is made if it does not exist.
 
     Raises:
         OSError: it cannot be opened.
@@ -22,11 +22,11 @@ def held_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def held_folder(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder that is there.
+    """Hold a folder that exists.
 
     Raises:
         BlockingIOError: another process holds it, and ``wait`` is false.
-        OSError: it is no folder, or cannot be opened.
+        OSError: it is not a folder, or cannot be opened.
     """
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     with _held(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):

@@ -1,4 +1,4 @@
-"""A budget of memory that threads share, so that what they hold at once fits the memory that is granted."""
+"""A budget of memory that threads share, so that what they hold together fits the memory that is granted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ LARGE = 1 << 20  # bytes
 
 
 def give_back_large_blocks() -> None:
-    """Let what this process frees go back to the system at once where it is large.
+    """Return large blocks that this process frees to the system immediately.
 
-    glibc keeps it for the thread that freed it otherwise: eight threads that decoded a photograph of 200 MB each, one
-    after the other, held 1.6 GB at the end, and 0.3 GB so. Other C libraries have no such setting, and no such need.
+    Otherwise glibc keeps them for the thread that freed them: eight threads that decoded a photograph of 200 MB each,
+    one after the other, held 1.6 GB at the end, and 0.3 GB this way. Other C libraries have no such setting, and no
+    such need.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
@@ -23,7 +24,7 @@ def give_back_large_blocks() -> None:
 
 
 class MemoryBudget:
-    """Bytes that threads may hold at once. What is larger than all of it is held alone: nobody waits for ever."""
+    """Bytes that threads may hold at the same time. More than all of it is held alone: no thread waits forever."""
 
     def __init__(self, size: int) -> None:
         self._size, self._held = size, 0

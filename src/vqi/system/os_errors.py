@@ -6,7 +6,7 @@ import errno
 import os
 
 _ROOM = "free some space or choose another folder"
-_FOLDER = "a file stands where a folder is needed: choose another folder"
+_FOLDER = "there is a file where a folder is needed: choose another folder"
 _RIGHT = "choose a folder that this user can use, or ask for the right"
 ADVICE = {
     errno.ENOSPC: f"the disk is full: {_ROOM}",
@@ -17,7 +17,7 @@ ADVICE = {
     errno.ENOENT: "there is nothing of that name: check it",
     errno.ENOTDIR: _FOLDER,
     errno.EEXIST: _FOLDER,
-    errno.EISDIR: "a folder stands where a file is needed: choose another name",
+    errno.EISDIR: "there is a folder where a file is needed: choose another name",
     errno.ENAMETOOLONG: "use a shorter name",
     errno.ENXIO: "name a file",
     errno.EFBIG: "the disk, or 'ulimit -f', takes no file of that size: choose another folder",
@@ -35,7 +35,7 @@ def explain(error: OSError, place: object = "") -> str:
     """``<file>: <what the system says>: <what to do>``.
 
     Args:
-        error: Names the file itself, mostly.
+        error: It usually names the file itself.
         place: What is named where it does not; nothing when empty.
     """
     said = error.strerror or (os.strerror(error.errno) if error.errno else str(error))

@@ -14,7 +14,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def threads() -> int:
-    """Threads to compute with: ``$VQI_THREADS``, which a runner of several steps at once sets, or what is granted.
+    """Threads to compute with: ``$VQI_THREADS``, which a runner of several concurrent steps sets, or what is granted.
 
     Raises:
         VqiError: The variable holds no whole number.

@@ -1,1 +1,1 @@
-"""Files from elsewhere into a local cache, and archives of strangers unpacked."""
+"""Files from elsewhere into a local cache, and untrusted archives unpacked."""

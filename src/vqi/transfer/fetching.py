@@ -29,9 +29,9 @@ from vqi.transfer.web import shown
 __all__ = ["fetch", "fetch_all", "name_for", "shown"]
 
 ATTEMPTS = 6  # in a row that bring nothing
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next, of which a random part is waited
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next; a random part of it is waited
 MB = 1 << 20
-PIECE = 1 << 19  # bytes read at once: they are still in the processor's cache when they are hashed and written
+PIECE = 1 << 19  # bytes read at a time: they are still in the processor's cache when they are hashed and written
 
 
 class Again(Exception):  # noqa: N818 - says what to do
@@ -49,10 +49,10 @@ def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "") -> Pa
         url: http:// or https://.
         folder: the cache; several processes may use it, one fetches.
         sha256: in hex, of the file; where it is given and fits, no server is asked.
-        identity: what names the file in place of the url, for a url that differs each time, as a signed one does.
+        identity: what names the file instead of the url, for a url that differs each time, such as a signed one.
 
     Raises:
-        VqiError: the server refuses, stays away, or gives other bytes than ``sha256`` says; or the disk has no room.
+        VqiError: the server refuses, does not respond, or gives other bytes than ``sha256`` says; or the disk is full.
     """
     with requests.Session() as session:
         return _fetch(session, url, folder / name_for(identity or url), sha256, f"fetch {shown(url)}")
@@ -72,7 +72,7 @@ def fetch_all(urls: Sequence[str], folder: Path, what: str) -> list[Path]:
 
 
 def name_for(identity: str) -> str:
-    """A file name for a url: its own last part, made harmless, behind a digest of all of it."""
+    """A file name for a url: a digest of all of it, followed by its last part, made harmless."""
     last = urlsplit(identity).path.rstrip("/").rpartition("/")[2]
     return f"{sha256_bytes(identity.encode())[:16]}-{re.sub(r'[^A-Za-z0-9._-]', '_', last)[-80:] or 'file'}"
 
@@ -154,7 +154,7 @@ def _attempt(session: requests.Session, url: str, part: Part, whole: bool, what:
 
 
 def _check(response: requests.Response, url: str, part: Part, known: Version | None) -> None:
-    """Whether the answer has the file, or may come to have it."""
+    """Whether the answer has the file, or a later one may have it."""
     status = response.status_code
     if status in web.BUSY:
         raise Again(f"the server answers {status} {response.reason}", web.retry_after(response.headers))
@@ -163,7 +163,7 @@ def _check(response: requests.Response, url: str, part: Part, known: Version | N
         if known and total == str(known.size) == str(part.size):
             return
         part.path.write_bytes(b"")
-        raise Again("the part that is here is no part of the file any more: it is fetched from its beginning")
+        raise Again("the part that is here is not part of the file any more: it is fetched from its beginning")
     if status not in (200, 206):
         raise VqiError(
             f"cannot fetch {shown(url)}: the server answers {status} {response.reason}: {web.refusal(status)}"
@@ -182,12 +182,12 @@ def _begin(response: requests.Response, done: int, known: Version | None) -> tup
         return 0, Version(validator, int(length) if length.isdecimal() else None)
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", headers.get("Content-Range", ""))
     if not found or int(found[1]) != done or not known or validator not in ("", known.validator):
-        raise Again(f"the server answers with another part than bytes {done}- of the same file")
+        raise Again(f"the server answers with a part other than bytes {done}- of the same file")
     return done, Version(known.validator, int(found[3]))
 
 
 def _pieces(response: requests.Response, start: int, version: Version, what: str) -> Iterable[bytes]:
-    """The body of an answer, with a progress in MB, one that was begun counted in, where it has a name."""
+    """The body of an answer, with a progress in MB where it has a name; a started MB counts as one."""
     pieces = response.raw.stream(PIECE, decode_content=False)
     if not what:
         return pieces

@@ -1,4 +1,4 @@
-"""What of a file came so far: ``<name>.part``, and beside it ``<name>.json``, which says of which version it is.
+"""What of a file came so far: ``<name>.part``, and next to it ``<name>.json``, which says of which version it is.
 
 The rest of another version is never appended. When all is there, the part becomes ``<name>``. Nothing waits for the
 disk, which may be slower than the network: a file is used again only if its size, and the sha256 where one is known,
@@ -113,7 +113,7 @@ class _Digest:
         self._hash, self._bytes = hashlib.sha256(), 0
 
     def follow(self, path: Path, size: int) -> None:
-        """Be that of the first ``size`` bytes of a file; what was not seen of them is read."""
+        """Become that of the first ``size`` bytes of a file; what was not seen of them is read."""
         if self._bytes == size:
             return
         self._hash, self._bytes = hashlib.sha256(), 0
@@ -122,12 +122,12 @@ class _Digest:
                 self.update(piece)
 
     def update(self, piece: bytes) -> None:
-        """Count in what was written."""
+        """Include what was written."""
         self._hash.update(piece)
         self._bytes += len(piece)
 
     def hexdigest(self) -> str:
-        """Of all that was counted in."""
+        """Of all that was included."""
         return self._hash.hexdigest()
 
 

@@ -25,12 +25,12 @@ ADVICE = {
     403: "access is denied: accept the terms at its site, put a login into ~/.netrc, or name another url",
     404: "there is nothing at this address any more: find the new one and set 'url'",
     407: "the proxy wants a login: put it into https_proxy",
-    410: "it was taken away: find the new address and set 'url'",
+    410: "it was removed: find the new address and set 'url'",
 }
 
 
 def shown(url: str) -> str:
-    """A url for people, without the login and the signature that may stand in it."""
+    """A url for people, without the login and the signature that may be in it."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -39,7 +39,7 @@ def get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requ
     """Ask for a file; the body of the answer is still to be read.
 
     Raises:
-        VqiError: it is no address of a web server.
+        VqiError: it is not the address of a web server.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

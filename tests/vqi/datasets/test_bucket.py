@@ -110,7 +110,7 @@ def test_other_places(argument: str) -> None:
 def test_bad_snapshots(bucket: S3Store, tmp_path: Path) -> None:
     for text in ("no json", "[]", '{"objects": [{"key": "a"}]}'):
         (tmp_path / "s.json").write_text(text)
-        with pytest.raises(VqiError, match="is no snapshot: expected the snapshot"):
+        with pytest.raises(VqiError, match="is not a snapshot: expected the snapshot"):
             resolve(f"bucket:{bucket.uri}#snapshot={tmp_path / 's.json'}")
     (tmp_path / "s.json").write_text('{"format": "vqi.snapshot/1", "uri": "s3://other", "objects": []}')
     with pytest.raises(VqiError, match="is a snapshot of 's3://other'"):

@@ -21,7 +21,7 @@ def test_split(category: str, train: int, good: int, defective: int) -> None:
     entries = resolve("elpv").categories[category]
     folders = Counter(e.path.rpartition("/")[0] for e in entries)
     assert folders == {"train/good": train, "test/good": good, "test/defective": defective}
-    assert len({e.path.rpartition("/")[2] for e in entries}) == train + good + defective, "no cell stands twice"
+    assert len({e.path.rpartition("/")[2] for e in entries}) == train + good + defective, "no cell is listed twice"
     with Image.open(io.BytesIO(entries[0].read())) as image:
         assert (image.size, image.mode) == ((300, 300), "L")
 

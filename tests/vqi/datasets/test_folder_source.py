@@ -1,4 +1,4 @@
-"""vqi.datasets.folder: a user's own images; what does not fit is reported."""
+"""vqi.datasets.folder: one's own images; what does not fit is reported."""
 
 from __future__ import annotations
 

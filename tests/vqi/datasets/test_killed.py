@@ -76,5 +76,5 @@ def test_a_bucket(tmp_path: Path, parts: Path, s3_environment: object) -> None:
         lambda: len(notes.read_text().splitlines()),
         {"NOTES": str(notes)},
     )
-    assert (ended.kills, ended.needed) == (KILLS, len(images)), "every object is asked for once"
+    assert (ended.kills, ended.needed) == (KILLS, len(images)), "every object is requested once"
     assert 0 <= ended.lost <= KILLS * AT_ONCE

@@ -202,7 +202,7 @@ def test_kolektor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mpdd(tmp_path: Path, make_defect_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Only through a web page, which is reported; its layout is MVTec AD's, in a folder as the page packs it."""
+    """Offered by a web page for people only; its layout is MVTec AD's, in a folder as the page packs it."""
     with pytest.raises(
         VqiError, match=r"download its archive by hand, as https://github.com/stepanje/MPDD says.*'url'"
     ):

@@ -65,7 +65,7 @@ def test_pairs_are_found_and_lookalikes_are_not() -> None:
 
 
 def test_correlation_of_the_whole_image_would_pair_all_of_them() -> None:
-    """Why what is common to all is subtracted first."""
+    """Why what is shared is subtracted first."""
     squares = np.stack([shrink(part(i)).ravel() for i in range(10)])
     assert np.corrcoef(squares).min() > 0.8
 

@@ -117,7 +117,7 @@ def test_images_of_the_same_name(tmp_path: Path) -> None:
     [
         ("path,label\na.txt,0\n", "line 2: expected the path of an image"),
         ("path,label\na.png,0\n,0\n", "line 3: expected the path of an image"),
-        ("path,label\na.png,0,more\n", "line 2: expected .* one value a column"),
+        ("path,label\na.png,0,more\n", "line 2: expected .* one value per column"),
         ("path,label,split\na.png,0,valid\n", "line 2: expected split train, test or nothing, got 'valid'"),
         ("path,label\na.png,7\n", "line 2: expected label 0, 1, good or bad, or a defect_type, got '7'"),
         ("path,label\na.png,\n", "line 2: expected label"),
@@ -130,12 +130,12 @@ def test_images_of_the_same_name(tmp_path: Path) -> None:
         ("path,defect_type\na.png,..\n", r"has a file 'all/\.\./a\.png'"),
         ("path,label,mask\na.png,1,m/none\n", "line 2: expected an image as mask, got 'm/none'"),
         ("path,label\nftp://host/a.png,0\n", "'ftp://host/a.png' cannot be read"),
-        ("path,label\na.png,0\na.png,0\n", "stands in it twice"),
+        ("path,label\na.png,0\na.png,0\n", "is listed twice"),
         ("path,lable\na.png,0\n", "unknown column 'lable': did you mean 'label'"),
         ("path\na.png\n", "expected the columns path and label or defect_type, got path"),
         ("path,label\n", "lists no images"),
         ("", "expected the columns path and label or defect_type, got none"),
-        ('path,label\n"a.png,0\n', "is no CSV table"),
+        ('path,label\n"a.png,0\n', "is not a CSV table"),
     ],
 )
 def test_lines_that_make_no_sense(tmp_path: Path, table: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""All detectors behind one seam: fitted, saved, loaded, and what does not fit is refused."""
+"""All detectors behind one interface: fitted, saved, loaded, and what does not fit is refused."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -179,7 +179,7 @@ def test_a_package_without_one_of_its_files_is_refused(store: Store, tmp_path: P
 
 
 def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
-    """A package that was copied out of its store, as to a machine on the production line."""
+    """A package that was copied out of its store, for example to a machine on the line."""
     store = open_store(f"file://{tmp_path}/store")
     publish(store, **package(tmp_path, 1))
     shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")

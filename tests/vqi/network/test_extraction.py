@@ -64,7 +64,7 @@ def test_maps_of_all_forms() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 15, 3), (2, 3, 4, 4, 4), (2,)])
 def test_what_is_no_map(shape: tuple[int, ...]) -> None:
-    with pytest.raises(VqiError, match="is no feature map; choose another layer"):
+    with pytest.raises(VqiError, match="is not a feature map; choose another layer"):
         to_map(torch.zeros(shape))
 
 

@@ -187,7 +187,7 @@ def test_a_section_goes_on_where_the_part_before_it_ends(name: str, behind: str,
         ("resnet18", "layer4", "does not follow from its output alone"),
         ("resnet18", "layer3.1", "layers 'layer3.1' and 'layer3' have the same output"),
         ("resnet18", "layer33", "unknown layer 'layer33'"),
-        ("vit_tiny_patch16_224", "blocks.2", "cannot be cut behind 'blocks.2'"),
+        ("vit_tiny_patch16_224", "blocks.2", "cannot be cut after 'blocks.2'"),
     ],
 )
 def test_where_no_section_can_begin(name: str, behind: str, message: str) -> None:

@@ -24,7 +24,7 @@ def test_lines_and_labels(count: int) -> None:
         "training loss",
         "validation loss",
         "learning rate",
-        "images a second",
+        "images per second",
         "feature std (at best 0.0221)",
     } <= set(words)
     drawn = [*picture.iter(f"{SVG}path"), *picture.iter(f"{SVG}circle")]

@@ -62,14 +62,12 @@ def test_too_few_for_the_false_alarm_rate_that_is_asked_for() -> None:
     assert too_few(99, 0.01) == []
     assert too_few(98, 0.01) != []
     (said,) = too_few(9, 0.05)
-    assert (
-        said == "9 good training images carry a false-alarm rate of 10.0% at best; the 5.0% that is asked for needs 19."
-    )
+    assert said == "9 good training images allow a false-alarm rate of 10.0% at best; the requested 5.0% needs 19."
 
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    """Parts with a leak, a repeated photograph, a bright defective class and a file that is no image."""
+    """Parts with a leak, a repeated photograph, a bright defective class and a file that is not an image."""
     random = np.random.default_rng(0)
 
     def part() -> np.ndarray:
@@ -117,7 +115,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     page = render(report, Pictures(load_images(tmp_path / "images"), shard.path, 10_000))
     light, duplicates, masks = 2 * 4, 2 * 2, 2 + 1 + 1
     assert len(re.findall('src="data:image/jpeg;base64,', page)) == light + duplicates + masks
-    assert page.count("no picture") == 1, "that of the file that is no image"
+    assert page.count("no picture") == 1, "that of the file that is not an image"
     assert page.count("<svg") == 4
     for text in (
         "The same part in train and test",
@@ -126,7 +124,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
         "alone tells good",
         "The brightness alone tells the test classes apart",
         "gone_mask.png",
-        "carry a false-alarm rate of 4 % at best; 5 % is asked for",
+        "allow a false-alarm rate of 4 % at best; 5 % is requested",
     ):
         assert text in page
     assert "&lt;b&gt;.png" in page

@@ -358,7 +358,7 @@ def test_a_damaged_or_missing_shard(tmp_path: Path) -> None:
     flipped[flipped.index(b"IDAT") + 6] ^= 255
     (tmp_path / "flipped.zip").write_bytes(flipped)
     for name in ("cut.zip", "flipped.zip", "gone.zip"):
-        with pytest.raises(VqiError, match=f"{name} is not a whole shard"):
+        with pytest.raises(VqiError, match=f"{name} is not a complete shard"):
             prepare(Shard(tmp_path / name, ""), tmp_path / "images", "widget", 32, 0.01, MAX_PIXELS)
     assert not (tmp_path / "images").exists()
 

@@ -74,7 +74,7 @@ def test_killed_in_the_middle_of_an_epoch(
     assert len(left.log) == 2
     capsys.readouterr()
     resumed = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, store)
-    assert "going on after epoch 2 of an earlier start" in capsys.readouterr().err
+    assert "continuing after epoch 2 of an earlier start" in capsys.readouterr().err
     expected = whole.backbone.model.state_dict()
     for name, tensor in resumed.backbone.model.state_dict().items():
         torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0, msg=name)

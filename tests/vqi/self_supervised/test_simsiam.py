@@ -93,8 +93,8 @@ def test_the_encoder_of_a_published_checkpoint_is_loaded(tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     ("prefix", "left_out", "message"),
     [
-        ("", "", "expected names as 'module.encoder.conv1.weight', got"),
-        ("module.encoder_q.", "", "nothing of it could be loaded"),
+        ("", "", "expected names like 'module.encoder.conv1.weight', got"),
+        ("module.encoder_q.", "", "nothing could be loaded"),
         ("module.encoder.", "layer4.1.conv2.weight", "do not fit the backbone: 121 of 122 names match"),
     ],
 )

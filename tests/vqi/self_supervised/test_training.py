@@ -76,7 +76,7 @@ def test_what_is_not_frozen_moves_and_what_is_frozen_does_not(
     tuned = finetune(parent, images, settings(method, **options))
     changed = moved(tuned.backbone, parent)
     assert {"layer2.0.conv1.weight", "layer2.1.bn2.weight", "layer2.1.bn2.running_mean"} <= changed
-    assert {name.partition(".")[0] for name in changed} == {"layer2"}, "neither what is frozen nor what lies behind"
+    assert {name.partition(".")[0] for name in changed} == {"layer2"}, "neither what is frozen nor what comes after"
     assert all(torch.equal(tensor, before[name]) for name, tensor in parent.model.state_dict().items())
     assert set(tuned.before) == changed
     assert all(torch.equal(tensor, before[name]) for name, tensor in tuned.before.items())

@@ -299,7 +299,7 @@ def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: o
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
     with pytest.raises(
-        UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*does not answer.*refused"
+        UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*did not respond.*refused"
     ) as caught:
         open_store("s3://bucket/p").get_bytes("a")
     assert "\n" not in str(caught.value)
@@ -326,7 +326,7 @@ def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -
     assert store.get_bytes("b") == b"1"
     monkeypatch.setenv("no_proxy", "elsewhere")
     monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
-    with pytest.raises(UnavailableError, match=r"does not answer \(through the proxy: .*refused\)") as caught:
+    with pytest.raises(UnavailableError, match=r"did not respond \(through the proxy: .*refused\)") as caught:
         open_store("s3://vqi-tests/proxy").get_bytes("b")
     assert "0x" not in str(caught.value)
 
@@ -335,7 +335,7 @@ def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -
     ("name", "value", "expected"),
     [
         ("http_proxy", "socks5://127.0.0.1:9", "through the proxy 'socks5://127.0.0.1:9'"),
-        ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE is '/nowhere.pem', where no file is"),
+        ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE is '/nowhere.pem', which is not a file"),
         ("AWS_CHECKSUM_ALGORITHM", "crc7", "check the variables AWS_"),
     ],
 )
@@ -506,7 +506,7 @@ def test_a_server_killed_in_the_middle_of_an_upload(
         return etag
 
     monkeypatch.setattr(client, "_upload_part", upload_part)
-    with pytest.raises(UnavailableError, match=r"cannot write s3://bucket/p/big at http.*does not answer"):
+    with pytest.raises(UnavailableError, match=r"cannot write s3://bucket/p/big at http.*did not respond"):
         store.put_file("big", source)
     server.start()  # type: ignore[attr-defined]
     monkeypatch.setenv("VQI_S3_ENDPOINT", server.endpoint)  # type: ignore[attr-defined]

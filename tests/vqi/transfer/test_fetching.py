@@ -235,7 +235,7 @@ def test_retry_after() -> None:
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [("403", "accept the terms"), ("404", "set 'url'"), ("410", "taken away"), ("418", "another url")],
+    [("403", "accept the terms"), ("404", "set 'url'"), ("410", "it was removed"), ("418", "another url")],
 )
 def test_a_server_that_refuses(server: Server, tmp_path: Path, status: str, advice: str) -> None:
     server.plan = [status]

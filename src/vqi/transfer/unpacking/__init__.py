@@ -1,1 +1,1 @@
-"""Archives of strangers, tar and zip, read without trust."""
+"""Untrusted archives, tar and zip, read safely."""

@@ -100,7 +100,7 @@ class Register:
             return
         if self._spellings[key] == name:
             raise Refused(f"{name!r} is in it twice")
-        raise Refused(f"{name!r} and {self._spellings[key]!r} are one name where case or Unicode form does not count")
+        raise Refused(f"{name!r} and {self._spellings[key]!r} are the same name if case or Unicode form is ignored")
 
 
 def check_name(name: str, limits: Limits) -> str:

@@ -1,6 +1,6 @@
 """Members of a tar file, read once from front to back; compressed ones are decompressed on the way.
 
-``tarfile`` reads the headers and nothing else: what it may read at once is bounded here, and it can never go back, so
+``tarfile`` reads the headers and nothing else: what it may read at a time is bounded here, and it can never go back, so
 that neither a header of gigabytes nor one of negative size (CVE-2025-8194) does harm. It never writes.
 """
 
@@ -73,7 +73,7 @@ def open_zstandard(source: BinaryIO) -> Readable:
 
 
 class Xz:
-    """The decompressed bytes of all streams of an xz file, with bounded memory, which ``lzma.LZMAFile`` has not."""
+    """The decompressed bytes of all streams of an xz file, with bounded memory, unlike ``lzma.LZMAFile``."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -126,10 +126,10 @@ class Forward(io.RawIOBase):
         return self._position - self._back
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go on to ``offset``.
+        """Move on to ``offset``.
 
         Raises:
-            Refused: it lies behind.
+            Refused: it is before the current position.
         """
         if whence != io.SEEK_SET or offset < self._position - len(self._last):
             raise Refused("it is cut short or damaged (a header points backwards): fetch it again")
@@ -145,7 +145,7 @@ class Forward(io.RawIOBase):
         """``size`` bytes, fewer at the end only.
 
         Raises:
-            Refused: more at once than a header may have.
+            Refused: more at a time than a header may have.
         """
         if not 0 <= size <= HEADER_BYTES:
             raise Refused(f"a header has {size} bytes, at most {HEADER_BYTES} are taken")
@@ -169,7 +169,7 @@ class Forward(io.RawIOBase):
         """
         while piece := self._pull(CHUNK):
             if piece.count(0) != len(piece):
-                raise Refused("it goes on behind its end mark, as tars do that were joined: pack it again")
+                raise Refused("it continues after its end mark, as joined tars do: pack it again")
 
     def _pull(self, size: int) -> bytes:
         piece = self._stream.read(size)

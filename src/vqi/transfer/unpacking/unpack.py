@@ -1,9 +1,9 @@
-"""Archives of strangers: tar (plain, gz, bz2, xz, zst) and zip.
+"""Untrusted archives: tar (plain, gz, bz2, xz, zst) and zip.
 
 ``names`` says which names of members are taken, ``tars`` and ``zips`` read members one by one, ``spool`` keeps what
 they hold. The name of a member never becomes a path of this machine: everything goes into one unnamed file. So
-nothing can be written elsewhere, and what is refused here is refused because an archive with such members is not to be
-trusted, or because two of its members would be confused later.
+nothing can be written elsewhere, and what is refused here is refused because an archive with such members is not
+safe, or because two of its members would be confused later.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Reader = Callable[[BinaryIO, Register], AbstractContextManager[Iterator[Member]]
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: Limits = LIMITS) -> Spool:
     """The wanted members of an archive, spooled into an unnamed file in ``folder``.
 
-    Every member is checked before a byte of it is written, also those that are not wanted; a tar is read to its end. On
-    any doubt all of the archive is refused. Archives within the archive are not opened.
+    Every member is checked before a byte of it is written, also those that are not wanted; a tar is read to its end. In
+    case of doubt the whole archive is refused. Archives within the archive are not opened.
 
     Args:
-        archive: a local file; what it is, its first bytes say.
+        archive: a local file; its first bytes tell what it is.
         folder: where there is room for what the wanted members hold.
         wanted: whether a member is to be kept, by its normalised name.
         limits: of number, sizes and ratio.
@@ -83,5 +83,5 @@ def _reader(head: bytes) -> Reader:
     if head.startswith(ZIP_MAGIC):
         return zips.members
     if tars.decompressor(head) is None and not tars.is_tar(head):
-        raise Refused(f"it is no tar (plain, gz, bz2, xz, zst) and no zip: it starts with {head[:16]!r}")
+        raise Refused(f"it is neither a tar (plain, gz, bz2, xz, zst) nor a zip: it starts with {head[:16]!r}")
     return tars.members

@@ -95,7 +95,7 @@ def zip_field(data: bytes, offset: int, form: str, value: int) -> bytes:
 
 
 def tar_field(data: bytes, at: int, value: bytes) -> bytes:
-    """A tar with a field of its first header changed and the header's checksum corrected."""
+    """A tar with a field of its first header changed and the header's checksum fixed."""
     header = bytearray(data[:512])
     header[at : at + len(value)] = value
     header[148:156] = b" " * 8
