@@ -51,7 +51,7 @@ def main() -> None:
 
         settings = {**environment, "NOTES": str(notes)}
         rows.append(_survive("bucket:s3://", Path(scratch), "bucket:s3://bench/parts", asked, settings))
-    heads = ["source", "kills", "begun from nothing", "fetched twice, a kill", "the same dataset"]
+    heads = ["source", "kills", "begun from scratch", "fetched twice, per kill", "the same dataset"]
     table(f"Killed {KILLS} times at random moments, {IMAGES} images of 900 KB", heads, rows)
 
 
@@ -74,6 +74,6 @@ def _survive(
     settings = {**os.environ, "VQI_STORE": str(out / "store"), "VQI_CACHE": str(out / "cache"), **environment}
     ended = kill_and_go_on(command, settings, KILLS, from_nothing, fetched, after_round)
     twice = ended.lost / ended.kills
-    assert 0 <= twice <= BUDGET, f"{name}: {twice:.0f} bytes were fetched twice a kill"
+    assert 0 <= twice <= BUDGET, f"{name}: {twice:.0f} bytes were fetched twice per kill"
     assert len(digests) == 1, digests
     return [name, ended.kills, ended.rounds, f"{twice / 1e6:.1f} MB", "yes"]
