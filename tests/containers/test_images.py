@@ -15,7 +15,7 @@ from tests.containers.conftest import BUILD, ROOT, podman
 
 pytestmark = pytest.mark.usefixtures("images")
 ALL = pytest.mark.parametrize("image", ["vqi:latest", "vqi-torch:latest", "vqi-pipeline:latest"])
-OF_COMMANDS = ("click", "rich", "pipelines")
+OF_COMMANDS = ("click", "rich", "vqi_pipelines")
 ABSENT = ("kfp", "hera", "pip", "pytest", "elpv_dataset", *OF_COMMANDS)
 PROGRAMS = ("pip", "pip3", "gcc", "cc", "g++", "make", "ld", "curl", "wget")
 INSIDE = """
