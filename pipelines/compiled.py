@@ -11,6 +11,7 @@ from vqi.artifacts.files import write_text
 from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
 from vqi.system.cache import cache_folder
+from vqi.system.os_errors import reason
 from vqi_pipelines.sources import digest_of, modules_of, packages_digest
 
 COMPILED = "VQI_COMPILED_PIPELINE"
@@ -36,7 +37,7 @@ def pipeline_to_run() -> str:
         return Path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise VqiError(
-            f"{COMPILED}: {named} cannot be read ({error}): name the file that 'vqi compile' wrote"
+            f"{COMPILED}: {named} cannot be read ({reason(error)}): name the file that 'vqi compile' wrote"
         ) from error
 
 

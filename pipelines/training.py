@@ -5,6 +5,7 @@ import re
 from kfp import dsl, kubernetes
 
 from vqi import config
+from vqi.store.opening import VARIABLES as STORE_VARIABLES
 from vqi_components.dataset_download.component import dataset_download
 from vqi_components.evaluate.component import evaluate
 from vqi_components.feature_extract.component import feature_extract
@@ -24,14 +25,6 @@ _EVALUATION = config.defaults(config.Evaluate)
 
 # What a step that reads or writes lasting assets receives about their store; on a cluster from a Secret of this name.
 STORE_SECRET = "vqi-store"  # noqa: S105 - its name
-STORE_VARIABLES = (
-    "VQI_STORE",
-    "VQI_S3_ENDPOINT",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-)
 # What the step that reads a source also receives: consent to a licence, and tokens for the servers of sources.
 SOURCES_VARIABLES = ("USER_CONSENT", "VQI_HTTP_TOKENS")
 

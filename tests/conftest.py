@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 PORTS = ("master", "volume", "filer", "s3", "admin")
-READY_SECONDS = 30
+READY_SECONDS = 300  # only a server that hangs takes so long
 
 # On a busy machine any example may be slow; that says nothing about what is tested.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,7 +52,8 @@ LONGEST = (
 
 # What --fast leaves out: whole folders, files that import torch, and tests that are marked slow or have a server.
 NOT_FAST = ("benchmarks", "cluster", "components", "containers", "end_to_end")
-SERVER = "new_seaweedfs"
+SERVERS = {"new_seaweedfs", "file_server"}  # fixtures
+SERVES = re.compile(r"\b(?:FileServer|HTTPServer|ThreadingHTTPServer)\b")
 TORCH = re.compile(r"^(?:from|import) (?:torch|vqi\.network|vqi\.self_supervised|vqi\.models\.model)\b", re.MULTILINE)
 
 
@@ -65,7 +66,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     if any(collection_path == TESTS / name for name in NOT_FAST):
         return True
-    return (collection_path.suffix == ".py" and bool(TORCH.search(collection_path.read_text()))) or None
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    text = collection_path.read_text()
+    return bool(TORCH.search(text) or SERVES.search(text)) or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -88,7 +92,7 @@ def _turn(item: pytest.Item) -> int:
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None or SERVER in getattr(item, "fixturenames", ())
+    return item.get_closest_marker("slow") is not None or bool(SERVERS & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(trylast=True)

@@ -14,8 +14,9 @@ def parameters() -> None:
 
     for name, default, meaning in describe_parameters(read_ir(pipeline_to_run())):
         click.echo(f"{click.style(name, bold=True)} = {default}\n    {meaning}")
-    click.echo("\ndetectors, chosen with -p detector=pca")
-    for name, meaning in describe_detectors():
+    detectors = describe_detectors()
+    click.echo(f"\ndetectors, chosen with -p detector={detectors[-1][0]}")
+    for name, meaning in detectors:
         click.echo(f"  {click.style(name, bold=True)}\n      {meaning}")
     for method, keys in describe_finetune():
         click.echo(

@@ -144,11 +144,11 @@ def served(folder: Path, command: list[str], environment: dict[str, str]) -> Ite
         yield f"unix://{address}"
     finally:
         service.terminate()
-        service.wait(20)
+        service.wait(300)
 
 
 def wait_until_served(address: Path, service: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         with socket.socket(socket.AF_UNIX) as client:
             if not client.connect_ex(str(address)):

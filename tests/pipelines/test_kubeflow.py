@@ -10,11 +10,12 @@ from kfp import dsl, kubernetes
 from tests.pipelines.argo import examples
 from tests.pipelines.argo.flows import Fakes, local_flow
 from vqi.errors import VqiError
+from vqi.store.opening import VARIABLES
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline, Retry, Task, Toleration
 from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow, image_name, node_label, toleration
-from vqi_pipelines.training import SOURCES_VARIABLES, STORE_VARIABLES, training
+from vqi_pipelines.training import SOURCES_VARIABLES, training
 
 SETTINGS = KubeflowSettings(
     registry="registry.example.com:5000/quality/",
@@ -162,7 +163,7 @@ def test_secrets_and_resources_of_the_training_pipeline() -> None:
         }  # fmt: skip
         if container.pod.env:
             also = SOURCES_VARIABLES if name == "comp-dataset-download" else ()
-            assert {value.variable for value in container.pod.env} == {*STORE_VARIABLES, *also}
+            assert {value.variable for value in container.pod.env} == {*VARIABLES, *also}
             assert {(value.kind, value.object) for value in container.pod.env} == {("Secret", "vqi-store")}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from vqi.errors import VqiError
 from vqi.system.atomic import atomic_path, write_text
+from vqi.system.os_errors import reason
 
 __all__ = ["Json", "atomic_path", "read_json", "write_json", "write_text"]
 
@@ -28,7 +29,7 @@ def read_text(path: Path, again: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise VqiError(f"{path}: expected a text file, got: {error}; {again}") from error
+        raise VqiError(f"{path}: expected a text file, got: {reason(error)}; {again}") from error
 
 
 def read_json(path: Path) -> Json:
@@ -40,7 +41,9 @@ def read_json(path: Path) -> Json:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise VqiError(f"{path}: expected a JSON file, got: {error}; run the step that writes it again") from error
+        raise VqiError(
+            f"{path}: expected a JSON file, got: {reason(error)}; run the step that writes it again"
+        ) from error
     if not isinstance(content, dict):
         raise VqiError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content

@@ -18,6 +18,7 @@ from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 from vqi.system.atomic import atomic_path
+from vqi.system.os_errors import reason
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
@@ -184,4 +185,4 @@ def _read_index(path: Path) -> list[IndexRow]:
                 for row in csv.DictReader(file)
             ]
     except (OSError, KeyError, ValueError) as error:
-        raise VqiError(f"{path}: expected the index of an images artifact, got: {error}; {AGAIN}") from error
+        raise VqiError(f"{path}: expected the index of an images artifact, got: {reason(error)}; {AGAIN}") from error

@@ -14,6 +14,7 @@ from safetensors.numpy import save as to_safetensors
 
 from vqi.artifacts.files import Json, atomic_path
 from vqi.errors import VqiError
+from vqi.system.os_errors import reason
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def _read_header(path: Path) -> tuple[Json, int, int]:
             header = json.loads(file.read(length))
     except (OSError, ValueError, struct.error) as error:
         raise VqiError(
-            f"{path}: expected a safetensors file, got: {error}; run the step that writes it again"
+            f"{path}: expected a safetensors file, got: {reason(error)}; run the step that writes it again"
         ) from error
     return header, LENGTH.size + length, size
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vqi.artifacts.files import atomic_path
 from vqi.errors import VqiError
+from vqi.system.os_errors import reason
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,4 @@ def read_training_log(path: Path) -> list[Epoch]:
         with path.open(newline="", encoding="utf-8") as file:
             return [Epoch(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in csv.DictReader(file)]
     except (OSError, KeyError, ValueError) as error:
-        raise VqiError(f"{path}: expected a training log, got: {error}; run ssl_finetune again") from error
+        raise VqiError(f"{path}: expected a training log, got: {reason(error)}; run ssl_finetune again") from error

@@ -92,9 +92,11 @@ def choose_like(
     if precision == "auto" and (made_with.precision == "fp32" or _native_bf16(flags)):
         precision = made_with.precision
     known = _installed(made_with.engine) and supports(made_with.engine, precision, flags)
-    if engine == "auto" and precision != "auto" and known:
-        return choose(made_with.engine, precision, flags).model_copy(update={"reason": "as the model was made"})
-    return choose(engine, precision, flags)
+    if engine != "auto" or precision == "auto" or not known:
+        return choose(engine, precision, flags)
+    found = choose(made_with.engine, precision, flags)
+    same = precision == made_with.precision
+    return found.model_copy(update={"reason": "as the model was made" if same else f"{precision} was asked for"})
 
 
 def _check_names(engine: str, precision: str) -> None:

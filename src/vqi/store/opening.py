@@ -27,6 +27,15 @@ __all__ = [
 ]
 
 STORE = "VQI_STORE"  # the variable that names the store of datasets and models
+# All that a store reads from the environment.
+VARIABLES = (
+    STORE,
+    "VQI_S3_ENDPOINT",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+)
 EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
 
 

@@ -41,3 +41,11 @@ def explain(error: OSError, place: object = "") -> str:
     said = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
     parts = (error.filename or place, said, ADVICE.get(error.errno or 0, ""))
     return ": ".join(str(part) for part in parts if part)
+
+
+def reason(error: Exception) -> str:
+    """Why something cannot be read, for a message that names the file itself: no file, no number, what to do."""
+    if not isinstance(error, OSError):
+        return " ".join(str(error).split())
+    said = error.strerror or str(error)
+    return ": ".join(part for part in (said, ADVICE.get(error.errno or 0, "")) if part)

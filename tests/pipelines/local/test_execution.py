@@ -296,7 +296,7 @@ def wait_for_pid(folder: Path) -> int:
 
 
 def ended(pid: int) -> bool:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         status = Path(f"/proc/{pid}/status")
         if not status.exists() or "State:\tZ" in status.read_text():

@@ -535,7 +535,7 @@ def test_a_step_that_does_not_want_to_end(tmp_path: Path, source: str, grace: fl
         runner.communicate()
     assert runner.returncode == 130
     for pid in pids:
-        wait_until(lambda pid=pid: is_gone(pid), 10)
+        wait_until(lambda pid=pid: is_gone(pid), 300)
     latest = tmp_path / "runs" / "latest"
     assert json.loads((latest / "run.json").read_text())["state"] == "stopped"
     assert json.loads((latest / "stay" / "task.json").read_text())["state"] == "stopped"

@@ -97,6 +97,12 @@ def test_unknown_names(engine: str, precision: str, message: str) -> None:
             choice()
 
 
+def test_the_reason_says_what_differs_from_the_engine_that_made_the_model() -> None:
+    model = made("eager bf16")
+    assert choose_like(model, flags=AMX) == made("eager bf16", "as the model was made")
+    assert choose_like(model, "auto", "fp32", AMX) == made("eager fp32", "fp32 was asked for")
+
+
 @pytest.mark.parametrize(
     ("made_with", "asked", "flags", "installed", "expected"),
     [

@@ -6,6 +6,7 @@ import errno
 import io
 import itertools
 import os
+import re
 import socket
 import socketserver
 import ssl
@@ -25,6 +26,7 @@ from minio import Minio
 from minio.error import S3Error, ServerError
 
 from vqi.errors import UnavailableError, VqiError
+from vqi.store import opening
 from vqi.store.folder import FolderStore
 from vqi.store.interface import Store
 from vqi.store.opening import fetch_uri, open_store, read_uri, split_uri, store_uri
@@ -543,3 +545,10 @@ def test_the_store_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
     for environment in ({}, {"VQI_STORE": ""}):
         with pytest.raises(VqiError, match="VQI_STORE is not set"):
             store_uri(environment)
+
+
+def test_the_variables_that_a_step_is_given_are_those_that_a_store_reads() -> None:
+    """A variable that a client comes to read and VARIABLES lacks would be missing in every pod."""
+    files = Path(opening.__file__).parent.glob("*.py")
+    named = {name for file in files for name in re.findall(r'"((?:AWS|VQI)_[A-Z0-9_]+)"', file.read_text())}
+    assert named == set(opening.VARIABLES)
