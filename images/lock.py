@@ -34,7 +34,7 @@ PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
 EXTRAS = ("torch", "embedded", "command")  # of all images together
 TORCH = ("torch", "torchvision")
-# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.runtime hides it from OpenVINO.
+# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.network.runtime hides it from it.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
 # What no step that runs a network imports: needed only by commands of its packages, or by the other steps.
 NOT_OF_NETWORKS = frozenset({"click", "joblib", "narwhals", "scikit-learn", "scipy"})

@@ -82,7 +82,10 @@ def _texts_that_may_be_lists(pipeline: Pipeline) -> set[str]:
 
 
 def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The training pipeline's parameters with local paths made absolute: steps start in folders of their own."""
+    """The training pipeline's parameters with local paths made absolute: steps start in folders of their own.
+
+    They were checked before: an error names a source as it was given.
+    """
     values = dict(parameters)
     kind, separator, place = str(values["source"]).partition(":")
     if separator and "://" not in place:
@@ -108,7 +111,9 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     Raises:
         VqiError: A value is out of its range; all such values are named.
     """
-    from vqi.detectors.registry import DETECTORS  # numpy and scipy, which listing parameters does not need
+    # numpy, scipy and the readers of images, which listing parameters does not need
+    from vqi.datasets.sources import split_source
+    from vqi.detectors.registry import DETECTORS
 
     problems: list[str] = []
     for model in config.steps():
@@ -124,6 +129,11 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
             problems += [one for one in describe_each(error, names) if one not in problems]
     if isinstance(kind := parameters.get("detector"), str) and kind not in DETECTORS:
         problems.append(str(unknown("detector", kind, DETECTORS)))
+    if isinstance(source := parameters.get("source"), str):
+        try:
+            split_source(source)
+        except VqiError as error:
+            problems.append(str(error))
     if problems:
         raise VqiError("; ".join(problems))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from vqi.artifacts.files import read_json
+from pydantic import ValidationError
+
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
+from vqi_pipelines.local.task_record import read_task
 
 
 def results_of(run: RunState) -> list[str]:
@@ -30,9 +31,12 @@ def _done(run: RunState) -> list[TaskState]:
 
 def _models(run: RunState) -> Iterator[str]:
     """Where the models of a run are, from its ``publish`` tasks' decisions, with whether each is a new one."""
+    from vqi.models.registry import Decision  # the stores, which a run that publishes nothing does not need
+
     for task in _done(run):
         if task.folder.name == "publish":
-            text = read_json(task.folder / "task.json")["output_parameters"].get("decision", "")
-            decision = json.loads(text) if text.startswith("{") else {}
-            if "model" in decision:  # a task of that name in another pipeline may decide something else
-                yield f"{decision['model'].removeprefix('file://')} ({decision['reason']})"
+            try:
+                decision = Decision.model_validate_json(read_task(task.folder).output_parameters.get("decision", ""))
+            except ValidationError:  # a task of that name in another pipeline may decide something else
+                continue
+            yield f"{decision.model.removeprefix('file://')} ({decision.reason})"

@@ -37,5 +37,10 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
     chosen = targets or TARGETS
     if file and settings != KubeflowSettings():
         raise VqiError(f"{file}: --registry and the options after it are for the training pipeline: leave them out")
+    if "kubeflow" not in chosen and settings != KubeflowSettings():
+        raise VqiError(
+            "--registry and the options after it are for Kubeflow: add --target kubeflow, or leave them out "
+            "(for Argo use the chart's values)"
+        )
     for path in write_other(file, output, chosen) if file else write_manifests(output, chosen, settings):
         click.echo(path)

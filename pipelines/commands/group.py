@@ -32,6 +32,12 @@ class Commands(click.Group):
             if missing is None:
                 raise
             refusal = f"'{ctx.info_name} {ctx.invoked_subcommand}' {missing}"
+        except OSError as error:
+            from vqi.system.os_errors import explain, is_known
+
+            if not is_known(error):
+                raise
+            refusal = explain(error, ctx.invoked_subcommand)
         click.echo(f"error: {refusal}", err=True)
         sys.exit(BAD_INPUT)
 

@@ -57,11 +57,16 @@ def predict(
     from vqi.models.model import Model, image_files, write_overlays
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    predictions = Model(model, engine, precision).predict(image_files(images))
-    rows = [{"path": p.name, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions]
+    files, loaded = image_files(images), Model(model, engine, precision)
     if maps is not None:
-        write_overlays(maps, predictions)
-    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file:
+        maps.mkdir(parents=True, exist_ok=True)
+    with click.open_file(str(output or "-"), "w", encoding="utf-8") as file:  # refused before anything is scored
+        predictions = loaded.predict(files)
+        rows = [
+            {"path": p.name, "score": p.score, "threshold": p.threshold, "decision": p.decision} for p in predictions
+        ]
+        if maps is not None:
+            write_overlays(maps, predictions)
         if form == "json":
             file.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         else:

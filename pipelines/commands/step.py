@@ -11,7 +11,7 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--shell", is_flag=True, help="Only print the command, for a shell.")
+@click.option("--shell", is_flag=True, help="Make the folder, and print the command for a shell instead.")
 @click.option("--store", metavar="URI", help="Datasets and models, if not where the run had them.")
 def step(folder: Path, shell: bool, store: str | None) -> None:
     """Run one step of a run again, from the same inputs, with its log on the terminal.

@@ -12,16 +12,14 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from vqi.artifacts.files import read_json
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import Container, KeptValue, PodSettings
 from vqi_pipelines.local.launch import Ended, Job, Launcher
 from vqi_pipelines.local.launchers import launcher_of
+from vqi_pipelines.local.task_record import TASK_FILE, ArtifactRecord, StartRecord, TaskRecord, read_task
 from vqi_pipelines.local.transfer import ArtifactRef, ObjectStore, RunFolder, Transfer
 
-RECORD = "task.json"
 INPUTS, OUTPUTS = "inputs", "outputs"  # folders of a step that runs
 _AGAIN = "again"
 
@@ -49,7 +47,7 @@ def input_folder(folder: Path, name: str) -> Path:
 
 def start_record(
     container: Container, command: Sequence[str], folder: Path, launcher: str, place: str, settings: Mapping[str, str]
-) -> dict[str, Any]:
+) -> StartRecord:
     """What ``task.json`` records about how a step is started.
 
     Args:
@@ -61,18 +59,19 @@ def start_record(
         settings: The variables that the run itself sets.
     """
     pod = container.pod
-    return {
-        "command": list(command),
-        "folder": str(folder),
-        "image": container.image,
-        "resources": dict(container.resources),
-        "annotations": dict(pod.annotations),
-        "launcher": launcher,
-        "place": place,
-        "settings": dict(settings),
-        "needs": [name for name, _ in container.env] + [value.variable for value in pod.env if not value.optional],
-        "may_need": [value.variable for value in pod.env if value.optional],
-    }
+    needs = [name for name, _ in container.env] + [value.variable for value in pod.env if not value.optional]
+    return StartRecord(
+        command=tuple(command),
+        folder=str(folder),
+        image=container.image,
+        resources=dict(container.resources),
+        annotations=dict(pod.annotations),
+        launcher=launcher,
+        place=place,
+        settings=dict(settings),
+        needs=tuple(needs),
+        may_need=tuple(value.variable for value in pod.env if value.optional),
+    )
 
 
 def prepare_again(
@@ -81,7 +80,7 @@ def prepare_again(
     """Make a step of an earlier run ready, with new folders and its inputs fetched where necessary.
 
     Args:
-        folder: Folder of the step, such as ``runs/latest/mono/pca-fit``.
+        folder: Folder of the step, ``runs/latest/<category>/<step>``.
         on_line: Called with each line that the step prints.
         settings: Replace the variables that the run set.
         environment: Environment of this process.
@@ -90,27 +89,26 @@ def prepare_again(
         VqiError: The folder is not a step's, an input or a variable is missing, or the step cannot be started here.
     """
     folder = folder.resolve()  # 'latest' may change before the step ends
-    record = _record_of(folder)
-    start = record["start"]
-    told = {**environment, **start["settings"], **settings}
-    missing = [name for name in start["needs"] if name not in told]
+    record, start = _records_of(folder)
+    told = {**environment, **start.settings, **settings}
+    missing = [name for name in start.needs if name not in told]
     if missing:
         raise VqiError(f"{folder.name} needs {', '.join(missing)} in the environment, as in the run: set it")
-    launcher = launcher_of(start["launcher"])
-    launcher.check([start["image"]])
-    transfer: Transfer = RunFolder() if start["place"] == RunFolder.place else ObjectStore(start["place"], "")
-    inputs = {name: _ref(one) for name, one in record["input_artifacts"].items()}
+    launcher = launcher_of(start.launcher)
+    launcher.check([start.image])
+    transfer: Transfer = RunFolder() if start.place == RunFolder.place else ObjectStore(start.place, "")
+    inputs = {name: _ref(one) for name, one in record.input_artifacts.items()}
     if isinstance(transfer, RunFolder):
         _check_inputs(inputs)
     scratch = _new_folder(folder)
     paths = [transfer.bring(ref, input_folder(scratch, name)) for name, ref in inputs.items()]
-    command = [text.replace(start["folder"], str(scratch)) for text in start["command"]]
+    command = [text.replace(start.folder, str(scratch)) for text in start.command]
     pod = PodSettings(
-        env=tuple(KeptValue(name, "Secret", "", name) for name in (*start["needs"], *start["may_need"])),
-        annotations=start["annotations"],
+        env=tuple(KeptValue(name, "Secret", "", name) for name in (*start.needs, *start.may_need)),
+        annotations=start.annotations,
     )
-    container = Container(start["image"], tuple(command), (), (), start["resources"], pod)
-    job = Job(folder.name, container, command, scratch, paths, record["parameters"], told, scratch / "log.txt", on_line)
+    container = Container(start.image, tuple(command), (), (), start.resources, pod)
+    job = Job(folder.name, container, command, scratch, paths, record.parameters, told, scratch / "log.txt", on_line)
     return Again(job, launcher)
 
 
@@ -140,18 +138,19 @@ def shell_line(again: Again, environment: Mapping[str, str]) -> str:
     return f"cd {shlex.quote(str(again.job.folder / 'work'))} && {' '.join([*own, shlex.join(command)])}"
 
 
-def _record_of(folder: Path) -> dict[str, Any]:
-    if not (folder / RECORD).is_file():
-        raise VqiError(f"{folder}: expected a step's folder in a run, such as runs/latest/mono/pca-fit: no {RECORD}")
-    record = read_json(folder / RECORD)
-    if not record.get("start"):
-        raise VqiError(f"{folder / RECORD}: it does not record how the step is started: run the pipeline again")
-    return record
+def _records_of(folder: Path) -> tuple[TaskRecord, StartRecord]:
+    if not (folder / TASK_FILE).is_file():
+        raise VqiError(
+            f"{folder}: expected a step's folder in a run, runs/latest/<category>/<step>: there is no {TASK_FILE} in it"
+        )
+    record = read_task(folder)
+    if record.start is None:
+        raise VqiError(f"{folder / TASK_FILE}: it does not record how the step is started: run the pipeline again")
+    return record, record.start
 
 
-def _ref(record: Mapping[str, Any]) -> ArtifactRef:
-    files = record.get("files")
-    return ArtifactRef(record["location"], record["digest"], None if files is None else tuple(files))
+def _ref(record: ArtifactRecord) -> ArtifactRef:
+    return ArtifactRef(record.location, record.digest, record.files)
 
 
 def _check_inputs(inputs: Mapping[str, ArtifactRef]) -> None:

@@ -12,7 +12,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from vqi_pipelines.local.again import RECORD
 from vqi_pipelines.local.state import (
     CACHED,
     DONE,
@@ -25,6 +24,7 @@ from vqi_pipelines.local.state import (
     RunState,
     TaskState,
 )
+from vqi_pipelines.local.task_record import TASK_FILE
 
 _LOOKS = {
     WAITING: ("·", "dim"),
@@ -156,7 +156,7 @@ def closing_lines(run: RunState, results: Results = no_results) -> list[str]:
     lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})", *results(run)]
     if run.state in (FAILED, STOPPED):
         lines.append("the same command again continues where this run stopped")
-    failed = [task for task in run.in_order() if task.state == FAILED and (task.folder / RECORD).is_file()]
+    failed = [task for task in run.in_order() if task.state == FAILED and (task.folder / TASK_FILE).is_file()]
     if failed:
         lines.append("to run one failed step again, from its inputs, with its log on the terminal:")
         lines += [f"  vqi step {shlex.quote(str(task.folder))}" for task in failed]

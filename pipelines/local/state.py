@@ -17,7 +17,7 @@ WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
 
 STOPPED_CODE = 128 + signal.SIGINT  # as in a shell for a command that was interrupted
-MENDABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps that print one line on what to do
+FIXABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps that print one line on what to do
 
 
 @dataclass
@@ -104,7 +104,7 @@ class RunState:
         failed = [task for task in self.tasks.values() if task.state == FAILED]
         if self.state == DONE and not failed:
             return 0
-        return BAD_INPUT if failed and all(task.exit_code in MENDABLE for task in failed) else 1
+        return BAD_INPUT if failed and all(task.exit_code in FIXABLE for task in failed) else 1
 
     def save(self) -> None:
         """Write ``run.json``.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, VqiError
 from vqi.system.os_errors import explain
 from vqi_pipelines.ir.graph import Component, Container, Retry, Task
@@ -20,9 +19,10 @@ from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
 from vqi_pipelines.ir.values import parse_output
 from vqi_pipelines.local import cache, state
-from vqi_pipelines.local.again import INPUTS, OUTPUTS, RECORD, input_folder, make_folders, start_record
+from vqi_pipelines.local.again import INPUTS, OUTPUTS, input_folder, make_folders, start_record
 from vqi_pipelines.local.launch import Job, Launcher
 from vqi_pipelines.local.state import RunState, TaskState
+from vqi_pipelines.local.task_record import ArtifactRecord, StartRecord, TaskRecord, write_task
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
 
 PARTIAL = ".partial"
@@ -204,27 +204,28 @@ class StepRunner:
     def _record(self, step: Step, end: str, outputs: Outputs, message: str = "") -> None:
         """Write ``task.json``. It contains no value of this process's environment, which may be secret."""
         view = step.view
-        record = {
-            "task": step.task.name,
-            "component": step.task.component,
-            "state": end,
-            "cached": end == state.CACHED,
-            "message": message,
-            "parameters": step.given.parameters,
-            "input_artifacts": {name: self._input(ref) for name, ref in step.given.artifacts.items()},
-            "output_parameters": outputs.parameters,
-            "output_artifacts": {name: self._transfer.record(ref) for name, ref in outputs.artifacts.items()},
-            "started_at": view.started_at,
-            "seconds": round(view.elapsed(), 3),
-            "exit_code": view.exit_code,
-            "start": self._start(step),
-        }
-        write_json(view.folder / RECORD, record)
+        made = {name: ArtifactRecord(**self._transfer.record(ref)) for name, ref in outputs.artifacts.items()}
+        record = TaskRecord(
+            task=step.task.name,
+            component=step.task.component,
+            state=end,
+            cached=end == state.CACHED,
+            message=message,
+            parameters=step.given.parameters,
+            input_artifacts={name: self._input(ref) for name, ref in step.given.artifacts.items()},
+            output_parameters=outputs.parameters,
+            output_artifacts=made,
+            started_at=view.started_at,
+            seconds=round(view.elapsed(), 3),
+            exit_code=view.exit_code,
+            start=self._start(step),
+        )
+        write_task(view.folder, record)
 
-    def _input(self, ref: ArtifactRef) -> dict[str, Any]:
-        return {**self._transfer.record(ref), "location": ref.location}
+    def _input(self, ref: ArtifactRef) -> ArtifactRecord:
+        return ArtifactRecord(**{**self._transfer.record(ref), "location": ref.location})
 
-    def _start(self, step: Step) -> dict[str, Any] | None:
+    def _start(self, step: Step) -> StartRecord | None:
         """How the step is started, for ``vqi step``; None if its command cannot be put together."""
         partial, container = step.view.folder / PARTIAL, step.container
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -47,6 +48,13 @@ class KubernetesApi:
         except config.ConfigException as error:
             raise VqiError(
                 f"no cluster: {error}: set KUBECONFIG, or name an Argo server with --server or ARGO_SERVER"
+            ) from error
+        except (TypeError, KeyError, AttributeError, ValueError, yaml.YAMLError) as error:
+            # the client reads the file without a check of its content
+            file = config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION  # KUBECONFIG where it is set
+            raise VqiError(
+                f"{file}: expected a kubeconfig, got another file or a damaged one: set KUBECONFIG to a kubeconfig, "
+                "or name an Argo server with --server or ARGO_SERVER"
             ) from error
 
     def template(self, namespace: str, name: str) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 BAD_INPUT = 2  # final: it would fail the same way the next time
 UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 
+_MOST_NAMES = 10  # in one message
+
 
 class VqiError(Exception):
     """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code `BAD_INPUT`."""
@@ -23,11 +25,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
     """The error for an unknown name, with a did-you-mean.
 
     Returns:
-        ``unknown backbone 'resnet5': did you mean 'resnet50'?``, or the list of known names when none is near.
+        ``unknown backbone 'resnet5': did you mean 'resnet50'?``, or the first known names when none is near.
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
+    more = f", ... and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names[:_MOST_NAMES]) or 'none'}{more}"
     return VqiError(f"unknown {kind} '{name}': {hint}")
 
 

@@ -103,7 +103,7 @@ def test_a_stopped_run_goes_on_where_it_was(stopped_run: Workflow) -> None:
     assert {"dataset-download", "preprocess"} <= done.keys()
     assert "evaluate" not in done
     argo("retry", "-n", stopped_run.namespace, stopped_run.name)
-    until("it goes on", lambda: stopped_run.status().get("phase") == "Running", 60)
+    until("it continues", lambda: stopped_run.status().get("phase") == "Running", 60)
     assert stopped_run.ended() == "Succeeded"
     again = last_starts(stopped_run)
     assert {step: again[step] for step in done} == done, "what had succeeded was not run again"

@@ -76,7 +76,7 @@ def test_an_upgrade_keeps_keys_and_data_and_a_rollback_too(short: Release, label
     upgrade(short, label, parameters={"target_fpr": 0.01}, schedule={"enabled": True, "suspend": True})
     assert (parameter(short, "target_fpr"), short.store()) == ("0.01", keys)
     assert read("cronworkflow", short.namespace, "short-retraining")
-    assert pod_uid(short) == uid, "the store does not start anew for a parameter"
+    assert pod_uid(short) == uid, "the store does not restart for a parameter"
     upgrade(short, label, resources={"limits": {"cpu": "1", "memory": "1Gi"}})
     assert pod_uid(short) != uid
     assert kept(short) == ["before"]

@@ -1,15 +1,18 @@
 """The command ``vqi``: what it imports to show its help, and how it shows errors."""
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import click
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from vqi.config import Engine, Precision
-from vqi.errors import UnavailableError, VqiError, not_installed
+from vqi.errors import UnavailableError, VqiError, not_installed, unknown
 from vqi_pipelines.commands.group import Commands, vqi
 from vqi_pipelines.commands.predict import ENGINES, PRECISIONS
 
@@ -90,3 +93,82 @@ def test_the_extra_is_read_from_the_metadata(module: str, extra: str) -> None:
 @pytest.mark.parametrize("module", [None, "", "vqi.nothing", "vqi_components.nothing", "numpy", "nothing"])
 def test_no_extra_brings_it(module: str | None) -> None:
     assert not_installed(module) is None
+
+
+def test_a_known_error_of_the_system_is_one_line_and_another_is_a_defect() -> None:
+    done = CliRunner().invoke(failing(OSError(errno.ENOSPC, "No space left", "/data/x")), ["fail"])
+    said = "error: /data/x: No space left: the disk is full: free some space or choose another folder\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", said)
+    error = OSError(errno.EBADF, "Bad file descriptor")
+    assert CliRunner().invoke(failing(error), ["fail"]).exception is error
+
+
+@pytest.mark.parametrize("place", ["afile", "/proc/x"])
+def test_compile_refuses_an_unusable_output_in_one_line(place: str, tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    done = CliRunner().invoke(vqi, ["compile", "--output", str(tmp_path / place)])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert done.output.startswith(f"error: {tmp_path / place}")
+
+
+@pytest.mark.parametrize(
+    "output",
+    [["-o", "/proc/x/y.csv"], ["-o", "folder"], ["--maps", "afile"], ["--maps", "/proc/zz"]],
+    ids=" ".join,
+)
+def test_predict_refuses_an_unusable_output_before_it_scores(
+    output: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a model: what would score is replaced by what fails the test when it is called."""
+    from vqi.models import model
+
+    class Unused:
+        def __init__(self, *settings: str) -> None:
+            pass
+
+        def predict(self, images: object) -> None:
+            raise AssertionError("scored before the output was opened")
+
+    monkeypatch.setattr(model, "Model", Unused)
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (8, 8)).save("good.png")
+    Path("afile").touch()
+    Path("folder").mkdir()
+    done = CliRunner().invoke(vqi, ["predict", "m", "good.png", *output])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert done.output.startswith(f"error: {output[1].removesuffix('/y.csv')}")
+
+
+def test_options_of_kubeflow_are_refused_for_argo_alone(tmp_path: Path) -> None:
+    arguments = ["compile", "--target", "argo", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(vqi, [*arguments, "--registry", "r.example.com"])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert "--registry and the options after it are for Kubeflow" in done.output
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(vqi, arguments).exit_code == 0
+
+
+def test_an_unknown_name_lists_ten_names_at_most() -> None:
+    ten = [f"name{number:02}" for number in range(10)]
+    assert str(unknown("thing", "xyz", ten)) == f"unknown thing 'xyz': known: {', '.join(ten)}"
+    more = [f"name{number:02}" for number in range(2000)]
+    assert str(unknown("thing", "xyz", more)) == f"unknown thing 'xyz': known: {', '.join(ten)}, ... and 1990 more"
+    assert str(unknown("thing", "name1999x", more)) == "unknown thing 'name1999x': did you mean 'name1999'?"
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("foldr:x", "unknown dataset source 'foldr': did you mean 'folder'?"),
+        ("foldr:x/y", "unknown dataset source 'foldr': did you mean 'folder'?"),
+        ("data/parts", "unknown dataset source 'data/parts': for a folder of images write 'folder:data/parts'"),
+        ("s3://b/p", "unknown dataset source 's3://b/p': for a folder of images write 'folder:s3://b/p'"),
+    ],
+)
+def test_an_unknown_source_is_refused_before_a_run_starts(
+    source: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(vqi, ["run", "-p", f"source={source}"])
+    assert (done.exit_code, done.output) == (2, f"error: {advice}\n")
+    assert not list(tmp_path.iterdir())

@@ -1,12 +1,23 @@
 """What ``vqi run`` prints at its end about the results of a training run."""
 
 import io
-import json
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from vqi.models.registry import Decision
 from vqi_pipelines.local.progress import PlainLines, closing_lines
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
+from vqi_pipelines.local.task_record import TaskRecord, write_task
 from vqi_pipelines.results import results_of
+
+
+def done(outputs: dict[str, Any]) -> TaskRecord:
+    return TaskRecord(
+        task="t", component="c", state=DONE, cached=False, message="", parameters={}, input_artifacts={},
+        output_parameters=outputs, output_artifacts={}, started_at="", seconds=1.0, exit_code=0, start=None,
+    )  # fmt: skip
 
 
 def ended(folder: Path, state: str) -> RunState:
@@ -17,9 +28,9 @@ def ended(folder: Path, state: str) -> RunState:
             task.folder.mkdir(parents=True)
             run.change(task, RUNNING)
             run.change(task, end)
-            decision = json.dumps({"model": f"file:///store/{category}/v1", "reason": "a new model"})
-            content = {"output_parameters": {"decision": decision} if step == "publish" else {}}
-            (task.folder / "task.json").write_text(json.dumps(content))
+            uri = f"file:///store/{category}/v1"
+            decision = Decision(published=True, model=uri, version=1, reason="a new model").model_dump_json()
+            write_task(task.folder, done({"decision": decision} if step == "publish" else {}))
             if step == "evaluate":
                 (task.folder / "report.html").touch()
     run.state = state
@@ -42,3 +53,10 @@ def test_table_reports_and_models(tmp_path: Path) -> None:
 def test_of_a_failed_run_what_there_is(tmp_path: Path) -> None:
     said = results_of(ended(tmp_path, FAILED))
     assert [line.partition(":")[0] for line in said] == ["report", "report", "model", "score new images with one"]
+
+
+@pytest.mark.parametrize("other", [{}, {"decision": "yes"}, {"decision": '{"model": "m"}'}, {"decision": {"model": 1}}])
+def test_a_publish_that_decides_something_else_is_left_out(other: dict[str, Any], tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    write_task(tmp_path / "poly" / "publish", done(other))
+    assert [line for line in results_of(run) if line.startswith("model: ")] == ["model: /store/mono/v1 (a new model)"]

@@ -31,6 +31,20 @@ TAKE_URL = frozenset(public.origins())
 TAKE_SHA256 = TAKE_URL | {"archive"}
 
 
+def split_source(source: str) -> tuple[str, str]:
+    """The name of a source, one of ``SOURCES``, and the text behind 'name:'.
+
+    Raises:
+        VqiError: There is no such source: with a did-you-mean, or what to write for a bare path or uri.
+    """
+    name, _, argument = source.partition(":")
+    if name in SOURCES:
+        return name, argument
+    if "/" in name or argument.startswith("//"):
+        raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
+    raise unknown("dataset source", name, SOURCES)
+
+
 def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     """The dataset that a source names: a name of ``SOURCES`` and what it needs, such as ``folder:<path or uri>``.
 
@@ -39,16 +53,12 @@ def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     Raises:
         VqiError: there is no such source (with a did-you-mean), or nothing fitting was found there.
     """
-    name, _, argument = source.partition(":")
-    if name in SOURCES:
-        _refuse_unused("url", request.url, name, TAKE_URL)
-        _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
-        dataset = SOURCES[name](argument, request)
-        check_names(dataset)
-        return dataset
-    if "/" in source or argument.startswith("//"):
-        raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
-    raise unknown("dataset source", name, SOURCES)
+    name, argument = split_source(source)
+    _refuse_unused("url", request.url, name, TAKE_URL)
+    _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
+    dataset = SOURCES[name](argument, request)
+    check_names(dataset)
+    return dataset
 
 
 def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:

@@ -13,7 +13,7 @@ _NBSP = "\N{NO-BREAK SPACE}"
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from a template of ``vqi/templates``; an unknown name in it is an error."""
+    """A page from a template of ``vqi/pages/templates``; an unknown name in it is an error."""
     return _environment().get_template(template).render(version=__version__, **values)
 
 

@@ -196,3 +196,24 @@ def test_what_is_not_a_step_of_a_run(tmp_path: Path, bench: Bench) -> None:
     assert gone.exit_code == 2
     assert f"input 'made' is no longer at {run.folder}/make/made" in gone.output
     assert not (run.folder / "use" / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda record: record.pop("input_artifacts"), "input_artifacts: Field required"),
+        (lambda record: record["start"].pop("command"), "start.command: Field required"),
+        (lambda record: record["start"].update(needs=3), "start.needs: Input should be a valid array, got 3"),
+    ],
+)
+def test_a_damaged_record_is_one_line(bench: Bench, damage: Any, said: str) -> None:
+    file = bench.run().folder / "use" / "task.json"
+    record = json.loads(file.read_text())
+    damage(record)
+    file.write_text(json.dumps(record))
+    again = bench.step()
+    assert (again.exit_code, again.output) == (2, f"error: {file}: {said}; run the pipeline again\n")
+    file.write_text(file.read_text()[:-9])
+    again = bench.step()
+    assert (again.exit_code, again.output.count("\n")) == (2, 1)
+    assert again.output.endswith("; run the pipeline again\n")

@@ -187,3 +187,18 @@ def test_no_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     done = submit()
     assert (done.exit_code, done.output.count("\n")) == (2, 1)
     assert "set KUBECONFIG, or name an Argo server" in done.output
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n\0\0", b"text", b"[1, 2]", b"", b"contexts: 3", b"a: [", b"contexts:\n- name: x\n"]
+)
+def test_a_file_that_is_no_kubeconfig(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "bad.png"
+    file.write_bytes(content)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+    monkeypatch.delenv("ARGO_SERVER", raising=False)
+    done = submit()
+    assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+    assert done.output.startswith("error: ")
+    assert "set KUBECONFIG" in done.output
+    assert str(file) in done.output

@@ -246,14 +246,14 @@ def mutate(chance: random.Random, data: bytes) -> bytes:
     return bytes(mutated)
 
 
-def mend_checksums(data: bytes) -> bytes:
+def fix_checksums(data: bytes) -> bytes:
     """A tar whose headers' checksums fit, so that what is in them is read at all."""
-    mended = bytearray(data)
-    for at in range(0, len(mended) - 511, 512):
-        if mended[at + 257 : at + 262] == b"ustar":
-            mended[at + 148 : at + 156] = b" " * 8
-            mended[at + 148 : at + 156] = b"%06o\0 " % sum(mended[at : at + 512])
-    return bytes(mended)
+    fixed = bytearray(data)
+    for at in range(0, len(fixed) - 511, 512):
+        if fixed[at + 257 : at + 262] == b"ustar":
+            fixed[at + 148 : at + 156] = b" " * 8
+            fixed[at + 148 : at + 156] = b"%06o\0 " % sum(fixed[at : at + 512])
+    return bytes(fixed)
 
 
 @pytest.mark.slow
@@ -268,9 +268,7 @@ def test_fuzz(tmp_path: Path) -> None:
         if kind < len(seeds):
             data = mutate(chance, seeds[kind])
         else:
-            data = c.COMPRESS[chance.choice(list(c.COMPRESS))](
-                mend_checksums(mutate(chance, chance.choice(seeds[-3:])))
-            )
+            data = c.COMPRESS[chance.choice(list(c.COMPRESS))](fix_checksums(mutate(chance, chance.choice(seeds[-3:]))))
         try:
             found = unpack_bytes(tmp_path, data)
         except Refused as error:
