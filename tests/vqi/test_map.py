@@ -1,14 +1,13 @@
 """The map in the docstring of vqi matches the tree, and what it says about torch matches the import contract."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import vqi
+from tests.coverage_floor import torch_contract
 
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^    ([a-z_.]+)(/?) +(\[T\])?", re.MULTILINE)
-CONTRACT = "torch is imported in network, "
 
 
 def mapped() -> list[tuple[str, bool, bool]]:
@@ -26,8 +25,6 @@ def test_every_room_and_module_is_named_once() -> None:
 
 
 def test_the_marks_are_those_of_the_import_contract() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (contract,) = (one for one in contracts if one["name"].startswith(CONTRACT))
-    importers = {rule.partition(" -> ")[0] for rule in contract["ignore_imports"]}
+    importers = {rule.partition(" -> ")[0] for rule in torch_contract()["ignore_imports"]}
     excepted = {name.removeprefix("vqi.").removesuffix(".*") for name in importers if name.startswith("vqi.")}
     assert {name for name, _, mark in mapped() if mark} == excepted
