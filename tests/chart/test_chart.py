@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import helm_python as helm
 import kubernetes_validate
 import pytest
 import yaml
 
 from chart.generate import documented, generated, step_resources
+from tests.chart import helm
 from tests.pipelines.argo import schema
 from vqi_pipelines.argo.access import access_objects
 from vqi_pipelines.argo.cron import check_cron_line
@@ -35,8 +35,7 @@ def values_of(name: str) -> dict[str, Any]:
 
 def render(values: dict[str, Any], name: str = "rel", namespace: str = "ml") -> list[dict[str, Any]]:
     """The objects of a release, read by a loader that refuses a duplicate key."""
-    with helm.Chart.load(str(CHART)) as chart:
-        files = chart.render(values, name=name, namespace=namespace)
+    files = helm.render(str(CHART), values, name, namespace)
     texts = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
     return [one for text in texts for one in yaml.load_all(text, StrictLoader) if one]
 
@@ -55,7 +54,7 @@ def template(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 @each
 def test_it_lints_strictly(values_file: Path) -> None:
-    report = helm.lint(str(CHART), yaml.safe_load(values_file.read_text()), strict=True, kube_version=KUBERNETES)
+    report = helm.lint(str(CHART), yaml.safe_load(values_file.read_text()), KUBERNETES)
     assert report["errors"] == []
     assert [message for message in report["messages"] if message["severity"] > 1] == []
 
@@ -97,18 +96,13 @@ def test_every_pod_is_restricted_and_limited(values_file: Path) -> None:
 
 
 def test_it_packages(tmp_path: Path) -> None:
-    package = Path(helm.package(str(CHART), destination=str(tmp_path)))
+    package = Path(helm.package(str(CHART), str(tmp_path)))
     assert package.name == "vqi-0.1.0.tgz"
-    with helm.Chart.load(str(package)) as chart:
-        packed = chart.render(LEAST, name="rel", namespace="ml")
-    with helm.Chart.load(str(CHART)) as chart:
-        assert packed == chart.render(LEAST, name="rel", namespace="ml")
+    assert helm.render(str(package), LEAST, "rel", "ml") == helm.render(str(CHART), LEAST, "rel", "ml")
 
 
 def test_it_installs_and_says_what_to_type_next() -> None:
-    with helm.Config(namespace="ml", storage_driver="memory") as config:
-        release = config.install(str(CHART), "rel", values_of("schedule"), dry_run="client")
-    notes = json.dumps(release)
+    notes = helm.install(str(CHART), "rel", "ml", values_of("schedule"))
     assert "argo submit -n ml --from workflowtemplate/rel-training --watch" in notes
     assert "argo cron get -n ml rel-retraining" in notes
     assert "Tables and reports: vqi-artifacts/<run>/summarize/table" in notes
@@ -116,8 +110,7 @@ def test_it_installs_and_says_what_to_type_next() -> None:
 
 
 def test_the_notes_of_an_own_store_say_how_to_reach_it() -> None:
-    with helm.Config(namespace="ml", storage_driver="memory") as config:
-        notes = json.dumps(config.install(str(CHART), "rel", values_of("seaweedfs"), dry_run="client"))
+    notes = helm.install(str(CHART), "rel", "ml", values_of("seaweedfs"))
     assert "Models are written to s3://vqi at http://rel-seaweedfs.ml.svc:8333" in notes
     assert "kubectl port-forward -n ml service/rel-seaweedfs 8333" in notes
     assert "delete the claim data-rel-seaweedfs-0 yourself" in notes
