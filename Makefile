@@ -8,8 +8,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==2.8.0 torchvision==0.23.0
 INSTALLED := $(VENV)/.installed
 ARGS ?=
-# Tests run in as many processes as there are cores; each may start servers and steps of its own.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+# Tests run in as many processes as there are cores; each may start servers and steps of its own. A process that crashes
+# is not replaced: pytest-xdist would then wait for ever for its tests.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast test-cluster check format compile check-compiled bench images lock check-lock sbom clean
