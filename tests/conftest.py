@@ -86,6 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Ends the run where pytest-xdist does not keep the groups together: each process would start servers of its own."""
+    if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in session.items):
+        pytest.exit("pytest-xdist does not know the groups of these tests: install the versions of pyproject.toml", 3)
+
+
 def _turn(item: pytest.Item) -> int:
     place = item.path.relative_to(TESTS).as_posix()
     return next((turn for turn, name in enumerate(LONGEST) if place.startswith(name)), len(LONGEST))
