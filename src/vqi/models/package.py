@@ -38,7 +38,7 @@ def manifest_of(files: dict[str, Path]) -> Manifest:
     digests = {name: sha256_file(path) for name, path in files.items()}
     return Manifest(
         vqi=__version__,
-        dataset=made.images.dataset.partition("@")[0],
+        dataset=made.images.dataset_name,
         category=made.images.category,
         version=0,
         image_size=made.images.image_size,

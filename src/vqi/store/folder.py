@@ -17,11 +17,22 @@ from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.interface import DIGESTS, READABLE, ObjectInfo, Store, check_key, corrupted
+from vqi.store.interface import (
+    DIGESTS,
+    LARGEST_IN_MEMORY,
+    READABLE,
+    ObjectInfo,
+    Store,
+    check_key,
+    check_path,
+    corrupted,
+)
 from vqi.system.atomic import atomic_path, is_temporary
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
+from vqi.system.regular_files import open_regular
 
+COPIED_AT_A_TIME = 1 << 20  # bytes
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
 
 
@@ -32,9 +43,18 @@ class FolderStore(Store):
         self.root = root
         self.uri = f"file://{root}"
 
+    def check(self) -> None:
+        """See ``Store.check``: the folder, or what it can be made in, is one that can be written to."""
+        with self._errors("use", ""):
+            there = next(folder for folder in (self.root, *self.root.parents) if os.path.lexists(folder))
+            if not there.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
     def put_file(self, key: str, path: Path) -> None:
         """See ``Store.put_file``."""
-        self._put(key, lambda temporary: shutil.copyfile(path, temporary))
+        self._put(key, lambda temporary: _copy(path, temporary))
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See ``Store.put_bytes``."""
@@ -42,7 +62,7 @@ class FolderStore(Store):
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """See ``Store.put_if_absent``."""
-        target = self._path(key)
+        target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
             if os.path.lexists(target):
                 return False
@@ -53,7 +73,7 @@ class FolderStore(Store):
         """See ``Store.get_file``."""
         source = self._path(key)
         with self._errors("read", key), atomic_path(path, READABLE) as temporary:
-            shutil.copyfile(source, temporary)
+            _copy(source, temporary)
             digest = sha256_file(temporary)
             self._check(source, digest)
         return digest
@@ -62,7 +82,10 @@ class FolderStore(Store):
         """See ``Store.get_bytes``."""
         source = self._path(key)
         with self._errors("read", key):
-            data = source.read_bytes()
+            with open_regular(source) as file:
+                data = file.read(LARGEST_IN_MEMORY + 1)
+            if len(data) > LARGEST_IN_MEMORY:
+                raise OSError(errno.EFBIG, f"more than {LARGEST_IN_MEMORY} bytes are not read into memory", str(source))
             self._check(source, sha256_bytes(data))
             return data
 
@@ -89,10 +112,10 @@ class FolderStore(Store):
         return iter([info for info in found if info.key.startswith(prefix)])
 
     def _path(self, key: str) -> Path:
-        return self.root / check_key(key)
+        return self.root / check_path(key)
 
     def _put(self, key: str, write: Callable[[Path], object]) -> None:
-        target = self._path(key)
+        target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
             self._commit(target, write)
 
@@ -118,17 +141,28 @@ class FolderStore(Store):
             raise VqiError(f"cannot {action} {self.uri}/{key}: {explain(error)}") from error
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
-    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none."""
+def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[ObjectInfo]:
+    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none.
+
+    Left out: links to a folder ``above``, links that lead nowhere, pipes, sockets and devices.
+    """
     if not folder.is_dir():
+        return
+    here = os.path.realpath(folder)
+    if here in above:
         return
     for entry in os.scandir(folder):
         if entry.name == DIGESTS or is_temporary(entry.name):
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-        else:
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
+        elif entry.is_file():
             yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with open_regular(source) as read, target.open("xb") as written:
+        shutil.copyfileobj(read, written, COPIED_AT_A_TIME)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def client_of(server: object) -> Minio:
-    return connect(server.endpoint)  # type: ignore[attr-defined]
+    return connect().minio
 
 
 def test_bytes_and_files_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_missing_bucket_reads_as_empty_and_is_made_by_the_first_put(s3_environ
 
 def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: object) -> None:
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
+    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 1)
     with pytest.raises(
         UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*did not respond.*refused"
     ) as caught:
@@ -327,7 +327,7 @@ def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -
     store.put_bytes("b", b"1")
     assert store.get_bytes("b") == b"1"
     monkeypatch.setenv("no_proxy", "elsewhere")
-    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
     with pytest.raises(UnavailableError, match=r"did not respond \(through the proxy: .*refused\)") as caught:
         open_store("s3://vqi-tests/proxy").get_bytes("b")
     assert "0x" not in str(caught.value)
@@ -382,10 +382,11 @@ def test_the_address_of_a_bucket_is_what_its_server_wants(
     s3_environment: object, monkeypatch: pytest.MonkeyPatch, endpoint: str, expected: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    client = connect(endpoint)
+    monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+    client = connect()
     reader = connect_reader(client, "bucket")
     assert str(obstore.sign(reader, "GET", "key", timedelta(minutes=1))).startswith(expected)
-    assert client.presigned_get_object("bucket", "key").startswith(expected)
+    assert client.minio.presigned_get_object("bucket", "key").startswith(expected)
 
 
 @contextmanager
@@ -446,7 +447,7 @@ def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     with relayed(s3_environment.endpoint, tls=tls) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
         with pytest.raises(UnavailableError, match="certificate verify failed"):
             open_store("s3://vqi-tests/tls").get_bytes("a")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
@@ -473,7 +474,7 @@ def test_a_server_that_was_away_and_is_back(s3_environment: object, monkeypatch:
     open_store("s3://vqi-tests/away").put_bytes("a", b"1")
     with relayed(s3_environment.endpoint, cut_after=0, cuts=1) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
         assert open_store("s3://vqi-tests/away").get_bytes("a") == b"1"
 
 
@@ -483,7 +484,7 @@ def test_a_body_that_breaks_off_again_and_again(
     open_store("s3://vqi-tests/broken").put_bytes("b", os.urandom(1 << 20))
     with relayed(s3_environment.endpoint, cut_after=2000) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 1)
         with pytest.raises(UnavailableError, match=r"cannot read s3://vqi-tests/broken/b: it broke off"):
             open_store("s3://vqi-tests/broken").get_file("b", tmp_path / "b")
     assert not list(tmp_path.iterdir())
@@ -550,5 +551,5 @@ def test_the_store_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_variables_that_a_step_is_given_are_those_that_a_store_reads() -> None:
     """A variable that a client comes to read and VARIABLES lacks would be missing in every pod."""
     files = Path(opening.__file__).parent.glob("*.py")
-    named = {name for file in files for name in re.findall(r'"((?:AWS|VQI)_[A-Z0-9_]+)"', file.read_text())}
-    assert named == set(opening.VARIABLES)
+    named = {name for file in files for name in re.findall(r'"((?:AWS|VQI|SSL)_[A-Z0-9_]+)"', file.read_text())}
+    assert named == {*opening.VARIABLES, *opening.PLACES, *opening.IDENTITY}
