@@ -6,7 +6,8 @@ The sha256 of every object is kept on put and checked on get.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
@@ -58,6 +59,7 @@ IDENTITY = (
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EC2_METADATA_DISABLED",
 )
+_BUCKETS = re.compile(r"s3://[^/#]*")
 EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
 
 
@@ -94,6 +96,23 @@ def store_uri(environment: Mapping[str, str]) -> str:
     if not uri:
         raise VqiError(f"{STORE} is not set: set it to the object store, as file:///path or s3://bucket")
     return uri if "://" in uri else f"file://{plain_path(uri)}"
+
+
+def check_places(texts: Iterable[str]) -> None:
+    """Check before work begins that each ``s3://`` uri in texts can be opened.
+
+    Raises:
+        VqiError: The environment names no server or no key for it, or wrongly.
+    """
+    for text in texts:
+        for uri in _BUCKETS.findall(text):
+            open_store(uri).check()
+
+
+def absolute_places(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name files, as absolute paths: steps start in folders of their own."""
+    given = {name: environment[name] for name in PLACES if environment.get(name)}
+    return {name: str(Path(value).expanduser().absolute()) for name, value in given.items()}
 
 
 def split_uri(uri: str) -> tuple[str, str]:

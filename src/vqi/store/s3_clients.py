@@ -17,7 +17,7 @@ from obstore.store import S3Store
 
 from vqi.errors import VqiError
 from vqi.store import s3_connections
-from vqi.store.s3_connections import FIRST_WAIT, STORE, connections, proxy_of
+from vqi.store.s3_connections import connections, proxy_of
 from vqi.store.s3_credentials import Keys, keys_of, profile_in_use
 from vqi.store.s3_settings import Server, read_server
 
@@ -46,7 +46,7 @@ def connect() -> Client:
     server = read_server(profile_region=profile.region if profile else "")
     keys = keys_of(server, profile)
     parts = urlsplit(server.endpoint)
-    pool = connections(server.endpoint, server.authorities)
+    pool = connections(server.endpoint, server.authorities, s3_connections.STORE)
     try:
         minio = Minio(
             parts.netloc, secure=parts.scheme == "https", region=server.region, credentials=keys, http_client=pool
@@ -65,7 +65,7 @@ def connect_reader(client: Client, bucket: str) -> S3Store:
         VqiError: There is no key, or a variable of the environment is nothing that obstore can take.
     """
     url = urlsplit(client.minio.presigned_get_object(bucket, "object"))  # not sent; it has the address of the bucket
-    endpoint = f"{url.scheme}://{url.netloc}"
+    endpoint, patience = f"{url.scheme}://{url.netloc}", s3_connections.STORE
     proxy = proxy_of(endpoint)
     config: S3Config = {
         "endpoint": endpoint,
@@ -78,8 +78,8 @@ def connect_reader(client: Client, bucket: str) -> S3Store:
     }
     options: ClientConfig = {
         "allow_http": url.scheme == "http",
-        "connect_timeout": timedelta(seconds=STORE.connect),
-        "read_timeout": timedelta(seconds=STORE.silence),
+        "connect_timeout": timedelta(seconds=patience.connect),
+        "read_timeout": timedelta(seconds=patience.silence),
         "timeout": REQUEST_SECONDS,
         "root_certificate": client.server.authorities.read_bytes(),  # also where the system has none
         "proxy_url": proxy or NO_PROXY,
@@ -88,7 +88,7 @@ def connect_reader(client: Client, bucket: str) -> S3Store:
         options["proxy_excludes"] = str(url.hostname)
     retries: RetryConfig = {
         "max_retries": s3_connections.RETRIES,
-        "backoff": {"init_backoff": timedelta(seconds=FIRST_WAIT)},
+        "backoff": {"init_backoff": timedelta(seconds=s3_connections.FIRST_WAIT)},
         "retry_timeout": REQUEST_SECONDS,
     }
     try:

@@ -47,7 +47,7 @@ STORE = Patience()
 METADATA = Patience(connect=1.0, silence=2.0, answer=5.0, attempts=2.0)  # of a virtual machine: near, or not there
 
 
-def connections(address: str, authorities: Path, patience: Patience = STORE) -> urllib3.PoolManager:
+def connections(address: str, authorities: Path, patience: Patience) -> urllib3.PoolManager:
     """Connections to a server, through the environment's proxy where there is one; without an address, through none.
 
     Raises:

@@ -18,7 +18,7 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from urllib3.exceptions import HTTPError
 
 from vqi.errors import UnavailableError, VqiError
-from vqi.store.s3_connections import METADATA, connections
+from vqi.store.s3_connections import METADATA, STORE, connections
 from vqi.store.s3_errors import NotS3Error, root_cause
 from vqi.store.s3_profiles import PROFILE, Profile, read_profile
 from vqi.store.s3_settings import Server, address, check_secret, missing
@@ -122,7 +122,7 @@ def _of_identity(server: Server, file: str, role: str, session: str, environment
             sts_endpoint=service,
             role_arn=role or None,
             role_session_name=session or None,
-            http_client=connections(service, server.authorities),
+            http_client=connections(service, server.authorities, STORE),
         ),
         f"the web identity in {file} at {service}",
     )

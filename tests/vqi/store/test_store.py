@@ -107,6 +107,16 @@ def test_keys_that_leave_the_store_are_refused(store: Store, key: str) -> None:
             call(key)
 
 
+def test_a_backslash_is_no_part_of_a_key(store: Store) -> None:
+    """A server may take it for a slash: an object of another key would be overwritten."""
+    store.put_bytes("a/b", b"1")
+    with pytest.raises(VqiError, match="without backslashes"):
+        store.put_bytes("a\\b", b"2")
+    with pytest.raises(VqiError, match="without backslashes"):
+        store.put_if_absent("a\\c", b"2")
+    assert store.get_bytes("a/b") == b"1"
+
+
 def test_a_missing_object_is_named(store: Store, tmp_path: Path) -> None:
     store.put_bytes("there", b"")
     with pytest.raises(VqiError, match=r"cannot read .*/gone"):
@@ -235,6 +245,46 @@ def test_a_file_where_a_folder_should_be_and_a_name_too_long(tmp_path: Path) -> 
     with pytest.raises(VqiError, match="name too long: use a shorter name"):
         store.put_bytes("n" * 300, b"x")
     assert [i.key for i in store.list()] == ["a"]
+
+
+def test_pipes_sockets_devices_and_links_in_a_folder(tmp_path: Path) -> None:
+    store, folder = open_store(str(tmp_path / "store")), tmp_path / "store"
+    store.put_bytes("a/b", b"1")
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "socket"))
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "a" / "above").symlink_to("..")
+    (folder / "linked").symlink_to("a/b")
+    assert [tuple(one) for one in store.list()] == [("a/b", 1), ("linked", 1)]
+    assert store.get_bytes("linked") == b"1"
+    for name in ("pipe", "socket", "zero"):
+        for call in (store.get_bytes, lambda key: store.get_file(key, tmp_path / "x")):
+            with pytest.raises(VqiError, match=f"cannot read .*/{name}"):
+                call(name)
+        with pytest.raises(VqiError, match="cannot write"):
+            store.put_file("c", folder / name)
+    assert not store.exists("c")
+
+
+def test_what_is_too_large_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vqi.store.folder.LARGEST_IN_MEMORY", 10)
+    store = open_store(str(tmp_path))
+    store.put_bytes("a", b"x" * 10)
+    assert len(store.get_bytes("a")) == 10
+    store.put_bytes("a", b"x" * 11)
+    with pytest.raises(VqiError, match="more than 10 bytes"):
+        store.get_bytes("a")
+
+
+def test_a_folder_that_cannot_be_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    open_store(str(tmp_path / "new" / "folder")).check()
+    assert not (tmp_path / "new").exists()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(VqiError, match="cannot use file://.*: Not a directory: there is a file where a folder"):
+            open_store(str(path)).check()
 
 
 # -------------------------------------------------------------------------------------------------------- S3
