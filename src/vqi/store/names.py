@@ -26,10 +26,7 @@ def key_of(name: str) -> str:
     if not name:
         raise VqiError("a name is empty: expected one with at least one letter")
     last = len(name) - 1
-    return "".join(
-        _written_out(one) if _means_else(one, place in (0, last)) else one
-        for place, one in enumerate(name)
-    )
+    return "".join(_written_out(one) if _means_else(one, place in (0, last)) else one for place, one in enumerate(name))
 
 
 def name_of(key: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ class S3Store(VersionedStore):
             self._put(key, io.BytesIO(data), len(data), sha256_bytes(data))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        """See ``Store.put_if_absent``. Asked first, for a server that knows no condition: it is right without a race."""
+        """See ``Store.put_if_absent``. It asks first: a server may know no condition, and only races go wrong then."""
         if self.exists(key):
             return False
         with self._errors("write", key):
@@ -80,9 +81,9 @@ class S3Store(VersionedStore):
 
     def get_file(self, key: str, path: Path) -> str:
         """See ``Store.get_file``."""
-        wanted = Wanted(self.uri_of(key), self._name(key))
         with self._errors("read", key), atomic_path(path, READABLE) as temporary, temporary.open("xb") as target:
-            return self._bodies.fetch(wanted, target)
+            room = shutil.disk_usage(path.parent).free
+            return self._bodies.fetch(Wanted(self.uri_of(key), self._name(key), most=room), target)
 
     def get_bytes(self, key: str) -> bytes:
         """See ``Store.get_bytes``."""
@@ -107,6 +108,8 @@ class S3Store(VersionedStore):
         with self._errors("delete", key):
             try:
                 understood(self._client.remove_object, self.bucket, self._name(key))
+                if self.exists(key):
+                    raise NotS3Error("an object was deleted, and is still there")
             except S3Error as error:
                 if error.code != "NoSuchBucket":
                     raise
@@ -162,9 +165,11 @@ class S3Store(VersionedStore):
 
     def _stat(self, key: str) -> VersionInfo:
         found = understood(self._client.stat_object, self.bucket, self._name(key))
-        if not found.etag:
-            raise NotS3Error("an object without an ETag")
-        return VersionInfo(key, found.etag, found.size or 0)
+        said = found.metadata or {}  # all that the answer says
+        length = said.get("content-length") or ""
+        if not found.etag or not length.isdecimal() or "content-range" in said:
+            raise NotS3Error("an object without an ETag or a size")
+        return VersionInfo(key, found.etag, int(length))
 
     def _put(self, key: str, source: BinaryIO, size: int, digest: str) -> None:
         self._ensure_bucket()
@@ -180,6 +185,8 @@ class S3Store(VersionedStore):
         )
         if not written.etag:  # an error can come with status 200 where parts are put together
             raise NotS3Error("an object was sent, and the answer has no ETag")
+        if size > PART_BYTES and (kept := self._stat(key).size) != size:
+            raise NotS3Error(f"an object of {size} bytes was sent in parts, and has {kept}")
 
     def _ensure_bucket(self) -> None:
         """Make the bucket where it is absent. A key that may not even ask continues: the put itself will tell."""

@@ -24,7 +24,8 @@ from vqi.store.s3_settings import Server, read_server
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
-REQUEST_SECONDS = timedelta(seconds=300)  # for a piece of a body that one request brings, with all attempts
+REQUEST_SECONDS = timedelta(seconds=300)  # for what one request brings of a body
+ATTEMPTS_SECONDS = timedelta(seconds=120)  # after which a request is not tried once more
 NO_PROXY = "http://127.0.0.1:9"  # named and never used, where there is none: else obstore would look for one itself
 
 
@@ -89,7 +90,7 @@ def connect_reader(client: Client, bucket: str) -> S3Store:
     retries: RetryConfig = {
         "max_retries": s3_connections.RETRIES,
         "backoff": {"init_backoff": timedelta(seconds=s3_connections.FIRST_WAIT)},
-        "retry_timeout": REQUEST_SECONDS,
+        "retry_timeout": ATTEMPTS_SECONDS,
     }
     try:
         return S3Store(

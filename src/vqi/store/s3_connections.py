@@ -7,30 +7,24 @@ a body without an end, one that is busy for ever: each ends with an error. Bodie
 from __future__ import annotations
 
 import io
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import urllib3
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from vqi.errors import VqiError
 from vqi.store.s3_errors import NotS3Error
+from vqi.transfer.timely import POOLS
 from vqi.transfer.web import shown
 
 CONNECTIONS = 16  # kept open, for many small objects at a time
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
 BUSY = (500, 502, 503, 504)
 ANSWER_BYTES = 16 << 20  # of the largest answer that is not an object: a page of a listing has a tenth of it
-AT_A_TIME = 1 << 16  # bytes that are sent or read at a time, each within its own timeout
-SILENCES = 10  # times the longest silence: how long the head of an answer may take
+READ_AT_A_TIME = 1 << 16  # bytes
 SENT_TWICE = ("HEAD", "GET", "PUT", "DELETE")  # doing it again changes nothing
 
 
@@ -40,7 +34,7 @@ class Patience(NamedTuple):
     connect: float = 5.0
     silence: float = 30.0  # between two pieces of an answer
     answer: float = 300.0  # for the body of an answer
-    attempts: float = 120.0  # after which nothing is tried once more
+    attempts: float = 60.0  # after which nothing is tried once more
 
 
 STORE = Patience()
@@ -82,7 +76,7 @@ class _Bounded(urllib3.PoolManager):
     def __init__(self, patience: Patience, **settings: Any) -> None:
         super().__init__(**settings)
         self._patience = patience
-        self.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.pool_classes_by_scheme = POOLS
 
     def urlopen(  # type: ignore[override]
         self, method: str, url: str, redirect: bool = False, preload_content: bool = True, **more: Any
@@ -92,9 +86,7 @@ class _Bounded(urllib3.PoolManager):
         for attempt in range(RETRIES + 1):
             last = attempt == RETRIES or time.monotonic() > until
             try:
-                answer = super().urlopen(
-                    method, url, redirect=False, retries=False, preload_content=False, **more
-                )
+                answer = super().urlopen(method, url, redirect=False, retries=False, preload_content=False, **more)
                 if preload_content or answer.status >= 300:
                     answer = self._whole(answer, method)
                 if last or answer.status not in BUSY or method not in SENT_TWICE:
@@ -110,7 +102,7 @@ class _Bounded(urllib3.PoolManager):
         until = time.monotonic() + self._patience.answer
         body = bytearray()
         try:
-            while piece := answer.read1(AT_A_TIME):
+            while piece := answer.read1(READ_AT_A_TIME):
                 body += piece
                 if len(body) > ANSWER_BYTES:
                     raise NotS3Error(f"an answer of more than {ANSWER_BYTES} bytes")
@@ -130,56 +122,3 @@ class _Bounded(urllib3.PoolManager):
 
 class _ThroughProxy(_Bounded, urllib3.ProxyManager):
     """The same through a proxy."""
-
-
-class _Timely:
-    """A connection that sends piece by piece, and whose answers begin in time or not at all."""
-
-    sock: socket.socket
-    timeout: float
-
-    def send(self, data: Any) -> None:
-        """The timeout of a socket is for all that it is given: a large part would have to be sent within it."""
-        if not isinstance(data, bytes):
-            super().send(data)  # type: ignore[misc]
-            return
-        view = memoryview(data)
-        for start in range(0, len(view), AT_A_TIME):
-            super().send(view[start : start + AT_A_TIME])  # type: ignore[misc]
-
-    def getresponse(self) -> urllib3.HTTPResponse:
-        """Each byte of the head starts the timeout of the socket again: they have another for all of them."""
-        with _hung_up_after(SILENCES * self.timeout, self.sock):
-            return super().getresponse()  # type: ignore[misc,no-any-return]
-
-
-@contextmanager
-def _hung_up_after(seconds: float, connection: socket.socket) -> Iterator[None]:
-    timer = threading.Timer(seconds, _hang_up, (connection,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # also below TLS
-
-
-class _HttpConnection(_Timely, HTTPConnection):  # type: ignore[misc]
-    """Without TLS."""
-
-
-class _HttpsConnection(_Timely, HTTPSConnection):  # type: ignore[misc]
-    """With TLS."""
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection  # type: ignore[assignment]
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection  # type: ignore[assignment]

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ProxyError
 
 from vqi.system import os_errors
 
@@ -77,6 +77,8 @@ def root_cause(error: HTTPError) -> str:
     reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
     if isinstance(reason, ProxyError):
         return f"through the proxy: {str(reason.original_error).split(': ', 1)[-1]}"
+    if isinstance(reason, ProtocolError) and len(reason.args) > 1:
+        return str(reason.args[1]) or type(reason.args[1]).__name__
     return str(reason).split(">: ", 1)[-1]
 
 

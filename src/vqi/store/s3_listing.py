@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from minio import Minio
 
-from vqi.store.s3_errors import NotS3Error
+from vqi.store.s3_errors import NotS3Error, understood
 
 MOST_OBJECTS = 2_000_000
 MOST_PAGES = 10_000  # a page has up to 1,000 objects
@@ -67,7 +67,7 @@ def _ask(client: Minio, bucket: str, prefix: str, token: str) -> bytes:
     query = {"list-type": "2", "encoding-type": "url", "max-keys": str(PAGE_OBJECTS), "prefix": prefix, "delimiter": ""}
     if token:
         query["continuation-token"] = token
-    return client._execute("GET", bucket, query_params={**query}).data or b""
+    return understood(client._execute, "GET", bucket, query_params={**query}).data or b""
 
 
 def read_page(data: bytes) -> Page:
@@ -77,8 +77,8 @@ def read_page(data: bytes) -> Page:
         NotS3Error: It is not one.
     """
     try:
-        root = ElementTree.fromstring(data.decode())
-    except (UnicodeDecodeError, ElementTree.ParseError, ValueError) as error:
+        root = ET.fromstring(data.decode())  # noqa: S314 - whoever read it refused entities
+    except (UnicodeDecodeError, ET.ParseError, ValueError) as error:
         raise NotS3Error(f"a listing that is no XML: {error}") from error
     if root.tag.rpartition("}")[2] != "ListBucketResult":
         raise NotS3Error(f"<{root.tag.rpartition('}')[2]:.50}> instead of a listing")
@@ -91,7 +91,7 @@ def read_page(data: bytes) -> Page:
     return Page(objects, token if truncated == "true" else "")
 
 
-def _object(element: ElementTree.Element, encoded: bool) -> Listed:
+def _object(element: ET.Element, encoded: bool) -> Listed:
     name, size = element.findtext("{*}Key") or "", (element.findtext("{*}Size") or "").strip()
     if not name or not (size.isascii() and size.isdecimal() and len(size) <= len(str(1 << 63))):
         raise NotS3Error("a listing with an object without a key or a size")

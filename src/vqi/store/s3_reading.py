@@ -12,7 +12,7 @@ from minio.error import S3Error
 from obstore.exceptions import BaseError
 
 from vqi.errors import UnavailableError, VqiError
-from vqi.store.interface import VersionInfo, corrupted
+from vqi.store.interface import corrupted
 from vqi.store.s3_clients import Client, connect_reader, first_line
 from vqi.store.s3_errors import NotS3Error, understood
 
@@ -29,7 +29,7 @@ class Wanted(NamedTuple):
     name: str  # its whole key in the bucket
     etag: str = ""  # of the version that is wanted; '' for any
     size: int | None = None  # bytes of that version; None for any
-    most: int | None = None  # bytes that may be read; None for any
+    most: int | None = None  # bytes for which there is room; None where that was looked at
 
 
 class BodyReader:
@@ -103,9 +103,7 @@ class BodyReader:
         """Ask for an object with the other client: raises the server's own words where the server refuses."""
         conditions: Headers = {"If-Match": f'"{wanted.etag}"'} if wanted.etag else {}
         try:
-            understood(
-                self._client.minio.get_object, self._bucket, wanted.name, request_headers=conditions
-            ).close()
+            understood(self._client.minio.get_object, self._bucket, wanted.name, request_headers=conditions).close()
         except S3Error as error:
             if error.code != "PreconditionFailed" or not wanted.etag:
                 raise
@@ -126,7 +124,7 @@ def _check(wanted: Wanted, body: obstore.GetResult) -> None:
     if wanted.size is not None and size != wanted.size:
         raise _changed(wanted, f"it had {wanted.size} bytes and has {size}")
     if wanted.most is not None and size > wanted.most:
-        raise VqiError(f"{wanted.uri} has {size} bytes: expected at most {wanted.most}, because it is read into memory")
+        raise VqiError(f"{wanted.uri} has {size} bytes: there is room for {wanted.most} here")
 
 
 def _changed(wanted: Wanted, how: str) -> VqiError:

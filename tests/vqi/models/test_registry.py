@@ -67,7 +67,20 @@ def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) 
 
 def test_names_never_run_together(store: Store, tmp_path: Path) -> None:
     """Neither those of datasets that share what is before an ``@``, nor those that a store takes for something else."""
-    datasets = ["parts", "parts@may", "parts@june", "parts@", "@may", "..", "a%2Fb", "a/b", "a\\b", "parts ", "Parts", "v1"]
+    datasets = [
+        "parts",
+        "parts@may",
+        "parts@june",
+        "parts@",
+        "@may",
+        "..",
+        "a%2Fb",
+        "a/b",
+        "a\\b",
+        "parts ",
+        "Parts",
+        "v1",
+    ]
     for number, name in enumerate(datasets):
         decision = publish(store, **package(tmp_path / str(number), number, category=name, dataset=name))
         assert decision.version == 1, f"{name} shares the versions of another"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from tests.vqi.store.faulty_server import (
@@ -75,7 +76,11 @@ for _name, _text in {
 
 @fault("listing: no ETag")
 def _no_etag(server: FaultyServer, request: Request) -> Answer | None:
-    return xml(server.listed(request).replace("<ETag>", "<Tag>").replace("</ETag>", "</Tag>")) if request.is_listing else None
+    return (
+        xml(server.listed(request).replace("<ETag>", "<Tag>").replace("</ETag>", "</Tag>"))
+        if request.is_listing
+        else None
+    )
 
 
 @fault("listing: empty pages with new tokens for ever")
@@ -138,7 +143,9 @@ always(
 always("silence", lambda server, request: server.silence(), anything)
 always("a head letter by letter", lambda server, request: server.for_ever(b"H", 0.1), anything)
 always(
-    "an interim answer for ever", lambda server, request: server.for_ever(b"HTTP/1.1 100 Continue\r\n\r\n", 0.01), anything
+    "an interim answer for ever",
+    lambda server, request: server.for_ever(b"HTTP/1.1 100 Continue\r\n\r\n", 0.01),
+    anything,
 )
 
 
@@ -157,8 +164,12 @@ always(
 )
 always("a body of exabytes", _body(f"Content-Length: {1 << 60}"), lambda request: request.method != "HEAD")
 always(
-    "a body letter by letter", _body("Content-Length: 1000", piece=b"x", pause=0.1), lambda request: request.method != "HEAD"
+    "a body letter by letter",
+    _body("Content-Length: 1000", piece=b"x", pause=0.1),
+    lambda request: request.method != "HEAD",
 )
+
+
 @fault("busy with a body without an end")
 def _busy(server: FaultyServer, request: Request) -> Answer | None:
     def made() -> Answer:
@@ -171,6 +182,11 @@ def _busy(server: FaultyServer, request: Request) -> Answer | None:
 @fault("asks to wait for a day")
 def _wait(server: FaultyServer, request: Request) -> Answer | None:
     return answer(503, Retry_After="86400")
+
+
+def same(data: bytes) -> dict[str, str]:
+    """What is said about an object where its bytes are others."""
+    return {"ETag": f'"{etag(data)}"', "x_amz_meta_sha256": hashlib.sha256(data).hexdigest()}
 
 
 # What is wrong with an object.
@@ -186,9 +202,11 @@ def _object(name: str, made: Callable[[FaultyServer, Request, bytes], Answer], h
 
 _object("another version each time", lambda s, r, data: s.sent(r, data, ETag=f'"{r.number}"'))
 _object("the condition is not looked at", lambda s, r, data: s.sent(r._replace(headers={}), data + b"new"), heads=False)
-_object("other bytes", lambda s, r, data: s.sent(r, data[::-1], ETag=f'"{etag(data)}"', x_amz_meta_sha256="0" * 64), False)
-_object("longer than it was", lambda s, r, data: s.sent(r, data + b"x", ETag=f'"{etag(data)}"'), heads=False)
-_object("shorter than it was", lambda s, r, data: s.sent(r, data[:-1], ETag=f'"{etag(data)}"'), heads=False)
+_object(
+    "other bytes", lambda s, r, data: s.sent(r, data[::-1], ETag=f'"{etag(data)}"', x_amz_meta_sha256="0" * 64), False
+)
+_object("longer than it was", lambda s, r, data: s.sent(r, data + b"x", **same(data)), heads=False)
+_object("shorter than it was", lambda s, r, data: s.sent(r, data[:-1], **same(data)), heads=False)
 _object("breaks off", lambda s, r, data: [*_cut(s.sent(r, data), 2), HANG_UP], heads=False)
 _object("no ETag", lambda s, r, data: s.sent(r, data, ETag="-"))
 _object("a date that is none", lambda s, r, data: s.sent(r, data, Last_Modified="yesterday"))
@@ -197,7 +215,10 @@ _object("no length", lambda s, r, data: s.sent(r, data, Content_Length="-"))
 _object("a negative length", lambda s, r, data: s.sent(r, data, Content_Length="-1"))
 _object("two lengths", lambda s, r, data: s.sent(r, data, Content_Length="5\r\nContent-Length: 6"))
 _object("a length in words", lambda s, r, data: s.sent(r, data, Content_Length="five"))
-_object("a range that was not asked for", lambda s, r, data: answer(206, data[:2], Content_Range="bytes 0-1/2", ETag='"x"'))
+_object(
+    "a range that was not asked for",
+    lambda s, r, data: answer(206, data[:2], Content_Range="bytes 0-1/5", **same(data)),
+)
 _object("compressed", lambda s, r, data: s.sent(r, data, Content_Encoding="gzip"))
 _object("gone after the listing", lambda s, r, data: error(404, "NoSuchKey") if r.is_get else answer(404))
 _object("moved to Glacier", lambda s, r, data: error(403, "InvalidObjectState"), heads=False)
@@ -210,16 +231,25 @@ def _cut(pieces: Answer, parts: int) -> list[bytes]:
 
 # What is wrong when something is written.
 def _written(name: str, made: Callable[[FaultyServer, Request], Answer | None]) -> None:
-    FAULTS[f"put: {name}"] = lambda server, request: made(server, request) if request.method in ("PUT", "POST") else None
+    FAULTS[f"put: {name}"] = lambda server, request: (
+        made(server, request) if request.method in ("PUT", "POST") else None
+    )
 
 
 _written("200 and nothing kept", lambda s, r: answer(200, HTML) if r.key else None)
 _written("no ETag", lambda s, r: answer(200) if r.is_put else None)
 _written("the disk is full", lambda s, r: error(507, "XMinioStorageFull") if r.key else None)
-_written("the second part is refused", lambda s, r: error(403, "AccessDenied") if r.query.get("partNumber") == "2" else None)
+_written(
+    "the second part is refused", lambda s, r: error(403, "AccessDenied") if r.query.get("partNumber") == "2" else None
+)
 _written("no upload id", lambda s, r: xml("<InitiateMultipartUploadResult/>") if "uploads" in r.query else None)
 _written("no xml for an upload", lambda s, r: xml("<") if "uploads" in r.query else None)
-_written("an error with status 200 at the end", lambda s, r: xml("<Error><Code>InternalError</Code></Error>") if "uploadId" in r.query and r.method == "POST" else None)  # noqa: E501
+_written(
+    "an error with status 200 at the end",
+    lambda s, r: (
+        xml("<Error><Code>InternalError</Code></Error>") if "uploadId" in r.query and r.method == "POST" else None
+    ),
+)
 _written("never read", lambda s, r: s.silence() if r.is_put else None)
 _written("409 for ever", lambda s, r: error(409, "ConditionalRequestConflict") if r.is_put else None)
 

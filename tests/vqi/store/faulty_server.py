@@ -1,4 +1,4 @@
-"""A small S3 server on loopback that does one thing wrong. Without a fault it is right, for one bucket and one client."""
+"""A small S3 server on loopback that does one thing wrong; without a fault it is right, for one bucket."""
 
 from __future__ import annotations
 
@@ -64,12 +64,17 @@ def error(status: int, code: str, message: str = "said") -> list[bytes]:
 
 
 def etag(data: bytes) -> str:
-    return hashlib.md5(data).hexdigest()
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def contents(key: str, data: bytes, **changed: str) -> str:
     """An object of a listing; a change to ``-`` leaves an element out."""
-    fields = {"Key": escape(key), "Size": str(len(data)), "ETag": f'"{etag(data)}"', "LastModified": "2026-01-01T00:00:00.000Z"}
+    fields = {
+        "Key": escape(key),
+        "Size": str(len(data)),
+        "ETag": f'"{etag(data)}"',
+        "LastModified": "2026-01-01T00:00:00.000Z",
+    }
     fields |= changed
     return "<Contents>" + "".join(f"<{k}>{v}</{k}>" for k, v in fields.items() if v != "-") + "</Contents>"
 
@@ -133,7 +138,11 @@ class FaultyServer(socketserver.ThreadingTCPServer):
 
     def sent(self, request: Request, data: bytes, **changed: str) -> Answer:
         """An object, or the range that is asked for."""
-        headers = {"ETag": f'"{etag(data)}"', "Last_Modified": DATE, "x_amz_meta_sha256": hashlib.sha256(data).hexdigest()}
+        headers = {
+            "ETag": f'"{etag(data)}"',
+            "Last_Modified": DATE,
+            "x_amz_meta_sha256": hashlib.sha256(data).hexdigest(),
+        }
         wanted = request.headers.get("if-match")
         if wanted and wanted != headers["ETag"]:
             return error(412, "PreconditionFailed")

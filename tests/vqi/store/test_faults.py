@@ -35,9 +35,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "s3_connections.STORE": Patience(connect=0.5, silence=0.4, answer=0.6, attempts=0.5),
         "s3_connections.RETRIES": 1,
         "s3_connections.FIRST_WAIT": 0.01,
-        "s3_connections.SILENCES": 2,
         "s3_connections.ANSWER_BYTES": 1 << 20,
         "s3_clients.REQUEST_SECONDS": timedelta(seconds=1),
+        "s3_clients.ATTEMPTS_SECONDS": timedelta(seconds=0.5),
         "s3_listing.MOST_PAGES": 30,
         "s3_listing.MOST_OBJECTS": 1000,
         "s3_reading.REQUEST_BYTES": 2 << 20,
@@ -45,6 +45,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "s3.PART_BYTES": 5 << 20,
     }.items():
         monkeypatch.setattr(f"vqi.store.{name}", bound)
+    monkeypatch.setattr("vqi.transfer.timely.SILENCES", 2)
 
 
 def calls(store: S3Store, server: FaultyServer, folder: Path) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
@@ -105,6 +106,14 @@ def outcome(call: Callable[[], Any], expected: Callable[[], Any]) -> str:
     return told
 
 
+# Some faults cannot be told from a change that somebody made, or do no harm: these calls of them are not compared.
+AS_IF_CHANGED = {
+    "object: another version each time": {"version_of"},
+    "object: the condition is not looked at": {"get_bytes", "get_file"},
+    "object: gone after the listing": {"exists"},
+    "status 404 without a word": {"exists"},
+}
+HARMLESS = {"object: no date", "object: compressed", "put: knows no conditions"}
 CHOSEN = sorted(FAULTS)[:: max(1, len(FAULTS) // fuzz_cases(25, len(FAULTS)))]
 
 
@@ -116,12 +125,13 @@ def test_each_call_ends_with_what_is_true_or_with_one_line(
         monkeypatch.setenv("VQI_S3_ENDPOINT", server.endpoint)
         store = open_store("s3://bucket/p")
         assert isinstance(store, S3Store)
-        told = {what: outcome(call, true) for what, (call, true) in calls(store, server, tmp_path).items()}
-    assert "refused" in told.values() or name in HARMLESS, "the fault was not seen"
+        told = {
+            what: outcome(call, true)
+            for what, (call, true) in calls(store, server, tmp_path).items()
+            if what not in AS_IF_CHANGED.get(name, ())
+        }
+    assert ("refused" in told.values()) == (name not in HARMLESS), told
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".tmp")] == []
-
-
-HARMLESS = frozenset({"object: a date that is none"})
 
 
 def test_without_a_fault_all_is_right(impatient: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

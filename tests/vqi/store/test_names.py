@@ -35,7 +35,19 @@ def test_a_key_is_one_part_that_every_store_takes_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["elpv", "mono", "mvtec_anomaly_detection", "MVTec-AD", "my parts", "v1.2", "parts@may", "Prüfling", "良品", "a+b,c"]
+    "name",
+    [
+        "elpv",
+        "mono",
+        "mvtec_anomaly_detection",
+        "MVTec-AD",
+        "my parts",
+        "v1.2",
+        "parts@may",
+        "Prüfling",
+        "良品",
+        "a+b,c",
+    ],
 )
 def test_an_ordinary_name_is_its_own_key(name: str) -> None:
     """Stores that exist keep their keys."""
@@ -44,7 +56,15 @@ def test_an_ordinary_name_is_its_own_key(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [(".", "%2E"), ("..", "%2E%2E"), ("100%", "100%25"), ("a\\b", "a%5Cb"), ("a/b", "a%2Fb"), ("a ", "a%20"), ("\n", "%0A")],
+    [
+        (".", "%2E"),
+        ("..", "%2E%2E"),
+        ("100%", "100%25"),
+        ("a\\b", "a%5Cb"),
+        ("a/b", "a%2Fb"),
+        ("a ", "a%20"),
+        ("\n", "%0A"),
+    ],
 )
 def test_what_a_store_takes_for_something_else_is_written_out(name: str, key: str) -> None:
     assert key_of(name) == key

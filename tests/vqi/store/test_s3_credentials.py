@@ -84,7 +84,9 @@ def test_no_key(home: dict[str, str], told: dict[str, str], expected: str) -> No
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["no section\n", "[default\n", "[default]\nno value\n", "[default]\n\xff".encode("latin-1")])
+@pytest.mark.parametrize(
+    "text", ["no section\n", "[default\n", "[default]\nno value\n", "[default]\n\xff".encode("latin-1")]
+)
 def test_a_file_that_has_no_profiles(tmp_path: Path, text: str | bytes) -> None:
     file = tmp_path / "credentials"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -137,11 +139,13 @@ class _KeyHandler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST = _answer
+    do_GET = do_PUT = do_POST = _answer  # noqa: N815 - as the library calls them
 
 
 @contextmanager
-def key_server(status: int = 200, body: bytes | None = None, lasts: timedelta = timedelta(hours=1)) -> Iterator[KeyServer]:
+def key_server(
+    status: int = 200, body: bytes | None = None, lasts: timedelta = timedelta(hours=1)
+) -> Iterator[KeyServer]:
     with KeyServer(status, body, lasts) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -186,17 +190,19 @@ def test_a_profile_with_a_web_identity(identity: dict[str, str], tmp_path: Path)
 
 
 def test_a_refused_identity_is_not_shown(identity: dict[str, str]) -> None:
-    with key_server(403) as server, pytest.raises(VqiError, match="no key .* from the web identity .*403") as caught:
+    with key_server(403) as server, pytest.raises(VqiError, match=r"no key .* from the web identity .*403") as caught:
         used({**identity, "AWS_ENDPOINT_URL_STS": server.address})
     assert "the-token" not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", [b"", b"<", b"<html/>", b"{}", b"[]", b'{"AccessKeyId": 1}', b"\xff", b"x" * (17 << 20)])
+@pytest.mark.parametrize(
+    "body", [b"", b"<", b"<html/>", b"{}", b"[]", b'{"AccessKeyId": 1}', b"\xff", b"x" * (17 << 20)]
+)
 def test_an_answer_that_has_no_key(identity: dict[str, str], monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     with key_server(body=body) as server:
         metadata = {"HOME": "/nowhere", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.address}
         for told in ({**identity, "AWS_ENDPOINT_URL_STS": server.address}, metadata):
-            with pytest.raises(VqiError, match="^no key for the object store from ") as caught:
+            with pytest.raises(VqiError, match=r"^no key for the object store from ") as caught:
                 used(told)
             assert str(caught.value).isprintable()
 
@@ -214,7 +220,7 @@ def test_the_role_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_there_gives_a_key() -> None:
-    with pytest.raises(UnavailableError, match="no key .* AWS_ACCESS_KEY_ID, which is not set.*refused") as caught:
+    with pytest.raises(UnavailableError, match=r"no key .* AWS_ACCESS_KEY_ID, which is not set.*refused") as caught:
         used({"HOME": "/nowhere", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"})
     assert "\n" not in str(caught.value)
 

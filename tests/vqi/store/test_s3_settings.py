@@ -16,7 +16,14 @@ GOOD = "http://storage.example.com:9000"
 
 @pytest.mark.parametrize(
     "endpoint",
-    [GOOD, "https://s3.example.com", "http://127.0.0.1:8333", "http://[::1]:8333", "http://object_store:8333", "HTTPS://h"],
+    [
+        GOOD,
+        "https://s3.example.com",
+        "http://127.0.0.1:8333",
+        "http://[::1]:8333",
+        "http://object_store:8333",
+        "HTTPS://h",
+    ],
 )
 def test_addresses(endpoint: str) -> None:
     assert read_server({"VQI_S3_ENDPOINT": endpoint}).endpoint == endpoint
@@ -26,10 +33,11 @@ def test_addresses(endpoint: str) -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        " http://h:1", "http://h:1 ", "http://h:1\n", "http://h :1", "\thttp://h", "http://h:99999", "http://h:0", "http://h:-1",
-        "http://h:abc", "http://h:", "http://h:1:2", "h:9000", "127.0.0.1:9000", "ftp://h", "s3://bucket", "http://", "http:h",
-        "http:///h", "http://h/path", "http://h?x=1", "http://h#x", "http://h?", "http://[::1", "http://[::1]x", "http://h\0",
-        "http://hôte:1", "http://h,http://i", "'http://h'", '"http://h"', "http://$HOST", "http://h\\i", "//h:1", "http://%68",
+        " http://h:1", "http://h:1 ", "http://h:1\n", "http://h :1", "\thttp://h", "http://h:99999", "http://h:0",
+        "http://h:-1", "http://h:abc", "http://h:", "http://h:1:2", "h:9000", "127.0.0.1:9000", "ftp://h",
+        "s3://bucket", "http://", "http:h", "http:///h", "http://h/path", "http://h?x=1", "http://h#x", "http://h?",
+        "http://[::1", "http://[::1]x", "http://h\0", "http://hôte:1", "http://h,http://i", "'http://h'",
+        '"http://h"', "http://$HOST", "http://h\\i", "//h:1", "http://%68",
     ],
 )  # fmt: skip
 def test_addresses_that_cannot_be_one_are_refused_by_the_variable(endpoint: str) -> None:
@@ -39,7 +47,8 @@ def test_addresses_that_cannot_be_one_are_refused_by_the_variable(endpoint: str)
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://user:pass-word@h:1", "http://pass-word@h", "http://u:pass-word@w@h", "http://u:pass-word/x@h:1"]
+    "endpoint",
+    ["http://user:pass-word@h:1", "http://pass-word@h", "http://u:pass-word@w@h", "http://u:pass-word/x@h:1"],
 )
 def test_a_login_in_an_address_is_refused_and_not_shown(endpoint: str) -> None:
     with pytest.raises(VqiError, match="without a login") as caught:
@@ -70,15 +79,15 @@ def test_the_certificates_of_ones_own(tmp_path: Path) -> None:
     other.write_text("no certificate")
     told = {"VQI_S3_ENDPOINT": GOOD, "AWS_CA_BUNDLE": str(pem), "SSL_CERT_FILE": str(other)}
     assert read_server(told).authorities == pem
-    with pytest.raises(VqiError, match="SSL_CERT_FILE is .*other.pem', which has no certificates"):
+    with pytest.raises(VqiError, match=r"SSL_CERT_FILE is .*other.pem', which has no certificates"):
         read_server({**told, "AWS_CA_BUNDLE": ""})
-    with pytest.raises(VqiError, match="AWS_CA_BUNDLE is .*, which is not a file"):
+    with pytest.raises(VqiError, match=r"AWS_CA_BUNDLE is .*, which is not a file"):
         read_server({**told, "AWS_CA_BUNDLE": str(tmp_path)})
 
 
 @pytest.mark.parametrize("value", ["secret\n", " secret", "sec ret", "secret\0", "sécret", "\tsecret"])
 def test_a_key_with_a_blank_is_refused_and_not_shown(value: str) -> None:
-    with pytest.raises(VqiError, match="^AWS_SECRET_ACCESS_KEY has a blank") as caught:
+    with pytest.raises(VqiError, match=r"^AWS_SECRET_ACCESS_KEY has a blank") as caught:
         check_secret("AWS_SECRET_ACCESS_KEY", value)
     assert "cret" not in str(caught.value).removeprefix("AWS_SECRET")
 

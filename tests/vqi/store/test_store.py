@@ -283,7 +283,7 @@ def test_a_folder_that_cannot_be_a_store(tmp_path: Path) -> None:
     open_store(str(tmp_path / "new" / "folder")).check()
     assert not (tmp_path / "new").exists()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(VqiError, match="cannot use file://.*: Not a directory: there is a file where a folder"):
+        with pytest.raises(VqiError, match=r"cannot use file://.*: Not a directory: there is a file where a folder"):
             open_store(str(path)).check()
 
 
