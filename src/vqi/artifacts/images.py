@@ -17,7 +17,6 @@ import numpy.typing as npt
 from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
-from vqi.store.names import name_of
 from vqi.system.atomic import atomic_path
 from vqi.system.os_errors import reason
 
@@ -37,12 +36,6 @@ class ImagesRecord(Record):
     image_size: int
     max_bad_fraction: float
     max_pixels: int
-
-    @property
-    def dataset_name(self) -> str:
-        """The name that the source gave the dataset, without its digest."""
-        name, at, digest = self.dataset.rpartition("@")
-        return name_of(name if at else digest)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ class FolderStore(Store):
         try:
             yield
         except OSError as error:
-            raise VqiError(f"cannot {action} {self.uri}/{key}: {explain(error)}") from error
+            place = f"{self.uri}/{key}" if key else self.uri
+            raise VqiError(f"cannot {action} {place}: {explain(error)}") from error
 
 
 def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[ObjectInfo]:

@@ -78,6 +78,8 @@ def open_store(uri: str) -> Store:
         return FolderStore(plain_path(uri))
     if scheme == "file":
         return FolderStore(file_path(uri))
+    if scheme == "s3" and not rest.strip("/"):
+        raise VqiError(f"'{uri}' names no bucket: expected s3://bucket/prefix")
     if scheme == "s3":
         from vqi.store.s3 import S3Store  # its clients take a third of a second to import
 

@@ -48,10 +48,10 @@ class S3Store(VersionedStore):
     """Objects of a bucket, below a prefix; see ``Store``. The bucket is made with the first put where it is absent."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
+        client = connect()  # first: what is wrong with the environment is wrong with every uri
         self.bucket = check_bucket(bucket)
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
-        client = connect()
         self.endpoint, self.authorities = client.server.endpoint, client.server.authorities
         self._client, self._keys = client.minio, client.keys
         self._bodies = BodyReader(client, bucket)

@@ -138,5 +138,5 @@ def _of_place(server: Server, environment: Mapping[str, str]) -> Keys:
         custom_endpoint=address(INSTANCE, service) if service and not in_container else None,
         http_client=connections("", server.authorities, METADATA),
     )
-    place = "the container's role" if in_container else f"{ACCESS}, which is not set, {PROFILE} or this machine's role"
+    place = "the container's role" if in_container else f"this machine's role ({ACCESS} and {PROFILE} are not set)"
     return Keys(source, place)

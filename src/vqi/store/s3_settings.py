@@ -139,8 +139,6 @@ def check_bucket(bucket: str) -> str:
     Raises:
         VqiError: It cannot be one.
     """
-    if not bucket:
-        raise VqiError("the URI of a store names no bucket: expected s3://bucket/prefix")
     if not _BUCKET.fullmatch(bucket) or _NOT_IN_BUCKETS.search(bucket):
         rule = "expected 3 to 63 letters, digits, dots and hyphens"
         raise VqiError(f"'s3://{bucket}' names no bucket: {rule}, with a letter or digit at both ends")

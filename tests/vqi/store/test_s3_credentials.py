@@ -220,7 +220,9 @@ def test_the_role_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_there_gives_a_key() -> None:
-    with pytest.raises(UnavailableError, match=r"no key .* AWS_ACCESS_KEY_ID, which is not set.*refused") as caught:
+    with pytest.raises(
+        UnavailableError, match=r"no key .*AWS_ACCESS_KEY_ID and AWS_PROFILE are not set.*refused"
+    ) as caught:
         used({"HOME": "/nowhere", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"})
     assert "\n" not in str(caught.value)
 

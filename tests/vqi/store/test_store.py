@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import certifi
 import obstore
 import pytest
 import trustme
@@ -25,6 +26,7 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error, ServerError
 
+from vqi.datasets.archive import locate
 from vqi.errors import UnavailableError, VqiError
 from vqi.store import opening
 from vqi.store.folder import FolderStore
@@ -488,8 +490,9 @@ def relayed(
             relay.shutdown()
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
 def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
-    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     authority = trustme.CA()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -500,10 +503,14 @@ def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
         monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
         with pytest.raises(UnavailableError, match="certificate verify failed"):
             open_store("s3://vqi-tests/tls").get_bytes("a")
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        monkeypatch.setenv(variable, str(tmp_path / "authority.pem"))
         store = open_store("s3://vqi-tests/tls")
         store.put_bytes("a", b"1")
         assert store.get_bytes("a") == b"1"
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.setenv(name, certifi.where())  # those of a web server, not of the store
+        monkeypatch.setenv("VQI_CACHE", str(tmp_path / "cache"))
+        assert locate("s3://vqi-tests/tls/a", "").read_bytes() == b"1", "an archive is fetched by another client"
 
 
 def test_a_body_that_breaks_off_is_gone_on_with(
