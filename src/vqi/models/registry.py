@@ -108,8 +108,6 @@ def fetch_model(uri: str, folder: Path) -> Manifest:
     uri = _version_at(uri.rstrip("/"))
     try:
         data = read_uri(f"{uri}/{MANIFEST}")
-    except UnavailableError:
-        raise
     except VqiError as error:
         raise VqiError(f"no model at '{uri}': expected the uri or folder of a model version ({error})") from error
     manifest = read_manifest(data, uri)
