@@ -52,19 +52,21 @@ class BodyReader:
             UnavailableError: It broke off, or came too slowly.
         """
         body = self._open(wanted)
-        expected = str(body.attributes.get(SHA256, ""))
+        size, expected = body.meta["size"], str(body.attributes.get(SHA256, ""))
         digest, came = hashlib.sha256(), 0
+        pieces = self._pieces(wanted, body)
+        del body  # they hang up where they ask again
         try:
-            for piece in self._pieces(wanted, body):
+            for piece in pieces:
                 if expected or not wanted.etag:
                     digest.update(piece)
                 target.write(piece)
                 came += len(piece)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             self._refuse(wanted)
             raise UnavailableError(f"cannot read {wanted.uri}: it broke off; run the command again") from error
-        if came != body.meta["size"]:
-            raise UnavailableError(f"cannot read {wanted.uri}: {came} of {body.meta['size']} bytes came; run it again")
+        if came != size:
+            raise UnavailableError(f"cannot read {wanted.uri}: {came} of {size} bytes came; run the command again")
         if expected and expected != digest.hexdigest():
             raise corrupted(wanted.uri, expected, digest.hexdigest())
         return digest.hexdigest() if expected or not wanted.etag else ""
@@ -91,12 +93,13 @@ class BodyReader:
         elif size <= REQUEST_BYTES:
             yield from body.stream(PIECE)
         else:
-            same: obstore.GetOptions = {"if_match": body.meta["e_tag"] or ""}
-            del body  # hangs up
+            etag = body.meta["e_tag"] or ""
+            del body
             for start in range(0, size, REQUEST_BYTES):
-                part = obstore.get(
-                    self._reader, wanted.name, options={**same, "range": (start, min(start + REQUEST_BYTES, size))}
-                )
+                asked: obstore.GetOptions = {"if_match": etag, "range": (start, min(start + REQUEST_BYTES, size))}
+                part = obstore.get(self._reader, wanted.name, options=asked)
+                if (part.meta["e_tag"], part.meta["size"]) != (etag, size):
+                    raise UnavailableError(f"{wanted.uri} changed while it was read: run the command again")
                 yield from part.stream(PIECE)
 
     def _refuse(self, wanted: Wanted) -> None:

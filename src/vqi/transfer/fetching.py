@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from vqi.system.concurrency import at_once
 from vqi.system.locks import held_file
 from vqi.system.os_errors import explain
 from vqi.transfer import web
+from vqi.transfer.pace import pieces_of
 from vqi.transfer.parts import Part, Version
 from vqi.transfer.web import shown
 
@@ -32,9 +32,6 @@ __all__ = ["fetch", "fetch_all", "name_for", "shown"]
 ATTEMPTS = 6  # in a row that bring nothing, or little
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next; a random part of it is waited
 MB = 1 << 20
-PIECE = 1 << 19  # bytes read at a time: they are still in the processor's cache when they are hashed and written
-LARGEST = 1 << 40  # bytes of a file: a server that does not say a size may have no end
-WINDOW, WINDOW_BYTES = 300.0, 300 * 1024  # seconds, and the bytes that must come in them: slower is not going on
 LITTLE = 1 << 20  # bytes: an attempt that brings less, and not the rest, is one of those that bring nothing
 
 
@@ -193,7 +190,7 @@ def _begin(response: requests.Response, done: int, known: Version | None) -> tup
 
 def _pieces(response: requests.Response, start: int, version: Version, what: str) -> Iterable[bytes]:
     """The body of an answer, with a progress in MB where it has a name; a started MB counts as one."""
-    pieces = _steady(response, start)
+    pieces = pieces_of(response, start)
     if not what:
         return pieces
     came = 0
@@ -204,25 +201,6 @@ def _pieces(response: requests.Response, start: int, version: Version, what: str
         return -(-came // MB) - before
 
     return track(pieces, -(-((version.size or start) - start) // MB), what, unit="MB", size=megabytes)
-
-
-def _steady(response: requests.Response, start: int) -> Iterator[bytes]:
-    """The body of an answer as it comes; a file has an end, and comes faster than letter by letter.
-
-    Raises:
-        Again: It comes too slowly.
-        VqiError: It is too large.
-    """
-    size, until, needed = start, time.monotonic() + WINDOW, start + WINDOW_BYTES
-    while piece := response.raw.read1(PIECE, decode_content=False):
-        size += len(piece)
-        if size > LARGEST:
-            raise VqiError(f"cannot fetch {shown(response.url)}: it has more than {LARGEST} bytes: name another url")
-        yield piece
-        if time.monotonic() > until:
-            if size < needed:
-                raise Again(f"it comes too slowly, fewer than {WINDOW_BYTES} bytes in {WINDOW:g} seconds")
-            until, needed = time.monotonic() + WINDOW, size + WINDOW_BYTES
 
 
 class _Fruitless(tenacity.stop.stop_base):

@@ -25,7 +25,7 @@ KEYS = {
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
         "system": "atomic cache concurrency locks memory os_errors processor regular_files scratch",
-        "transfer": "fetching parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
+        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
     },
     "preprocess": {
         "components": "executor_output flags step",

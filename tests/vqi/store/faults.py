@@ -224,6 +224,23 @@ _object("gone after the listing", lambda s, r, data: error(404, "NoSuchKey") if 
 _object("moved to Glacier", lambda s, r, data: error(403, "InvalidObjectState"), heads=False)
 
 
+@fault("object: replaced while it is read")
+def _replaced(server: FaultyServer, request: Request) -> Answer | None:
+    """By a server that knows no conditions, in an object of which nobody knows the digest."""
+    data = server.objects.get(request.key)
+    if data is None or not request.is_get:
+        return None
+    later = not request.headers.get("range", "bytes=0-").startswith("bytes=0-")
+    asked = {name: value for name, value in request.headers.items() if name == "range"}
+    return server.sent(request._replace(headers=asked), data[::-1] if later else data, x_amz_meta_sha256="-")
+
+
+@fault("object: deleted while it is read")
+def _deleted(server: FaultyServer, request: Request) -> Answer | None:
+    later = not request.headers.get("range", "bytes=0-").startswith("bytes=0-")
+    return error(404, "NoSuchKey") if request.is_get and later else None
+
+
 def _cut(pieces: Answer, parts: int) -> list[bytes]:
     head, body = pieces
     return [head, body[: len(body) // parts]]

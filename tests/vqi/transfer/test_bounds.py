@@ -9,7 +9,7 @@ import pytest
 from tests.vqi.store.faults import FAULTS
 from tests.vqi.store.faulty_server import serving
 from vqi.errors import VqiError
-from vqi.transfer import fetching, web
+from vqi.transfer import fetching, pace, web
 from vqi.transfer.fetching import fetch
 
 
@@ -26,9 +26,11 @@ from vqi.transfer.fetching import fetch
     ],
 )
 def test_a_server_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: str) -> None:
-    bounds = {"ATTEMPTS": 2, "FIRST_WAIT": 0.001, "LONGEST_WAIT": 0.002, "LARGEST": 10_000_000}
-    for bound, value in {**bounds, "WINDOW": 0.2, "WINDOW_BYTES": 1000}.items():
+    bounds = {"ATTEMPTS": 2, "FIRST_WAIT": 0.001, "LONGEST_WAIT": 0.002}
+    for bound, value in bounds.items():
         monkeypatch.setattr(fetching, bound, value)
+    for bound, value in {"LARGEST": 10_000_000, "WINDOW": 0.2, "WINDOW_BYTES": 1000}.items():
+        monkeypatch.setattr(pace, bound, value)
     monkeypatch.setattr(web, "TIMEOUT", (0.3, 0.3))
     monkeypatch.setattr(web, "LONGEST_ASKED", 0.01)
     monkeypatch.setattr("vqi.transfer.timely.SILENCES", 2)
