@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class FolderStore(Store):
         """See ``Store.put_if_absent``."""
         target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
+            self._refuse_other_spelling(target)
             if os.path.lexists(target):
                 return False
             self._commit(target, lambda temporary: temporary.write_bytes(data))
@@ -117,7 +119,26 @@ class FolderStore(Store):
     def _put(self, key: str, write: Callable[[Path], object]) -> None:
         target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
+            self._refuse_other_spelling(target)
             self._commit(target, write)
+
+    def _refuse_other_spelling(self, target: Path) -> None:
+        """On a file system that takes ``a`` and ``A`` for one name, as on a share of Windows: keys differ by them.
+
+        Raises:
+            VqiError: The file, or a folder that it is in, is there in another spelling.
+        """
+        if not os.path.lexists(target.parent / DIGESTS.upper()):
+            return
+        for path in (target, *target.parents):
+            if path == self.root:
+                break
+            other = next((one.name for one in path.parent.iterdir() if _same_spelling(one.name, path.name)), "")
+            if other:
+                raise VqiError(
+                    f"cannot write file://{target}: its file system takes '{path.name}' for '{other}', which is there: "
+                    "rename one of them, or use a store on another file system"
+                )
 
     def _commit(self, target: Path, write: Callable[[Path], object]) -> None:
         """Write next to ``target``, note the digest, then rename. The caller holds the lock."""
@@ -159,6 +180,12 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[Ob
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
         elif entry.is_file():
             yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+
+
+def _same_spelling(one: str, other: str) -> bool:
+    """Whether two different names are the same but for case, or for how accents are written."""
+    folded = (unicodedata.normalize("NFC", name).casefold() for name in (one, other))
+    return one != other and next(folded) == next(folded)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -280,6 +280,21 @@ def test_what_is_too_large_for_the_memory(tmp_path: Path, monkeypatch: pytest.Mo
         store.get_bytes("a")
 
 
+def test_names_that_differ_by_case_on_a_file_system_that_does_not_see_it(tmp_path: Path) -> None:
+    """Here it does: another spelling of the folder of digests stands for one that does not."""
+    store = open_store(str(tmp_path))
+    for key in ("bolt/v1/a", "caf\u00e9/v1/a"):
+        store.put_bytes(key, b"1")
+    store.put_bytes("Bolt/v1/a", b"2")
+    assert store.get_bytes("bolt/v1/a") == b"1"
+    for folder in ("BOLT/v1", "cafe\u0301/v1", "bolt/v1"):
+        (tmp_path / folder / ".SHA256").mkdir(parents=True)
+    for key, other in (("BOLT/v1/a", "[Bb]olt"), ("cafe\u0301/v1/a", "caf\u00e9"), ("bolt/v1/A", "a")):
+        for put in (store.put_bytes, store.put_if_absent):
+            with pytest.raises(VqiError, match=f"for '{other}', which is there: rename one"):
+                put(key, b"3")
+
+
 def test_a_folder_that_cannot_be_a_store(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     open_store(str(tmp_path / "new" / "folder")).check()
