@@ -28,6 +28,8 @@ import urllib3
 from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
+from vqi.store import opening
+
 PORTS = ("master", "volume", "filer", "s3", "admin")
 READY_SECONDS = 300  # only a server that hangs takes so long
 
@@ -236,6 +238,8 @@ def seaweedfs(new_seaweedfs: Callable[[], SeaweedFS]) -> SeaweedFS:
 @pytest.fixture
 def s3_environment(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> SeaweedFS:
     """The session's S3 server, with its address and key in the environment of this test."""
+    for name in (*opening.VARIABLES, *opening.PLACES, *opening.IDENTITY):
+        monkeypatch.delenv(name, raising=False)  # of the machine that runs the tests
     for name, value in seaweedfs.environment.items():
         monkeypatch.setenv(name, value)
     return seaweedfs

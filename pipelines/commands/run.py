@@ -52,7 +52,7 @@ def run(
     category with its report.html. The same command again continues where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
-    from vqi.store.opening import STORE, store_uri
+    from vqi.store.opening import STORE, absolute_places, check_places, open_store, store_uri
     from vqi.system.processor import granted_cpus
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
@@ -66,6 +66,9 @@ def run(
     parameters = check_parameters(pipeline, read_parameters(files, assignments))
     check_ranges(parameters)
     parameters = absolute_paths(parameters)
+    kept = store_uri({STORE: store or os.environ.get(STORE) or "store"})
+    open_store(kept).check()
+    check_places([artifacts or "", *map(str, parameters.values())])
     result = run_pipeline(
         pipeline,
         parameters,
@@ -73,7 +76,7 @@ def run(
         parallelism=parallelism or min(granted_cpus(), MOST_PARALLEL),
         use_cache=not no_cache,
         artifacts=artifacts,
-        environment={STORE: store_uri({STORE: store or os.environ.get(STORE) or "store"})},
+        environment={STORE: kept, **absolute_places(os.environ)},
         observer=observer_for(sys.stdout, results_of),
         launcher=launcher_of(launcher),
     )

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vqi.store.folder import FolderStore
-from vqi.store.opening import STORE, open_store
+from vqi.store.opening import IDENTITY, PLACES, STORE, open_store
+from vqi.store.s3_profiles import profile_files
 from vqi.system.cache import CACHE, cache_folder
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
@@ -48,6 +49,7 @@ def mounts(job: Job) -> list[Mount]:
     found += [Mount(path) for path in _named_paths(job)]
     if needs_network(job):
         found += [Mount(Path(job.environment[name])) for name in _CERTIFICATES if job.environment.get(name)]
+    found += [Mount(path) for path in _store_files(job).values()]
     return [
         Mount(path, any(one.writable for one in found if one.path == path)) for path in {m.path: None for m in found}
     ]
@@ -72,6 +74,21 @@ def downloads(job: Job) -> Path | None:
 def _kept_variables(job: Job) -> list[str]:
     """What a Secret or ConfigMap gives the step on a cluster, and the user's environment gives it here."""
     return [value.variable for value in job.container.pod.env]
+
+
+def _uses_s3(job: Job) -> bool:
+    """Whether a step may ask an S3 server: for the store, or for a source in a bucket."""
+    return STORE in _kept_variables(job) and needs_network(job)
+
+
+def _store_files(job: Job) -> dict[str, Path]:
+    """The files that a store on S3 reads, by the variable that names them; profiles only where they have the key."""
+    if not _uses_s3(job):
+        return {}
+    named = {name: Path(job.environment[name]).expanduser() for name in PLACES if job.environment.get(name)}
+    if not job.environment.get("AWS_ACCESS_KEY_ID"):
+        named |= profile_files(job.environment)
+    return {name: path.absolute() for name, path in named.items() if path.is_file()}
 
 
 def _named_paths(job: Job) -> Iterator[Path]:
@@ -113,7 +130,7 @@ def network_flags(job: Job) -> list[str]:
     """The engine's flags: no network; its usual one; or this machine's own, for a server on loopback."""
     if not needs_network(job):
         return ["--network", "none"]
-    servers = [job.environment.get(name, "") for name in ("VQI_S3_ENDPOINT", *_PROXIES)]
+    servers = [job.environment.get(name, "") for name in ("VQI_S3_ENDPOINT", *IDENTITY, *_PROXIES)]
     hosts = [urlsplit(server).hostname or "" for server in servers if "://" in server]
     return ["--network", "host"] if any(host.startswith(_LOOPBACK) for host in hosts) else []
 
@@ -128,7 +145,10 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
     names = [*_ARITHMETIC, *(() if sized else _SIZES), *_kept_variables(job)]
     if needs_network(job):
         names += [*_PROXIES, *(name.upper() for name in _PROXIES), *_CERTIFICATES]
+    if _uses_s3(job):
+        names += IDENTITY
     told = {name: job.environment[name] for name in names if name in job.environment}
+    told |= {name: str(path) for name, path in _store_files(job).items()}
     kept = downloads(job)
     if kept is not None:
         told[CACHE] = str(kept)

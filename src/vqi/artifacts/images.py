@@ -31,7 +31,7 @@ class ImagesRecord(Record):
 
     version: str
     category: str
-    dataset: str  # name@digest
+    dataset: str  # name@digest, the name as a part of a key
     shard: str  # sha256
     image_size: int
     max_bad_fraction: float

@@ -41,7 +41,10 @@ def locate(place: str, sha256: str) -> Path:
     if scheme in ("http", "https"):
         return fetch(place, cache_folder(), sha256)
     if scheme == "s3":
-        return fetch(_signed(place), cache_folder(), sha256, identity=place)
+        store_uri, key = split_uri(place)
+        store = open_versions(store_uri)
+        signed = store.signed_url(key)  # fetches the object for a while without further credentials
+        return fetch(signed, cache_folder(), sha256, identity=place, authorities=store.authorities)
     if scheme not in ("", "file"):
         raise VqiError(f"an archive at '{place}' cannot be fetched: expected http(s)://, s3:// or a path")
     path = Path(place.removeprefix("file://")).expanduser()
@@ -84,9 +87,3 @@ def open_archive(
             )
         files[placed.category][placed.path] = Entry(placed.path, partial(spool.read, placed.member))
     return Dataset(name, licence, {category: tuple(files[category].values()) for category in sorted(files)})
-
-
-def _signed(uri: str) -> str:
-    """An address that fetches an object for a while without further credentials."""
-    store_uri, key = split_uri(uri)
-    return open_versions(store_uri).signed_url(key)

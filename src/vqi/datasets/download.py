@@ -21,6 +21,7 @@ from vqi.errors import VqiError
 from vqi.photographs.decoding import image_size
 from vqi.progress import message, track
 from vqi.store.interface import Store
+from vqi.store.names import key_of
 from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
 from vqi.transfer.fetching import shown
@@ -54,7 +55,7 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
         )
     dataset = divide(dataset, wanted)
     manifest = read_manifest(dataset)
-    folder = f"datasets/{dataset.name}@{digest_of(manifest)[:DIGEST_LETTERS]}"
+    folder = f"datasets/{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}"
     catalog = read_catalog(store, folder)
     if catalog is None or not all(store.exists(f"{folder}/{shard_name(name)}") for name in manifest):
         catalog = upload(dataset, shown_source(wanted.source), manifest, store, folder)

@@ -1,7 +1,7 @@
 """A dataset in the object store: one packed shard per category, under a name that is derived from its content.
 
-``datasets/<name>@<digest>/<category>.zip`` and, written last, ``catalog.json``: if that exists, all is there. The
-shards are uncompressed zip files whose bytes depend on the images only.
+``datasets/<name>@<digest>/<category>.zip``, names as in ``store.names``, and, written last, ``catalog.json``: if that
+exists, all is there. The shards are uncompressed zip files whose bytes depend on the images only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from vqi.datasets.layout import Shard
 from vqi.errors import VqiError, unknown
 from vqi.records import parse_json
 from vqi.store.interface import Store
+from vqi.store.names import key_of
 from vqi.store.opening import open_store
 
 CATALOG = "catalog.json"
@@ -56,4 +57,4 @@ def read_catalog(store: Store, folder: str) -> Catalog | None:
 
 def shard_name(category: str) -> str:
     """The key of a category's shard within its dataset."""
-    return f"{category}.zip"
+    return f"{key_of(category)}.zip"

@@ -12,6 +12,7 @@ from vqi.config import FeatureExtract
 from vqi.digests import digest_json, sha256_file
 from vqi.errors import VqiError
 from vqi.records import Record, parse_json
+from vqi.store.names import name_of
 
 MANIFEST = "manifest.json"
 FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report.html")
@@ -38,7 +39,7 @@ def manifest_of(files: dict[str, Path]) -> Manifest:
     digests = {name: sha256_file(path) for name, path in files.items()}
     return Manifest(
         vqi=__version__,
-        dataset=made.images.dataset.partition("@")[0],
+        dataset=_name_of_dataset(made.images.dataset),
         category=made.images.category,
         version=0,
         image_size=made.images.image_size,
@@ -47,6 +48,12 @@ def manifest_of(files: dict[str, Path]) -> Manifest:
         files=digests,
         digest=digest_json(digests),
     )
+
+
+def _name_of_dataset(folder: str) -> str:
+    """The name that a source gave its dataset, from the folder ``name@digest``; a name may have an ``@``, too."""
+    name, at, digest = folder.rpartition("@")
+    return name_of(name if at else digest)
 
 
 def read_manifest(data: bytes, uri: str) -> Manifest:

@@ -1,4 +1,4 @@
-"""Model versions in the object store: ``models/<dataset>/<category>/v<n>/``.
+"""Model versions in the object store: ``models/<dataset>/<category>/v<n>/``, names as in ``store.names``.
 
 A version is complete when its ``manifest.json`` is there; that is written last. Its number is taken with
 ``put_if_absent``, so that two publishers never write into one version.
@@ -15,6 +15,7 @@ from vqi.models.package import FILES, MANIFEST, Manifest, manifest_of, read_mani
 from vqi.progress import message
 from vqi.records import Record
 from vqi.store.interface import Store
+from vqi.store.names import key_of
 from vqi.store.opening import fetch_uri, open_store, read_uri
 
 _RESERVED = "reserved.json"
@@ -40,7 +41,7 @@ def publish(store: Store, backbone: Path, detector: Path, metrics: Path, report:
     """Write a model package, unless an equal one is the newest."""
     files = dict(zip(FILES, (backbone, detector, metrics, report), strict=True))
     manifest = manifest_of(files)
-    prefix = f"models/{manifest.dataset}/{manifest.category}"
+    prefix = f"models/{key_of(manifest.dataset)}/{key_of(manifest.category)}"
     newest = _newest(store, prefix)
     if newest and _digest_of(store, f"{prefix}/v{newest}") == manifest.digest:
         return _decision(store, prefix, newest, published=False, reason="an equal model is the newest version")

@@ -11,17 +11,29 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
-from vqi.store.interface import DIGESTS, READABLE, ObjectInfo, Store, check_key, corrupted
+from vqi.store.interface import (
+    DIGESTS,
+    LARGEST_IN_MEMORY,
+    READABLE,
+    ObjectInfo,
+    Store,
+    check_key,
+    check_path,
+    corrupted,
+)
 from vqi.system.atomic import atomic_path, is_temporary
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
+from vqi.system.regular_files import open_regular
 
+COPIED_AT_A_TIME = 1 << 20  # bytes
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
 
 
@@ -32,9 +44,18 @@ class FolderStore(Store):
         self.root = root
         self.uri = f"file://{root}"
 
+    def check(self) -> None:
+        """See ``Store.check``: the folder, or what it can be made in, is one that can be written to."""
+        with self._errors("use", ""):
+            there = next(folder for folder in (self.root, *self.root.parents) if os.path.lexists(folder))
+            if not there.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
     def put_file(self, key: str, path: Path) -> None:
         """See ``Store.put_file``."""
-        self._put(key, lambda temporary: shutil.copyfile(path, temporary))
+        self._put(key, lambda temporary: _copy(path, temporary))
 
     def put_bytes(self, key: str, data: bytes) -> None:
         """See ``Store.put_bytes``."""
@@ -42,8 +63,9 @@ class FolderStore(Store):
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """See ``Store.put_if_absent``."""
-        target = self._path(key)
+        target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
+            self._refuse_other_spelling(target)
             if os.path.lexists(target):
                 return False
             self._commit(target, lambda temporary: temporary.write_bytes(data))
@@ -53,7 +75,7 @@ class FolderStore(Store):
         """See ``Store.get_file``."""
         source = self._path(key)
         with self._errors("read", key), atomic_path(path, READABLE) as temporary:
-            shutil.copyfile(source, temporary)
+            _copy(source, temporary)
             digest = sha256_file(temporary)
             self._check(source, digest)
         return digest
@@ -62,7 +84,10 @@ class FolderStore(Store):
         """See ``Store.get_bytes``."""
         source = self._path(key)
         with self._errors("read", key):
-            data = source.read_bytes()
+            with open_regular(source) as file:
+                data = file.read(LARGEST_IN_MEMORY + 1)
+            if len(data) > LARGEST_IN_MEMORY:
+                raise OSError(errno.EFBIG, f"more than {LARGEST_IN_MEMORY} bytes are not read into memory", str(source))
             self._check(source, sha256_bytes(data))
             return data
 
@@ -89,12 +114,31 @@ class FolderStore(Store):
         return iter([info for info in found if info.key.startswith(prefix)])
 
     def _path(self, key: str) -> Path:
-        return self.root / check_key(key)
+        return self.root / check_path(key)
 
     def _put(self, key: str, write: Callable[[Path], object]) -> None:
-        target = self._path(key)
+        target = self.root / check_key(key)
         with self._errors("write", key), _locked(target):
+            self._refuse_other_spelling(target)
             self._commit(target, write)
+
+    def _refuse_other_spelling(self, target: Path) -> None:
+        """On a file system that takes ``a`` and ``A`` for one name, as on a share of Windows: keys differ by them.
+
+        Raises:
+            VqiError: The file, or a folder that it is in, is there in another spelling.
+        """
+        if not os.path.lexists(target.parent / DIGESTS.upper()):
+            return
+        for path in (target, *target.parents):
+            if path == self.root:
+                break
+            other = next((one.name for one in path.parent.iterdir() if _same_spelling(one.name, path.name)), "")
+            if other:
+                raise VqiError(
+                    f"cannot write file://{target}: its file system takes '{path.name}' for '{other}', which is there: "
+                    "rename one of them, or use a store on another file system"
+                )
 
     def _commit(self, target: Path, write: Callable[[Path], object]) -> None:
         """Write next to ``target``, note the digest, then rename. The caller holds the lock."""
@@ -115,20 +159,38 @@ class FolderStore(Store):
         try:
             yield
         except OSError as error:
-            raise VqiError(f"cannot {action} {self.uri}/{key}: {explain(error)}") from error
+            place = f"{self.uri}/{key}" if key else self.uri
+            raise VqiError(f"cannot {action} {place}: {explain(error)}") from error
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
-    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none."""
+def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[ObjectInfo]:
+    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none.
+
+    Left out: links to a folder ``above``, links that lead nowhere, pipes, sockets and devices.
+    """
     if not folder.is_dir():
+        return
+    here = os.path.realpath(folder)
+    if here in above:
         return
     for entry in os.scandir(folder):
         if entry.name == DIGESTS or is_temporary(entry.name):
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-        else:
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
+        elif entry.is_file():
             yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+
+
+def _same_spelling(one: str, other: str) -> bool:
+    """Whether two different names are the same but for case, or for how accents are written."""
+    folded = (unicodedata.normalize("NFC", name).casefold() for name in (one, other))
+    return one != other and next(folded) == next(folded)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with open_regular(source) as read, target.open("xb") as written:
+        shutil.copyfileobj(read, written, COPIED_AT_A_TIME)
 
 
 @contextmanager

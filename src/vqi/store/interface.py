@@ -11,6 +11,7 @@ from typing import NamedTuple
 from vqi.errors import VqiError
 
 DIGESTS = ".sha256"  # the folder of digests in a FolderStore: hidden, and refused in a key
+LARGEST_IN_MEMORY = 1 << 30  # bytes of an object that is read whole
 READABLE = 0o644  # permissions of what a store writes: for all who may enter the folder, whatever the writer's umask
 
 
@@ -38,6 +39,14 @@ class Store(ABC):
     uri: str
 
     @abstractmethod
+    def check(self) -> None:
+        """Whether this can be a store, asked before work begins; nothing is written.
+
+        Raises:
+            VqiError: It cannot, or there is no key for it.
+        """
+
+    @abstractmethod
     def put_file(self, key: str, path: Path) -> None:
         """Store the file at ``path`` under ``key``, replacing what is there."""
 
@@ -55,7 +64,7 @@ class Store(ABC):
 
     @abstractmethod
     def get_bytes(self, key: str) -> bytes:
-        """The bytes of the object; it is held in memory, so this is for small ones."""
+        """The bytes of the object; it is held in memory, so this is for small ones, up to ``LARGEST_IN_MEMORY``."""
 
     @abstractmethod
     def exists(self, key: str) -> bool:
@@ -82,6 +91,7 @@ class VersionedStore(Store):
     """A store that other people write to as well: it tells the versions of its objects apart."""
 
     endpoint: str  # of its server
+    authorities: Path  # a file of the certificate authorities that vouch for it
 
     @abstractmethod
     def list_versions(self) -> tuple[VersionInfo, ...]:
@@ -101,7 +111,18 @@ class VersionedStore(Store):
 
 
 def check_key(key: str) -> str:
-    """``key`` itself when it stays inside the store.
+    """``key`` itself when it stays inside the store, and is the same object in every store.
+
+    Raises:
+        VqiError: As for ``check_path``; or it has a backslash, which some servers take for a slash.
+    """
+    if "\\" in key:
+        raise VqiError(f"{key!r} is not a key of an object: expected a relative name/with/slashes, without backslashes")
+    return check_path(key)
+
+
+def check_path(key: str) -> str:
+    """``key`` itself when it stays inside the store; for what is there already, under a name that others gave it.
 
     Raises:
         VqiError: it is empty, absolute, has a ``..``, ``.`` or empty part or a control character, or names the

@@ -6,7 +6,8 @@ The sha256 of every object is kept on put and checked on get.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 STORE = "VQI_STORE"  # the variable that names the store of datasets and models
-# All that a store reads from the environment.
+# What a store reads from the environment, and a Secret holds on a cluster.
 VARIABLES = (
     STORE,
     "VQI_S3_ENDPOINT",
@@ -35,24 +36,50 @@ VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_REGION",
+    "AWS_DEFAULT_REGION",
 )
+# What it also reads, and a machine or a platform sets by itself: a cluster puts an identity only into pods that name
+# none, not even by an empty variable of a Secret.
+PLACES = (
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONFIG_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+)  # files
+IDENTITY = (
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_DISABLED",
+)
+_BUCKETS = re.compile(r"s3://[^/#]*")
 EXPECTED = "expected file:///absolute/path, a plain path or s3://bucket/prefix"
 
 
 def open_store(uri: str) -> Store:
     """The store at ``uri``: ``file:///abs/path``, a plain path, or ``s3://bucket/prefix``. Opening touches nothing.
 
-    For ``s3://`` the environment names the server and the key: ``VQI_S3_ENDPOINT`` (``http(s)://host:port``),
-    ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION`` (default ``us-east-1``).
+    For ``s3://`` the environment names the server, ``VQI_S3_ENDPOINT`` (``http(s)://host:port``) and ``AWS_REGION``
+    (default ``us-east-1``), and the key: ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, or another way of AWS's
+    own programs (``s3_credentials``).
 
     Raises:
-        VqiError: the URI is of another kind, or the environment names no server or no key.
+        VqiError: the URI is of another kind, or the environment names no server, or it or the key wrongly.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return FolderStore(plain_path(uri))
     if scheme == "file":
         return FolderStore(file_path(uri))
+    if scheme == "s3" and not rest.strip("/"):
+        raise VqiError(f"'{uri}' names no bucket: expected s3://bucket/prefix")
     if scheme == "s3":
         from vqi.store.s3 import S3Store  # its clients take a third of a second to import
 
@@ -71,6 +98,23 @@ def store_uri(environment: Mapping[str, str]) -> str:
     if not uri:
         raise VqiError(f"{STORE} is not set: set it to the object store, as file:///path or s3://bucket")
     return uri if "://" in uri else f"file://{plain_path(uri)}"
+
+
+def check_places(texts: Iterable[str]) -> None:
+    """Check before work begins that each ``s3://`` uri in texts can be opened.
+
+    Raises:
+        VqiError: The environment names no server or no key for it, or wrongly.
+    """
+    for text in texts:
+        for uri in _BUCKETS.findall(text):
+            open_store(uri).check()
+
+
+def absolute_places(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name files, as absolute paths: steps start in folders of their own."""
+    given = {name: environment[name] for name in PLACES if environment.get(name)}
+    return {name: str(Path(value).expanduser().absolute()) for name, value in given.items()}
 
 
 def split_uri(uri: str) -> tuple[str, str]:

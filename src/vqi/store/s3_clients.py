@@ -1,4 +1,4 @@
-"""The two clients of an S3 server, with the key of the environment.
+"""The two clients of an S3 server, with the settings and the key of the environment.
 
 ``connect``: minio's, for everything but bodies. ``connect_reader``: obstore's, for bodies: it reads them in Rust, so
 that many at a time do not wait for each other in the interpreter, and continues where one broke off.
@@ -6,109 +6,91 @@ that many at a time do not wait for each other in the interpreter, and continues
 
 from __future__ import annotations
 
-import os
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import certifi
-import urllib3
 from minio import Minio
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
-from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
-from urllib3.exceptions import HTTPError
 
 from vqi.errors import VqiError
-from vqi.transfer.web import shown
+from vqi.store import s3_connections
+from vqi.store.s3_connections import connections, proxy_of
+from vqi.store.s3_credentials import Keys, keys_of, profile_in_use
+from vqi.store.s3_settings import Server, read_server
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
-ENDPOINT = "VQI_S3_ENDPOINT"
-CONNECTIONS = 16  # kept open, for many small objects at a time
-CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
-RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next
-BUSY = (500, 502, 503, 504)
-WHOLE_BODY = timedelta(days=1)  # for one that may be large
+REQUEST_SECONDS = timedelta(seconds=300)  # for what one request brings of a body
+ATTEMPTS_SECONDS = timedelta(seconds=120)  # after which a request is not tried once more
 NO_PROXY = "http://127.0.0.1:9"  # named and never used, where there is none: else obstore would look for one itself
 
 
-def connect(endpoint: str) -> Minio:
-    """A client for ``http(s)://host:port``, with bounded retries and timeouts.
+class Client(NamedTuple):
+    """How a server is asked."""
+
+    minio: Minio
+    server: Server
+    keys: Keys
+
+
+def connect() -> Client:
+    """A client for the server of the environment. Nothing is sent yet.
 
     Raises:
         VqiError: The endpoint, the key, the proxy or the certificates of the environment are invalid.
     """
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
-        raise VqiError(f"{ENDPOINT} is '{endpoint}': expected http(s)://host:port")
-    pool = _pool(
-        proxy_of(endpoint),
-        maxsize=CONNECTIONS,
-        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-        retries=urllib3.Retry(
-            total=RETRIES,
-            backoff_factor=FIRST_WAIT,
-            status_forcelist=BUSY,
-            raise_on_status=False,  # so that the last answer, which says why, reaches the client
-        ),
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(_certificates()),
-    )
-    key = _key()
-    return Minio(
-        parts.netloc,
-        key.access,
-        key.secret,
-        key.token,
-        secure=parts.scheme == "https",
-        region=_region(),
-        http_client=pool,
-    )
+    profile = profile_in_use()
+    server = read_server(profile_region=profile.region if profile else "")
+    keys = keys_of(server, profile)
+    parts = urlsplit(server.endpoint)
+    pool = connections(server.endpoint, server.authorities, s3_connections.STORE)
+    try:
+        minio = Minio(
+            parts.netloc, secure=parts.scheme == "https", region=server.region, credentials=keys, http_client=pool
+        )
+    except ValueError as error:  # an address of AWS itself has rules of its own
+        raise VqiError(f"VQI_S3_ENDPOINT is '{server.endpoint}': {error}") from error
+    return Client(minio, server, keys)
 
 
-def connect_reader(client: Minio, bucket: str) -> S3Store:
+def connect_reader(client: Client, bucket: str) -> S3Store:
     """What reads bodies of a bucket's objects, where and as ``client`` does.
 
     obstore takes from the environment what it is not given (``AWS_ENDPOINT_URL_S3``, say): it is given everything.
 
     Raises:
-        VqiError: A variable of the environment is nothing that obstore can take.
+        VqiError: There is no key, or a variable of the environment is nothing that obstore can take.
     """
-    url = urlsplit(client.presigned_get_object(bucket, "object"))  # sends no request; it has the address of the bucket
-    endpoint = f"{url.scheme}://{url.netloc}"
-    key, proxy = _key(), proxy_of(endpoint)
+    url = urlsplit(client.minio.presigned_get_object(bucket, "object"))  # not sent; it has the address of the bucket
+    endpoint, patience = f"{url.scheme}://{url.netloc}", s3_connections.STORE
+    proxy = proxy_of(endpoint)
     config: S3Config = {
         "endpoint": endpoint,
         "aws_endpoint_url_s3": endpoint,
         "virtual_hosted_style_request": not url.path.startswith(f"/{bucket}/"),
-        "region": _region(),
+        "region": client.server.region,
         "s3_express": False,
         "skip_signature": False,
         "request_payer": False,
     }
     options: ClientConfig = {
         "allow_http": url.scheme == "http",
-        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-        "read_timeout": timedelta(seconds=READ_SECONDS),
-        "timeout": WHOLE_BODY,
-        "root_certificate": _certificates().read_bytes(),  # also where the system has none
+        "connect_timeout": timedelta(seconds=patience.connect),
+        "read_timeout": timedelta(seconds=patience.silence),
+        "timeout": REQUEST_SECONDS,
+        "root_certificate": client.server.authorities.read_bytes(),  # also where the system has none
         "proxy_url": proxy or NO_PROXY,
     }
     if not proxy:
         options["proxy_excludes"] = str(url.hostname)
     retries: RetryConfig = {
-        "max_retries": RETRIES,
-        "backoff": {"init_backoff": timedelta(seconds=FIRST_WAIT)},
-        "retry_timeout": WHOLE_BODY,  # counted from the beginning of a body, however large it is
-    }
-    credential: S3Credential = {
-        "access_key_id": key.access,
-        "secret_access_key": key.secret,
-        "token": key.token,
-        "expires_at": None,
+        "max_retries": s3_connections.RETRIES,
+        "backoff": {"init_backoff": timedelta(seconds=s3_connections.FIRST_WAIT)},
+        "retry_timeout": ATTEMPTS_SECONDS,
     }
     try:
         return S3Store(
@@ -116,68 +98,25 @@ def connect_reader(client: Minio, bucket: str) -> S3Store:
             config=config,
             client_options=options,
             retry_config=retries,
-            credential_provider=lambda: credential,
+            credential_provider=_credentials(client.keys),
         )
     except BaseError as error:
         raise VqiError(f"cannot read from {endpoint}: {first_line(error)}: check the variables AWS_*") from error
 
 
-def proxy_of(endpoint: str) -> str:
-    """The proxy through which the environment sends requests to a server; '' for none."""
-    proxy = select_proxy(endpoint, get_environ_proxies(endpoint)) or ""
-    return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+def _credentials(keys: Keys) -> Callable[[], S3Credential]:
+    def credential() -> S3Credential:
+        key = keys.retrieve()
+        return {
+            "access_key_id": key.access_key,
+            "secret_access_key": key.secret_key,
+            "token": key.session_token,
+            "expires_at": key.expiration.replace(tzinfo=UTC) if key.expiration else None,
+        }
+
+    return credential
 
 
 def first_line(error: Exception) -> str:
     """What an error of obstore says, without its traces."""
     return str(error).partition("\n")[0].rstrip(".")
-
-
-def setting(name: str, what: str) -> str:
-    """A variable of the environment that an s3:// store cannot do without.
-
-    Raises:
-        VqiError: It is not set.
-    """
-    value = os.environ.get(name, "")
-    if not value:
-        raise VqiError(f"an s3:// store needs the environment variable {name} ({what}), which is not set")
-    return value
-
-
-def _pool(proxy: str, **settings: Any) -> urllib3.PoolManager:
-    """Connections to a server, through a proxy where there is one."""
-    if not proxy:
-        return urllib3.PoolManager(**settings)
-    login = ":".join(get_auth_from_url(proxy))
-    headers = urllib3.make_headers(proxy_basic_auth=login) if login != ":" else None
-    try:
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
-    except (HTTPError, ValueError) as error:
-        raise VqiError(f"the object store cannot be reached through the proxy '{shown(proxy)}': {error}") from error
-
-
-class _Key(NamedTuple):
-    access: str
-    secret: str
-    token: str | None
-
-
-def _key() -> _Key:
-    return _Key(
-        setting("AWS_ACCESS_KEY_ID", "the access key"),
-        setting("AWS_SECRET_ACCESS_KEY", "the secret key"),
-        os.environ.get("AWS_SESSION_TOKEN") or None,
-    )
-
-
-def _region() -> str:
-    return os.environ.get("AWS_REGION") or "us-east-1"
-
-
-def _certificates() -> Path:
-    """The file of the certificate authorities that are trusted."""
-    given = os.environ.get("SSL_CERT_FILE")
-    if given and not Path(given).is_file():
-        raise VqiError(f"SSL_CERT_FILE is '{given}', which is not a file: expected one with certificates (PEM)")
-    return Path(given or certifi.where())

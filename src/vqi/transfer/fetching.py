@@ -23,15 +23,16 @@ from vqi.system.concurrency import at_once
 from vqi.system.locks import held_file
 from vqi.system.os_errors import explain
 from vqi.transfer import web
+from vqi.transfer.pace import pieces_of
 from vqi.transfer.parts import Part, Version
 from vqi.transfer.web import shown
 
 __all__ = ["fetch", "fetch_all", "name_for", "shown"]
 
-ATTEMPTS = 6  # in a row that bring nothing
+ATTEMPTS = 6  # in a row that bring nothing, or little
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next; a random part of it is waited
 MB = 1 << 20
-PIECE = 1 << 19  # bytes read at a time: they are still in the processor's cache when they are hashed and written
+LITTLE = 1 << 20  # bytes: an attempt that brings less, and not the rest, is one of those that bring nothing
 
 
 class Again(Exception):  # noqa: N818 - says what to do
@@ -42,7 +43,7 @@ class Again(Exception):  # noqa: N818 - says what to do
         self.seconds = seconds
 
 
-def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "") -> Path:
+def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "", authorities: Path | None = None) -> Path:
     """The file at ``url`` in ``folder``, fetched where it is not there yet, or is there in another version.
 
     Args:
@@ -50,11 +51,12 @@ def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "") -> Pa
         folder: the cache; several processes may use it, one fetches.
         sha256: in hex, of the file; where it is given and fits, no server is asked.
         identity: what names the file instead of the url, for a url that differs each time, such as a signed one.
+        authorities: a file of the certificate authorities that are trusted; else those of the environment are.
 
     Raises:
         VqiError: the server refuses, does not respond, or gives other bytes than ``sha256`` says; or the disk is full.
     """
-    with requests.Session() as session:
+    with web.session(authorities) as session:
         return _fetch(session, url, folder / name_for(identity or url), sha256, f"fetch {shown(url)}")
 
 
@@ -65,7 +67,7 @@ def fetch_all(urls: Sequence[str], folder: Path, what: str) -> list[Path]:
 
         def one(url: str) -> Path:
             if not hasattr(local, "session"):
-                local.session = sessions.enter_context(requests.Session())
+                local.session = sessions.enter_context(web.session())
             return _fetch(local.session, url, folder / name_for(url), "", "")
 
         return at_once(one, urls, what)
@@ -188,7 +190,7 @@ def _begin(response: requests.Response, done: int, known: Version | None) -> tup
 
 def _pieces(response: requests.Response, start: int, version: Version, what: str) -> Iterable[bytes]:
     """The body of an answer, with a progress in MB where it has a name; a started MB counts as one."""
-    pieces = response.raw.stream(PIECE, decode_content=False)
+    pieces = pieces_of(response, start)
     if not what:
         return pieces
     came = 0
@@ -202,14 +204,14 @@ def _pieces(response: requests.Response, start: int, version: Version, what: str
 
 
 class _Fruitless(tenacity.stop.stop_base):
-    """Stops after so many attempts in a row that brought nothing."""
+    """Stops after so many attempts in a row that brought nothing, or little."""
 
     def __init__(self, part: Part) -> None:
         self._part, self._size, self._count = part, -1, 0
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         size = self._part.size
-        self._count = 1 if size > self._size else self._count + 1
+        self._count = 1 if size >= self._size + LITTLE else self._count + 1
         self._size = max(size, self._size)
         return self._count >= ATTEMPTS
 

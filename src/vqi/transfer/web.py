@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from vqi.errors import VqiError
+from vqi.transfer.timely import POOLS
 
 TOKENS = "VQI_HTTP_TOKENS"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of an answer
@@ -35,6 +39,34 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def session(authorities: Path | None = None) -> requests.Session:
+    """What asks servers, over connections that stay open.
+
+    Args:
+        authorities: A file of the certificate authorities that are trusted; else those of the environment are.
+    """
+    made = requests.Session()
+    made.verify = str(authorities) if authorities else True
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, _TimelyAdapter())
+    return made
+
+
+class _TimelyAdapter(HTTPAdapter):
+    """Connections whose answers begin in time."""
+
+    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        """See ``HTTPAdapter.init_poolmanager``."""
+        super().init_poolmanager(*args, **settings)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **settings: Any) -> Any:
+        """See ``HTTPAdapter.proxy_manager_for``."""
+        manager = super().proxy_manager_for(*args, **settings)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+
 def get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
     """Ask for a file; the body of the answer is still to be read.
 
@@ -48,7 +80,10 @@ def get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requ
     token = tokens.get(parts.netloc.rpartition("@")[2]) or tokens.get(parts.hostname)
     # the bytes of the file are wanted, not compressed ones: ranges and digests count those
     asked = {**headers, "Accept-Encoding": "identity"}
-    return session.get(url, headers=asked, auth=_Bearer(token) if token else None, stream=True, timeout=TIMEOUT)
+    # as an argument: the environment's certificates would override those of the session
+    verify = None if session.verify is True else session.verify
+    auth = _Bearer(token) if token else None
+    return session.get(url, headers=asked, auth=auth, stream=True, timeout=TIMEOUT, verify=verify)
 
 
 def refusal(status: int) -> str:

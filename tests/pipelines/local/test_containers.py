@@ -116,6 +116,34 @@ def test_a_source_behind_a_network_gets_one_and_what_it_needs_there(source: str,
     assert not {"USER_CONSENT", "VQI_HTTP_TOKENS"} & set(variables(job_of("preprocess", tmp_path, told), sized=True))
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_an_identity_and_its_files_are_for_the_steps_on_the_store(step: str, tmp_path: Path) -> None:
+    files = {
+        name: tmp_path / name
+        for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    }
+    for file in files.values():
+        file.write_text("")
+    given = {name: str(path) for name, path in files.items()} | {"AWS_ROLE_ARN": "arn:x", "AWS_DEFAULT_REGION": "r"}
+    for told in (S3 | given, {"VQI_S3_ENDPOINT": "https://h", "VQI_STORE": "s3://bucket", "HOME": "/none"} | given):
+        job = job_of(step, tmp_path / "job", told)
+        seen = variables(job, sized=True)
+        assert (seen.items() >= given.items()) == (step in ON_THE_STORE)
+        assert ({Mount(path) for path in files.values()} <= set(mounts(job))) == (step in ON_THE_STORE)
+        assert step in ON_THE_STORE or not given.keys() & seen.keys()
+
+
+def test_the_usual_files_of_profiles_are_mounted_where_they_have_the_key(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text("")
+    told = {"VQI_STORE": "s3://bucket", "VQI_S3_ENDPOINT": "https://h", "HOME": str(tmp_path), "AWS_PROFILE": "line"}
+    file = tmp_path / ".aws" / "credentials"
+    for key in ("", "AK"):
+        job = job_of("publish", tmp_path / "job", {**told, "AWS_ACCESS_KEY_ID": key})
+        assert (Mount(file) in mounts(job)) == (not key)
+        assert (variables(job, sized=True).get("AWS_SHARED_CREDENTIALS_FILE") == str(file)) == (not key)
+
+
 def test_an_archive_that_is_there_needs_no_network(tmp_path: Path) -> None:
     job = job_of("dataset_download", tmp_path, {"VQI_CACHE": str(tmp_path)}, source="mvtec-ad", url="/mvtec.tar.xz")
     assert not needs_network(job)

@@ -22,9 +22,10 @@ KEYS = {
         "artifacts": "catalog files",
         "datasets": "archive arrangements bucket download elpv folder layout objects public shards sources splits table tree",
         "photographs": "decoding similarity",
-        "store": "folder interface opening s3 s3_clients s3_errors",
-        "system": "atomic cache concurrency locks memory os_errors processor scratch",
-        "transfer": "fetching parts unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
+        "s3_reading s3_settings",
+        "system": "atomic cache concurrency locks memory os_errors processor regular_files scratch",
+        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
     },
     "preprocess": {
         "components": "executor_output flags step",
@@ -34,9 +35,10 @@ KEYS = {
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "decoding similarity",
         "preparation": "appearance data_report images",
-        "store": "folder interface opening s3 s3_clients s3_errors",
-        "system": "atomic locks memory os_errors processor scratch",
-        "transfer": "web",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
+        "s3_reading s3_settings",
+        "system": "atomic locks memory os_errors processor regular_files scratch",
+        "transfer": "timely web",
     },
     "ssl_finetune": {
         "components": "flags step",
@@ -44,9 +46,10 @@ KEYS = {
         "artifacts": "backbone features files images tensors training_log",
         "network": "backbones building extraction runtime truncation weights",
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
-        "store": "folder interface opening s3 s3_clients s3_errors",
-        "system": "atomic locks os_errors processor scratch",
-        "transfer": "web",
+        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
+        "s3_reading s3_settings",
+        "system": "atomic locks os_errors processor regular_files scratch",
+        "transfer": "timely web",
     },
     "feature_extract": {
         "components": "flags step",
@@ -75,9 +78,10 @@ KEYS = {
         "ground": "config digests errors progress records",
         "artifacts": "backbone detector features files images tensors threshold",
         "models": "package registry",
-        "store": "folder interface opening s3 s3_clients s3_errors",
-        "system": "atomic locks os_errors processor",
-        "transfer": "web",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
+        "s3_reading s3_settings",
+        "system": "atomic locks os_errors processor regular_files",
+        "transfer": "timely web",
     },
     "summarize": {
         "components": "executor_output flags step",

@@ -56,6 +56,20 @@ def test_round_trip(store: Store, parts: Path, tmp_path: Path) -> None:
     assert list(content) == sorted(content)
 
 
+@pytest.mark.parametrize("odd", ["line @ 2 % ", "..bracket", "a\\b", "a%2Fb"])
+def test_names_that_a_store_would_take_for_something_else(
+    store: Store, make_defect_dataset: Make, tmp_path: Path, odd: str
+) -> None:
+    category = odd.lstrip(".")  # hidden ones are refused
+    parts = make_defect_dataset(tmp_path / odd, [category, "a"], train=1, good=0, defective=0, size=16)
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
+    assert handle.catalog.name == odd
+    assert handle.categories == sorted([category, "a"])
+    path = open_shard(handle.uri, category, tmp_path / "scratch").path
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("train/good/000.png") == (parts / category / "train/good/000.png").read_bytes()
+
+
 def test_what_is_complete_is_not_written_again(store: Store, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = download(DatasetDownload(source=f"folder:{parts}"), store)
 

@@ -15,6 +15,7 @@ from vqi.errors import VqiError
 from vqi.models.package import MANIFEST
 from vqi.models.registry import Decision, fetch_model, publish
 from vqi.store.interface import Store
+from vqi.store.names import key_of
 from vqi.store.opening import open_store
 
 RACERS = 6
@@ -29,14 +30,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store(f"s3://registry-tests/{tmp_path.name}")
 
 
-def package(folder: Path, number: int, category: str = "mono") -> dict[str, Path]:
-    """The four files of a model; ``number`` makes them different."""
+def package(folder: Path, number: int, category: str = "mono", dataset: str = "parts") -> dict[str, Path]:
+    """The four files of a model; ``number`` makes them different. ``dataset``: its name."""
     paths = {name: folder / f"{number}-{name}" for name in ("backbone", "detector", "metrics", "report")}
     paths["backbone"].parent.mkdir(parents=True, exist_ok=True)
     paths["backbone"].write_bytes(b"weights" * 1000)
     write_json(paths["metrics"], {"image_auroc": 0.5})
     write_text(paths["report"], f"<p>{number}</p>")
-    images = images_record(dataset="parts@0123456789ab", category=category, image_size=64)
+    images = images_record(dataset=f"{key_of(dataset)}@0123456789ab", category=category, image_size=64)
     save_detector(paths["detector"], detector_artifact(number, images=images))
     return paths
 
@@ -62,6 +63,30 @@ def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) 
         assert (manifest.version, manifest.dataset, manifest.image_size) == (number, "parts", 64)
         assert (target / "report.html").read_text() == f"<p>{number}</p>"
         assert (target / "backbone.safetensors").read_bytes() == b"weights" * 1000
+
+
+def test_names_never_run_together(store: Store, tmp_path: Path) -> None:
+    """Neither those of datasets that share what is before an ``@``, nor those that a store takes for something else."""
+    datasets = [
+        "parts",
+        "parts@may",
+        "parts@june",
+        "parts@",
+        "@may",
+        "..",
+        "a%2Fb",
+        "a/b",
+        "a\\b",
+        "parts ",
+        "Parts",
+        "v1",
+    ]
+    for number, name in enumerate(datasets):
+        decision = publish(store, **package(tmp_path / str(number), number, category=name, dataset=name))
+        assert decision.version == 1, f"{name} shares the versions of another"
+        fetched = fetch_model(decision.model, tmp_path / f"fetched{number}")
+        assert (fetched.dataset, fetched.category) == (name, name)
+        assert (tmp_path / f"fetched{number}" / "report.html").read_text() == f"<p>{number}</p>"
 
 
 class KilledError(Exception):

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import certifi
 import obstore
 import pytest
 import trustme
@@ -25,6 +26,7 @@ import urllib3
 from minio import Minio
 from minio.error import S3Error, ServerError
 
+from vqi.datasets.archive import locate
 from vqi.errors import UnavailableError, VqiError
 from vqi.store import opening
 from vqi.store.folder import FolderStore
@@ -47,7 +49,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def client_of(server: object) -> Minio:
-    return connect(server.endpoint)  # type: ignore[attr-defined]
+    return connect().minio
 
 
 def test_bytes_and_files_come_back_as_they_went(store: Store, tmp_path: Path) -> None:
@@ -105,6 +107,16 @@ def test_keys_that_leave_the_store_are_refused(store: Store, key: str) -> None:
     for call in (store.get_bytes, store.exists, lambda k: store.put_bytes(k, b"")):
         with pytest.raises(VqiError, match="not a key"):
             call(key)
+
+
+def test_a_backslash_is_no_part_of_a_key(store: Store) -> None:
+    """A server may take it for a slash: an object of another key would be overwritten."""
+    store.put_bytes("a/b", b"1")
+    with pytest.raises(VqiError, match="without backslashes"):
+        store.put_bytes("a\\b", b"2")
+    with pytest.raises(VqiError, match="without backslashes"):
+        store.put_if_absent("a\\c", b"2")
+    assert store.get_bytes("a/b") == b"1"
 
 
 def test_a_missing_object_is_named(store: Store, tmp_path: Path) -> None:
@@ -237,6 +249,61 @@ def test_a_file_where_a_folder_should_be_and_a_name_too_long(tmp_path: Path) -> 
     assert [i.key for i in store.list()] == ["a"]
 
 
+def test_pipes_sockets_devices_and_links_in_a_folder(tmp_path: Path) -> None:
+    store, folder = open_store(str(tmp_path / "store")), tmp_path / "store"
+    store.put_bytes("a/b", b"1")
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "socket"))
+    (folder / "zero").symlink_to("/dev/zero")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "a" / "above").symlink_to("..")
+    (folder / "linked").symlink_to("a/b")
+    assert [tuple(one) for one in store.list()] == [("a/b", 1), ("linked", 1)]
+    assert store.get_bytes("linked") == b"1"
+    for name in ("pipe", "socket", "zero"):
+        for call in (store.get_bytes, lambda key: store.get_file(key, tmp_path / "x")):
+            with pytest.raises(VqiError, match=f"cannot read .*/{name}"):
+                call(name)
+        with pytest.raises(VqiError, match="cannot write"):
+            store.put_file("c", folder / name)
+    assert not store.exists("c")
+
+
+def test_what_is_too_large_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vqi.store.folder.LARGEST_IN_MEMORY", 10)
+    store = open_store(str(tmp_path))
+    store.put_bytes("a", b"x" * 10)
+    assert len(store.get_bytes("a")) == 10
+    store.put_bytes("a", b"x" * 11)
+    with pytest.raises(VqiError, match="more than 10 bytes"):
+        store.get_bytes("a")
+
+
+def test_names_that_differ_by_case_on_a_file_system_that_does_not_see_it(tmp_path: Path) -> None:
+    """Here it does: another spelling of the folder of digests stands for one that does not."""
+    store = open_store(str(tmp_path))
+    for key in ("bolt/v1/a", "caf\u00e9/v1/a"):
+        store.put_bytes(key, b"1")
+    store.put_bytes("Bolt/v1/a", b"2")
+    assert store.get_bytes("bolt/v1/a") == b"1"
+    for folder in ("BOLT/v1", "cafe\u0301/v1", "bolt/v1"):
+        (tmp_path / folder / ".SHA256").mkdir(parents=True)
+    for key, other in (("BOLT/v1/a", "[Bb]olt"), ("cafe\u0301/v1/a", "caf\u00e9"), ("bolt/v1/A", "a")):
+        for put in (store.put_bytes, store.put_if_absent):
+            with pytest.raises(VqiError, match=f"for '{other}', which is there: rename one"):
+                put(key, b"3")
+
+
+def test_a_folder_that_cannot_be_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    open_store(str(tmp_path / "new" / "folder")).check()
+    assert not (tmp_path / "new").exists()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(VqiError, match=r"cannot use file://.*: Not a directory: there is a file where a folder"):
+            open_store(str(path)).check()
+
+
 # -------------------------------------------------------------------------------------------------------- S3
 
 
@@ -299,7 +366,7 @@ def test_a_missing_bucket_reads_as_empty_and_is_made_by_the_first_put(s3_environ
 
 def test_a_store_that_is_down(monkeypatch: pytest.MonkeyPatch, s3_environment: object) -> None:
     monkeypatch.setenv("VQI_S3_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
+    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 1)
     with pytest.raises(
         UnavailableError, match=r"s3://bucket/p/a at http://127\.0\.0\.1:9.*did not respond.*refused"
     ) as caught:
@@ -327,7 +394,7 @@ def test_past_a_proxy(s3_environment: object, monkeypatch: pytest.MonkeyPatch) -
     store.put_bytes("b", b"1")
     assert store.get_bytes("b") == b"1"
     monkeypatch.setenv("no_proxy", "elsewhere")
-    monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
     with pytest.raises(UnavailableError, match=r"did not respond \(through the proxy: .*refused\)") as caught:
         open_store("s3://vqi-tests/proxy").get_bytes("b")
     assert "0x" not in str(caught.value)
@@ -382,10 +449,11 @@ def test_the_address_of_a_bucket_is_what_its_server_wants(
     s3_environment: object, monkeypatch: pytest.MonkeyPatch, endpoint: str, expected: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    client = connect(endpoint)
+    monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
+    client = connect()
     reader = connect_reader(client, "bucket")
     assert str(obstore.sign(reader, "GET", "key", timedelta(minutes=1))).startswith(expected)
-    assert client.presigned_get_object("bucket", "key").startswith(expected)
+    assert client.minio.presigned_get_object("bucket", "key").startswith(expected)
 
 
 @contextmanager
@@ -437,8 +505,9 @@ def relayed(
             relay.shutdown()
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
 def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
-    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    s3_environment: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     authority = trustme.CA()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -446,13 +515,17 @@ def test_an_encrypted_server_that_only_the_given_certificate_vouches_for(
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     with relayed(s3_environment.endpoint, tls=tls) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
         with pytest.raises(UnavailableError, match="certificate verify failed"):
             open_store("s3://vqi-tests/tls").get_bytes("a")
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        monkeypatch.setenv(variable, str(tmp_path / "authority.pem"))
         store = open_store("s3://vqi-tests/tls")
         store.put_bytes("a", b"1")
         assert store.get_bytes("a") == b"1"
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.setenv(name, certifi.where())  # those of a web server, not of the store
+        monkeypatch.setenv("VQI_CACHE", str(tmp_path / "cache"))
+        assert locate("s3://vqi-tests/tls/a", "").read_bytes() == b"1", "an archive is fetched by another client"
 
 
 def test_a_body_that_breaks_off_is_gone_on_with(
@@ -473,7 +546,7 @@ def test_a_server_that_was_away_and_is_back(s3_environment: object, monkeypatch:
     open_store("s3://vqi-tests/away").put_bytes("a", b"1")
     with relayed(s3_environment.endpoint, cut_after=0, cuts=1) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 0)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
         assert open_store("s3://vqi-tests/away").get_bytes("a") == b"1"
 
 
@@ -483,7 +556,7 @@ def test_a_body_that_breaks_off_again_and_again(
     open_store("s3://vqi-tests/broken").put_bytes("b", os.urandom(1 << 20))
     with relayed(s3_environment.endpoint, cut_after=2000) as endpoint:  # type: ignore[attr-defined]
         monkeypatch.setenv("VQI_S3_ENDPOINT", endpoint)
-        monkeypatch.setattr("vqi.store.s3_clients.RETRIES", 1)
+        monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 1)
         with pytest.raises(UnavailableError, match=r"cannot read s3://vqi-tests/broken/b: it broke off"):
             open_store("s3://vqi-tests/broken").get_file("b", tmp_path / "b")
     assert not list(tmp_path.iterdir())
@@ -550,5 +623,5 @@ def test_the_store_of_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_variables_that_a_step_is_given_are_those_that_a_store_reads() -> None:
     """A variable that a client comes to read and VARIABLES lacks would be missing in every pod."""
     files = Path(opening.__file__).parent.glob("*.py")
-    named = {name for file in files for name in re.findall(r'"((?:AWS|VQI)_[A-Z0-9_]+)"', file.read_text())}
-    assert named == set(opening.VARIABLES)
+    named = {name for file in files for name in re.findall(r'"((?:AWS|VQI|SSL)_[A-Z0-9_]+)"', file.read_text())}
+    assert named == {*opening.VARIABLES, *opening.PLACES, *opening.IDENTITY}

@@ -1,0 +1,59 @@
+"""``vqi run`` and the places that it is given: what cannot be a store is refused before anything starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vqi.store import opening
+from vqi_pipelines.commands.group import vqi
+
+WITH_KEY = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "planted"}
+SERVER = {"VQI_S3_ENDPOINT": "http://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"VQI_S3_ENDPOINT": " http://127.0.0.1:9 "}, r"VQI_S3_ENDPOINT is ' http://127\.0\.0\.1:9 ': expected http"),
+        (
+            {"VQI_S3_ENDPOINT": "http://u:planted@h"},
+            r"VQI_S3_ENDPOINT is 'http://\*\*\*@h': expected .*, without a login",
+        ),
+        ({**SERVER, "AWS_DEFAULT_REGION": "a b"}, r"AWS_DEFAULT_REGION is 'a b': expected a region"),
+        ({**SERVER, "AWS_SECRET_ACCESS_KEY": "planted\n"}, r"AWS_SECRET_ACCESS_KEY has a blank, a line break"),
+        ({**SERVER, "AWS_CA_BUNDLE": "/none.pem"}, r"AWS_CA_BUNDLE is '/none\.pem', which is not a file"),
+    ],
+)
+@pytest.mark.parametrize(
+    "places",
+    [["--store", "s3://bucket/x"], ["--artifacts", "s3://bucket"], ["-p", "source=bucket:s3://bucket/x"]],
+    ids=["store", "artifacts", "source"],
+)
+def test_a_variable_that_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: list[str], told: dict[str, str], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (*opening.VARIABLES, *opening.PLACES, *opening.IDENTITY):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**WITH_KEY, **told}.items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(vqi, ["run", *places])
+    assert done.exit_code == 2
+    assert done.output.startswith("error: ")
+    assert done.output.count("\n") == 1
+    assert "planted" not in done.output
+    assert re.search(expected, done.output)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(vqi, ["run", "--store", "file"])
+    assert done.exit_code == 2
+    assert "Not a directory: there is a file where a folder is needed" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
