@@ -23,7 +23,7 @@ RUNTIME = Runtime(engine="eager", precision="fp32", reason="a test")
 def images_record(**changes: Any) -> ImagesRecord:
     values = {
         "version": __version__, "category": "part", "dataset": "parts@1", "shard": "0" * 64, "image_size": 8,
-        "max_bad_fraction": 0.01, "max_pixels": 10_000,
+        "max_bad_fraction": 0.01, "max_pixels": 10_000, "values": None,
     }  # fmt: skip
     return ImagesRecord(**values | changes)
 

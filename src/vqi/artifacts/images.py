@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
+from vqi.photographs.value_range import ValueRange
 from vqi.records import Record, parse
 from vqi.system.atomic import atomic_path
 from vqi.system.os_errors import reason
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
-KIND = "vqi.images/2"
+KIND = "vqi.images/3"
 AGAIN = "run preprocess again"
 
 
@@ -36,6 +37,7 @@ class ImagesRecord(Record):
     image_size: int
     max_bad_fraction: float
     max_pixels: int
+    values: ValueRange | None  # of images deeper than 8 bits; None where no training image is
 
 
 @dataclass(frozen=True)

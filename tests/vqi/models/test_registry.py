@@ -152,7 +152,7 @@ def test_uris_that_are_none(uri: str, tmp_path: Path) -> None:
         (b"[]", "should be an object"),
         (
             b'{"format": "vqi.model/9"}',
-            r"format: Input should be 'vqi\.model/2', got 'vqi\.model/9'; train the category",
+            r"format: Input should be 'vqi\.model/3', got 'vqi\.model/9'; train the category",
         ),
     ],
 )

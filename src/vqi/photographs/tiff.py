@@ -1,0 +1,88 @@
+"""TIFF files as Pillow reads them, with what it leaves out: MinIsWhite in every depth, and the size of their blocks.
+
+Source: TIFF 6.0; libtiff's tif_getimage.c for files that do not say which end is white.
+"""
+
+from __future__ import annotations
+
+from PIL import Image, TiffImagePlugin
+
+MIN_IS_WHITE, MIN_IS_BLACK, COLOUR = 0, 1, 2  # values of the tag PhotometricInterpretation
+PHOTOMETRIC = TiffImagePlugin.PHOTOMETRIC_INTERPRETATION
+FAX = ("tiff_ccitt", "group3", "group4")
+MAX_SAMPLE_VALUE, FLOAT_MAX_SAMPLE_VALUE = 281, 341
+UNSIGNED, SIGNED = 1, 2  # values of the tag SampleFormat
+SEPARATE = 2  # value of the tag PlanarConfiguration: one plane per colour
+WHOLE = 2**32 - 1  # rows per strip: one strip
+
+
+class Tiff(TiffImagePlugin.TiffImageFile):
+    """A TIFF image whose samples are read as they are stored; ``min_is_white`` says that they are to be inverted.
+
+    Pillow inverts them itself up to 8 bits, and not in deeper images.
+    """
+
+    min_is_white = False
+
+    def _setup(self) -> None:
+        compression = TiffImagePlugin.COMPRESSION_INFO.get(self.tag_v2.get(TiffImagePlugin.COMPRESSION, 1))
+        photometric = self.tag_v2.get(PHOTOMETRIC)
+        if photometric is None:
+            colour = self.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) >= 3
+            photometric = COLOUR if colour else MIN_IS_WHITE if compression in FAX else MIN_IS_BLACK
+        self.min_is_white = photometric == MIN_IS_WHITE
+        self.tag_v2[PHOTOMETRIC] = MIN_IS_BLACK if self.min_is_white else photometric
+        if bits(self) == 8 and _sample_format(self) == SIGNED:
+            raise SyntaxError("8-bit values with a sign")
+        super()._setup()
+        if bits(self) == 16 and self._planar_configuration == SEPARATE and self.mode in ("RGB", "RGBA"):
+            self._read_planes_of_16_bits()
+
+    def _read_planes_of_16_bits(self) -> None:
+        """Pillow takes the planes of files that are not compressed for planes of 8 bits."""
+        if self.use_load_libtiff:
+            raise SyntaxError("16 bits per colour in separate planes, compressed")
+        order = "L" if self.tag_v2.prefix == TiffImagePlugin.II else "B"
+        self.tile = [
+            tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
+            for tile in self.tile
+            if isinstance(tile.args, tuple)
+        ]
+
+
+def bits(image: TiffImagePlugin.TiffImageFile) -> int:
+    """Bits per sample."""
+    return int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])
+
+
+def is_unsigned(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether its values are integers without a sign."""
+    return _sample_format(image) == UNSIGNED
+
+
+def _sample_format(image: TiffImagePlugin.TiffImageFile) -> int:
+    return int(image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (UNSIGNED,))[0])
+
+
+def white(image: TiffImagePlugin.TiffImageFile) -> float | None:
+    """The value of white, where the file says one that its number of bits does not imply."""
+    depth, said = bits(image), image.tag_v2.get(MAX_SAMPLE_VALUE) or image.tag_v2.get(FLOAT_MAX_SAMPLE_VALUE)
+    if 8 < depth < 16:
+        return 2.0**depth - 1
+    largest = max(said) if isinstance(said, tuple) else said
+    return float(largest) if largest and 0 < largest < 2**depth - 1 else None
+
+
+def block(image: Image.Image) -> tuple[int, int]:
+    """Width and height of the tiles or strips, all of which a decoder allocates however small the image is.
+
+    (0, 0) for images that are not compressed, and for other formats.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.info.get("compression") in (None, "raw"):
+        return 0, 0
+    tags = image.tag_v2
+    if TiffImagePlugin.TILEOFFSETS in tags or TiffImagePlugin.TILEWIDTH in tags:
+        return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)), int(tags.get(TiffImagePlugin.TILELENGTH, 0))
+    rows = int(tags.get(TiffImagePlugin.ROWSPERSTRIP, WHOLE))
+    width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
+    return int(width), int(height) if rows == WHOLE else rows
