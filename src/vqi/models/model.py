@@ -76,7 +76,7 @@ class Model:
             made = artifact.record.features
             backbone = load_backbone(folder / "backbone.safetensors", made.images.image_size)
         self.image_size, self.max_pixels = made.images.image_size, made.images.max_pixels
-        self.values = made.images.values  # of images deeper than 8 bits
+        self.white = made.images.white  # of images deeper than 8 bits
         self.threshold = artifact.record.threshold.value
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(artifact)
@@ -129,9 +129,9 @@ class Model:
         if isinstance(image, np.ndarray):
             image = _opened(image)
         if isinstance(image, Image.Image):
-            return resize_opened(image, place, self.image_size, self.max_pixels, self.values)
+            return resize_opened(image, place, self.image_size, self.max_pixels, self.white)
         data = bytes(image) if isinstance(image, (bytes, bytearray)) else _read(Path(image))
-        decoded = decode_image(data, place, self.image_size, self.max_pixels, self.values)
+        decoded = decode_image(data, place, self.image_size, self.max_pixels, self.white)
         if decoded.note:
             message(f"note: {place}: {decoded.note}")
         return decoded.pixels

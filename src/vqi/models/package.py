@@ -8,10 +8,10 @@ from typing import Literal
 from vqi import __version__
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
+from vqi.artifacts.images import ValueRange
 from vqi.config import FeatureExtract
 from vqi.digests import digest_json, sha256_file
 from vqi.errors import VqiError
-from vqi.photographs.value_range import ValueRange
 from vqi.records import Record, parse_json
 
 MANIFEST = "manifest.json"

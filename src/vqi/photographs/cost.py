@@ -9,37 +9,43 @@ from typing import IO
 
 from PIL import Image, Jpeg2KImagePlugin
 
-from vqi.photographs import depth, jpeg2000, tiff, webp
+from vqi.photographs import depth, jpeg2000, pnm, tiff, webp
 from vqi.photographs.opening import DAMAGED, UnreadableImage, parse
 from vqi.system import processor
 
 MEBIBYTE = 1 << 20
 FIXED = 8 * MEBIBYTE  # blocks of the file, tables
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # bytes per pixel; all others take 4
-# Bytes per pixel on top of the stored image, by format: what the decoder keeps.
-DECODER = {"WEBP": 12, "GIF": 4, "BMP": 4, "PPM": 4}
-JPEG_BAND = 2  # coefficients of files with several scans, per band
-JPEG_2000_BAND = 12
-# Bytes per pixel on top of that, by mode: what the conversion to 8 bits grey or RGB takes.
-CONVERSION = {"L": 0, "RGB": 0, "1": 1, "P": 4, "CMYK": 4, "YCbCr": 4, "RGBX": 4}
-OPACITY, DEEP, DEEP_COLOUR = 20, 16, 24
+# Bytes per pixel on top of the stored image, while it is decoded.
+DECODER = {"WEBP": 12, "BMP": 4, "PPM": 8}
+JPEG_BAND = 2  # per band: coefficients of files with several scans
+JPEG_2000_BAND = 7
+TEXT = 48 * MEBIBYTE  # the words of a block of a PNM file that is a text
+# The same while it becomes 8 bits of grey or RGB, or a mask; all others take OPACITY.
+CONVERSION = {"L": 3, "1": 4, "RGB": 4, "P": 8, "CMYK": 8, "YCbCr": 8, "RGBX": 8}
+OPACITY, DEEP, DEEP_COLOUR = 21, 9, 14
 
 
 def decoding_bytes(image: Image.Image, file_bytes: int) -> int:
     """The most that decoding takes at any time, the bytes of its file included, for an image with its header read."""
-    pixels = image.width * image.height
-    stored = STORED.get(image.mode, 4)
-    per_pixel = 2 * stored + _decoder(image) + _conversion(image)  # twice: a rotation makes a copy
-    width, height = tiff.block(image)
-    blocks = width * height * 8  # four colours of 16 bits
+    stored, decoder, conversion = STORED.get(image.mode, 4), _decoder(image), _conversion(image)
+    if image.format == "WEBP":  # it keeps what its decoder allocated
+        per_pixel, files = stored + decoder + conversion, 2
+    else:
+        per_pixel, files = stored + max(decoder, stored, conversion), 1  # a rotation makes a copy
+    return FIXED + files * file_bytes + image.width * image.height * per_pixel + _blocks(image)
+
+
+def _blocks(image: Image.Image) -> int:
+    """What is allocated whatever the size of the image."""
     if isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile) and jpeg2000.KEY in image.info:
-        blocks = jpeg2000.codestream_of(image).fixed_bytes
-    return FIXED + 2 * file_bytes + pixels * per_pixel + blocks
+        return jpeg2000.codestream_of(image).fixed_bytes
+    return TEXT if pnm.is_text(image) else tiff.block_bytes(image)
 
 
 def _decoder(image: Image.Image) -> int:
     bands = len(image.getbands())
-    if image.format in ("JPEG", "MPO"):
+    if image.format in ("JPEG", "MPO") or image.info.get("compression") in ("jpeg", "tiff_jpeg"):
         return JPEG_BAND * bands
     if image.format == "JPEG2000":
         return JPEG_2000_BAND * bands
@@ -47,8 +53,8 @@ def _decoder(image: Image.Image) -> int:
 
 
 def _conversion(image: Image.Image) -> int:
-    if depth.is_deep(image):
-        return DEEP if image.mode in depth.DEEP_MODES else DEEP_COLOUR + (OPACITY if image.mode == "RGBA" else 0)
+    if depth.is_deep(image) and image.mode != "RGBA":
+        return DEEP if image.mode in depth.DEEP_MODES else DEEP_COLOUR
     return CONVERSION.get(image.mode, OPACITY) if "transparency" not in image.info else OPACITY
 
 
@@ -57,7 +63,7 @@ def cost(file: IO[bytes], file_bytes: int) -> int:
     begin = file.read(webp.HEADER)
     file.seek(0)
     if size := webp.canvas(begin):  # Pillow's parser allocates before it gives the size
-        return FIXED + 2 * file_bytes + size[0] * size[1] * (8 + DECODER["WEBP"] + OPACITY)
+        return FIXED + 2 * file_bytes + size[0] * size[1] * (4 + DECODER["WEBP"] + OPACITY)
     try:
         image = parse(file)
     except (*DAMAGED, MemoryError, Image.DecompressionBombError):
@@ -75,6 +81,6 @@ def check_memory(image: Image.Image, name: str, file_bytes: int) -> None:
     if needed > most:
         raise UnreadableImage(
             name,
-            f"decoding its {image.width} x {image.height} pixels takes {needed // MEBIBYTE:,} MiB, of which this process "
-            f"may take {most // MEBIBYTE:,} MiB: grant it more memory, or store the image smaller or with fewer bits",
+            f"decoding its {image.width} x {image.height} pixels takes {needed // MEBIBYTE:,} MiB, and this process "
+            f"may take {most // MEBIBYTE:,}: grant it more memory, or store the image smaller or with fewer bits",
         )

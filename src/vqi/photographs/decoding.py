@@ -28,7 +28,6 @@ from vqi.photographs.opening import (
     open_image,
     upright,
 )
-from vqi.photographs.value_range import ValueRange, white_for
 
 __all__ = [
     "Decoded",
@@ -69,22 +68,20 @@ class Largest:
     container: float  # the largest value that could stand there; infinity for 32 bits
 
 
-def decode(
-    data: bytes, name: str, size: int, max_pixels: int, values: ValueRange | None = None
-) -> npt.NDArray[np.uint8]:
+def decode(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> npt.NDArray[np.uint8]:
     """An image file as pixels (size, size, 3) uint8, resized bilinearly with antialiasing.
 
     Args:
-        values: The range of images deeper than 8 bits; without one they are refused.
+        white: The value of white in images deeper than 8 bits, where black is 0; without it they are refused.
 
     Raises:
         UnreadableImage: it is not an image, damaged, has more than ``max_pixels`` pixels, takes too much memory, or
             the range of its values is not known; the reason says which.
     """
-    return decode_image(data, name, size, max_pixels, values).pixels
+    return decode_image(data, name, size, max_pixels, white).pixels
 
 
-def decode_image(data: bytes, name: str, size: int, max_pixels: int, values: ValueRange | None = None) -> Decoded:
+def decode_image(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> Decoded:
     """As ``decode``, with the size, the mode and a note for the data report."""
     with damage(name):
         opened = open_image(data, name, max_pixels)
@@ -93,14 +90,14 @@ def decode_image(data: bytes, name: str, size: int, max_pixels: int, values: Val
         image, cut = upright(opened), ""
         if deep:
             again = partial(open_image, data, name, max_pixels)
-            pixels, cut = _resized_deep(image, again, name, size, values, depth.is_inverted(image))
+            pixels, cut = _resized_deep(image, again, name, size, white, depth.is_inverted(image))
         else:
             pixels = _resized(_to_8_bit(image, name), size)
         return Decoded(pixels, image.width, image.height, mode, "; ".join(filter(None, (note, cut))), bool(cut))
 
 
 def resize_opened(
-    image: Image.Image, name: str, size: int, max_pixels: int, values: ValueRange | None = None
+    image: Image.Image, name: str, size: int, max_pixels: int, white: float | None = None
 ) -> npt.NDArray[np.uint8]:
     """An image that is open in PIL as ``decode`` gives the file with the same pixels; it is not changed.
 
@@ -117,7 +114,7 @@ def resize_opened(
             raise UnreadableImage(name, f"PIL does not keep its {image.format} values: give its path or its bytes")
         copy = ImageOps.exif_transpose(image)
         if deep:
-            return _resized_deep(copy, lambda: copy, name, size, values, inverted)[0]
+            return _resized_deep(copy, lambda: copy, name, size, white, inverted)[0]
         return _resized(_to_8_bit(copy, name), size)
 
 
@@ -144,14 +141,14 @@ def largest_value(data: bytes, name: str, max_pixels: int) -> Largest | None:
         )
 
 
-def own_range(data: bytes, name: str, max_pixels: int) -> ValueRange | None:
-    """The range of an image that is only looked at, not scored, by its own values; None up to 8 bits.
+def own_white(data: bytes, name: str, max_pixels: int) -> float | None:
+    """White of an image that is only looked at, not scored, by its own values; None up to 8 bits.
 
     Raises:
         UnreadableImage: as for ``decode``.
     """
     found = largest_value(data, name, max_pixels)
-    return None if found is None else ValueRange(white=white_for(found.value, found.whole_numbers), source="data")
+    return None if found is None else depth.white_for(found.value, found.whole_numbers)
 
 
 def decode_mask(data: bytes, name: str, max_pixels: int) -> npt.NDArray[np.bool_]:
@@ -200,21 +197,21 @@ def _resized_deep(
     again: Callable[[], Image.Image],
     name: str,
     size: int,
-    values: ValueRange | None,
+    white: float | None,
     inverted: bool,
 ) -> tuple[npt.NDArray[np.uint8], str]:
     """An upright image deeper than 8 bits, as ``decode`` gives it; and a note where values are above white."""
-    if values is None:
+    if white is None:
         raise UnreadableImage(
             name,
             f"deeper than 8 bits (mode {image.mode}), and no training image is, so which value is white is not known: "
             "save it as the training images are",
         )
-    grey, largest = depth.to_8_bit(image, again, values)
+    grey, largest = depth.to_8_bit(image, again, white)
     if inverted:
         grey = ImageChops.invert(grey)
-    cut = f"values up to {largest:g} are cut at {values.white:g}, the white of the training images"
-    return _resized(_on_white(grey) if grey.mode == "RGBA" else grey, size), cut if largest > values.white else ""
+    cut = f"values up to {largest:g} are cut at {white:g}, the white of the training images"
+    return _resized(_on_white(grey) if grey.mode == "RGBA" else grey, size), cut if largest > white else ""
 
 
 def _note(image: Image.Image) -> str:

@@ -17,13 +17,14 @@ from PIL import Image, ImageFile, Jpeg2KImagePlugin, PngImagePlugin, PpmImagePlu
 
 from vqi.photographs import jpeg2000, pnm, tiff
 from vqi.photographs.opening import SAVE_AS, upright
-from vqi.photographs.value_range import ValueRange
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 DEEP_MODES = (*SIXTEEN_BITS, "I", "F")
 SCALED_BY_PIL = ("JPEG2000", "PPM")  # formats whose deep greys it scales to 16 bits
 FULL_16, FULL_8 = 65535, 255
 OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+CAMERAS = (8, 10, 12, 14, 16)  # bits
+FLOATS = (1.0, 2.0)  # white of floats: those from 0 to 1 are common, and resampling makes some a little larger
 ROWS = 256  # converted at a time where that takes 8 bytes per pixel
 
 Plane = npt.NDArray[Any]  # (height, width) of one colour or grey: uint16, int64 or float32; not negative, finite
@@ -164,7 +165,7 @@ def _replaced(tile: Any, raw_mode: str) -> Any:
     return tile._replace(args=raw_mode if isinstance(tile.args, str) else (raw_mode, *tile.args[1:]))
 
 
-def to_8_bit(image: Image.Image, again: Callable[[], Image.Image], values: ValueRange) -> tuple[Image.Image, float]:
+def to_8_bit(image: Image.Image, again: Callable[[], Image.Image], white: float) -> tuple[Image.Image, float]:
     """A deep image, upright, in mode L, RGB or RGBA, and its largest value.
 
     Raises:
@@ -173,7 +174,7 @@ def to_8_bit(image: Image.Image, again: Callable[[], Image.Image], values: Value
     bands, largest = [], 0.0
     for plane in planes(image, again):
         largest = max(largest, float(plane.max()))
-        bands.append(Image.fromarray(scaled(plane, values.white)))
+        bands.append(Image.fromarray(scaled(plane, white)))
     if image.mode == "RGBA":
         colours = bands if len(bands) > 1 else bands * 3
         return Image.merge("RGBA", (*colours, image.getchannel("A"))), largest
@@ -191,3 +192,16 @@ def scaled(plane: Plane, white: float) -> npt.NDArray[np.uint8]:
         rows = plane[start : start + ROWS].astype(np.float64) * (FULL_8 / white)
         result[start : start + ROWS] = np.rint(np.minimum(rows, FULL_8))
     return result
+
+
+def white_for(largest: float, whole_numbers: bool) -> float:
+    """White of images whose largest value is ``largest``: the largest value of the next depth that a camera has.
+
+    Args:
+        largest: Of all training images of a category; not negative.
+        whole_numbers: Whether the values are integers. Floats may also go from 0 to 1.
+    """
+    floats = () if whole_numbers else FLOATS
+    steps = (*floats, *(2.0**bits - 1 for bits in CAMERAS))
+    beyond = 2.0 ** int(largest).bit_length()  # for what no camera has
+    return next((step for step in steps if largest <= step), max(beyond - 1, largest))

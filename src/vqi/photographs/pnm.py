@@ -39,6 +39,13 @@ def decode_fast(image: PpmImagePlugin.PpmImageFile) -> None:
         image.tile = [image.tile[0]._replace(codec_name="raw", args=(raw, 0, 1))]
 
 
+def is_text(image: Image.Image) -> bool:
+    """Whether the values are written as a text."""
+    return (
+        any(tile.codec_name == TEXT for tile in image.tile) if isinstance(image, PpmImagePlugin.PpmImageFile) else False
+    )
+
+
 def white(image: PpmImagePlugin.PpmImageFile) -> int | None:
     """The largest value that the header allows, where that is not the largest of 8 or 16 bits."""
     _, largest = image.info.get(HEADER, (BINARY, 255))

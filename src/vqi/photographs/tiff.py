@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PIL import Image, TiffImagePlugin
 
-MIN_IS_WHITE, MIN_IS_BLACK, COLOUR = 0, 1, 2  # values of the tag PhotometricInterpretation
+MIN_IS_WHITE, MIN_IS_BLACK, COLOUR, YCBCR = 0, 1, 2, 6  # values of the tag PhotometricInterpretation
 PHOTOMETRIC = TiffImagePlugin.PHOTOMETRIC_INTERPRETATION
 FAX = ("tiff_ccitt", "group3", "group4")
 MAX_SAMPLE_VALUE, FLOAT_MAX_SAMPLE_VALUE = 281, 341
@@ -66,11 +66,13 @@ def _sample_format(image: TiffImagePlugin.TiffImageFile) -> int:
 
 def white(image: TiffImagePlugin.TiffImageFile) -> float | None:
     """The value of white, where the file says one that its number of bits does not imply."""
-    depth, said = bits(image), image.tag_v2.get(MAX_SAMPLE_VALUE) or image.tag_v2.get(FLOAT_MAX_SAMPLE_VALUE)
+    depth = bits(image)
     if 8 < depth < 16:
         return 2.0**depth - 1
-    largest = max(said) if isinstance(said, tuple) else said
-    return float(largest) if largest and 0 < largest < 2**depth - 1 else None
+    said = image.tag_v2.get(MAX_SAMPLE_VALUE) or image.tag_v2.get(FLOAT_MAX_SAMPLE_VALUE) or ()
+    values = [one for one in (said if isinstance(said, tuple) else (said,)) if isinstance(one, (int, float))]
+    largest = max(values, default=0)
+    return float(largest) if 0 < largest < 2**depth - 1 else None
 
 
 def block(image: Image.Image) -> tuple[int, int]:
@@ -86,3 +88,13 @@ def block(image: Image.Image) -> tuple[int, int]:
     rows = int(tags.get(TiffImagePlugin.ROWSPERSTRIP, WHOLE))
     width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
     return int(width), int(height) if rows == WHOLE else rows
+
+
+def block_bytes(image: Image.Image) -> int:
+    """What a decoder allocates for one tile or strip."""
+    width, height = block(image)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or not width * height:
+        return 0
+    samples = int(image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+    ycbcr = image.tag_v2.get(PHOTOMETRIC) == YCBCR  # libtiff makes RGBA of it, in a block of its own
+    return width * height * (12 if ycbcr else (bits(image) * samples + 7) // 8)

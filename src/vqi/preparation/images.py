@@ -1,7 +1,7 @@
 """Shard -> the artifact ``images`` and the data report: every image decoded, checked and resized once.
 
 Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number. How
-many are decoded at a time also depends on the memory that is granted: a photograph of 50 megapixels takes 600 MB.
+many are decoded at a time also depends on the memory that is granted: a photograph of 50 megapixels takes 500 MB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from vqi import __version__
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note, Unreadable
-from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
+from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow, ValueRange
 from vqi.config import Preprocess, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, Shard, place_of
 from vqi.digests import sha256_bytes
@@ -39,7 +39,6 @@ from vqi.photographs.decoding import (
 )
 from vqi.photographs.depth import may_be_deep
 from vqi.photographs.similarity import shrink
-from vqi.photographs.value_range import ValueRange
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
 from vqi.preparation.value_range import decide
@@ -126,7 +125,7 @@ def prepare(
 
             def work(member: Member) -> Loaded:
                 with source.read(member) as (data, mask):
-                    return load(member, data, mask, size=image_size, max_pixels=max_pixels, values=values)
+                    return load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
 
             for item in track(in_order(members, work, count), len(members), f"decode {category}"):
                 _take(item, writer, findings)
@@ -222,12 +221,12 @@ def in_order(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int
 
 
 def load(
-    member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int, values: ValueRange | None = None
+    member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int, white: float | None = None
 ) -> Loaded:
     """Decode one image and its mask."""
     digest = sha256_bytes(data)
     try:
-        image = decode_image(data, member.path, size, max_pixels, values)
+        image = decode_image(data, member.path, size, max_pixels, white)
     except UnreadableImage as error:
         return Loaded(member, digest, None, error.reason, None, ())
     if member.mask is None or mask_data is None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vqi.artifacts.images import ValueRange
 from vqi.formatting import count
 from vqi.photographs.decoding import Largest
-from vqi.photographs.value_range import ValueRange, white_for
+from vqi.photographs.depth import white_for
 
 
 def decide(found: Mapping[str, Largest]) -> tuple[ValueRange | None, list[str]]:
