@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, Jpeg2KImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin
 
 from vqi.photographs import jpeg2000, pnm, tiff
-from vqi.photographs.opening import SAVE_AS, upright
+from vqi.photographs.opening import SAVE_AS, NotReadError, upright
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 DEEP_MODES = (*SIXTEEN_BITS, "I", "F")
@@ -28,10 +28,6 @@ FLOATS = (1.0, 2.0)  # white of floats: those from 0 to 1 are common, and resamp
 ROWS = 256  # converted at a time where that takes 8 bytes per pixel
 
 Plane = npt.NDArray[Any]  # (height, width) of one colour or grey: uint16, int64 or float32; not negative, finite
-
-
-class UnknownRangeError(ValueError):
-    """An image whose values cannot be turned into grey."""
 
 
 def may_be_deep(begin: bytes) -> bool:
@@ -116,7 +112,7 @@ def planes(image: Image.Image, again: Callable[[], Image.Image]) -> Iterator[Pla
         again: Opens the same file once more; called for colours.
 
     Raises:
-        UnknownRangeError: A value is negative or not a number, or the lower bits cannot be had.
+        NotReadError: A value is negative or not a number, or the lower bits cannot be had.
     """
     if image.mode not in DEEP_MODES:
         yield from _colours(image, again())
@@ -134,16 +130,16 @@ def _checked(image: Image.Image, values: Plane) -> Plane:
     if values.dtype == np.int32 and isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_unsigned(image):
         values = values.view(np.uint32)  # Pillow has no such mode
     if values.dtype == np.float32 and not np.isfinite(values).all():
-        raise UnknownRangeError(f"values that are not numbers: {SAVE_AS}")
+        raise NotReadError(f"values that are not numbers: {SAVE_AS}")
     if values.min() < 0:
-        raise UnknownRangeError(f"values from {values.min()} to {values.max()}, expected none below 0: {SAVE_AS}")
+        raise NotReadError(f"values from {values.min()} to {values.max()}, expected none below 0: {SAVE_AS}")
     return values
 
 
 def _colours(upper: Image.Image, second: Image.Image) -> Iterator[Plane]:
     """16 bits of each colour: ``upper`` holds the upper 8, ``second`` is not decoded yet."""
     if not isinstance(second, ImageFile.ImageFile) or not second.tile:
-        raise UnknownRangeError("16 bits per colour, of which Pillow keeps 8: give its path or its bytes")
+        raise NotReadError("16 bits per colour, of which Pillow keeps 8: give its path or its bytes")
     tiles = second.tile
     grey = _raw_mode(tiles[0]) == "LA;16B"  # four bytes: upper and lower of the grey, upper and lower of the opacity
     second.tile = [_replaced(tile, "RGBA" if grey else _swapped(_raw_mode(tile))) for tile in tiles]
@@ -157,7 +153,7 @@ def _colours(upper: Image.Image, second: Image.Image) -> Iterator[Plane]:
 
 def _swapped(raw_mode: str) -> str:
     if raw_mode.startswith("RGBa"):
-        raise UnknownRangeError(f"16 bits per colour, multiplied by the opacity: {SAVE_AS}")
+        raise NotReadError(f"16 bits per colour, multiplied by the opacity: {SAVE_AS}")
     return raw_mode[:-1] + OTHER_ORDER[raw_mode[-1]]
 
 
@@ -169,7 +165,7 @@ def to_8_bit(image: Image.Image, again: Callable[[], Image.Image], white: float)
     """A deep image, upright, in mode L, RGB or RGBA, and its largest value.
 
     Raises:
-        UnknownRangeError: as for ``planes``.
+        NotReadError: as for ``planes``.
     """
     bands, largest = [], 0.0
     for plane in planes(image, again):

@@ -88,7 +88,9 @@ def tiles(side: int) -> dict[str, int | None]:
     return {"t322": side, "t323": side, "t324": 8, "t325": 16, "t273": None, "t278": None, "t279": None}
 
 
-@pytest.mark.parametrize("call", [lambda data: decode(data, "x", 8, MAX_PIXELS), lambda data: decode_mask(data, "x", MAX_PIXELS)])
+@pytest.mark.parametrize(
+    "call", [lambda data: decode(data, "x", 8, MAX_PIXELS), lambda data: decode_mask(data, "x", MAX_PIXELS)]
+)
 @pytest.mark.parametrize(
     ("data", "size"),
     [
@@ -135,7 +137,9 @@ def test_a_tile_counts_where_it_is_larger_than_its_image(monkeypatch: pytest.Mon
 
 
 def test_a_webp_is_refused_before_its_canvas_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = bytearray(encoded(Image.new("RGBA", (8, 8)), "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 8))]))
+    data = bytearray(
+        encoded(Image.new("RGBA", (8, 8)), "WEBP", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    )
     assert data[12:16] == b"VP8X"
     data[24:30] = (16382).to_bytes(3, "little") * 2
     monkeypatch.setattr("PIL.WebPImagePlugin._webp", None)
