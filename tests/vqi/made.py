@@ -95,6 +95,6 @@ def data_report(**changes: Any) -> DataReport:
         "labels": SplitLabels(train=none, test=none), "sizes": {}, "modes": {}, "unreadable": (), "notes": (),
         "duplicates_within_splits": (), "duplicates_across_splits": (), "near_duplicates_within_splits": (),
         "near_duplicates_across_splits": (), "looks": {}, "separation": {}, "target_fpr": 0.05,
-        "smallest_false_alarm_rate": 1.0, "warnings": (), "mask_problems": (), "licence": None,
+        "smallest_false_alarm_rate": 1.0, "image_warnings": (), "warnings": (), "mask_problems": (), "licence": None,
     }  # fmt: skip
     return DataReport(**values | changes)

@@ -69,7 +69,7 @@ class DataReport(Record):
     separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
     target_fpr: float
     smallest_false_alarm_rate: float
-    image_warnings: tuple[str, ...]  # of the pixels themselves: their range, nearly black or flat
+    image_warnings: tuple[str, ...]  # those of the pixels themselves: their range, nearly black or flat
     warnings: tuple[str, ...]
     mask_problems: tuple[MaskProblem, ...]
     licence: Licence | None  # None: the user's own images

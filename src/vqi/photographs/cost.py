@@ -66,9 +66,9 @@ def cost(file: IO[bytes], file_bytes: int) -> int:
         return FIXED + 2 * file_bytes + size[0] * size[1] * (4 + DECODER["WEBP"] + OPACITY)
     try:
         image = parse(file)
+        return decoding_bytes(image, file_bytes) if image else 0
     except (*DAMAGED, MemoryError, Image.DecompressionBombError):
         return 0
-    return decoding_bytes(image, file_bytes) if image else 0
 
 
 def check_memory(image: Image.Image, name: str, file_bytes: int) -> None:

@@ -52,7 +52,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 
 def bits(image: TiffImagePlugin.TiffImageFile) -> int:
     """Bits per sample."""
-    return int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])
+    return _number(image, TiffImagePlugin.BITSPERSAMPLE, 1)
 
 
 def is_unsigned(image: TiffImagePlugin.TiffImageFile) -> bool:
@@ -61,7 +61,20 @@ def is_unsigned(image: TiffImagePlugin.TiffImageFile) -> bool:
 
 
 def _sample_format(image: TiffImagePlugin.TiffImageFile) -> int:
-    return int(image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, (UNSIGNED,))[0])
+    return _number(image, TiffImagePlugin.SAMPLEFORMAT, UNSIGNED)
+
+
+def _number(image: TiffImagePlugin.TiffImageFile, tag: int, default: int) -> int:
+    """A whole number of a tag, the first of several.
+
+    Raises:
+        SyntaxError: The tag holds anything else.
+    """
+    found = image.tag_v2.get(tag, default)
+    first = found[0] if isinstance(found, tuple) and found else found
+    if not isinstance(first, int) or first < 0:
+        raise SyntaxError(f"tag {tag}: expected a whole number, got {first!r:.40}")
+    return first
 
 
 def white(image: TiffImagePlugin.TiffImageFile) -> float | None:
@@ -84,10 +97,10 @@ def block(image: Image.Image) -> tuple[int, int]:
         return 0, 0
     tags = image.tag_v2
     if TiffImagePlugin.TILEOFFSETS in tags or TiffImagePlugin.TILEWIDTH in tags:
-        return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)), int(tags.get(TiffImagePlugin.TILELENGTH, 0))
-    rows = int(tags.get(TiffImagePlugin.ROWSPERSTRIP, WHOLE))
-    width, height = tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]
-    return int(width), int(height) if rows == WHOLE else rows
+        return _number(image, TiffImagePlugin.TILEWIDTH, 0), _number(image, TiffImagePlugin.TILELENGTH, 0)
+    rows = _number(image, TiffImagePlugin.ROWSPERSTRIP, WHOLE)
+    height = _number(image, TiffImagePlugin.IMAGELENGTH, 0)
+    return _number(image, TiffImagePlugin.IMAGEWIDTH, 0), height if rows == WHOLE else rows
 
 
 def block_bytes(image: Image.Image) -> int:
@@ -95,6 +108,6 @@ def block_bytes(image: Image.Image) -> int:
     width, height = block(image)
     if not isinstance(image, TiffImagePlugin.TiffImageFile) or not width * height:
         return 0
-    samples = int(image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+    samples = _number(image, TiffImagePlugin.SAMPLESPERPIXEL, 1)
     ycbcr = image.tag_v2.get(PHOTOMETRIC) == YCBCR  # libtiff makes RGBA of it, in a block of its own
     return width * height * (12 if ycbcr else (bits(image) * samples + 7) // 8)

@@ -54,6 +54,7 @@ def report(
     within, across = duplicates(index)
     near_within, near_across = similar(findings)
     areas = separation(index, findings.looks)
+    pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     good = sum(row.split == "train" for row in index)
     return DataReport(
         category=category,
@@ -74,8 +75,8 @@ def report(
         separation=areas,
         target_fpr=target_fpr,
         smallest_false_alarm_rate=round(smallest_rate(good), 5),
-        image_warnings=(*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)),
-        warnings=(*lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
+        image_warnings=tuple(pixels),
+        warnings=(*pixels, *lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
         mask_problems=tuple(findings.mask_problems),
         licence=licence,
     )
