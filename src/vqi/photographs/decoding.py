@@ -20,6 +20,7 @@ from PIL import Image, ImageChops, ImageOps, PpmImagePlugin
 from vqi.photographs import depth, pnm
 from vqi.photographs.cost import check_memory
 from vqi.photographs.opening import (
+    DAMAGED,
     UnreadableImage,
     check_pixels,
     damage,
@@ -86,10 +87,10 @@ def decode_image(data: bytes, name: str, size: int, max_pixels: int, white: floa
     with damage(name):
         opened = open_image(data, name, max_pixels)
         check_memory(opened, name, len(data))
-        deep, mode, note = depth.is_deep(opened), opened.mode, _note(opened)
+        again = partial(open_image, data, name, max_pixels)
+        deep, mode, note = depth.is_deep(opened), opened.mode, _note(opened, again)
         image, cut = upright(opened), ""
         if deep:
-            again = partial(open_image, data, name, max_pixels)
             pixels, cut = _resized_deep(image, again, name, size, white, depth.is_inverted(image))
         else:
             pixels = _resized(_to_8_bit(image, name), size)
@@ -214,10 +215,15 @@ def _resized_deep(
     return _resized(_on_white(grey) if grey.mode == "RGBA" else grey, size), cut if largest > white else ""
 
 
-def _note(image: Image.Image) -> str:
+def _note(image: Image.Image, again: Callable[[], Image.Image]) -> str:
+    """How many frames there are. They are counted in the file opened once more: one of them may not be readable."""
     if not getattr(image, "is_animated", False):
         return ""
-    return f"{getattr(image, 'n_frames', 'several')} frames: only the first is used"
+    try:
+        frames = str(getattr(again(), "n_frames", "several"))
+    except DAMAGED:
+        frames = "several"
+    return f"{frames} frames: only the first is used"
 
 
 def _has_opacity(image: Image.Image) -> bool:

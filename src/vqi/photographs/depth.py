@@ -127,7 +127,7 @@ def planes(image: Image.Image, again: Callable[[], Image.Image]) -> Iterator[Pla
 
 def _checked(image: Image.Image, values: Plane) -> Plane:
     """Values of 32 bits, none of them negative or not a number."""
-    if values.dtype == np.int32 and isinstance(image, TiffImagePlugin.TiffImageFile) and tiff.is_unsigned(image):
+    if values.dtype == np.int32 and isinstance(image, tiff.Tiff) and image.is_unsigned:
         values = values.view(np.uint32)  # Pillow has no such mode
     if values.dtype == np.float32 and not np.isfinite(values).all():
         raise NotReadError(f"values that are not numbers: {SAVE_AS}")

@@ -151,6 +151,8 @@ def upright(image: Image.Image) -> Image.Image:
 
 def image_size(data: bytes) -> str:
     """Width and height of an image file as its header says, ``300x300``; ``unreadable`` where it has none."""
+    if size := webp.canvas(data):  # its parser allocates before it gives the size
+        return f"{size[0]}x{size[1]}"
     try:
         image = parse(io.BytesIO(data))
         return f"{image.width}x{image.height}" if image else "unreadable"

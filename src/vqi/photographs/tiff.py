@@ -12,6 +12,7 @@ PHOTOMETRIC = TiffImagePlugin.PHOTOMETRIC_INTERPRETATION
 FAX = ("tiff_ccitt", "group3", "group4")
 MAX_SAMPLE_VALUE, FLOAT_MAX_SAMPLE_VALUE = 281, 341
 UNSIGNED, SIGNED = 1, 2  # values of the tag SampleFormat
+NATIVE = {"I": "NS", "F": "NF"}  # how Pillow calls signed integers and floats in the order of this machine, by mode
 SEPARATE = 2  # value of the tag PlanarConfiguration: one plane per colour
 WHOLE = 2**32 - 1  # rows per strip: one strip
 
@@ -23,6 +24,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
     """
 
     min_is_white = False
+    is_unsigned = True  # whether the values are integers without a sign
 
     def _setup(self) -> None:
         compression = TiffImagePlugin.COMPRESSION_INFO.get(self.tag_v2.get(TiffImagePlugin.COMPRESSION, 1))
@@ -32,11 +34,24 @@ class Tiff(TiffImagePlugin.TiffImageFile):
             photometric = COLOUR if colour else MIN_IS_WHITE if compression in FAX else MIN_IS_BLACK
         self.min_is_white = photometric == MIN_IS_WHITE
         self.tag_v2[PHOTOMETRIC] = MIN_IS_BLACK if self.min_is_white else photometric
-        if bits(self) == 8 and _sample_format(self) == SIGNED:
+        kind, depth = _number(self, TiffImagePlugin.SAMPLEFORMAT, UNSIGNED), bits(self)
+        self.is_unsigned = kind == UNSIGNED
+        if depth == 8 and kind == SIGNED:
             raise SyntaxError("8-bit values with a sign")
+        if depth == 32 and self.is_unsigned:
+            self.tag_v2[TiffImagePlugin.SAMPLEFORMAT] = SIGNED  # Pillow has no other mode, and not for both byte orders
         super()._setup()
+        if self.use_load_libtiff and self.mode in NATIVE:
+            self._read_in_native_order()
         if bits(self) == 16 and self._planar_configuration == SEPARATE and self.mode in ("RGB", "RGBA"):
             self._read_planes_of_16_bits()
+
+    def _read_in_native_order(self) -> None:
+        """libtiff gives values in the order of this machine; Pillow takes them for those of the file."""
+        wide = "16" if bits(self) == 16 else "32"
+        (tile,) = self.tile
+        if isinstance(tile.args, tuple):
+            self.tile = [tile._replace(args=(f"{self.mode};{wide}{NATIVE[self.mode]}", *tile.args[1:]))]
 
     def _read_planes_of_16_bits(self) -> None:
         """Pillow takes the planes of files that are not compressed for planes of 8 bits."""
@@ -53,15 +68,6 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 def bits(image: TiffImagePlugin.TiffImageFile) -> int:
     """Bits per sample."""
     return _number(image, TiffImagePlugin.BITSPERSAMPLE, 1)
-
-
-def is_unsigned(image: TiffImagePlugin.TiffImageFile) -> bool:
-    """Whether its values are integers without a sign."""
-    return _sample_format(image) == UNSIGNED
-
-
-def _sample_format(image: TiffImagePlugin.TiffImageFile) -> int:
-    return _number(image, TiffImagePlugin.SAMPLEFORMAT, UNSIGNED)
 
 
 def _number(image: TiffImagePlugin.TiffImageFile, tag: int, default: int) -> int:

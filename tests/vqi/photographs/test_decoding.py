@@ -91,7 +91,7 @@ def test_a_process_with_a_limit_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPa
             decode(data, "x", 32, 64 * 64)
     else:
         assert decode(data, "x", 32, 64 * 64).shape == (32, 32, 3)
-    assert image_size(data) == ("unreadable" if format_ == "WEBP" else "64x64")
+    assert image_size(data) == "64x64"
 
 
 def test_ordinary_images_give_no_warning_at_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
