@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from vqi.artifacts.data_report import read_data_report
+from vqi.errors import VqiError
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 from vqi_pipelines.local.task_record import read_task
 
 
 def results_of(run: RunState) -> list[str]:
-    """The table, and where the reports and models are; only those that exist."""
-    lines: list[str] = []
+    """Warnings of the images, the table, and where the reports and models are; only those that exist."""
+    lines = list(_warnings(run))
     table = run.folder / "table.md"
     if table.is_file():
         lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
@@ -27,6 +29,18 @@ def results_of(run: RunState) -> list[str]:
 
 def _done(run: RunState) -> list[TaskState]:
     return [task for task in run.in_order() if task.state in (DONE, CACHED)]
+
+
+def _warnings(run: RunState) -> Iterator[str]:
+    """What ``preprocess`` found in the images of each category that makes the figures worth little."""
+    for task in _done(run):
+        path = task.folder / "data_report"
+        if task.folder.name == "preprocess" and path.is_file():
+            try:
+                report = read_data_report(path)
+            except VqiError:  # a task of that name in another pipeline may report something else
+                continue
+            yield from (f"warning: {report.category}: {text}" for text in report.image_warnings)
 
 
 def _models(run: RunState) -> Iterator[str]:

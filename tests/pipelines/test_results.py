@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.vqi.made import data_report
+from vqi.artifacts.data_report import write_data_report
 from vqi.models.registry import Decision
 from vqi_pipelines.local.progress import PlainLines, closing_lines
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
@@ -48,6 +50,18 @@ def test_table_reports_and_models(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert closing_lines(run, results_of)[-9:] == results_of(run)
     assert not any("model" in line for line in closing_lines(run)), "the backend knows no pipeline's results by itself"
+
+
+def test_warnings_of_the_images_come_first(tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    for place, (category, said) in enumerate((("mono", ("all black", "all flat")), ("poly", ()))):
+        task = run.task(f"{category}/preprocess", (place, 1))
+        task.folder.mkdir(parents=True)
+        run.change(task, DONE)
+        write_data_report(task.folder / "data_report", data_report(category=category, image_warnings=said))
+    assert results_of(run)[:2] == ["warning: mono: all black", "warning: mono: all flat"]
+    (tmp_path / "mono" / "preprocess" / "data_report").write_text("of another pipeline")
+    assert not [line for line in results_of(run) if line.startswith("warning")]
 
 
 def test_of_a_failed_run_what_there_is(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ RUNTIME = Runtime(engine="eager", precision="fp32", reason="a test")
 def images_record(**changes: Any) -> ImagesRecord:
     values = {
         "version": __version__, "category": "part", "dataset": "parts@1", "shard": "0" * 64, "image_size": 8,
-        "max_bad_fraction": 0.01, "max_pixels": 10_000,
+        "max_bad_fraction": 0.01, "max_pixels": 10_000, "values": None,
     }  # fmt: skip
     return ImagesRecord(**values | changes)
 
@@ -95,6 +95,6 @@ def data_report(**changes: Any) -> DataReport:
         "labels": SplitLabels(train=none, test=none), "sizes": {}, "modes": {}, "unreadable": (), "notes": (),
         "duplicates_within_splits": (), "duplicates_across_splits": (), "near_duplicates_within_splits": (),
         "near_duplicates_across_splits": (), "looks": {}, "separation": {}, "target_fpr": 0.05,
-        "smallest_false_alarm_rate": 1.0, "warnings": (), "mask_problems": (), "licence": None,
+        "smallest_false_alarm_rate": 1.0, "image_warnings": (), "warnings": (), "mask_problems": (), "licence": None,
     }  # fmt: skip
     return DataReport(**values | changes)

@@ -133,6 +133,13 @@ def test_good_test_images_that_are_unlike_the_training_images() -> None:
     assert warning.endswith("the good test images differ from the good training images.")
 
 
+def test_what_is_wrong_with_the_pixels_comes_first() -> None:
+    said = ("4095 is taken as white", "3 of 12 good images are nearly black")
+    few = evaluated(train=10, target_fpr=0.05)
+    assert warnings_of(few[0], data_report(image_warnings=said))[:2] == list(said)
+    assert said[1] in report_of(*few, data_report(image_warnings=said), SETTINGS)
+
+
 def test_unreadable_images_are_mentioned() -> None:
     one_file = Unreadable(path="a.png", reason="empty")
     (warning,) = warnings_of(evaluated()[0], data_report(unreadable=(one_file, one_file)))

@@ -50,7 +50,7 @@ class SplitLabels(Record):
 class DataReport(Record):
     """What was found, and what to know before relying on the images."""
 
-    format: Literal["vqi.data_report/1"] = "vqi.data_report/1"
+    format: Literal["vqi.data_report/2"] = "vqi.data_report/2"
     category: str
     image_size: int
     images: int
@@ -69,6 +69,7 @@ class DataReport(Record):
     separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
     target_fpr: float
     smallest_false_alarm_rate: float
+    image_warnings: tuple[str, ...]  # those of the pixels themselves: their range, nearly black or flat
     warnings: tuple[str, ...]
     mask_problems: tuple[MaskProblem, ...]
     licence: Licence | None  # None: the user's own images

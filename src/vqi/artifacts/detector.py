@@ -17,7 +17,7 @@ from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.detector/2"
+KIND = "vqi.detector/3"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays

@@ -17,7 +17,7 @@ from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.features/2"
+KIND = "vqi.features/3"
 AGAIN = "run feature_extract again"
 _SPLITS = ("train", "test")
 _PARENT = ("parent_train", "parent_test")

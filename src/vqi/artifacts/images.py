@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
 from vqi.errors import VqiError
@@ -22,8 +23,15 @@ from vqi.system.os_errors import reason
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
-KIND = "vqi.images/2"
+KIND = "vqi.images/3"
 AGAIN = "run preprocess again"
+
+
+class ValueRange(Record):
+    """Of images deeper than 8 bits: black is 0; ``white`` and all above it become 255."""
+
+    white: float = Field(gt=0)
+    source: Literal["metadata", "data"]  # what the files say, or the largest value of the training images
 
 
 class ImagesRecord(Record):
@@ -36,6 +44,12 @@ class ImagesRecord(Record):
     image_size: int
     max_bad_fraction: float
     max_pixels: int
+    values: ValueRange | None  # None where no training image is deeper than 8 bits
+
+    @property
+    def white(self) -> float | None:
+        """White in images deeper than 8 bits; None where that is not known, and they cannot be used."""
+        return None if self.values is None else self.values.white
 
 
 @dataclass(frozen=True)

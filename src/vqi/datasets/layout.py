@@ -18,7 +18,11 @@ Split = Literal["train", "test", "ground_truth"]
 
 GOOD = "good"
 MASK_ENDING = "_mask"
-EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp"})
+EXTENSIONS = frozenset(
+    {"png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"}
+    | {"pgm", "ppm", "pbm", "pnm", "jp2", "j2k", "jpc", "j2c"}
+    | {"heic", "heif", "avif"}  # taken, and refused by name when they are decoded: nobody left them out on purpose
+)
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
     f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(EXTENSIONS))}"

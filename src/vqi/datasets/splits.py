@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vqi.config import Division, Preprocess, defaults
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
-from vqi.photographs.decoding import UnreadableImage, decode
+from vqi.photographs.decoding import UnreadableImage, decode, own_white
 from vqi.photographs.similarity import SIDE, group, near_duplicates, shrink
 from vqi.progress import message, track
 
@@ -95,7 +95,8 @@ def _groups(category: str, entries: Sequence[Entry]) -> list[int]:
 
 def _square(entry: Entry) -> npt.NDArray[np.float32]:
     try:
-        return shrink(decode(entry.read(), entry.path, 2 * SIDE, MAX_PIXELS))
+        data = entry.read()
+        return shrink(decode(data, entry.path, 2 * SIDE, MAX_PIXELS, own_white(data, entry.path, MAX_PIXELS)))
     except UnreadableImage:
         return np.zeros((SIDE, SIDE), np.float32)  # like nothing else; preprocess says what is wrong with it
 

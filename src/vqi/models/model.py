@@ -26,7 +26,7 @@ from vqi.network.backbones import load_backbone
 from vqi.network.extraction import BATCH_INVARIANT, Extractor
 from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
-from vqi.photographs.decoding import decode, resize_opened
+from vqi.photographs.decoding import decode_image, resize_opened
 from vqi.progress import message
 from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
@@ -76,6 +76,7 @@ class Model:
             made = artifact.record.features
             backbone = load_backbone(folder / "backbone.safetensors", made.images.image_size)
         self.image_size, self.max_pixels = made.images.image_size, made.images.max_pixels
+        self.white = made.images.white  # of images deeper than 8 bits
         self.threshold = artifact.record.threshold.value
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(artifact)
@@ -128,9 +129,12 @@ class Model:
         if isinstance(image, np.ndarray):
             image = _opened(image)
         if isinstance(image, Image.Image):
-            return resize_opened(image, place, self.image_size, self.max_pixels)
+            return resize_opened(image, place, self.image_size, self.max_pixels, self.white)
         data = bytes(image) if isinstance(image, (bytes, bytearray)) else _read(Path(image))
-        return decode(data, place, self.image_size, self.max_pixels)
+        decoded = decode_image(data, place, self.image_size, self.max_pixels, self.white)
+        if decoded.note:
+            message(f"note: {place}: {decoded.note}")
+        return decoded.pixels
 
 
 def score_tolerance(made_with: Runtime, runtime: Runtime) -> float:

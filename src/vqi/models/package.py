@@ -8,6 +8,7 @@ from typing import Literal
 from vqi import __version__
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
+from vqi.artifacts.images import ValueRange
 from vqi.config import FeatureExtract
 from vqi.digests import digest_json, sha256_file
 from vqi.errors import VqiError
@@ -21,12 +22,13 @@ FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report
 class Manifest(Record):
     """``manifest.json``: enough to score an image, and where the model comes from."""
 
-    format: Literal["vqi.model/2"] = "vqi.model/2"
+    format: Literal["vqi.model/3"] = "vqi.model/3"
     vqi: str
     dataset: str
     category: str
     version: int
     image_size: int
+    values: ValueRange | None  # of images deeper than 8 bits
     features: FeatureExtract
     made_with: Runtime  # engine and precision of the features that it was fitted to; another may score, too
     files: dict[str, str]  # name -> sha256
@@ -43,6 +45,7 @@ def manifest_of(files: dict[str, Path]) -> Manifest:
         category=made.images.category,
         version=0,
         image_size=made.images.image_size,
+        values=made.images.values,
         features=made.settings,
         made_with=made.runtime,
         files=digests,

@@ -55,7 +55,7 @@ def _settings(made: DetectorRecord, settings: Evaluate) -> dict[str, dict[str, A
     """What was set for each step."""
     features = made.features
     return {
-        "Images": features.images.model_dump(include={"image_size", "max_bad_fraction", "max_pixels"}),
+        "Images": features.images.model_dump(include={"image_size", "max_bad_fraction", "max_pixels", "values"}),
         "Backbone": features.finetune.settings.model_dump(),
         "Features": features.settings.model_dump(),
         "Detector": made.settings.model_dump(),
@@ -77,7 +77,7 @@ def _provenance(made: DetectorRecord) -> dict[str, Any]:
 
 def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
     """What a reader must know before the figures, in whole sentences."""
-    found: list[str] = []
+    found = list(data.image_warnings)
     threshold, figures = evaluation.threshold, evaluation.metrics
     if not threshold.enough:
         found.append(

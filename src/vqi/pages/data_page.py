@@ -15,7 +15,7 @@ from vqi.artifacts.images import Images, IndexRow
 from vqi.pages import rendering as pages
 from vqi.pages.data_chart import spread_svg
 from vqi.pages.maps import data_uris, outlined
-from vqi.photographs.decoding import UnreadableImage, decode
+from vqi.photographs.decoding import UnreadableImage, decode, own_white
 from vqi.preparation.appearance import GROUPS, Look, look_of, telling
 
 SHOWN = 12  # complaints of each kind; the JSON has all
@@ -83,7 +83,8 @@ class Pictures:
     def _raw(self, path: str) -> Pixels | None:
         try:
             with zipfile.ZipFile(self._shard) as shard:
-                return decode(shard.read(path), path, PIXELS, self._max_pixels)
+                data = shard.read(path)
+            return decode(data, path, PIXELS, self._max_pixels, own_white(data, path, self._max_pixels))
         except (UnreadableImage, KeyError):
             return None
 

@@ -1,59 +1,50 @@
 """Bytes of an image file -> uint8 pixels of one size, whatever the file is; or the reason why it cannot be read.
 
-What is done: the EXIF rotation is applied; palettes, greys and CMYK become RGB; 16-bit grey is scaled by its whole
-range (value / 257), never clipped; transparent parts are laid on white, as a viewer shows them; of an animation or a
-file of several pages the first is taken. Sizes are read from the header first, so that a decompression bomb is never
-decoded.
-
-Importing this changes nothing in the process. Files are given to Pillow's parsers directly: ``Image.open`` would load
-them late, not thread-safely, and warn by the limit of the whole process instead of the ``max_pixels`` of each call.
+What is done: the EXIF rotation is applied; palettes, greys and CMYK become RGB; values deeper than 8 bits are scaled
+by one range for all images of a category, never each by its own; white at 0 (TIFF's MinIsWhite) is turned round;
+transparent parts are laid on white, as a viewer shows them; of an animation or a file of several pages the first is
+taken. Sizes are read from the header first, so that a decompression bomb is never decoded, nor anything that takes more
+memory than this process is granted.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from PIL import (  # noqa: F401 - a parser is in Image.OPEN once its module is imported
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
+from PIL import Image, ImageChops, ImageOps, PpmImagePlugin
+
+from vqi.photographs import depth, pnm
+from vqi.photographs.cost import check_memory
+from vqi.photographs.opening import (
+    DAMAGED,
+    UnreadableImage,
+    check_pixels,
+    damage,
+    image_size,
+    only_max_pixels,
+    open_image,
+    upright,
 )
 
-from vqi.errors import VqiError
+__all__ = [
+    "Decoded",
+    "UnreadableImage",
+    "decode",
+    "decode_image",
+    "decode_mask",
+    "image_size",
+    "largest_value",
+    "only_max_pixels",
+    "resize_mask",
+    "resize_opened",
+]
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # nothing else is tried: fewer parsers see foreign bytes
-LOSSY = ("JPEG", "MPO")
-SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
-FULL_16, FULL_8 = 65535, 255
-# What PIL raises for damaged files, by format and by place of the damage.
-DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError),
-    *(struct.error, zlib.error),
-)
-
-NO_IMAGE = (SyntaxError, IndexError, TypeError, struct.error)  # what a parser raises for a header that is not its own
-PREFIX = 16  # bytes that identify a format
-
-
-class UnreadableImage(VqiError):  # noqa: N818 - says what the image is
-    """An image that cannot be read: ``name``, and why in ``reason``."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.name, self.reason = name, reason
+LOSSY = ("JPEG", "MPO", "JPEG2000")
+FULL_8 = 255
 
 
 @dataclass(frozen=True)
@@ -65,87 +56,130 @@ class Decoded:
     height: int
     mode: str  # of the source, in PIL's words: L, RGB, P, I;16, CMYK, ...
     note: str  # what a person should know, such as of an animation; '' for nothing
+    is_cut: bool = False  # whether it has values above white
 
 
-@contextmanager
-def only_max_pixels() -> Iterator[None]:
-    """Turn off Pillow's limit of the whole process meanwhile, for a process that is ours alone, such as a step's.
+@dataclass(frozen=True)
+class Largest:
+    """The largest value of an image deeper than 8 bits, and what its file says of white."""
 
-    Its parsers of TIFF, GIF and WebP check it, too. In other processes it is the user's, and both limits apply.
-    """
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    value: float
+    whole_numbers: bool  # and not floats
+    declared: float | None  # the value of white, where the file says more than the size of its container does
+    container: float  # the largest value that could stand there; infinity for 32 bits
 
 
-def decode(data: bytes, name: str, size: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+def decode(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> npt.NDArray[np.uint8]:
     """An image file as pixels (size, size, 3) uint8, resized bilinearly with antialiasing.
 
+    Args:
+        white: The value of white in images deeper than 8 bits, where black is 0; without it they are refused.
+
     Raises:
-        UnreadableImage: it is not an image, damaged, or has more than ``max_pixels`` pixels; the reason says which.
+        UnreadableImage: it is not an image, damaged, has more than ``max_pixels`` pixels, takes too much memory, or
+            the range of its values is not known; the reason says which.
     """
-    return decode_image(data, name, size, max_pixels).pixels
+    return decode_image(data, name, size, max_pixels, white).pixels
 
 
-def decode_image(data: bytes, name: str, size: int, max_pixels: int) -> Decoded:
+def decode_image(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> Decoded:
     """As ``decode``, with the size, the mode and a note for the data report."""
-    with _damage(name), _open(data, name, max_pixels) as opened:
-        mode, note = opened.mode, _note(opened)
-        image = _upright(opened)
-        return Decoded(_resized(image, name, size), image.width, image.height, mode, note)
+    with damage(name):
+        opened = open_image(data, name, max_pixels)
+        check_memory(opened, name, len(data))
+        again = partial(open_image, data, name, max_pixels)
+        deep, mode, note = depth.is_deep(opened), opened.mode, _note(opened, again)
+        image, cut = upright(opened), ""
+        if deep:
+            pixels, cut = _resized_deep(image, again, name, size, white, depth.is_inverted(image))
+        else:
+            pixels = _resized(_to_8_bit(image, name), size)
+        return Decoded(pixels, image.width, image.height, mode, "; ".join(filter(None, (note, cut))), bool(cut))
 
 
-def resize_opened(image: Image.Image, name: str, size: int, max_pixels: int) -> npt.NDArray[np.uint8]:
+def resize_opened(
+    image: Image.Image, name: str, size: int, max_pixels: int, white: float | None = None
+) -> npt.NDArray[np.uint8]:
     """An image that is open in PIL as ``decode`` gives the file with the same pixels; it is not changed.
+
+    PIL keeps 8 of 16 bits per colour, and scales some deep greys: such images are refused, as far as PIL tells.
 
     Raises:
         UnreadableImage: as for ``decode``.
     """
-    _check_pixels(image, name, max_pixels)
-    with _damage(name):
-        return _resized(_upright(image), name, size)
+    check_pixels(image, name, max_pixels)
+    with damage(name):
+        check_memory(image, name, 0)
+        deep, inverted = depth.is_deep(image), depth.is_inverted(image)
+        if deep and (image.mode not in depth.DEEP_MODES or image.format in depth.SCALED_BY_PIL):
+            raise UnreadableImage(name, f"PIL does not keep its {image.format} values: give its path or its bytes")
+        copy = ImageOps.exif_transpose(image)
+        if deep:
+            return _resized_deep(copy, lambda: copy, name, size, white, inverted)[0]
+        return _resized(_to_8_bit(copy, name), size)
 
 
-def _resized(image: Image.Image, name: str, size: int) -> npt.NDArray[np.uint8]:
-    resized = _to_8_bit(image, name).resize((size, size), Image.Resampling.BILINEAR)
-    return np.array(resized.convert("RGB"))
+def largest_value(data: bytes, name: str, max_pixels: int) -> Largest | None:
+    """The largest value of an image file deeper than 8 bits; None for all others.
+
+    Raises:
+        UnreadableImage: as for ``decode``.
+    """
+    with damage(name):
+        opened = open_image(data, name, max_pixels)
+        if not depth.is_deep(opened):
+            return None
+        check_memory(opened, name, len(data))
+        declared = depth.declared_white(opened)
+        again = partial(open_image, data, name, max_pixels)
+        kinds = [(float(plane.max()), plane.dtype) for plane in depth.planes(upright(opened), again)]
+        sixteen = kinds[0][1] == np.uint16
+        return Largest(
+            value=max(value for value, _ in kinds),
+            whole_numbers=kinds[0][1].kind in "iu",
+            declared=declared,
+            container=float(depth.FULL_16) if sixteen else float("inf"),
+        )
+
+
+def own_white(data: bytes, name: str, max_pixels: int) -> float | None:
+    """White of an image that is only looked at, not scored, by its own values; None up to 8 bits.
+
+    Raises:
+        UnreadableImage: as for ``decode``.
+    """
+    found = largest_value(data, name, max_pixels)
+    return None if found is None else depth.white_for(found.value, found.whole_numbers)
 
 
 def decode_mask(data: bytes, name: str, max_pixels: int) -> npt.NDArray[np.bool_]:
     """A mask file as (height, width) bool: defect where it is neither black nor transparent.
 
-    A JPEG is never exact: there, defect is above half of the range.
+    A JPEG or JPEG 2000 is never exact: there, defect is above half of the range.
 
     Raises:
         UnreadableImage: as for ``decode``.
     """
-    with _damage(name), _open(data, name, max_pixels) as opened:
+    with damage(name):
+        opened = open_image(data, name, max_pixels)
+        check_memory(opened, name, len(data))
         least = FULL_8 // 2 if opened.format in LOSSY else 0
-        image = _upright(opened)
-        if image.mode in SIXTEEN_BITS:
-            return np.asarray(image) > 0
-        rgba = image.convert("RGBA")
-        return (np.asarray(rgba.convert("RGB").convert("L")) > least) & (np.asarray(rgba.getchannel("A")) > 0)
+        deep, image = depth.is_deep(opened), upright(opened)
+        if deep:
+            black = depth.full_scale(image) if depth.is_inverted(image) else 0
+            again = partial(open_image, data, name, max_pixels)
+            marked = np.zeros((image.height, image.width), np.bool_)
+            for plane in depth.planes(image, again):
+                marked |= plane != black
+            return marked
+        if not _has_opacity(image):
+            return _brightness(_to_8_bit(image, name)) > least
+        opaque = image.convert("RGBA")
+        return (_brightness(opaque) > least) & (np.asarray(opaque.getchannel("A")) > 0)
 
 
-def image_size(data: bytes) -> str:
-    """Width and height of an image file as its header says, ``300x300``; ``unreadable`` where it has none."""
-    try:
-        image = _parsed(data)
-        return f"{image.width}x{image.height}" if image else "unreadable"
-    except (*DAMAGED, Image.DecompressionBombError):
-        return "unreadable"
-
-
-def pixel_count(data: bytes) -> int:
-    """How many pixels an image file has by its header; 0 where it has none that can be read."""
-    try:
-        image = _parsed(data)
-        return image.width * image.height if image else 0
-    except (*DAMAGED, Image.DecompressionBombError):
-        return 0
+def _brightness(image: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(image if image.mode == "L" else image.convert("L"), dtype=np.uint8)
 
 
 def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
@@ -155,74 +189,70 @@ def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]
     return np.asarray(image.resize((size, size), Image.Resampling.BOX)) > FULL_8 // 2
 
 
-def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
-    """The image with its header read and nothing decoded."""
-    if not data:
-        raise UnreadableImage(name, "the file is empty")
-    image = _parsed(data)
-    if image is None:
-        raise UnreadableImage(name, f"not an image of a known format, it starts with {data[:12]!r}")
-    _check_pixels(image, name, max_pixels)
-    return image
+def _resized(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    return np.array(image.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"), dtype=np.uint8)
 
 
-def _check_pixels(image: Image.Image, name: str, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
-        size = f"{image.width} x {image.height} = {image.width * image.height} pixels"
-        raise UnreadableImage(name, f"too large: {size}, max_pixels is {max_pixels}")
+def _resized_deep(
+    image: Image.Image,
+    again: Callable[[], Image.Image],
+    name: str,
+    size: int,
+    white: float | None,
+    inverted: bool,
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """An upright image deeper than 8 bits, as ``decode`` gives it; and a note where values are above white."""
+    if white is None:
+        raise UnreadableImage(
+            name,
+            f"deeper than 8 bits (mode {image.mode}), and no training image is, so which value is white is not known: "
+            "save it as the training images are",
+        )
+    grey, largest = depth.to_8_bit(image, again, white)
+    if inverted:
+        grey = ImageChops.invert(grey)
+    cut = f"values up to {largest:g} are cut at {white:g}, the white of the training images"
+    return _resized(_on_white(grey) if grey.mode == "RGBA" else grey, size), cut if largest > white else ""
 
 
-def _parsed(data: bytes) -> Image.Image | None:
-    """As ``Image.open`` does it, except for its check of the process's limit; None where no parser accepts it."""
-    for known in FORMATS:
-        parser, accepts = Image.OPEN[known]
-        if accepts is None or accepts(data[:PREFIX]) is True:
-            with suppress(*NO_IMAGE):
-                return parser(io.BytesIO(data), "")
-    return None
-
-
-@contextmanager
-def _damage(name: str) -> Iterator[None]:
-    try:
-        yield
-    except Image.DecompressionBombError as error:
-        what_to_do = "raise PIL.Image.MAX_IMAGE_PIXELS, the limit of this process"
-        raise UnreadableImage(name, f"too large for Pillow ({error}): {what_to_do}") from error
-    except DAMAGED as error:
-        raise UnreadableImage(name, f"cut short or damaged ({error})") from error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The first frame, decoded, turned as its EXIF says."""
-    image.load()
-    return ImageOps.exif_transpose(image)
-
-
-def _note(image: Image.Image) -> str:
+def _note(image: Image.Image, again: Callable[[], Image.Image]) -> str:
+    """How many frames there are. They are counted in the file opened once more: one of them may not be readable."""
     if not getattr(image, "is_animated", False):
         return ""
-    return f"{getattr(image, 'n_frames', 'several')} frames: only the first is used"
+    try:
+        frames = str(getattr(again(), "n_frames", "several"))
+    except DAMAGED:
+        frames = "several"
+    return f"{frames} frames: only the first is used"
+
+
+def _has_opacity(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def _to_8_bit(image: Image.Image, name: str) -> Image.Image:
-    """The image in mode L or RGB."""
-    if image.mode in SIXTEEN_BITS:
-        return _from_16_bit(image, name)
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return image
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    """An upright image of at most 8 bits in mode L or RGB."""
+    if isinstance(image, PpmImagePlugin.PpmImageFile):
+        image = pnm.to_8_bit(image)
+    if depth.is_inverted(image):
+        image = _inverted(image)
+    if _has_opacity(image):
         return _on_white(image.convert("RGBA"))
+    if image.mode in ("L", "RGB"):
+        return image
     if image.mode in ("1", "P", "CMYK", "YCbCr", "RGBX"):
         return image.convert("L" if image.mode == "1" else "RGB")
     raise UnreadableImage(name, f"pixels of mode {image.mode} have no known range: save it with 8 or 16 bits")
 
 
-def _from_16_bit(image: Image.Image, name: str) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)  # (height, width)
-    if values.min() < 0 or values.max() > FULL_16:
-        raise UnreadableImage(name, f"32-bit values from {values.min()} to {values.max()}: save it with 8 or 16 bits")
-    return Image.fromarray(((values * FULL_8 + FULL_16 // 2) // FULL_16).astype(np.uint8))
+def _inverted(image: Image.Image) -> Image.Image:
+    """A grey image, which may be transparent, with its white at 255."""
+    if image.mode == "1":
+        return ImageChops.invert(image.convert("L"))
+    if image.mode == "L":
+        return ImageChops.invert(image)
+    grey, opacity = image.convert("LA").split()
+    return Image.merge("LA", (ImageChops.invert(grey), opacity))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

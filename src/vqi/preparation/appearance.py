@@ -13,11 +13,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from vqi.artifacts.images import IndexRow
+from vqi.formatting import count
 from vqi.metrics import image_auroc
 
 BORDER = 16  # the border, where a part's background is, is a 16th of a side wide
 TELLS = 0.95  # AUROC, either way, from which one figure tells the classes apart
 LEAST = 5  # images of each class below which chance alone may do that
+DARK, BRIGHT = 16, 239  # mean greys below and above which an image of little contrast counts as black or white
+LITTLE, NONE = 8, 3  # contrast, the latter whatever the brightness
+NAMED = 3  # images named in a warning
 GROUPS = ("train good", "test good", "test defective")
 
 
@@ -80,6 +84,28 @@ def lighting_warnings(areas: dict[str, float]) -> list[str]:
         "photographed alike, so the test says little about defects."
         for figure, area in telling(areas).items()
     ]
+
+
+def empty_looks(index: Sequence[IndexRow], looks: Sequence[Look]) -> list[str]:
+    """What to say of good images that are nearly black, nearly white or flat."""
+    found: dict[str, list[str]] = {}
+    good = [(row.path, look) for row, look in zip(index, looks, strict=True) if not row.label]
+    for path, look in good:
+        if kind := _emptiness(look):
+            found.setdefault(kind, []).append(path)
+    return [
+        f"{len(paths)} of {count(len(good), 'good image')} {'is' if len(paths) == 1 else 'are'} {kind}, for example "
+        f"{', '.join(paths[:NAMED])}: look at them, and at the range of their values; hardly any defect shows there."
+        for kind, paths in sorted(found.items())
+    ]
+
+
+def _emptiness(look: Look) -> str:
+    if look.brightness < DARK and look.contrast < LITTLE:
+        return "nearly black"
+    if look.brightness > BRIGHT and look.contrast < LITTLE:
+        return "nearly white"
+    return "flat (one grey nearly everywhere)" if look.contrast < NONE else ""
 
 
 def _group(row: IndexRow) -> str:

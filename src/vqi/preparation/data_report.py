@@ -22,7 +22,7 @@ from vqi.artifacts.images import IndexRow
 from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.formatting import count
 from vqi.photographs.similarity import SIDE, near_duplicates
-from vqi.preparation.appearance import Look, distributions, lighting_warnings, separation
+from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
 
 Groups = tuple[tuple[str, ...], ...]  # of paths
 
@@ -37,6 +37,8 @@ class Findings:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     mask_problems: list[MaskProblem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # of the range of values
+    cut: int = 0  # images with values above white
     looks: list[Look] = field(default_factory=list)  # one per row of the index, like the squares
     squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
 
@@ -52,6 +54,7 @@ def report(
     within, across = duplicates(index)
     near_within, near_across = similar(findings)
     areas = separation(index, findings.looks)
+    pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     good = sum(row.split == "train" for row in index)
     return DataReport(
         category=category,
@@ -72,7 +75,8 @@ def report(
         separation=areas,
         target_fpr=target_fpr,
         smallest_false_alarm_rate=round(smallest_rate(good), 5),
-        warnings=(*lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
+        image_warnings=tuple(pixels),
+        warnings=(*pixels, *lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
         mask_problems=tuple(findings.mask_problems),
         licence=licence,
     )
@@ -100,6 +104,16 @@ def similar(findings: Findings) -> tuple[Groups, Groups]:
         if first.sha256 != second.sha256:
             (within if first.split == second.split else across).append((first.path, second.path))
     return tuple(within), tuple(across)
+
+
+def cut_values(images: int) -> list[str]:
+    """What to say where images are brighter than white, which the training images define."""
+    if not images:
+        return []
+    return [
+        f"{count(images, 'test image')} with values above the white of the training images, where they are cut (the "
+        "notes of the data report name them): were they photographed and saved in the same way?"
+    ]
 
 
 def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Shard -> the artifact ``images`` and the data report: every image decoded, checked and resized once.
 
 Images are read, decoded by a few threads and written row by row, so that memory does not grow with their number. How
-many are decoded at a time also depends on the memory that is granted: a photograph of 50 megapixels takes 400 MB.
+many are decoded at a time also depends on the memory that is granted: a photograph of 50 megapixels takes 500 MB.
 """
 
 from __future__ import annotations
@@ -21,23 +21,27 @@ import numpy.typing as npt
 from vqi import __version__
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note, Unreadable
-from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
+from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow, ValueRange
 from vqi.config import Preprocess, defaults
 from vqi.datasets.layout import MASK_ENDING, Place, Shard, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
+from vqi.photographs.cost import cost
 from vqi.photographs.decoding import (
     Decoded,
+    Largest,
     UnreadableImage,
     decode,
     decode_image,
     decode_mask,
-    pixel_count,
+    largest_value,
     resize_mask,
 )
+from vqi.photographs.depth import may_be_deep
 from vqi.photographs.similarity import shrink
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
+from vqi.preparation.value_range import decide
 from vqi.progress import message, track
 from vqi.system import processor
 from vqi.system.memory import MemoryBudget, give_back_large_blocks
@@ -45,7 +49,7 @@ from vqi.system.os_errors import explain
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
-DECODING_BYTES = 24  # per pixel, at most: 8 were seen for RGB, 11 for a mask, 21 for 16-bit grey, 24 for RGBA
+BEGIN = 32  # bytes of a file that say whether it can be deeper than 8 bits
 _DEFAULT = defaults(Preprocess)
 NAMED = 5  # files named in an error; the report and the log name all
 
@@ -105,6 +109,8 @@ def prepare(
         members, findings = find_members(archive.namelist()), Findings()
         _require_train(category, [member.place for member in members])
         findings.mask_problems += unused_masks(archive.namelist(), members)
+        source, count = _Source(archive, max_pixels), threads or processor.threads()
+        values, findings.warnings = source.value_range(members, count)
         record = ImagesRecord(
             version=__version__,
             category=category,
@@ -113,22 +119,59 @@ def prepare(
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
             max_pixels=max_pixels,
+            values=values,
         )
         with ImagesWriter(out_dir, record) as writer:
-            tasks = ((m, archive.read(m.path), archive.read(m.mask) if m.mask else None) for m in members)
-            give_back_large_blocks()
-            budget = MemoryBudget(processor.granted_memory() // 2)
 
-            def work(task: tuple[Member, bytes, bytes | None]) -> Loaded:
-                with budget.hold(min(pixel_count(task[1]), max_pixels) * DECODING_BYTES):
-                    return load(*task, size=image_size, max_pixels=max_pixels)
+            def work(member: Member) -> Loaded:
+                with source.read(member) as (data, mask):
+                    return load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
 
-            loaded = in_order(tasks, work, threads or processor.threads())
-            for item in track(loaded, len(members), f"decode {category}"):
+            for item in track(in_order(members, work, count), len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(members), max_bad_fraction)
             writer.finish(findings.index)
-    return report(category, image_size, findings, target_fpr, licence)
+    made = report(category, image_size, findings, target_fpr, licence)
+    for text in made.image_warnings:
+        message(f"warning: {category}: {text}")
+    return made
+
+
+class _Source:
+    """Reads files of a shard, in several threads, with no more in memory at a time than half of what is granted."""
+
+    def __init__(self, archive: zipfile.ZipFile, max_pixels: int) -> None:
+        give_back_large_blocks()
+        self._archive, self._max_pixels = archive, max_pixels
+        self._budget = MemoryBudget(processor.granted_memory() // 2)
+
+    @contextmanager
+    def read(self, member: Member) -> Iterator[tuple[bytes, bytes | None]]:
+        """The bytes of an image and of its mask, once there is memory to decode the larger of them."""
+        needed = max(self._cost(path) for path in (member.path, member.mask) if path)
+        with self._budget.hold(needed):
+            yield self._archive.read(member.path), self._archive.read(member.mask) if member.mask else None
+
+    def value_range(self, members: Iterable[Member], threads: int) -> tuple[ValueRange | None, list[str]]:
+        """White of the training images that are deeper than 8 bits, and what to warn of. Others are hardly read."""
+        deep = [member for member in members if member.place.split == "train" and self._may_be_deep(member.path)]
+        found = dict(zip([member.path for member in deep], in_order(deep, self._largest, threads), strict=True))
+        return decide({path: largest for path, largest in found.items() if largest is not None})
+
+    def _largest(self, member: Member) -> Largest | None:
+        with self.read(member) as (data, _):
+            try:
+                return largest_value(data, member.path, self._max_pixels)
+            except UnreadableImage:
+                return None  # reported when it is decoded
+
+    def _may_be_deep(self, path: str) -> bool:
+        with self._archive.open(path) as file:
+            return may_be_deep(file.read(BEGIN))
+
+    def _cost(self, path: str) -> int:
+        with self._archive.open(path) as file:
+            return cost(file, self._archive.getinfo(path).file_size)
 
 
 def find_members(names: Iterable[str]) -> list[Member]:
@@ -177,11 +220,13 @@ def in_order(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int
             yield waiting.popleft().result()
 
 
-def load(member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int) -> Loaded:
+def load(
+    member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int, white: float | None = None
+) -> Loaded:
     """Decode one image and its mask."""
     digest = sha256_bytes(data)
     try:
-        image = decode_image(data, member.path, size, max_pixels)
+        image = decode_image(data, member.path, size, max_pixels, white)
     except UnreadableImage as error:
         return Loaded(member, digest, None, error.reason, None, ())
     if member.mask is None or mask_data is None:
@@ -217,6 +262,7 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
     if item.image.note:
         findings.notes.append(Note(path=path, note=item.image.note))
     findings.mask_problems += [MaskProblem(path=str(item.member.mask), problem=text) for text in item.mask_problems]
+    findings.cut += item.image.is_cut
     findings.sizes[f"{item.image.width}x{item.image.height}"] += 1
     findings.modes[item.image.mode] += 1
     writer.add_image(item.image.pixels)

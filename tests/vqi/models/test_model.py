@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tests.conftest import write_defect_dataset
 from tests.vqi.made import finetune_record
+from tests.vqi.photographs.written import png
 from vqi.artifacts.detector import save_detector
 from vqi.artifacts.files import write_text
 from vqi.artifacts.images import load_images
@@ -137,6 +139,17 @@ def test_every_kind_of_image(trained: Trained, model: Model) -> None:
     assert opened.size == (80, 80)
 
 
+def test_images_of_16_bits_are_scaled_by_the_white_of_the_training_images(trained: Trained, model: Model) -> None:
+    eight = np.asarray(Image.open(trained.paths[0]).convert("RGB"))
+    deep = png(eight.astype(np.uint16) * 16)
+    assert model.white is None
+    with pytest.raises(VqiError, match="which value is white is not known: save it as the training images are"):
+        model.predict([deep])
+    like_a_camera = copy(model)
+    like_a_camera.white = 255.0 * 16
+    assert like_a_camera.predict([deep])[0].score == model.predict([eight])[0].score
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -146,7 +159,7 @@ def test_every_kind_of_image(trained: Trained, model: Model) -> None:
         (np.zeros((0, 8, 3), np.uint8), r"expected uint8 (H, W, 3) RGB, got uint8 (0, 8, 3)"),
         (np.zeros((81, 80, 3), np.uint8), "too large: 80 x 81 = 6480 pixels, max_pixels is 6400"),
         (Image.new("RGB", (81, 80)), "too large: 81 x 80 = 6480 pixels, max_pixels is 6400"),
-        (Image.new("F", (8, 8)), "pixels of mode F have no known range"),
+        (Image.new("F", (8, 8)), "deeper than 8 bits (mode F), and no training image is"),
         (7, "an image of type int: expected a path"),
         (b"", "an image without a name: the file is empty"),
         (b"text", "not an image of a known format"),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.vqi.made import detector_artifact, images_record
-from vqi.artifacts.detector import save_detector
+from vqi.artifacts.detector import load_detector, save_detector
 from vqi.artifacts.files import write_json, write_text
+from vqi.artifacts.images import ValueRange
 from vqi.errors import VqiError
 from vqi.models.package import MANIFEST
 from vqi.models.registry import Decision, fetch_model, publish
@@ -87,6 +88,16 @@ def test_names_never_run_together(store: Store, tmp_path: Path) -> None:
         fetched = fetch_model(decision.model, tmp_path / f"fetched{number}")
         assert (fetched.dataset, fetched.category) == (name, name)
         assert (tmp_path / f"fetched{number}" / "report.html").read_text() == f"<p>{number}</p>"
+
+
+def test_the_manifest_says_which_value_is_white(tmp_path: Path) -> None:
+    files = package(tmp_path, 1)
+    values = ValueRange(white=4095, source="data")
+    images = images_record(dataset="parts@0123456789ab", category="mono", values=values)
+    save_detector(files["detector"], detector_artifact(1, images=images))
+    model = publish(open_store(f"file://{tmp_path}/store"), **files).model
+    assert fetch_model(model, tmp_path / "fetched").values == values
+    assert load_detector(tmp_path / "fetched" / "detector.safetensors").record.features.images.white == 4095
 
 
 class KilledError(Exception):
@@ -177,7 +188,7 @@ def test_uris_that_are_none(uri: str, tmp_path: Path) -> None:
         (b"[]", "should be an object"),
         (
             b'{"format": "vqi.model/9"}',
-            r"format: Input should be 'vqi\.model/2', got 'vqi\.model/9'; train the category",
+            r"format: Input should be 'vqi\.model/3', got 'vqi\.model/9'; train the category",
         ),
     ],
 )

@@ -8,7 +8,8 @@ import warnings
 import pytest
 from PIL import Image
 
-from vqi.photographs.decoding import FORMATS, UnreadableImage, decode, image_size, only_max_pixels, pixel_count
+from vqi.photographs.decoding import UnreadableImage, decode, image_size, only_max_pixels
+from vqi.photographs.opening import FORMATS
 
 IMPORT_ALL = """
 import importlib, logging, os, sys, warnings
@@ -90,8 +91,7 @@ def test_a_process_with_a_limit_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPa
             decode(data, "x", 32, 64 * 64)
     else:
         assert decode(data, "x", 32, 64 * 64).shape == (32, 32, 3)
-    assert image_size(data) == ("unreadable" if format_ == "WEBP" else "64x64")
-    assert pixel_count(data) == (0 if format_ == "WEBP" else 64 * 64)
+    assert image_size(data) == "64x64"
 
 
 def test_ordinary_images_give_no_warning_at_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,15 @@ from vqi.config import DatasetDownload
 from vqi.datasets.download import download
 from vqi.datasets.shards import open_shard
 from vqi.pages.data_page import Pictures, render
-from vqi.preparation.appearance import LEAST, Look, distributions, lighting_warnings, look_of, separation
+from vqi.preparation.appearance import (
+    LEAST,
+    Look,
+    distributions,
+    empty_looks,
+    lighting_warnings,
+    look_of,
+    separation,
+)
 from vqi.preparation.data_report import too_few
 from vqi.preparation.images import prepare
 from vqi.store.opening import open_store
@@ -130,3 +138,34 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     assert "&lt;b&gt;.png" in page
     assert "<b>.png" not in page
     assert "<script" not in page
+
+
+def looked(grey: np.ndarray, label: int = 0) -> tuple[IndexRow, Look]:
+    pixels = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, 2)
+    return IndexRow("test/x/1.png", "test", label, "x" if label else "good", None, ""), look_of(pixels)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0, 15, "nearly black"),  # 12 bits read as 16
+        (245, 255, "nearly white"),
+        (120, 123, "flat"),
+        (90, 160, ""),
+        (10, 60, ""),  # dark, and a part can be seen
+    ],
+)
+def test_good_images_in_which_nothing_can_be_seen(low: int, high: int, said: str) -> None:
+    noise = np.random.default_rng(0).integers(low, high, (64, 64))
+    rows = [looked(noise), looked(noise), looked(np.random.default_rng(1).integers(50, 200, (64, 64)))]
+    warnings = empty_looks(*zip(*rows, strict=True))
+    assert len(warnings) == bool(said)
+    if said:
+        assert warnings[0].startswith(f"2 of 3 good images are {said}")
+        assert "test/x/1.png, test/x/1.png" in warnings[0]
+
+
+def test_a_dark_field_photograph_is_not_black_and_a_missing_part_is_a_defect() -> None:
+    dark_field = np.full((64, 64), 3)
+    dark_field[20:34, 20:34] = 150  # the light that a part scatters
+    assert not empty_looks(*zip(looked(dark_field), looked(np.zeros((64, 64)), label=1), strict=True))
