@@ -31,7 +31,7 @@ def image_auroc(labels: Labels, scores: Scores) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     _check(labels, scores, "scores")
-    return float(roc_auc_score(labels, scores)) if _both_classes(labels) else None
+    return _share(roc_auc_score(labels, scores)) if _both_classes(labels) else None
 
 
 def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) -> tuple[float, float] | None:
@@ -103,9 +103,9 @@ def oracle(labels: Labels, scores: Scores) -> Oracle:
     youden = true_rate - false_rate
     best, balanced = int(accuracy.argmax()), int(youden.argmax())
     return Oracle(
-        oracle_accuracy=float(accuracy[best]),
+        oracle_accuracy=_share(accuracy[best]),
         oracle_accuracy_threshold=_below(scores, at[best]),
-        oracle_youden=float(youden[balanced]),
+        oracle_youden=_share(youden[balanced]),
         oracle_youden_threshold=_below(scores, at[balanced]),
     )
 
@@ -132,7 +132,7 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
     false_rate, true_rate, at = roc_curve(labels, scores)  # flags score >= at, which begins with infinity
     kept = np.unique(np.linspace(0, len(at) - 1, min(most, len(at))).round().astype(int))
     return [
-        RocPoint(threshold=_below(scores, at[i]), recall=float(true_rate[i]), false_alarm_rate=float(false_rate[i]))
+        RocPoint(threshold=_below(scores, at[i]), recall=_share(true_rate[i]), false_alarm_rate=_share(false_rate[i]))
         for i in kept
     ]
 
@@ -157,7 +157,7 @@ def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
         return None
     ranks = rankdata(maps.ravel())
     wins = ranks[anomalous].sum() - positives * (positives + 1) / 2
-    return float(wins / positives / negatives)
+    return _share(wins / positives / negatives)
 
 
 def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_FPR_LIMIT) -> float | None:
@@ -195,7 +195,7 @@ def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_
     inside = rate <= fpr_limit
     x = np.append(rate[inside], fpr_limit)
     y = np.append(overlap[inside], np.interp(fpr_limit, rate, overlap))
-    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() / fpr_limit)
+    return _share(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() / fpr_limit)
 
 
 def _region_weights(masks: Masks) -> tuple[npt.NDArray[np.float64], int]:
@@ -229,6 +229,11 @@ def _both_classes(labels: Labels) -> bool:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _share(value: float) -> float:
+    """A figure in [0, 1] without what rounding puts beyond its ends."""
+    return min(max(float(value), 0.0), 1.0)
 
 
 def _below(scores: Scores, at: float) -> float:
