@@ -10,6 +10,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     progress                how far long work is, on stderr
     digests                 sha256 of bytes, files and JSON values
     config                  one pydantic model per step: every name, default and range
+    intervals               how far a measured AUROC may be from the true one
     metrics                 what is measured on a test set
     system/                 what this machine grants: processor, memory; locks, scratch folders, concurrent work
     store/                  the object store of datasets and models: a folder or S3

@@ -43,10 +43,12 @@ def parse(model: type[AnyRecord], content: Any, place: str, again: str) -> AnyRe
 def parse_json(model: type[AnyRecord], text: str | bytes, place: str, again: str) -> AnyRecord:
     """A record from JSON text, which is read strictly; see ``parse``."""
     try:
-        content = strict_json.loads(text)
+        strict_json.loads(text)
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise VqiError(f"{place}: {_first(error)}; {again}") from error
     except ValueError as error:
         raise VqiError(f"{place}: Invalid JSON: {error}; {again}") from error
-    return parse(model, content, place, again)
 
 
 def _first(error: ValidationError) -> str:
