@@ -60,7 +60,8 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
             "one category again"
         )
     detector = detector_of(artifact, like=features.test)
-    scores, maps = detector.score(features.test), detector.anomaly_maps(features.test)
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        scores, maps = detector.score(features.test), detector.anomaly_maps(features.test)
     if not np.isfinite(maps).all():
         raise VqiError("the anomaly maps hold NaN or infinity: use precision fp32, or another layer")
     labels = np.array([images.index[row].label for row in rows], dtype=np.int64)

@@ -68,7 +68,7 @@ def _check(value: Any) -> None:
     """Refuse what is too deep, and text that is not Unicode; level by level, since recursion has its own limit."""
     level, depth = [value], 0
     while level:
-        if depth > MOST_DEPTH:
+        if depth == MOST_DEPTH and any(isinstance(one, dict | list) for one in level):
             raise _too_deep()
         below: list[Any] = []
         for one in level:

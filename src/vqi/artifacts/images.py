@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vqi.artifacts.tables import one_of, read_table, whole, write_table
-from vqi.artifacts.tensors import LENGTH, check_forms, load_tensors, tensor_metadata
+from vqi.artifacts.tensors import LAYOUT, LENGTH, check_forms, layout_of, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 from vqi.system.atomic import atomic_path
@@ -138,12 +138,12 @@ class ImagesWriter:
     def _header(self) -> bytes:
         n, m, side = self._counts["images"], self._counts["masks"], self._size
         middle = n * side * side * 3
-        header = {
-            "__metadata__": tensor_metadata(KIND, self._record.model_dump(mode="json")),
+        entries = {
             "images": {"dtype": "U8", "shape": [n, side, side, 3], "data_offsets": [0, middle]},
             "masks": {"dtype": "BOOL", "shape": [m, side, side], "data_offsets": [middle, middle + m * side * side]},
         }
-        text = json.dumps(header, sort_keys=True).encode()
+        metadata = {**tensor_metadata(KIND, self._record.model_dump(mode="json")), LAYOUT: layout_of(entries)}
+        text = json.dumps({"__metadata__": metadata, **entries}, sort_keys=True).encode()
         if len(text) > self.HEADER_BYTES:
             raise ValueError(f"a header of {len(text)} bytes; at most {self.HEADER_BYTES}")
         return text.ljust(self.HEADER_BYTES)
@@ -174,7 +174,8 @@ def load_images(folder: Path) -> Images:
     index = read_table(folder / INDEX_FILE, _COLUMNS, _index_row, "the index of an images artifact", AGAIN)
     numbers = [number for number, _ in index]
     if numbers != list(range(len(arrays["images"]))):
-        raise VqiError(f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows; {AGAIN}")
+        odd = " that do not count up" if len(numbers) == len(arrays["images"]) else ""
+        raise VqiError(f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows{odd}; {AGAIN}")
     masks = [row.mask_row for _, row in index if row.mask_row is not None]
     if len(set(masks)) < len(masks) or any(row >= len(arrays["masks"]) for row in masks):
         raise VqiError(f"{folder}: {len(arrays['masks'])} masks but an index that names others; {AGAIN}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,8 @@ from vqi.system.files import read_regular
 from vqi.system.os_errors import reason
 
 Row = TypeVar("Row")
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,3})?")  # as repr() writes it
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -49,6 +52,8 @@ def read_table(
         rows = []
         for number, line in enumerate(lines):
             place = f"row {number}: "
+            if len(line) != len(columns):
+                raise ValueError(f"{len(line)} fields instead of {len(columns)}")
             rows.append(row_of(dict(zip(columns, line, strict=True))))
     except (OSError, ValueError, csv.Error) as error:
         raise VqiError(f"{path}: expected {what}, got: {place}{reason(error)}; {again}") from error
@@ -72,8 +77,7 @@ def finite(text: str) -> float:
     Raises:
         ValueError: It is none.
     """
-    value = float(text)
-    if not math.isfinite(value):
+    if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
         raise ValueError(f"expected a finite number, got {text[:40]!r}")
     return value
 

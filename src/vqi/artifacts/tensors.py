@@ -19,6 +19,7 @@ from safetensors.numpy import save as to_safetensors
 
 from vqi import strict_json
 from vqi.artifacts.files import Json, atomic_path
+from vqi.digests import digest_json
 from vqi.errors import VqiError
 from vqi.system.files import open_regular
 from vqi.system.os_errors import reason
@@ -28,6 +29,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 Form = tuple[str, tuple[int | None, ...]]  # what an array must be: its dtype, and its shape, None for any length
 
 LENGTH = struct.Struct("<Q")  # of the header, at the beginning of a file
+LAYOUT = "layout"  # a key of the metadata; a file that was saved again by others may lack it
 _METADATA = "__metadata__"
 _DTYPES = {  # of what numpy has, too
     "BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1", "I16": "<i2", "I32": "<i4",
@@ -49,7 +51,8 @@ def write_safetensors(path: Path, data: bytes) -> None:
     (length,) = LENGTH.unpack_from(data)
     end = LENGTH.size + length
     header = json.loads(data[LENGTH.size : end])
-    header[_METADATA] = dict(sorted(header[_METADATA].items()))
+    entries = {name: entry for name, entry in header.items() if name != _METADATA}
+    header[_METADATA] = dict(sorted({**header[_METADATA], LAYOUT: layout_of(entries)}.items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % LENGTH.size)  # the arrays stay aligned
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -77,6 +80,8 @@ def load_tensors(path: Path, kind: str, again: str) -> tuple[Arrays, Json]:
         got = meta.get("format") if isinstance(meta, dict) else None
         if not isinstance(meta, dict) or got != kind:
             raise VqiError(f"{path}: expected format '{kind}', got '{got}'; give the artifact of that step")
+        if meta.get(LAYOUT, layout := layout_of(header)) != layout:
+            raise ValueError("arrays at other places than when it was written")
         arrays = {name: _map_array(path, name, entry, offset) for name, entry in header.items()}
         provenance = strict_json.loads(meta.get("provenance", ""))
     except (OSError, ValueError, SafetensorError) as error:
@@ -103,6 +108,11 @@ def check_forms(path: Path, arrays: Mapping[str, npt.NDArray[Any]], forms: Mappi
             raise VqiError(
                 f"{path}: array '{name}': expected {dtype} ({wanted}), got {array.dtype} {array.shape}; {again}"
             )
+
+
+def layout_of(entries: Mapping[str, Any]) -> str:
+    """The digest of what a header says of its arrays, which it keeps as `LAYOUT`: two that changed places are seen."""
+    return digest_json(entries)
 
 
 def tensor_metadata(kind: str, header: Mapping[str, Any]) -> dict[str, str]:

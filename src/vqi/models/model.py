@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from threadpoolctl import ThreadpoolController
 
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
-from vqi.artifacts.features import FeatureMaps
 from vqi.artifacts.tensors import FloatArray
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
@@ -24,7 +22,7 @@ from vqi.evaluation import enlarge
 from vqi.models.inputs import Failure, find_images
 from vqi.models.registry import fetch_model
 from vqi.network.backbones import load_backbone
-from vqi.network.extraction import BATCH_INVARIANT, Extractor
+from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
 from vqi.photographs.decoding import decode, resize_opened
@@ -35,8 +33,6 @@ from vqi.system.scratch import scratch_folder
 
 # An image: the bytes of a file, its path, pixels (H, W, 3) uint8 RGB, or what PIL opened.
 Source = bytes | bytearray | Path | str | npt.NDArray[np.uint8] | Image.Image
-
-_Named = tuple[str, npt.NDArray[np.uint8]]  # the name of an image, and its pixels (H, W, 3)
 
 # How far the scores of another engine are from those of the one that made the model, as a share of them. Seen on the
 # 431 test images of ELPV's mono (`make bench ARGS=precision`): at most 0.6 % in the same precision, where no decision
@@ -89,9 +85,8 @@ class Model:
         self._detector, self._shapes = detector_of(artifact), artifact.record.shapes
         self._blas = ThreadpoolController().select(user_api="blas")
         settings = made.settings
-        # an image's result must not depend on how many others are given with it, not by a single bit
-        size = settings.batch_size if self.runtime.engine in BATCH_INVARIANT else 1
-        self._extractor = Extractor(backbone, settings.layers, settings.pool, size, self.runtime)
+        # one by one: an image's result must not depend on how many others are given with it, not by a single bit
+        self._extractor = Extractor(backbone, settings.layers, settings.pool, 1, self.runtime)
         want, got = (f"{one.engine} {one.precision}" for one in (made.runtime, self.runtime))
         if want != got:
             message(
@@ -116,50 +111,33 @@ class Model:
         return found
 
     def each(self, images: Iterable[Source | Failure]) -> Iterator[Prediction | Failure]:
-        """Score images as ``predict`` does, in their order and some at a time; an odd one does not end the others.
+        """Score images as ``predict`` does, one by one and in their order; an odd one does not end the others.
 
         What has failed before is passed on in its place.
-
-        Raises:
-            VqiError: The parts of the model do not fit together.
         """
-        rest = iter(images)
-        while batch := list(islice(rest, self._extractor.batch_size)):
-            read = [self._read(image) for image in batch]
-            scored = iter(self._scored([one for one in read if not isinstance(one, Failure)]))
-            yield from (one if isinstance(one, Failure) else next(scored) for one in read)
+        for image in images:
+            yield image if isinstance(image, Failure) else self._one(image)
 
-    def _read(self, image: Source | Failure) -> _Named | Failure:
-        """The name of an image, and its pixels as the model sees it."""
-        if isinstance(image, Failure):
-            return image
+    def _one(self, image: Source) -> Prediction | Failure:
         name = ""
         try:
             name = _name_of(image)
-            return name, self._pixels(image, name)
+            return self._prediction(name, self._pixels(image, name))
         except VqiError as error:
             return Failure(name, error)
 
-    def _scored(self, images: Sequence[_Named]) -> list[Prediction | Failure]:
-        if not images:
-            return []
-        features = self._extractor.extract(np.stack([pixels for _, pixels in images]))  # N x H x W x 3
+    def _prediction(self, name: str, pixels: npt.NDArray[np.uint8]) -> Prediction:
+        features = self._extractor.extract(pixels[None])  # 1 x H x W x 3
         if features.shapes != self._shapes:
             raise VqiError(
                 f"the network gives maps {features.shapes} and the detector was fitted to {self._shapes}: the model's "
                 "files do not belong together; publish it again"
             )
-        # one by one: the last bits of a product of matrices depend on the number of rows
-        single = [features.rows(slice(place, place + 1)) for place in range(len(features))]
-        return [self._prediction(*image, own) for image, own in zip(images, single, strict=True)]
-
-    def _prediction(self, name: str, pixels: npt.NDArray[np.uint8], features: FeatureMaps) -> Prediction | Failure:
-        with _ONE_BLAS_THREAD, self._blas.limit(limits=1):
+        with _ONE_BLAS_THREAD, self._blas.limit(limits=1), np.errstate(all="ignore"):  # what is not finite is refused
             score = float(self._detector.score(features)[0])
             anomaly_map = self._detector.anomaly_maps(features)[0]
         if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
-            place = name or "an image without a name"
-            return Failure(name, VqiError(f"{place}: the score is not finite: train the model again"))
+            raise VqiError(f"{name or 'an image without a name'}: the score is not finite: train the model again")
         return Prediction(
             name=name,
             score=score,
