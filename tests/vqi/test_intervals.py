@@ -39,6 +39,11 @@ def odd_good(auroc: float) -> tuple[Draw, Draw]:
     return lambda r, n: r.normal(size=n) + np.where(r.random(n) < share, 20, 0), lambda r, n: r.normal(size=n) + 20
 
 
+def apart() -> tuple[Draw, Draw]:
+    """Told apart without a mistake."""
+    return lambda r, n: r.random(n), lambda r, n: 2 + r.random(n)
+
+
 @pytest.mark.parametrize("law", [normal, invisible, wide, odd_good][: fuzz_cases(2, 4)])
 @pytest.mark.parametrize(("good", "bad"), COUNTS)
 def test_coverage(good: int, bad: int, law: Callable[[float], tuple[Draw, Draw]]) -> None:
@@ -47,9 +52,7 @@ def test_coverage(good: int, bad: int, law: Callable[[float], tuple[Draw, Draw]]
     labels = np.repeat([0, 1], [good, bad])
     random = np.random.default_rng([good, bad])
     for auroc in (0.8, 0.9, 0.95, 0.99, 1.0):
-        draw_good, draw_bad = (
-            law(auroc) if auroc < 1 else (lambda r, n: r.normal(size=n), lambda r, n: np.full(n, 99.0))
-        )
+        draw_good, draw_bad = law(auroc) if auroc < 1 else apart()
         held = 0
         for seed in range(tries):
             scores = np.concatenate([draw_good(random, good), draw_bad(random, bad)])

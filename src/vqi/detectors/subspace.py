@@ -249,8 +249,10 @@ def leading(matrix: DoubleArray, variance: float, images: int, mean: DoubleArray
     """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace.
 
     Raises:
-        VqiError: There is no variance except rounding.
+        VqiError: There is no variance except rounding, or the matrix is not finite.
     """
+    if not np.isfinite(matrix).all():
+        raise VqiError("the features are too large, their products are not finite: use another layer")
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     total = float(values.sum())

@@ -33,9 +33,10 @@ def refused(load: Callable[[], Any]) -> Any:
     try:
         return load()
     except VqiError as error:
-        assert str(error).isprintable(), str(error)
-        assert len(str(error)) < 1000, str(error)
-        return None
+        said = str(error)
+    assert said.isprintable()
+    assert len(said) < 1000
+    return None
 
 
 # --------------------------------------------------------------------------------------------------------- safetensors
