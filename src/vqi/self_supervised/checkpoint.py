@@ -100,7 +100,7 @@ class Checkpoint:
             arrays, content = load_tensors(path, KIND, _AGAIN)
             tensors = {name: torch.tensor(array) for name, array in arrays.items()}
         header = parse(_Header, content, place, _AGAIN)
-        return State(header.log, header.best_epoch, *(_part(tensors, part) for part in PARTS))
+        return State(list(header.log), header.best_epoch, *(_part(tensors, part) for part in PARTS))
 
     def delete(self) -> None:
         """Remove the state: the training is done."""
