@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from vqi.artifacts.files import write_text
 from vqi.config import StepConfig
-from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed
+from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed, printable
 from vqi.records import describe
 from vqi.system.os_errors import explain, is_known
 from vqi.system.processor import threads
@@ -83,6 +83,7 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
+    message = printable(message)
     sys.stderr.write(f"error: {message}\n")
     if os.access(TERMINATION_LOG, os.W_OK):
         TERMINATION_LOG.write_text(message, encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vqi import __version__
-from vqi.errors import BAD_INPUT, VqiError, not_installed
+from vqi.errors import BAD_INPUT, VqiError, not_installed, printable
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.parameters import parameters
@@ -38,7 +38,7 @@ class Commands(click.Group):
             if not is_known(error):
                 raise
             refusal = explain(error, ctx.invoked_subcommand)
-        click.echo(f"error: {refusal}", err=True)
+        click.echo(f"error: {printable(refusal)}", err=True)
         sys.exit(BAD_INPUT)
 
 

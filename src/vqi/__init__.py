@@ -4,11 +4,13 @@ One line per room (a package) and per module of the ground that all rooms stand 
 ``[T]`` imports torch, the others never do::
 
     errors                  errors of the user: one line that names the thing, what was expected, got, and what to do
+    strict_json             JSON text: one meaning or refused
     records                 frozen pydantic records: what travels between steps, unknown keys refused
     formatting              figures as they are printed for people
     progress                how far long work is, on stderr
     digests                 sha256 of bytes, files and JSON values
     config                  one pydantic model per step: every name, default and range
+    intervals               how far a measured AUROC may be from the true one
     metrics                 what is measured on a test set
     system/                 what this machine grants: processor, memory; locks, scratch folders, concurrent work
     store/                  the object store of datasets and models: a folder or S3

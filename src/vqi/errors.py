@@ -14,11 +14,28 @@ _MOST_NAMES = 10  # in one message
 
 
 class VqiError(Exception):
-    """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code `BAD_INPUT`."""
+    """Bad input or a bad environment. Commands print it as one line on stderr and end with exit code `BAD_INPUT`.
+
+    Its text is printable, whatever names it quotes.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class UnavailableError(VqiError):
     """A service did not respond; retrying may succeed. Steps end with `UNAVAILABLE`."""
+
+
+def printable(text: str) -> str:
+    """Text on one line that does nothing to a terminal: control characters, line ends, what turns the direction of
+    writing and bytes that are no text are written as escapes, such as ``\\x1b``."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def _escape(one: str) -> str:
+    byte = ord(one) - 0xDC00  # how Python keeps a byte of a file name that is not UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else one.encode("unicode_escape").decode("ascii")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:

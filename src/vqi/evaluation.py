@@ -34,6 +34,7 @@ class Evaluation:
     roc: Roc  # of the test images
     threshold: Threshold
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
+    caveat: str = ""  # why the detector's scores say little
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -59,7 +60,10 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
             "one category again"
         )
     detector = detector_of(artifact, like=features.test)
-    scores, maps = detector.score(features.test), detector.anomaly_maps(features.test)
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        scores, maps = detector.score(features.test), detector.anomaly_maps(features.test)
+    if not np.isfinite(maps).all():
+        raise VqiError("the anomaly maps hold NaN or infinity: use precision fp32, or another layer")
     labels = np.array([images.index[row].label for row in rows], dtype=np.int64)
     threshold = artifact.record.threshold
     table = [
@@ -90,7 +94,7 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         **dict(_pixel_areas(images, rows, maps)),
     )
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
-    return Evaluation(rows, table, maps, figures, roc, threshold, compared)
+    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat())
 
 
 def _compared(
@@ -100,7 +104,13 @@ def _compared(
     if features.parent is None:
         return None
     places = {row: place for place, row in enumerate(images.rows("train"))}
-    held_out = [places[row] for row in features.record.finetune.held_out]
+    rows = features.record.finetune.held_out
+    if not rows or not places.keys() >= set(rows) or len(places) - len(set(rows)) < 2:
+        raise VqiError(
+            "the images that fine-tuning held out are not among these training images: run the steps of one category "
+            "again"
+        )
+    held_out = [places[row] for row in rows]
     settings = artifact.record.settings
     before = suitability(*features.parent, labels, held_out, settings)
     return before, Suitability(held_out_fre_ratio(features.train, held_out, settings), auroc)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 NOTHING = "–"
+# What a spreadsheet takes for the beginning of a formula; the last four are the same in full width.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 def percent(rate: float | None) -> str:
@@ -39,3 +43,13 @@ def ordinal(number: int) -> str:
     """``1st``, ``12th``, ``1,003rd``."""
     teens = number % 100 in (11, 12, 13)
     return f"{number:,}" + ("th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
+
+
+def cell(text: str) -> str:
+    """A name as a cell of a CSV table: behind ``'`` where a spreadsheet would run it as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def text_of(cell: str) -> str:
+    """The name that ``cell`` made such a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.metrics import AtThreshold, Oracle, RocPoint
 from vqi.errors import VqiError
+from vqi.intervals import auroc_interval
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.floating]
@@ -31,11 +32,11 @@ def image_auroc(labels: Labels, scores: Scores) -> float | None:
     from sklearn.metrics import roc_auc_score
 
     _check(labels, scores, "scores")
-    return float(roc_auc_score(labels, scores)) if _both_classes(labels) else None
+    return _share(roc_auc_score(labels, scores)) if _both_classes(labels) else None
 
 
 def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) -> tuple[float, float] | None:
-    """95 % percentile interval of the image AUROC under resampling within each class.
+    """95 % interval of the image AUROC, from its variance under resampling within each class; see `vqi.intervals`.
 
     Returns:
         (low, high), or None with one class only.
@@ -43,7 +44,7 @@ def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) 
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
 
-    Source: Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
+    Source: Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), section 6.2, for the variance.
     """
     _check(labels, scores, "scores")
     if not _both_classes(labels):
@@ -52,14 +53,14 @@ def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) 
     good, bad = np.sort(scores[labels == 0]), scores[labels == 1]
     # how many good scores lie below each bad one, ties half: its mean over good and bad is the AUROC
     below = (np.searchsorted(good, bad, "left"), np.searchsorted(good, bad, "right"))
+    auroc = float((below[0] + below[1]).mean() / 2 / len(good))
     figures = np.empty(repeats)
     for repeat in range(repeats):
         weights = np.bincount(random.integers(len(good), size=len(good)), minlength=len(good))
         cumulated = np.concatenate([[0], np.cumsum(weights)])  # weight of the good scores below
         wins = (cumulated[below[0]] + cumulated[below[1]]) / 2
         figures[repeat] = wins[random.integers(len(bad), size=len(bad))].mean() / len(good)
-    low, high = np.quantile(figures, [0.025, 0.975])
-    return float(low), float(high)
+    return auroc_interval(auroc, float(figures.var()), len(good), len(bad))
 
 
 def at_threshold(labels: Labels, scores: Scores, threshold: float) -> AtThreshold:
@@ -103,9 +104,9 @@ def oracle(labels: Labels, scores: Scores) -> Oracle:
     youden = true_rate - false_rate
     best, balanced = int(accuracy.argmax()), int(youden.argmax())
     return Oracle(
-        oracle_accuracy=float(accuracy[best]),
+        oracle_accuracy=_share(accuracy[best]),
         oracle_accuracy_threshold=_below(scores, at[best]),
-        oracle_youden=float(youden[balanced]),
+        oracle_youden=_share(youden[balanced]),
         oracle_youden_threshold=_below(scores, at[balanced]),
     )
 
@@ -132,7 +133,7 @@ def roc_points(labels: Labels, scores: Scores, most: int = MOST_ROC_POINTS) -> l
     false_rate, true_rate, at = roc_curve(labels, scores)  # flags score >= at, which begins with infinity
     kept = np.unique(np.linspace(0, len(at) - 1, min(most, len(at))).round().astype(int))
     return [
-        RocPoint(threshold=_below(scores, at[i]), recall=float(true_rate[i]), false_alarm_rate=float(false_rate[i]))
+        RocPoint(threshold=_below(scores, at[i]), recall=_share(true_rate[i]), false_alarm_rate=_share(false_rate[i]))
         for i in kept
     ]
 
@@ -157,7 +158,7 @@ def pixel_auroc(maps: npt.NDArray[np.float32], masks: Masks) -> float | None:
         return None
     ranks = rankdata(maps.ravel())
     wins = ranks[anomalous].sum() - positives * (positives + 1) / 2
-    return float(wins / positives / negatives)
+    return _share(wins / positives / negatives)
 
 
 def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_FPR_LIMIT) -> float | None:
@@ -195,7 +196,7 @@ def aupro(maps: npt.NDArray[np.float32], masks: Masks, fpr_limit: float = AUPRO_
     inside = rate <= fpr_limit
     x = np.append(rate[inside], fpr_limit)
     y = np.append(overlap[inside], np.interp(fpr_limit, rate, overlap))
-    return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() / fpr_limit)
+    return _share(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() / fpr_limit)
 
 
 def _region_weights(masks: Masks) -> tuple[npt.NDArray[np.float64], int]:
@@ -229,6 +230,11 @@ def _both_classes(labels: Labels) -> bool:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _share(value: float) -> float:
+    """A figure in [0, 1] without what rounding puts beyond its ends."""
+    return min(max(float(value), 0.0), 1.0)
 
 
 def _below(scores: Scores, at: float) -> float:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from vqi.errors import printable
+
 Item = TypeVar("Item")
 
 LOG_SECONDS = 5.0
@@ -47,7 +49,7 @@ def track(
 
 def message(text: str) -> None:
     """One line on stderr: what a person should know of a step that continues."""
-    _write(f"{text}\n")
+    _write(f"{printable(text)}\n")
 
 
 def line(what: str, done: int, total: int, seconds: float, unit: str = "") -> str:
@@ -74,6 +76,7 @@ def bar(done: int, total: int) -> str:
 
 
 def _say(text: str, done: int, total: int, on_terminal: bool) -> None:
+    text = printable(text)
     _write(f"\r\x1b[K{bar(done, total)} {text}" if on_terminal else f"{text}\n")
 
 

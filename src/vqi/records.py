@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from vqi import strict_json
 from vqi.errors import VqiError
 
 _LONGEST = 80  # characters of a value in an error
@@ -40,11 +41,14 @@ def parse(model: type[AnyRecord], content: Any, place: str, again: str) -> AnyRe
 
 
 def parse_json(model: type[AnyRecord], text: str | bytes, place: str, again: str) -> AnyRecord:
-    """A record from JSON text; see ``parse``."""
+    """A record from JSON text, which is read strictly; see ``parse``."""
     try:
+        strict_json.loads(text)
         return model.model_validate_json(text)
     except ValidationError as error:
         raise VqiError(f"{place}: {_first(error)}; {again}") from error
+    except ValueError as error:
+        raise VqiError(f"{place}: Invalid JSON: {error}; {again}") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -25,3 +25,14 @@ def test_rates_and_counts() -> None:
     assert formatting.short_percent(0.0025) == "0.25 %"
     assert formatting.count(1, "part") == "1 part"
     assert formatting.count(2000, "part") == "2,000 parts"
+
+
+@pytest.mark.parametrize("name", ["=1", "+1", "-1", "@x", "\t=1", "\r", "＝1", "'=1", "''@"])
+def test_a_name_that_is_a_formula_is_text_in_a_cell_and_comes_back(name: str) -> None:
+    assert formatting.cell(name) == f"'{name}"
+    assert formatting.text_of(formatting.cell(name)) == name
+
+
+@pytest.mark.parametrize("name", ["a=1", "part-7", "'quoted'", "", " x", "'"])
+def test_other_names_are_cells_as_they_are(name: str) -> None:
+    assert formatting.cell(name) == formatting.text_of(name) == name

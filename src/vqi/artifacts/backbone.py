@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from vqi.config import SslFinetune
 from vqi.records import Record
+
+_Positive = Annotated[float, Field(gt=0)]
 
 
 class Runtime(Record):
     """An engine and a precision, and why they were chosen."""
 
-    engine: str  # ipex | openvino | eager
-    precision: str  # fp32 | bf16
+    engine: str = Field(pattern="^(ipex|openvino|eager)$")
+    precision: str = Field(pattern="^(fp32|bf16)$")
     reason: str
 
 
@@ -18,8 +24,8 @@ class BackboneRecord(Record):
     """A network and what belongs to it."""
 
     name: str  # with the library: timm/... or torchvision/...
-    mean: tuple[float, ...]  # of the pixels in [0, 1], one per channel
-    std: tuple[float, ...]
+    mean: tuple[float, float, float]  # of the pixels in [0, 1], one per channel
+    std: tuple[_Positive, _Positive, _Positive]
     weights: str  # where the weights come from
     weights_sha256: str  # of the file they were read from; empty for random and downloaded ones
     licence: str
@@ -32,8 +38,8 @@ class FinetuneRecord(Record):
     settings: SslFinetune  # in full, with the defaults of what `finetune` left out
     images: str  # sha256 of the images' index
     parent: str  # where the weights that it started from come from
-    best_epoch: int  # 0 where nothing was trained
-    held_out: tuple[int, ...]  # rows of the good training images that did not train
+    best_epoch: int = Field(ge=0)  # 0 where nothing was trained
+    held_out: tuple[Annotated[int, Field(ge=0)], ...]  # rows of the good training images that did not train
     runtime: Runtime | None
 
 

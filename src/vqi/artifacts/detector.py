@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
 
-from vqi.artifacts.features import FeaturesRecord, Shape
-from vqi.artifacts.tensors import load_tensors, save_tensors, tensor_names
+from vqi.artifacts.features import FeaturesRecord
+from vqi.artifacts.tensors import load_tensors, save_tensors
 from vqi.artifacts.threshold import Threshold
 from vqi.config import PcaFit
 from vqi.errors import VqiError
@@ -21,6 +22,7 @@ KIND = "vqi.detector/3"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays
+_Positive = Annotated[int, Field(gt=0)]
 
 
 class DetectorRecord(Record):
@@ -28,10 +30,17 @@ class DetectorRecord(Record):
 
     version: str
     settings: PcaFit  # its kind among them
-    shapes: tuple[Shape, ...]  # (C, h, w) of each layer that it was fitted to
+    shapes: tuple[tuple[_Positive, _Positive, _Positive], ...]  # (C, h, w) of each layer that it was fitted to
     threshold: Threshold
     facts: dict[str, int | float | str]  # what a report says of it, by its name
     features: FeaturesRecord
+
+    @model_validator(mode="after")
+    def _shapes_are_of_the_layers(self) -> DetectorRecord:
+        layers = self.features.settings.layers
+        if len(self.shapes) != len(layers):
+            raise ValueError(f"shapes: expected one for each of {', '.join(layers)}, got {len(self.shapes)}")
+        return self
 
     @property
     def kind(self) -> str:
@@ -64,16 +73,43 @@ def load_detector(path: Path) -> DetectorArtifact:
     """Memory-map ``detector.safetensors``.
 
     Raises:
-        VqiError: The file is missing, damaged or another one, or a number in it is not finite.
+        VqiError: The file is missing, damaged or another one, or a number in it is not what a detector may have.
     """
-    names = sorted({*tensor_names(path), _CALIBRATION})
-    arrays, header = load_tensors(path, KIND, names)
+    arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(DetectorRecord, header, str(path), AGAIN)
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise VqiError(f"{path}: array '{name}' holds NaN or infinity; {AGAIN}")
-    scores = arrays.pop(_CALIBRATION)
-    if scores.shape != (record.threshold.n,):
-        raise VqiError(f"{path}: expected {record.threshold.n} calibration scores, got {scores.shape}; {AGAIN}")
+    scores = arrays.pop(_CALIBRATION, np.zeros(0))
+    if any(not name.startswith(_ARRAYS) for name in arrays):
+        raise VqiError(f"{path}: expected arrays '{_ARRAYS}...', got {', '.join(sorted(arrays))}; {AGAIN}")
     own = {name.removeprefix(_ARRAYS): array for name, array in arrays.items()}
-    return DetectorArtifact(own, scores, record)
+    detector = DetectorArtifact(own, scores, record)
+    check_numbers(detector, str(path))
+    return detector
+
+
+def check_numbers(detector: DetectorArtifact, place: str) -> None:
+    """Refuse numbers by which every part would pass, or by which nothing can be decided.
+
+    Args:
+        detector: As it was fitted or loaded; whether the arrays are those of its kind, the kind itself says.
+        place: Where it is, for the error.
+
+    Raises:
+        VqiError: An array is not of finite floating-point numbers, a calibration score is negative, or the threshold is
+            not the calibration score of its rank.
+    """
+    scores, threshold = detector.calibration_scores, detector.record.threshold
+    for name, array in {**detector.arrays, _CALIBRATION: scores}.items():
+        if array.dtype not in (np.float32, np.float64):
+            raise VqiError(f"{place}: array '{name}': expected floating-point numbers, got {array.dtype}; {AGAIN}")
+        if not np.isfinite(array).all():
+            raise VqiError(f"{place}: array '{name}' holds NaN or infinity; {AGAIN}")
+    if scores.shape != (threshold.n,):
+        raise VqiError(f"{place}: expected {threshold.n} calibration scores, got {scores.shape}; {AGAIN}")
+    ordered = np.sort(scores)
+    if ordered[0] < 0:
+        raise VqiError(f"{place}: expected calibration scores of at least 0, got {ordered[0]:.4g}; {AGAIN}")
+    if threshold.value != ordered[threshold.rank - 1]:
+        raise VqiError(
+            f"{place}: expected the threshold {ordered[threshold.rank - 1]:.6g}, the calibration score of rank "
+            f"{threshold.rank}, got {threshold.value:.6g}; {AGAIN}"
+        )

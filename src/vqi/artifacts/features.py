@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
 from vqi.artifacts.images import ImagesRecord
-from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors, tensor_names
+from vqi.artifacts.tensors import FloatArray, Form, check_forms, load_tensors, save_tensors
 from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.records import Record, parse
@@ -85,24 +85,23 @@ def load_features(path: Path) -> Features:
     Raises:
         VqiError: The file is missing, damaged or another one, or its arrays do not fit together.
     """
-    names = tensor_names(path)
-    arrays, header = load_tensors(path, KIND, names)
+    arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(FeaturesRecord, header, str(path), AGAIN)
     count = len(record.settings.layers)
-    kinds = (*_SPLITS, *(_PARENT if f"{_PARENT[0]}.0" in names else ()))
-    expected = [f"{kind}.{place}" for kind in kinds for place in range(count)]
-    if sorted(expected) != names:
-        raise VqiError(f"{path}: expected the arrays {', '.join(sorted(expected))}, got {', '.join(names)}; {AGAIN}")
+    kinds = (*_SPLITS, *(_PARENT if f"{_PARENT[0]}.0" in arrays else ()))
+    form: Form = ("float32", (None, None, None, None))
+    check_forms(path, arrays, {f"{kind}.{place}": form for kind in kinds for place in range(count)}, AGAIN)
     maps = [FeatureMaps(tuple(arrays[f"{kind}.{place}"] for place in range(count))) for kind in kinds]
     for one in maps:
         _check(path, one, maps[0])
+    if len(maps) > 2 and (len(maps[2]), len(maps[3])) != (len(maps[0]), len(maps[1])):
+        raise VqiError(f"{path}: expected maps of both backbones of the same images; {AGAIN}")
     return Features(maps[0], maps[1], record, (maps[2], maps[3]) if len(maps) > 2 else None)
 
 
 def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:
-    """Refuse arrays that are not maps, or not of the same layers."""
-    if any(one.ndim != 4 or one.dtype != np.float32 for one in maps.layers):
-        got = ", ".join(f"{one.dtype} {one.shape}" for one in maps.layers)
-        raise VqiError(f"{path}: expected float32 arrays (N, C, h, w), got {got}; {AGAIN}")
+    """Refuse maps that are empty, or not of the same layers."""
+    if not all(all(shape) for shape in maps.shapes):
+        raise VqiError(f"{path}: expected maps (C, h, w), got {maps.shapes}; {AGAIN}")
     if maps.shapes != like.shapes or len({len(one) for one in maps.layers}) > 1:
         raise VqiError(f"{path}: expected maps {like.shapes} of as many images per layer, got {maps.shapes}; {AGAIN}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vqi.artifacts.tensors import LENGTH, load_tensors, tensor_metadata
+from vqi.artifacts.tables import one_of, read_table, whole, write_table
+from vqi.artifacts.tensors import LAYOUT, LENGTH, check_forms, layout_of, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 from vqi.system.atomic import atomic_path
-from vqi.system.os_errors import reason
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
 KIND = "vqi.images/3"
 AGAIN = "run preprocess again"
+LARGEST = 2048  # pixels per side
+_COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256")
 
 
 class ValueRange(Record):
@@ -41,9 +43,9 @@ class ImagesRecord(Record):
     category: str
     dataset: str  # name@digest, the name as a part of a key
     shard: str  # sha256
-    image_size: int
-    max_bad_fraction: float
-    max_pixels: int
+    image_size: int = Field(ge=1, le=LARGEST)
+    max_bad_fraction: float = Field(ge=0, le=1)
+    max_pixels: int = Field(ge=1)
     values: ValueRange | None  # None where no training image is deeper than 8 bits
 
     @property
@@ -149,12 +151,12 @@ class ImagesWriter:
     def _header(self) -> bytes:
         n, m, side = self._counts["images"], self._counts["masks"], self._size
         middle = n * side * side * 3
-        header = {
-            "__metadata__": tensor_metadata(KIND, self._record.model_dump(mode="json")),
+        entries = {
             "images": {"dtype": "U8", "shape": [n, side, side, 3], "data_offsets": [0, middle]},
             "masks": {"dtype": "BOOL", "shape": [m, side, side], "data_offsets": [middle, middle + m * side * side]},
         }
-        text = json.dumps(header, sort_keys=True).encode()
+        metadata = {**tensor_metadata(KIND, self._record.model_dump(mode="json")), LAYOUT: layout_of(entries)}
+        text = json.dumps({"__metadata__": metadata, **entries}, sort_keys=True).encode()
         if len(text) > self.HEADER_BYTES:
             raise ValueError(f"a header of {len(text)} bytes; at most {self.HEADER_BYTES}")
         return text.ljust(self.HEADER_BYTES)
@@ -162,41 +164,42 @@ class ImagesWriter:
 
 def write_index(path: Path, index: Sequence[IndexRow]) -> None:
     """Write ``index.csv``."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # a name may hold a CR
-        table.writerow(["row", "path", "split", "label", "defect_type", "mask", "sha256"])
-        for row, entry in enumerate(index):
-            mask = "" if entry.mask_row is None else entry.mask_row
-            table.writerow([row, entry.path, entry.split, entry.label, entry.defect_type, mask, entry.sha256])
+    rows = (
+        (row, one.path, one.split, one.label, one.defect_type, "" if one.mask_row is None else one.mask_row, one.sha256)
+        for row, one in enumerate(index)
+    )
+    write_table(path, _COLUMNS, rows)
 
 
 def load_images(folder: Path) -> Images:
     """Memory-map the artifact ``images``.
 
     Raises:
-        VqiError: A file is missing or does not fit.
+        VqiError: A file is missing, damaged, or does not fit the other.
     """
-    arrays, header = load_tensors(folder / IMAGES_FILE, KIND, ["images", "masks"])
-    index = _read_index(folder / INDEX_FILE)
-    if len(index) != len(arrays["images"]):
-        raise VqiError(f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows; {AGAIN}")
-    record = parse(ImagesRecord, header, str(folder / IMAGES_FILE), AGAIN)
-    return Images(arrays["images"], arrays["masks"], index, record)
+    path = folder / IMAGES_FILE
+    arrays, header = load_tensors(path, KIND, AGAIN)
+    record = parse(ImagesRecord, header, str(path), AGAIN)
+    side = record.image_size
+    check_forms(
+        path, arrays, {"images": ("uint8", (None, side, side, 3)), "masks": ("bool", (None, side, side))}, AGAIN
+    )
+    index = read_table(folder / INDEX_FILE, _COLUMNS, _index_row, "the index of an images artifact", AGAIN)
+    numbers = [number for number, _ in index]
+    if numbers != list(range(len(arrays["images"]))):
+        odd = " that do not count up" if len(numbers) == len(arrays["images"]) else ""
+        raise VqiError(f"{folder}: {len(arrays['images'])} images but an index of {len(index)} rows{odd}; {AGAIN}")
+    masks = [row.mask_row for _, row in index if row.mask_row is not None]
+    if len(set(masks)) < len(masks) or any(row >= len(arrays["masks"]) for row in masks):
+        raise VqiError(f"{folder}: {len(arrays['masks'])} masks but an index that names others; {AGAIN}")
+    return Images(arrays["images"], arrays["masks"], [row for _, row in index], record)
 
 
-def _read_index(path: Path) -> list[IndexRow]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                IndexRow(
-                    path=row["path"],
-                    split=row["split"],
-                    label=int(row["label"]),
-                    defect_type=row["defect_type"],
-                    mask_row=int(row["mask"]) if row["mask"] else None,
-                    sha256=row["sha256"],
-                )
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError) as error:
-        raise VqiError(f"{path}: expected the index of an images artifact, got: {reason(error)}; {AGAIN}") from error
+def _index_row(row: dict[str, str]) -> tuple[int, IndexRow]:
+    """The number of a row, and what is in it."""
+    split = one_of(row["split"], ("train", "test"))
+    label = int(one_of(row["label"], ("0", "1") if split == "test" else ("0",)))
+    if not row["path"] or not row["defect_type"] or not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
+        raise ValueError("a path, a type of defect or a sha256 that is none")
+    mask = whole(row["mask"]) if row["mask"] else None
+    return whole(row["row"]), IndexRow(row["path"], split, label, row["defect_type"], mask, row["sha256"])

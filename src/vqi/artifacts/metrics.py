@@ -3,56 +3,70 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from vqi.artifacts.files import write_json
 from vqi.records import Record
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class ImageAreas(Record):
     """Area under the ROC curve of image scores, with its confidence interval."""
 
-    image_auroc: float | None
-    image_auroc_low: float | None
-    image_auroc_high: float | None
+    image_auroc: Share | None
+    image_auroc_low: Share | None
+    image_auroc_high: Share | None
+
+    @model_validator(mode="after")
+    def _interval_holds_the_figure(self) -> ImageAreas:
+        figures = (self.image_auroc_low, self.image_auroc, self.image_auroc_high)
+        known = [one for one in figures if one is not None]
+        if known != sorted(known):
+            raise ValueError(f"image_auroc_low, image_auroc, image_auroc_high: expected ascending figures, got {known}")
+        return self
 
 
 class PixelAreas(Record):
     """Areas under the curves of pixels."""
 
-    pixel_auroc: float | None
-    aupro: float | None
+    pixel_auroc: Share | None
+    aupro: Share | None
 
 
 class Rates(Record):
     """Rates of the decision ``score > threshold``; None where the denominator is zero."""
 
-    accuracy: float | None
-    f1: float | None
-    false_alarm_rate: float | None  # of the good images
-    recall: float | None
+    accuracy: Share | None
+    f1: Share | None
+    false_alarm_rate: Share | None  # of the good images
+    recall: Share | None
 
 
 class AtThreshold(Rates):
     """Counts and rates of the decision ``score > threshold``."""
 
-    tp: int
-    fp: int
-    tn: int
-    fn: int
-    precision: float | None
+    tp: Count
+    fp: Count
+    tn: Count
+    fn: Count
+    precision: Share | None
 
 
 class BestAccuracy(Record):
     """What the best threshold would give if the test labels were known; not attainable in practice."""
 
-    oracle_accuracy: float | None
+    oracle_accuracy: Share | None
 
 
 class Oracle(BestAccuracy):
     """What the best thresholds would give if the test labels were known; a score at a threshold is not flagged."""
 
     oracle_accuracy_threshold: float | None
-    oracle_youden: float | None  # the highest Youden index, recall minus false-alarm rate
+    oracle_youden: Share | None  # the highest Youden index, recall minus false-alarm rate
     oracle_youden_threshold: float | None
 
 
@@ -60,18 +74,18 @@ class RocPoint(Record):
     """What flagging every score above a threshold gives."""
 
     threshold: float
-    recall: float
-    false_alarm_rate: float
+    recall: Share
+    false_alarm_rate: Share
 
 
 class _OfCategory(Record):
     category: str
-    test_images: int
+    test_images: Count
 
 
 class _AtTarget(Record):
     threshold: float
-    target_fpr: float
+    target_fpr: Share
 
 
 class Summary(BestAccuracy, Rates, _AtTarget, PixelAreas, ImageAreas, _OfCategory):
@@ -81,16 +95,16 @@ class Summary(BestAccuracy, Rates, _AtTarget, PixelAreas, ImageAreas, _OfCategor
 class Metrics(Summary, AtThreshold, Oracle):
     """All figures of a category: ``metrics.json``."""
 
-    test_good: int
-    test_anomalous: int
-    train_images: int
+    test_good: Count
+    test_anomalous: Count
+    train_images: Count
     detector: str  # its kind
     threshold_source: str
-    guaranteed_fpr: float
-    good_images_needed: int
-    held_out_fre_ratio: float | None  # of the fine-tuned backbone
-    parent_held_out_fre_ratio: float | None  # of the backbone before
-    parent_image_auroc: float | None
+    guaranteed_fpr: Share
+    good_images_needed: Count
+    held_out_fre_ratio: Share | None  # of the fine-tuned backbone
+    parent_held_out_fre_ratio: Share | None  # of the backbone before
+    parent_image_auroc: Share | None
 
     def summary(self) -> Summary:
         """The row of the result table."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vqi.artifacts.files import Json, atomic_path
-from vqi.artifacts.tensors import FloatArray, load_tensors, save_tensors
+from vqi.artifacts.files import Json
+from vqi.artifacts.tables import finite, one_of, read_table, write_table
+from vqi.artifacts.tensors import FloatArray, check_forms, load_tensors, save_tensors
+from vqi.formatting import cell, text_of
 
 SCORES_FILE = "scores.csv"
 MAPS_FILE = "anomaly_maps.safetensors"
+AGAIN = "run evaluate again"
+_MAPS = "vqi.anomaly_maps/1"
+_COLUMNS = ("path", "label", "defect_type", "score", "decision")
 
 
 @dataclass(frozen=True)
@@ -28,28 +32,36 @@ class ScoreRow:
 
 
 def write_scores(path: Path, rows: Sequence[ScoreRow]) -> None:
-    """Write ``scores.csv`` with full precision."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # a name may hold a CR
-        table.writerow(["path", "label", "defect_type", "score", "decision"])
-        for row in rows:
-            table.writerow([row.path, row.label, row.defect_type, float(row.score), row.decision])
+    """Write ``scores.csv`` with full precision; people open it, so names are cells of a spreadsheet."""
+    texts = ((cell(row.path), row.label, cell(row.defect_type), float(row.score), row.decision) for row in rows)
+    write_table(path, _COLUMNS, texts)
 
 
 def read_scores(path: Path) -> list[ScoreRow]:
-    """Read ``scores.csv``."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            ScoreRow(r["path"], int(r["label"]), r["defect_type"], float(r["score"]), int(r["decision"]))
-            for r in csv.DictReader(file)
-        ]
+    """Read ``scores.csv``.
+
+    Raises:
+        VqiError: It is missing or damaged.
+    """
+    return read_table(path, _COLUMNS, _score_row, "a table of scores", AGAIN)
+
+
+def _score_row(row: dict[str, str]) -> ScoreRow:
+    label, decision = (int(one_of(row[name], ("0", "1"))) for name in ("label", "decision"))
+    return ScoreRow(text_of(row["path"]), label, text_of(row["defect_type"]), finite(row["score"]), decision)
 
 
 def save_maps(path: Path, maps: FloatArray, header: Json) -> None:
     """Write anomaly maps (N_test, h, w) at the layer's resolution, in the order of ``scores.csv``."""
-    save_tensors(path, "vqi.anomaly_maps/1", {"maps": maps.astype(np.float32)}, header)
+    save_tensors(path, _MAPS, {"maps": maps.astype(np.float32)}, header)
 
 
 def load_maps(path: Path) -> FloatArray:
-    """Memory-map anomaly maps (N_test, h, w) float32."""
-    return load_tensors(path, "vqi.anomaly_maps/1", ["maps"])[0]["maps"]
+    """Memory-map anomaly maps (N_test, h, w) float32.
+
+    Raises:
+        VqiError: The file is missing or damaged.
+    """
+    arrays, _ = load_tensors(path, _MAPS, AGAIN)
+    check_forms(path, arrays, {"maps": ("float32", (None, None, None))}, AGAIN)
+    return arrays["maps"]

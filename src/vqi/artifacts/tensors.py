@@ -1,25 +1,40 @@
-"""safetensors with a header that says what made them; read by memory mapping."""
+"""safetensors with a header that says what made them; read by memory mapping.
+
+A file is checked as a whole before a number of it is used: by the library that defines the format (offsets without
+gaps or overlaps, sizes that fit the shapes, nothing behind the end), and by what is known of each artifact's arrays.
+"""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
+from vqi import strict_json
 from vqi.artifacts.files import Json, atomic_path
+from vqi.digests import digest_json
 from vqi.errors import VqiError
+from vqi.system.files import open_regular
 from vqi.system.os_errors import reason
 
 FloatArray = npt.NDArray[np.float32]
+Arrays = dict[str, npt.NDArray[Any]]
+Form = tuple[str, tuple[int | None, ...]]  # what an array must be: its dtype, and its shape, None for any length
 
 LENGTH = struct.Struct("<Q")  # of the header, at the beginning of a file
-_DTYPES = {"U8": "u1", "BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8"}
+LAYOUT = "layout"  # a key of the metadata; a file that was saved again by others may lack it
+_METADATA = "__metadata__"
+_DTYPES = {  # of what numpy has, too
+    "BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1", "I16": "<i2", "I32": "<i4",
+    "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
@@ -36,7 +51,8 @@ def write_safetensors(path: Path, data: bytes) -> None:
     (length,) = LENGTH.unpack_from(data)
     end = LENGTH.size + length
     header = json.loads(data[LENGTH.size : end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    entries = {name: entry for name, entry in header.items() if name != _METADATA}
+    header[_METADATA] = dict(sorted({**header[_METADATA], LAYOUT: layout_of(entries)}.items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % LENGTH.size)  # the arrays stay aligned
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -44,35 +60,59 @@ def write_safetensors(path: Path, data: bytes) -> None:
         file.write(memoryview(data)[end:])
 
 
-def load_tensors(path: Path, kind: str, names: Sequence[str]) -> tuple[dict[str, npt.NDArray[Any]], Json]:
-    """Memory-map the arrays of a safetensors file.
+def load_tensors(path: Path, kind: str, again: str) -> tuple[Arrays, Json]:
+    """Memory-map all arrays of a safetensors file.
+
+    Args:
+        path: The file.
+        kind: Its format.
+        again: What to do where it is damaged, such as "run evaluate again".
 
     Returns:
-        The named arrays (read-only, nothing is copied) and the header's provenance.
+        The arrays by name (read-only, nothing is copied) and the header's provenance.
 
     Raises:
-        VqiError: The file is missing, damaged, of another format, or lacks an array.
+        VqiError: The file is missing, damaged or of another format.
     """
-    header, offset, size = _read_header(path)
-    meta = header.pop("__metadata__", {})
-    if meta.get("format") != kind:
-        raise VqiError(f"{path}: expected format '{kind}', got '{meta.get('format')}'; give the artifact of that step")
-    missing = [name for name in names if name not in header]
-    if missing:
-        raise VqiError(
-            f"{path}: expected array '{missing[0]}', got {sorted(header)}; run the step that writes it again"
-        )
-    arrays = {name: _map_array(path, header[name], offset, size) for name in names}
-    return arrays, json.loads(meta["provenance"])
+    try:
+        header, offset = _read_header(path)
+        meta = header.pop(_METADATA, None)
+        got = meta.get("format") if isinstance(meta, dict) else None
+        if not isinstance(meta, dict) or got != kind:
+            raise VqiError(f"{path}: expected format '{kind}', got '{got}'; give the artifact of that step")
+        if meta.get(LAYOUT, layout := layout_of(header)) != layout:
+            raise ValueError("arrays at other places than when it was written")
+        arrays = {name: _map_array(path, name, entry, offset) for name, entry in header.items()}
+        provenance = strict_json.loads(meta.get("provenance", ""))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise VqiError(f"{path}: expected a safetensors file, got: {reason(error)}; {again}") from error
+    if not isinstance(provenance, dict):
+        raise VqiError(f"{path}: expected an object as its provenance, got {type(provenance).__name__}; {again}")
+    return arrays, provenance
 
 
-def tensor_names(path: Path) -> list[str]:
-    """The names of the arrays in a safetensors file.
+def check_forms(path: Path, arrays: Mapping[str, npt.NDArray[Any]], forms: Mapping[str, Form], again: str) -> None:
+    """Refuse arrays that are not exactly those of ``forms``.
 
     Raises:
-        VqiError: The file is missing or damaged.
+        VqiError: One is missing, unknown, or of another dtype or shape.
     """
-    return sorted(set(_read_header(path)[0]) - {"__metadata__"})
+    if arrays.keys() != forms.keys():
+        want, got = (", ".join(sorted(names)) or "none" for names in (forms, arrays))
+        raise VqiError(f"{path}: expected the arrays {want}, got {got}; {again}")
+    for name, (dtype, shape) in forms.items():
+        array = arrays[name]
+        fits = len(shape) == array.ndim and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+        if array.dtype != np.dtype(dtype) or not fits:
+            wanted = ", ".join("any" if n is None else str(n) for n in shape)
+            raise VqiError(
+                f"{path}: array '{name}': expected {dtype} ({wanted}), got {array.dtype} {array.shape}; {again}"
+            )
+
+
+def layout_of(entries: Mapping[str, Any]) -> str:
+    """The digest of what a header says of its arrays, which it keeps as `LAYOUT`: two that changed places are seen."""
+    return digest_json(entries)
 
 
 def tensor_metadata(kind: str, header: Mapping[str, Any]) -> dict[str, str]:
@@ -80,28 +120,42 @@ def tensor_metadata(kind: str, header: Mapping[str, Any]) -> dict[str, str]:
     return {"format": kind, "provenance": json.dumps(header, sort_keys=True, ensure_ascii=False)}
 
 
-def _read_header(path: Path) -> tuple[Json, int, int]:
-    """The JSON header, the offset of the data and the file's size in bytes."""
+def _read_header(path: Path) -> tuple[Json, int]:
+    """The header of a file that fits it, and the offset of the data.
+
+    Raises:
+        OSError, ValueError, SafetensorError: It cannot be read, or does not fit.
+    """
+    with open_regular(path) as file:
+        start = file.read(LENGTH.size)
+        if len(start) < LENGTH.size:
+            raise ValueError(f"a file of {len(start)} bytes")
+        (length,) = LENGTH.unpack(start)
+        if length > strict_json.MOST_BYTES:
+            raise ValueError(f"a header of {length} bytes")
+        text = file.read(length)
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            (length,) = LENGTH.unpack(file.read(LENGTH.size))
-            if length > size:
-                raise ValueError(f"a header of {length} bytes in a file of {size}")
-            header = json.loads(file.read(length))
-    except (OSError, ValueError, struct.error) as error:
-        raise VqiError(
-            f"{path}: expected a safetensors file, got: {reason(error)}; run the step that writes it again"
-        ) from error
-    return header, LENGTH.size + length, size
+        with safe_open(path, framework="numpy"):
+            pass  # opening checks it
+    except SafetensorError as error:
+        if "not fully covered" in str(error):
+            raise ValueError("a file that is cut short, or has bytes that belong to no array") from error
+        raise
+    header = strict_json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("a header that is no object")
+    return header, LENGTH.size + length
 
 
-def _map_array(path: Path, entry: Json, offset: int, size: int) -> npt.NDArray[Any]:
-    begin, end = entry["data_offsets"]
-    if offset + end > size:
-        raise VqiError(f"{path}: expected {offset + end} bytes, got {size}: the file is cut short; write it again")
+def _map_array(path: Path, name: str, entry: Json, offset: int) -> npt.NDArray[Any]:
+    """An array of a file that was checked."""
+    if entry["dtype"] not in _DTYPES:
+        raise ValueError(f"array '{name}' of the type {entry['dtype']}")
     dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
+    begin, end = entry["data_offsets"]
     if begin == end:
         return np.zeros(shape, dtype)
     mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=offset + begin, shape=shape)
+    if dtype == np.bool_ and mapped.view(np.uint8).max() > 1:
+        raise ValueError(f"array '{name}' of truth values with a byte that is neither 0 nor 1")
     return mapped.reshape(shape)  # a memmap has at least one dimension

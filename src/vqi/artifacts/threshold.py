@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from pydantic import Field, model_validator
+
 from vqi.records import Record
 
 
@@ -13,9 +15,15 @@ class Threshold(Record):
 
     value: float
     source: str  # what it was set from, in words
-    n: int  # good images that it was calibrated on
-    rank: int  # of the calibration score that it is, from the lowest, 1-based
-    target_fpr: float
+    n: int = Field(ge=1)  # good images that it was calibrated on
+    rank: int = Field(ge=1)  # of the calibration score that it is, from the lowest, 1-based
+    target_fpr: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _rank_is_of_one(self) -> Threshold:
+        if self.rank > self.n:
+            raise ValueError(f"rank: expected at most {self.n}, the calibration scores, got {self.rank}")
+        return self
 
     @property
     def guaranteed_fpr(self) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from vqi.artifacts.files import atomic_path
+from vqi.artifacts.tables import finite, read_table, whole, write_table
 from vqi.errors import VqiError
-from vqi.system.os_errors import reason
+
+AGAIN = "run ssl_finetune again"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class Epoch:
     images_per_second: float
 
 
+_COLUMNS = tuple(field.name for field in fields(Epoch))
+
+
 def best_epoch(log: Sequence[Epoch]) -> Epoch:
     """The epoch whose weights are kept: of the lowest validation loss among those in which the backbone trained."""
     return min((row for row in log if row.backbone_trains), key=lambda row: row.validation_loss)
@@ -34,22 +39,38 @@ def best_epoch(log: Sequence[Epoch]) -> Epoch:
 
 def write_training_log(path: Path, log: Sequence[Epoch]) -> None:
     """Write ``training_log.csv``."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow([field.name for field in fields(Epoch)])
-        table.writerows(astuple(row) for row in log)
+    write_table(path, _COLUMNS, map(astuple, log))
 
 
 def read_training_log(path: Path) -> list[Epoch]:
     """Read ``training_log.csv``.
 
     Raises:
-        VqiError: The file is missing or has other columns.
+        VqiError: The file is missing, has other columns or a number that is none, or is of no whole training.
     """
-    convert = {"int": int, "float": float, "str": str}
-    kinds = {field.name: convert[str(field.type)] for field in fields(Epoch)}
+    log = read_table(path, _COLUMNS, _epoch, "a training log", AGAIN)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [Epoch(**{name: kind(row[name]) for name, kind in kinds.items()}) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError) as error:
-        raise VqiError(f"{path}: expected a training log, got: {reason(error)}; run ssl_finetune again") from error
+        check_log(log)
+        if log and not any(row.backbone_trains for row in log):
+            raise ValueError("expected an epoch in which the backbone trains")
+    except ValueError as error:
+        raise VqiError(f"{path}: {error}; {AGAIN}") from error
+    return log
+
+
+def check_log(log: Sequence[Epoch]) -> None:
+    """Refuse a log that is of no training.
+
+    Raises:
+        ValueError: Its epochs do not count up from 1, or a figure is not finite.
+    """
+    if [row.epoch for row in log] != list(range(1, len(log) + 1)):
+        raise ValueError("expected epochs that count up from 1")
+    figures = ("lr", "train_loss", "validation_loss", "value", "healthy", "images_per_second")
+    if not all(math.isfinite(getattr(row, name)) for row in log for name in figures):
+        raise ValueError("expected finite figures")
+
+
+def _epoch(row: dict[str, str]) -> Epoch:
+    convert: dict[str, Callable[[str], Any]] = {"int": whole, "float": finite, "str": str}
+    return Epoch(**{field.name: convert[str(field.type)](row[field.name]) for field in fields(Epoch)})

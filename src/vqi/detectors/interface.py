@@ -65,6 +65,10 @@ class Detector(ABC):
             VqiError: An array is missing, or its shape does not fit.
         """
 
+    def caveat(self) -> str:
+        """Why its scores say little, in a sentence that says what to do; '' where nothing speaks against them."""
+        return ""
+
     @abstractmethod
     def facts(self) -> dict[str, int | float | str]:
         """What a report says of it, by name, such as the number of components or the size of a bank."""

@@ -83,6 +83,10 @@ class PatchPca(Detector):
         """See ``Detector.from_arrays``."""
         return cls(subspace_from(arrays, sum(c for c, _, _ in shapes)), finest(shapes))
 
+    def caveat(self) -> str:
+        """See ``Detector.caveat``."""
+        return self.subspace.caveat()
+
     def facts(self) -> dict[str, int | float | str]:
         """How many components there are."""
         return {"components kept": len(self.subspace.components)}

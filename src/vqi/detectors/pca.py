@@ -97,6 +97,10 @@ class Pca(Detector):
         """See ``Detector.from_arrays``."""
         return cls(subspace_from(arrays, sum(c * h * w for c, h, w in shapes)), tuple(shapes))
 
+    def caveat(self) -> str:
+        """See ``Detector.caveat``."""
+        return self.subspace.caveat()
+
     def facts(self) -> dict[str, int | float | str]:
         """How many components there are."""
         return {"components kept": len(self.subspace.components)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vqi import __version__
-from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
+from vqi.artifacts.detector import DetectorArtifact, DetectorRecord, check_numbers
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.config import PcaFit
 from vqi.detectors.calibration import conformal_threshold
@@ -13,6 +13,7 @@ from vqi.detectors.interface import Detector, Rows
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError, unknown
+from vqi.progress import message
 
 DETECTORS: dict[str, type[Detector]] = {
     "pca": Pca,
@@ -35,7 +36,7 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
     """Fit a detector to the train features and calibrate its threshold on good images only.
 
     Raises:
-        VqiError: An unknown kind, too few good images, or all of them the same.
+        VqiError: An unknown kind, too few good images, all of them the same, or numbers that no detector may have.
     """
     folds = folds_of(len(features.train), settings)
     fitted = detector_class(settings.kind).fit(features.train, settings, folds)
@@ -47,7 +48,11 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
         facts=fitted.detector.facts(),
         features=features.record,
     )
-    return DetectorArtifact(fitted.detector.arrays(), fitted.held_out, record)
+    artifact = DetectorArtifact(fitted.detector.arrays(), fitted.held_out, record)
+    check_numbers(artifact, "the fitted detector")
+    if caveat := fitted.detector.caveat():
+        message(f"warning: {caveat}")
+    return artifact
 
 
 def folds_of(count: int, settings: PcaFit) -> list[Rows]:

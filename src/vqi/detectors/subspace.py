@@ -17,6 +17,8 @@ from vqi.detectors.interface import Arrays, DoubleArray, FloatArray, Rows
 from vqi.errors import VqiError
 
 _BLOCK_BYTES = 32 << 20  # of float32 that are centred at a time
+_ORTHONORMAL = 0.1  # how far components may be from it
+_PROBES = 4
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,23 @@ class Subspace:
         """By name."""
         return {"mean": self.mean, "components": self.components, "explained_variance": self.explained_variance}
 
+    def caveat(self) -> str:
+        """Where it leaves nothing over, every distance from it is what rounding makes of 0."""
+        count, dimensions = self.components.shape
+        if count < dimensions:
+            return ""
+        return (
+            f"all {dimensions} components of the features are kept, so that nothing is left to tell parts apart and "
+            "scores are rounding noise: lower variance, or take a layer or a pool that gives more features"
+        )
+
 
 def subspace_from(arrays: Arrays, dimensions: int) -> Subspace:
     """The subspace of vectors (D,) that ``arrays`` came from.
 
     Raises:
-        VqiError: An array is missing, or its shape does not fit ``dimensions``.
+        VqiError: An array is missing, its shape does not fit ``dimensions``, or it is of no PCA: components that are
+            not orthonormal would take more from a vector than its length, so that every part would pass.
     """
     expected = {"mean", "components", "explained_variance"}
     if arrays.keys() != expected:
@@ -52,7 +65,23 @@ def subspace_from(arrays: Arrays, dimensions: int) -> Subspace:
             f"detector: expected components (K, {dimensions}), got {components.shape} with mean {mean.shape} and "
             f"variances {variance.shape}; run pca_fit again"
         )
+    if len(variance) and (variance.min() < 0 or (np.diff(variance) > 0).any()):
+        raise VqiError("detector: expected variances that fall and are at least 0; run pca_fit again")
+    if _deviation(components) > _ORTHONORMAL:
+        raise VqiError("detector: expected components of length 1 at right angles to each other; run pca_fit again")
     return Subspace(mean, components, variance)
+
+
+def _deviation(components: FloatArray | DoubleArray) -> float:
+    """How far rows (K, D) are from orthonormal, as a share of what they are applied to: 0 where C C^T is the identity.
+
+    Estimated by its effect on random coordinates, because C C^T itself costs K times as much.
+    """
+    probes = np.random.default_rng(0).standard_normal((len(components), _PROBES)).astype(np.float32)  # (K, P)
+    with np.errstate(over="ignore", invalid="ignore"):
+        images = components @ (components.T @ probes)  # (K, P)
+        found = float(np.abs(images - probes).max(initial=0))
+    return found if np.isfinite(found) else np.inf
 
 
 # ---------------------------------------------------------------------------------------------------------- distances
@@ -220,8 +249,10 @@ def leading(matrix: DoubleArray, variance: float, images: int, mean: DoubleArray
     """The leading eigenvalues (K,) and eigenvectors (M, K) of a scatter matrix that reach ``variance`` of its trace.
 
     Raises:
-        VqiError: There is no variance except rounding.
+        VqiError: There is no variance except rounding, or the matrix is not finite.
     """
+    if not np.isfinite(matrix).all():
+        raise VqiError("the features are too large, their products are not finite: use another layer")
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     total = float(values.sum())

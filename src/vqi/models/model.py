@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,19 @@ from threadpoolctl import ThreadpoolController
 
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
-from vqi.artifacts.features import FeatureMaps
 from vqi.artifacts.tensors import FloatArray
-from vqi.datasets.layout import EXTENSIONS
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge
+from vqi.models.inputs import Failure, find_images
 from vqi.models.registry import fetch_model
 from vqi.network.backbones import load_backbone
-from vqi.network.extraction import BATCH_INVARIANT, Extractor
+from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose_like
 from vqi.pages.maps import colour_range, overlaid, scaled
 from vqi.photographs.decoding import decode_image, resize_opened
 from vqi.progress import message
+from vqi.system.files import read_regular
 from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
 
@@ -38,6 +38,10 @@ Source = bytes | bytearray | Path | str | npt.NDArray[np.uint8] | Image.Image
 # 431 test images of ELPV's mono (`make bench ARGS=precision`): at most 0.6 % in the same precision, where no decision
 # changes; at most 18 % between fp32 and bf16, where 2 to 4 decisions change.
 ENGINE_TOLERANCE, PRECISION_TOLERANCE = 0.01, 0.2
+
+# A file of more bytes than this holds no image of ``max_pixels``: four channels of 32 bits, and what else it says.
+PIXEL_BYTES, HEAD_BYTES = 16, 64 << 20
+_NAME_BYTES = 160  # of a picture's name, of the 255 that a disk allows
 
 # One image is too little work for several threads of BLAS: they would busy-wait and slow down the network's threads.
 # Their number is one setting for the whole process.
@@ -79,12 +83,11 @@ class Model:
         self.white = made.images.white  # of images deeper than 8 bits
         self.threshold = artifact.record.threshold.value
         self.runtime = choose_like(made.runtime, engine, precision)
-        self._detector = detector_of(artifact)
+        self._detector, self._shapes = detector_of(artifact), artifact.record.shapes
         self._blas = ThreadpoolController().select(user_api="blas")
         settings = made.settings
-        # an image's result must not depend on how many others are given with it, not by a single bit
-        size = settings.batch_size if self.runtime.engine in BATCH_INVARIANT else 1
-        self._extractor = Extractor(backbone, settings.layers, settings.pool, size, self.runtime)
+        # one by one: an image's result must not depend on how many others are given with it, not by a single bit
+        self._extractor = Extractor(backbone, settings.layers, settings.pool, 1, self.runtime)
         want, got = (f"{one.engine} {one.precision}" for one in (made.runtime, self.runtime))
         if want != got:
             message(
@@ -99,21 +102,43 @@ class Model:
             images: Files as bytes or paths, pixels (H, W, 3) uint8 RGB of any size, or images that PIL opened.
 
         Raises:
-            VqiError: One of them cannot be read as an image.
+            VqiError: One of them cannot be read as an image, or its score is not finite.
         """
-        if not images:
-            return []
-        names = [_name_of(image) for image in images]
-        pixels = np.stack([self._pixels(*pair) for pair in zip(images, names, strict=True)])  # N x H x W x 3
-        features = self._extractor.extract(pixels)
-        # one by one: the last bits of a product of matrices depend on the number of rows
-        single = [features.rows(slice(place, place + 1)) for place in range(len(features))]
-        return [self._prediction(*given) for given in zip(names, pixels, single, strict=True)]
+        found: list[Prediction] = []
+        for one in self.each(images):
+            if isinstance(one, Failure):
+                raise one.error
+            found.append(one)
+        return found
 
-    def _prediction(self, name: str, pixels: npt.NDArray[np.uint8], features: FeatureMaps) -> Prediction:
-        with _ONE_BLAS_THREAD, self._blas.limit(limits=1):
+    def each(self, images: Iterable[Source | Failure]) -> Iterator[Prediction | Failure]:
+        """Score images as ``predict`` does, one by one and in their order; an odd one does not end the others.
+
+        What has failed before is passed on in its place.
+        """
+        for image in images:
+            yield image if isinstance(image, Failure) else self._one(image)
+
+    def _one(self, image: Source) -> Prediction | Failure:
+        name = ""
+        try:
+            name = _name_of(image)
+            return self._prediction(name, self._pixels(image, name))
+        except VqiError as error:
+            return Failure(name, error)
+
+    def _prediction(self, name: str, pixels: npt.NDArray[np.uint8]) -> Prediction:
+        features = self._extractor.extract(pixels[None])  # 1 x H x W x 3
+        if features.shapes != self._shapes:
+            raise VqiError(
+                f"the network gives maps {features.shapes} and the detector was fitted to {self._shapes}: the model's "
+                "files do not belong together; publish it again"
+            )
+        with _ONE_BLAS_THREAD, self._blas.limit(limits=1), np.errstate(all="ignore"):  # what is not finite is refused
             score = float(self._detector.score(features)[0])
             anomaly_map = self._detector.anomaly_maps(features)[0]
+        if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
+            raise VqiError(f"{name or 'an image without a name'}: the score is not finite: train the model again")
         return Prediction(
             name=name,
             score=score,
@@ -130,7 +155,7 @@ class Model:
             image = _opened(image)
         if isinstance(image, Image.Image):
             return resize_opened(image, place, self.image_size, self.max_pixels, self.white)
-        data = bytes(image) if isinstance(image, (bytes, bytearray)) else _read(Path(image))
+        data = bytes(image) if isinstance(image, (bytes, bytearray)) else _read(Path(image), self.max_pixels)
         decoded = decode_image(data, place, self.image_size, self.max_pixels, self.white)
         if decoded.note:
             message(f"note: {place}: {decoded.note}")
@@ -166,30 +191,25 @@ def _opened(pixels: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, max_pixels: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, max_pixels * PIXEL_BYTES + HEAD_BYTES)
     except OSError as error:
-        raise VqiError(f"cannot read {explain(error, path)}") from error
+        link = f", a link to {path.readlink()}" if path.is_symlink() else ""
+        raise VqiError(f"cannot read {explain(error, path)}{link}") from error
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
     """The image files among files and folders, in order; folders are searched at all depths.
 
     Raises:
-        VqiError: A path does not exist, or a folder holds no image.
+        VqiError: A path does not exist, or a folder holds no image or cannot be read.
     """
     found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower().lstrip(".") in EXTENSIONS)
-            if not inside:
-                raise VqiError(f"{path}: expected image files ({', '.join(sorted(EXTENSIONS))}), got none")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise VqiError(f"{path}: no such file or folder")
+    for one in find_images(paths):
+        if isinstance(one, Failure):
+            raise one.error
+        found.append(one)
     return found
 
 
@@ -200,5 +220,11 @@ def write_overlays(folder: Path, predictions: Sequence[Prediction]) -> None:
     width = len(str(len(predictions)))
     for number, prediction in enumerate(predictions, start=1):
         picture = overlaid(prediction.image, scaled(prediction.anomaly_map, limits))
-        stem = f"{number:0{width}}-{Path(prediction.name).stem[:80]}".rstrip("-")
+        stem = f"{number:0{width}}-{_plain(Path(prediction.name).stem)}".rstrip("-")
         Image.fromarray(picture).save(folder / f"{stem}.png")
+
+
+def _plain(name: str) -> str:
+    """A name for a file on any disk: without control characters, and not too long in bytes."""
+    plain = "".join(one if one.isprintable() else "_" for one in name)
+    return plain.encode("utf-8")[:_NAME_BYTES].decode("utf-8", "ignore")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vqi.digests import sha256_file
 from vqi.errors import UnavailableError, VqiError
-from vqi.models.package import FILES, MANIFEST, Manifest, manifest_of, read_manifest
+from vqi.models.package import FILES, MANIFEST, Manifest, check_package, manifest_of, read_manifest
 from vqi.progress import message
 from vqi.records import Record
 from vqi.store.interface import Store
@@ -19,7 +18,7 @@ from vqi.store.names import key_of
 from vqi.store.opening import fetch_uri, open_store, read_uri
 
 _RESERVED = "reserved.json"
-_VERSION = re.compile(r"v(\d+)")
+_VERSION = re.compile(r"v([1-9][0-9]{0,17})")
 
 
 class Decision(Record):
@@ -65,8 +64,7 @@ def _reserve(store: Store, prefix: str, number: int, digest: str) -> int:
         reservation = _Reservation(digest=digest).model_dump_json().encode()
         if store.put_if_absent(key, reservation):
             return number
-        unfinished = not store.exists(f"{prefix}/v{number}/{MANIFEST}")
-        if unfinished and store.get_bytes(key) == reservation:
+        if not store.exists(f"{prefix}/v{number}/{MANIFEST}") and _read(store, key) == reservation:
             return number
         number += 1
 
@@ -83,13 +81,23 @@ def _newest(store: Store, prefix: str) -> int:
 
 def _digest_of(store: Store, prefix: str) -> str:
     """The digest of a version; '' for one that is damaged, or of another format: it must not block a new one."""
+    data = _read(store, f"{prefix}/{MANIFEST}")
     try:
-        return read_manifest(store.get_bytes(f"{prefix}/{MANIFEST}"), store.uri_of(prefix)).digest
+        return "" if data is None else read_manifest(data, store.uri_of(prefix)).digest
+    except VqiError as error:
+        message(f"note: {error}")
+        return ""
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    """An object; None for one that is damaged, which is said."""
+    try:
+        return store.get_bytes(key)
     except UnavailableError:
         raise
     except VqiError as error:
         message(f"note: {error}")
-        return ""
+        return None
 
 
 def fetch_model(uri: str, folder: Path) -> Manifest:
@@ -106,23 +114,19 @@ def fetch_model(uri: str, folder: Path) -> Manifest:
         VqiError: There is no model at that place, or a file is not what the manifest says.
     """
     uri = _version_at(uri.rstrip("/"))
-    try:
-        data = read_uri(f"{uri}/{MANIFEST}")
-    except VqiError as error:
-        raise VqiError(f"no model at '{uri}': expected the uri or folder of a model version ({error})") from error
-    manifest = read_manifest(data, uri)
-    for name, digest in manifest.files.items():
+    manifest = read_manifest(read_uri(f"{uri}/{MANIFEST}"), uri)
+    for name in FILES:
         fetch_uri(f"{uri}/{name}", folder / name)
-        if sha256_file(folder / name) != digest:
-            raise VqiError(f"{uri}/{name}: not the file that the manifest names; publish the model again")
+    check_package(manifest, {name: folder / name for name in FILES}, uri)
     return manifest
 
 
 def _version_at(uri: str) -> str:
-    """The uri of a version: the given one where a package is there, else the newest version below it."""
-    if _VERSION.fullmatch(uri.rpartition("/")[2]) or (uri and open_store(uri).exists(MANIFEST)):
-        return uri
-    return _newest_of(uri)
+    """The uri of a version: the given one where a package is there, else the newest version below it.
+
+    The name does not decide: a category may be called ``v1``.
+    """
+    return uri if uri and open_store(uri).exists(MANIFEST) else _newest_of(uri)
 
 
 def _newest_of(uri: str) -> str:
@@ -131,5 +135,7 @@ def _newest_of(uri: str) -> str:
         raise VqiError(f"no model at '{uri}': expected the uri or folder of a model version")
     number = _newest(open_store(parent or "."), name)
     if not number:
-        raise VqiError(f"no model at '{uri}': expected a folder with versions v1, v2, ...; see 'decision' of a run")
+        raise VqiError(
+            f"no model at '{uri}': expected a {MANIFEST} there, or versions v1, v2, ...; see 'decision' of a run"
+        )
     return f"{uri}/v{number}"

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import timm
 import torch
 import torchvision
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
@@ -163,12 +164,11 @@ def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
     Raises:
         VqiError: Another file, or one of another backbone.
     """
-    header = _header(path, PARENT_KIND)
-    before = load_file(path)
+    header, before = _read(path, PARENT_KIND)
     if not before:
         return None
     model = copy.deepcopy(backbone.model)
-    load_strictly(model, model.state_dict() | before, str(path))
+    _load_own(model, model.state_dict() | before, path)
     return replace(backbone, model=model).with_weights(header.made.parent)
 
 
@@ -178,14 +178,28 @@ def load_backbone(path: Path, image_size: int) -> Backbone:
     Raises:
         VqiError: Another file, or a model of another version of the library.
     """
-    header = _header(path, KIND)
+    header, tensors = _read(path, KIND)
     backbone = skeleton(header.backbone.name, image_size)
-    load_strictly(backbone.model, load_file(path), str(path))
+    _load_own(backbone.model, tensors, path)
     return replace(backbone, record=header.backbone, made=header.made)
 
 
-def _header(path: Path, kind: str) -> BackboneHeader:
-    return parse(BackboneHeader, load_tensors(path, kind, [])[1], str(path), AGAIN)
+def _read(path: Path, kind: str) -> tuple[BackboneHeader, dict[str, torch.Tensor]]:
+    """The header and the weights of a file that ``_save`` wrote."""
+    arrays, header = load_tensors(path, kind, AGAIN)
+    for name, array in arrays.items():
+        if np.isnan(array).any():
+            raise VqiError(f"{path}: weights '{name}' hold NaN; {AGAIN}")
+    tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+    return parse(BackboneHeader, header, str(path), AGAIN), tensors
+
+
+def _load_own(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Load weights that ``_save`` wrote of such a network: they have its names, shapes and dtypes."""
+    for name, own in model.state_dict().items():
+        if name in tensors and tensors[name].dtype != own.dtype:
+            raise VqiError(f"{path}: weights '{name}': expected {own.dtype}, got {tensors[name].dtype}; {AGAIN}")
+    load_strictly(model, tensors, str(path))
 
 
 # ---------------------------------------------------------------------------------------------------------- weights

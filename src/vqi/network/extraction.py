@@ -19,11 +19,6 @@ from vqi.network.runtime import Forward, compile_network
 from vqi.network.truncation import truncate
 from vqi.progress import track
 
-# Engines that give an image the same bits in a batch of any size: seen of EfficientNet-Lite0, ResNet-50 and a ViT, in
-# fp32 and bf16. Eager differs by 1e-6.
-BATCH_INVARIANT = ("openvino",)
-FEW = 0.5  # of a batch: this many images or fewer cost less one by one than as a batch that is filled up
-
 
 class TruncatedNetwork(nn.Module):
     """uint8 images (B, H, W, 3) -> the outputs of some layers, in the form that the backbone gives them."""
@@ -85,10 +80,11 @@ def to_map(output: torch.Tensor, channels_last: bool = False, prefix_tokens: int
 
 
 class Extractor:
-    """Computes feature maps; the network is compiled when it is first used, once per batch size.
+    """Computes feature maps; the network is compiled when it is first used.
 
-    Every batch is full (the last one is filled up), so that an image's features do not depend on the others. Where the
-    engine gives the same bits in a batch of any size, a few images go one by one. Several threads may use it.
+    Every batch is full (the last one is filled up), so that an image's features do not depend on how many others there
+    are: engines give an image other bits in a batch of another size (1e-7 of the score seen with OpenVINO, 1e-6 with
+    eager). Several threads may use it.
 
     Args:
         backbone: The network and its record.
@@ -121,9 +117,8 @@ class Extractor:
         """
         chosen = range(len(images)) if rows is None else rows
         with self._lock:
-            few = len(chosen) <= FEW * self.batch_size and self.runtime.engine in BATCH_INVARIANT
-            size = 1 if few else self.batch_size
             maps = [np.empty((len(chosen), *shape), np.float32) for shape in self._shapes_of(images.shape[1:])]
+            size = self.batch_size
             starts = range(0, len(chosen), size)
             for begin in track(starts, len(starts), progress) if progress else starts:
                 part = chosen[begin : begin + size]

@@ -93,6 +93,8 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
                 f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
                 "the good test images differ from the good training images."
             )
+    if evaluation.caveat:
+        found.append(f"{evaluation.caveat[0].upper()}{evaluation.caveat[1:]}.")
     found += _harm(evaluation.suitability)
     if data.unreadable:
         found.append(f"{count(len(data.unreadable), 'image')} could not be read: left out here, and listed under Data.")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vqi.artifacts.metrics import Summary
-from vqi.formatting import area, area_with_interval, percent, short_percent
+from vqi.formatting import area, area_with_interval, cell, percent, short_percent
 from vqi.pages.rendering import render
 
 COLUMNS = tuple(Summary.model_fields)
@@ -62,7 +62,7 @@ def to_html(rows: Sequence[Summary]) -> str:
 def _field(value: Any) -> str:
     if value is None:
         return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else cell(str(value))
 
 
 def _cells(row: Summary) -> list[str]:

@@ -29,7 +29,15 @@ from vqi.errors import VqiError
 from vqi.network.backbones import Backbone
 from vqi.network.runtime import choose
 from vqi.progress import clock, message, track
-from vqi.self_supervised.checkpoint import KIND, Checkpoint, State, Tensors, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.checkpoint import (
+    KIND,
+    Checkpoint,
+    State,
+    Tensors,
+    check_state,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.method import Method, Step
 from vqi.store.interface import Store
@@ -112,7 +120,7 @@ def _train_epochs(
 ) -> State:
     """All epochs that are still to do; the state after the last one."""
     options, epochs = trainer.options, trainer.epochs
-    state = None if checkpoint is None else checkpoint.load()
+    state = None if checkpoint is None else checkpoint.load(trainer.check)
     if state is not None:
         trainer.restore(state)
         message(f"continuing after epoch {len(state.log)} of an earlier start")
@@ -240,6 +248,12 @@ class Trainer:
         best_epoch, best = (row.epoch, encoder) if better or state is None else (state.best_epoch, state.best)
         method = {name: tensor.clone() for name, tensor in self.method.state_dict().items()}
         return State(log, best_epoch, encoder, best, method, optimizer_tensors(self._optimizer))
+
+    def check(self, state: State) -> None:
+        """Refuse a state that is not one of this training; see ``check_state``."""
+        own = {"encoder": self._weights(), "best": self._weights(), "method": self.method.state_dict()}
+        parameters = [one for group in self._optimizer.param_groups for one in group["params"]]
+        check_state(state, self.epochs, own, parameters)
 
     def restore(self, state: State) -> None:
         """Go back to a state."""

@@ -31,7 +31,7 @@ from vqi.store.interface import (
 from vqi.system.atomic import atomic_path, is_temporary
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
-from vqi.system.regular_files import open_regular
+from vqi.system.files import open_regular
 
 COPIED_AT_A_TIME = 1 << 20  # bytes
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers

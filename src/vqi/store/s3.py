@@ -36,7 +36,7 @@ from vqi.store.s3_listing import Listed, list_objects
 from vqi.store.s3_reading import SHA256, BodyReader, Headers, Wanted
 from vqi.store.s3_settings import check_bucket
 from vqi.system.atomic import atomic_path
-from vqi.system.regular_files import open_regular
+from vqi.system.files import open_regular
 
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4

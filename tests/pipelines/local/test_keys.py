@@ -24,7 +24,7 @@ KEYS = {
         "photographs": "decoding similarity",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
-        "system": "atomic cache concurrency locks memory os_errors processor regular_files scratch",
+        "system": "atomic cache concurrency locks memory os_errors processor scratch",
         "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips web",
     },
     "preprocess": {
@@ -37,7 +37,7 @@ KEYS = {
         "preparation": "appearance data_report images",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
-        "system": "atomic locks memory os_errors processor regular_files scratch",
+        "system": "atomic locks memory os_errors processor scratch",
         "transfer": "timely web",
     },
     "ssl_finetune": {
@@ -48,7 +48,7 @@ KEYS = {
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
         "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
-        "system": "atomic locks os_errors processor regular_files scratch",
+        "system": "atomic locks os_errors processor scratch",
         "transfer": "timely web",
     },
     "feature_extract": {
@@ -80,7 +80,7 @@ KEYS = {
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
-        "system": "atomic locks os_errors processor regular_files",
+        "system": "atomic locks os_errors processor",
         "transfer": "timely web",
     },
     "summarize": {

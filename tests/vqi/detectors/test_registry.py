@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vqi.made import features_record
-from vqi.artifacts.detector import load_detector, save_detector
+from tests.vqi.made import detector_artifact, features_record
+from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detector
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.config import FeatureExtract, PcaFit
 from vqi.detectors.calibration import conformal_threshold
@@ -94,3 +94,71 @@ def test_unknown_kinds_and_other_shapes(features: Features) -> None:
         detector_of(replace(artifact, arrays=short))
     with pytest.raises(VqiError, match=r"expected the arrays .*, got \['mean'\]"):
         detector_of(replace(artifact, arrays={"mean": artifact.arrays["mean"]}))
+
+
+# ------------------------------------------------------------------------------------------------------ odd numbers
+
+
+def consistent(**changes: float) -> DetectorArtifact:
+    """A detector whose threshold is that of its calibration scores, which may be odd."""
+    made = detector_artifact()
+    scores = np.array([0.5, 1.0, changes.get("highest", 2.0)])
+    threshold = made.record.threshold.model_copy(update={"value": float(scores.max()), "n": 3, "rank": 3, **changes})
+    return DetectorArtifact(made.arrays, scores, made.record.model_copy(update={"threshold": threshold}))
+
+
+def with_array(name: str, array: np.ndarray) -> DetectorArtifact:
+    whole = consistent()
+    return replace(whole, arrays={**whole.arrays, name: array})
+
+
+EYE = np.eye(2, 4, dtype=np.float32)
+ODD = {
+    "threshold of no calibration score": (consistent(value=1e30), "expected the threshold 2, the calibration score"),
+    "negative threshold": (consistent(value=-1.0), "expected the threshold 2"),
+    "negative calibration score": (consistent(highest=-3.0, value=1.0), "expected calibration scores of at least 0"),
+    "infinite calibration score": (consistent(highest=np.inf, value=1.0), "'calibration_scores' holds NaN or infinity"),
+    "NaN in the mean": (with_array("mean", np.full(4, np.nan, np.float32)), "'mean' holds NaN or infinity"),
+    "whole numbers": (with_array("mean", np.zeros(4, np.int64)), "'mean': expected floating-point numbers, got int64"),
+    "components that are too long": (with_array("components", 3 * EYE), "expected components of length 1 at right"),
+    "components that are 0": (with_array("components", 0 * EYE), "expected components of length 1 at right"),
+    "one component twice": (with_array("components", EYE[[0, 0]]), "expected components of length 1 at right"),
+    "negative variances": (with_array("explained_variance", -np.ones(2, np.float32)), "expected variances that fall"),
+    "too few variances": (with_array("explained_variance", np.ones(1, np.float32)), "expected components (K, 4)"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_detector_that_would_pass_everything_is_refused(name: str, tmp_path: Path) -> None:
+    artifact, said = ODD[name]
+    save_detector(tmp_path / "d", artifact)
+    with pytest.raises(VqiError) as error:
+        detector_of(load_detector(tmp_path / "d"))
+    assert said in str(error.value)
+    assert str(error.value).endswith("run pca_fit again")
+
+
+def test_a_whole_detector_is_not() -> None:
+    detector_of(consistent())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e38])
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_features_of_which_nothing_can_be_fitted(kind: str, odd: float, features: Features) -> None:
+    features.train.layers[0][3, 0, 0, 0] = odd
+    with pytest.raises(VqiError, match=r"features (hold NaN or infinity|are too large)"):
+        fit_detector(features, PcaFit(kind=kind, variance=0.9, folds=4))
+
+
+def test_all_components_kept_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """More images than features: nothing is left over, and scores are what rounding leaves."""
+    numbers = np.random.default_rng(0).normal(size=(40, 3, 1, 1)).astype(np.float32)
+    few = Features(FeatureMaps((numbers,)), FeatureMaps((numbers[:0],)), features_record())
+    artifact = fit_detector(few, PcaFit(variance=0.999))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: all 3 components of the features are kept")
+    assert "lower variance" in line
+    assert detector_of(artifact).score(few.train).max() < 0.01
+    fit_detector(few, PcaFit(variance=0.4))
+    assert capsys.readouterr().err == ""

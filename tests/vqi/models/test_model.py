@@ -28,7 +28,8 @@ from vqi.datasets.shards import open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge, evaluate
-from vqi.models.model import PRECISION_TOLERANCE, Model, image_files, score_tolerance, write_overlays
+from vqi.models.inputs import Failure
+from vqi.models.model import PRECISION_TOLERANCE, Model, Prediction, image_files, score_tolerance, write_overlays
 from vqi.models.registry import publish
 from vqi.network import extraction, runtime
 from vqi.network.backbones import save_backbone
@@ -114,7 +115,7 @@ def test_what_is_said_of_an_image_does_not_depend_on_the_others(trained: Trained
     """Bit for bit."""
     together = model.predict(trained.paths)
     for place in (0, 4):
-        for count in (1, 2):
+        for count in (1, 2, 3):
             (alone, *_) = model.predict(trained.paths[place : place + count])
             assert alone.score == together[place].score
             np.testing.assert_array_equal(alone.anomaly_map, together[place].anomaly_map)
@@ -216,6 +217,35 @@ def test_unreadable_file(model: Model, tmp_path: Path, content: bytes) -> None:
     with pytest.raises(VqiError, match=r"bad\.png") as error:
         model.predict([tmp_path / "bad.png"])
     assert "\n" not in str(error.value)
+
+
+def test_an_odd_one_does_not_end_the_others(trained: Trained, model: Model) -> None:
+    first, failed, passed_on, last = model.each(
+        [trained.paths[0], b"text", Failure("x", VqiError("why")), trained.paths[1]]
+    )
+    assert isinstance(failed, Failure)
+    assert str(failed.error).startswith("an image without a name: not an image of a known format")
+    assert passed_on == Failure("x", passed_on.error)
+    alone = model.predict(trained.paths[:2])
+    assert [one.score for one in (first, last) if isinstance(one, Prediction)] == [one.score for one in alone]
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_score_that_is_not_finite_is_an_error_and_never_good(
+    trained: Trained, model: Model, monkeypatch: pytest.MonkeyPatch, odd: float
+) -> None:
+    monkeypatch.setattr(type(model._detector), "score", lambda self, maps: np.array([odd]))
+    (found,) = model.each(trained.paths[:1])
+    assert isinstance(found, Failure)
+    with pytest.raises(VqiError, match="the score is not finite: train the model again"):
+        model.predict(trained.paths[:1])
+
+
+def test_files_that_do_not_belong_together(trained: Trained) -> None:
+    loaded = Model(trained.uri)
+    loaded._shapes = ((1, 2, 3), (4, 5, 6))
+    with pytest.raises(VqiError, match="the model's files do not belong together"):
+        loaded.predict(trained.paths[:1])
 
 
 def test_nothing_to_predict(model: Model) -> None:

@@ -1,6 +1,7 @@
 """Model versions: numbers, races, interruptions and damage, in a folder and on a real S3 server."""
 
 import json
+import random
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fuzz import fuzz_cases
 from tests.vqi.made import detector_artifact, images_record
 from vqi.artifacts.detector import load_detector, save_detector
 from vqi.artifacts.files import write_json, write_text
@@ -221,3 +223,97 @@ def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")
     manifest = json.loads((tmp_path / "carried" / MANIFEST).read_text())
     assert fetch_model(str(tmp_path / "carried"), tmp_path / "fetched").model_dump(mode="json") == manifest
+
+
+def test_a_category_that_is_called_like_a_version(store: Store, tmp_path: Path) -> None:
+    for number in (1, 2):
+        publish(store, **package(tmp_path, number, "v1"))
+    publish(store, **package(tmp_path, 3, "v2"))
+    for uri, number, category in (
+        ("models/parts/v1", 2, "v1"),
+        ("models/parts/v1/v1", 1, "v1"),
+        ("models/parts/v2", 1, "v2"),
+    ):
+        manifest = fetch_model(store.uri_of(uri), tmp_path / f"fetched-{category}-{number}")
+        assert (manifest.category, manifest.version) == (category, number)
+    with pytest.raises(VqiError, match=r"no model at '.*models/parts/v2/v7'"):
+        fetch_model(store.uri_of("models/parts/v2/v7"), tmp_path / "none")
+
+
+def test_a_damaged_entry_is_said_once_and_keeps_no_new_version_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bytes that are not those that were stored, as a bad disk gives them."""
+    store = open_store(f"file://{tmp_path}/store")
+    model = publish(store, **package(tmp_path, 1)).model
+    folder = tmp_path / "store/models/parts/mono/v1"
+    for name in (MANIFEST, "reserved.json"):
+        (folder / name).write_bytes(b"\0" * 100)
+    with pytest.raises(VqiError, match=r"v1/manifest\.json is corrupted") as error:
+        fetch_model(model, tmp_path / "fetched")
+    assert str(error.value).isprintable()
+    assert publish(store, **package(tmp_path, 1)).version == 2
+    assert capsys.readouterr().err.count("note: ") == 1
+    (folder / MANIFEST).unlink()  # as if the publication had been interrupted
+    (tmp_path / "store/models/parts/mono/v2" / MANIFEST).unlink()
+    assert publish(store, **package(tmp_path, 5)).version == 3
+    assert capsys.readouterr().err.count("note: ") == 1
+
+
+def changed(draw: random.Random, manifest: dict[str, Any]) -> bytes:
+    """A manifest with one thing changed."""
+    manifest = json.loads(json.dumps(manifest))
+    odd = draw.choice([None, -1, 0, 10**6, 2**70, 1.5, "", "x", "../x", [], {}, True, "0" * 64])
+    key = draw.choice(sorted(manifest))
+    match draw.randrange(6):
+        case 0:
+            del manifest[key]
+        case 1:
+            manifest[key] = odd
+        case 2:
+            inner = manifest[draw.choice(["files", "features", "made_with"])]
+            inner[draw.choice(sorted(inner))] = odd
+        case 3:
+            manifest[draw.choice(["more", "formats", "\x1b"])] = odd
+        case 4:
+            text = json.dumps(manifest)
+            return text[: draw.randrange(len(text))].encode()
+        case _:
+            text = json.dumps(manifest)
+            return text.replace(": ", draw.choice([": NaN, ", ": [", ":: ", ': "']), draw.randrange(1, 4)).encode()
+    return json.dumps(manifest).encode()
+
+
+def test_a_changed_manifest_is_refused_in_one_line_or_means_the_same(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/store")
+    model = publish(store, **package(tmp_path, 1)).model
+    key = f"models/parts/mono/v1/{MANIFEST}"
+    whole, draw = json.loads(store.get_bytes(key)), random.Random(0)
+    for number in range(fuzz_cases(40, 400)):
+        store.put_bytes(key, changed(draw, whole))
+        try:
+            found = fetch_model(model, tmp_path / f"fetched{number % 2}").model_dump(mode="json")
+        except VqiError as error:
+            said = str(error)
+        else:
+            assert {**found, "version": 1, "vqi": whole["vqi"]} == whole
+            continue
+        assert said.isprintable()
+        assert len(said) < 1000
+
+
+def test_a_manifest_that_says_what_its_files_do_not(store: Store, tmp_path: Path) -> None:
+    model = publish(store, **package(tmp_path, 1)).model
+    key = f"models/parts/mono/v1/{MANIFEST}"
+    content = json.loads(store.get_bytes(key))
+    store.put_bytes(key, json.dumps(content | {"image_size": 65}).encode())
+    with pytest.raises(VqiError, match=r"manifest\.json: image_size: expected 64 as in the files, got 65; publish"):
+        fetch_model(model, tmp_path / "fetched")
+
+
+def test_a_detector_that_is_none_is_not_published(store: Store, tmp_path: Path) -> None:
+    files = package(tmp_path, 1)
+    save_detector(files["detector"], detector_artifact(float("nan"), images=images_record(image_size=64)))
+    with pytest.raises(VqiError, match="'mean' holds NaN or infinity"):
+        publish(store, **files)
+    assert list(store.list()) == []

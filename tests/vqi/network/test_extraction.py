@@ -180,33 +180,21 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_engines_whose_bits_do_not_depend_on_the_batch(precision: str) -> None:
-    images, backbone = images_of(4, 96), build("tf_efficientnet_lite0", "pretrained", image_size=96)
-    for engine in extraction.BATCH_INVARIANT:
-        runtime = runtime_of(engine).model_copy(update={"precision": precision})
-        one, four = (extractor(backbone, "blocks.5", size=size, runtime=runtime).extract(images) for size in (1, 4))
-        np.testing.assert_array_equal(one.layers[0], four.layers[0])
-
-
-def test_an_engine_whose_bits_depend_on_the_batch_has_one_size(lite0: Backbone, compiled: list[int]) -> None:
-    one = extractor(lite0, "blocks.3", size=4)
-    one.extract(images_of(1))
-    one.extract(images_of(5))
-    assert compiled == [4]
-
-
-def test_compiled_once_per_batch_size_and_when_needed(lite0: Backbone, compiled: list[int]) -> None:
-    one = extractor(lite0, "blocks.3", size=4, runtime=runtime_of("openvino"))
+@pytest.mark.parametrize("engine", ["openvino", "eager"])
+def test_compiled_once_when_needed(lite0: Backbone, compiled: list[int], engine: str) -> None:
+    one = extractor(lite0, "blocks.3", size=4, runtime=runtime_of(engine))
     assert compiled == []
-    for _ in range(2):
-        one.extract(images_of(1))
-        assert compiled == [1], "one image is not filled up to a batch"
-    one.extract(images_of(2))
-    assert compiled == [1]
-    for _ in range(2):
-        one.extract(images_of(5))
-        assert compiled == [1, 4]
+    for count in (1, 5, 2):
+        one.extract(images_of(count))
+        assert compiled == [4], "one size of a batch: another gives an image other bits"
+
+
+@pytest.mark.parametrize("engine", ["openvino", "eager"])
+def test_an_image_has_the_same_bits_whichever_others_come_with_it(lite0: Backbone, engine: str) -> None:
+    one, images = extractor(lite0, "blocks.3", size=4, runtime=runtime_of(engine)), images_of(6)
+    whole = one.extract(images).layers[0]
+    np.testing.assert_array_equal(one.extract(images[:1]).layers[0], whole[:1])
+    np.testing.assert_array_equal(one.extract(images[4:]).layers[0], whole[4:])
 
 
 def test_several_threads_compile_once_and_get_their_own(lite0: Backbone, compiled: list[int]) -> None:

@@ -129,3 +129,9 @@ def test_html_shows_pixel_figures_only_where_measured() -> None:
 def test_any_number_of_rows(render: Any) -> None:
     assert render([])
     assert render([row(test_images=0, **NOTHING)])
+
+
+@pytest.mark.parametrize("category", ["=1+1", "+1", "-A7", "@x", "\t=1", "'=1"])
+def test_no_category_is_a_formula(category: str) -> None:
+    (line,) = list(csv.DictReader(io.StringIO(to_csv([row(category)]))))
+    assert line["category"] == f"'{category}"

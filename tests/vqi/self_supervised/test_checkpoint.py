@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,9 +15,10 @@ import torch
 from tests.vqi.self_supervised.test_training import parts, settings
 from vqi.artifacts.training_log import Epoch
 from vqi.config import SimSiam
+from vqi.errors import VqiError
 from vqi.network.building import build
 from vqi.self_supervised import training
-from vqi.self_supervised.checkpoint import Checkpoint, State, optimizer_tensors, restore_optimizer
+from vqi.self_supervised.checkpoint import Checkpoint, State, check_state, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import training_key
 from vqi.store.interface import Store
@@ -113,6 +116,56 @@ def test_every_part_comes_back(store: Store) -> None:
         torch.testing.assert_close(state.encoder[name], tensor, rtol=0, atol=0)
     checkpoint.delete()
     assert checkpoint.load() is None
+
+
+STATE = State(
+    [Epoch(1, 1, 0.1, 0.5, 0.25, "accuracy", 0.75, 1.0, 12.5)], 1, {"a": torch.ones(2)}, {"a": torch.ones(2)}, {},
+    {"0.step": torch.tensor(1.0), "0.exp_avg": torch.ones(2)},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "cut short", "an empty file", "no log", "another best epoch"])
+def test_a_damaged_one_is_a_miss_that_is_said_and_replaced(
+    store: Store, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, path = Checkpoint(store, "k"), tmp_path / "store/checkpoints/k.safetensors"
+    checkpoint.save(STATE)
+    whole = path.read_bytes()
+    if damage == "other bytes":
+        path.write_bytes(whole[:-1] + b"x")  # the store sees that
+    elif damage == "cut short":
+        store.put_bytes("checkpoints/k.safetensors", whole[:-4])
+    elif damage == "an empty file":
+        store.put_bytes("checkpoints/k.safetensors", b"")
+    else:
+        checkpoint.save(replace(STATE, log=[]) if damage == "no log" else replace(STATE, best_epoch=2))
+    assert checkpoint.load() is None
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: the checkpoint of an earlier start is damaged, and training starts over: ")
+    checkpoint.save(STATE)
+    assert checkpoint.load() is not None
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"encoder": {"a": torch.ones(3)}}, "its part 'encoder' is of another network"),
+        ({"best": {"b": torch.ones(2)}}, "its part 'best' is of another network"),
+        ({"encoder": {"a": torch.ones(2, dtype=torch.int32)}}, "its part 'encoder' is of another network"),
+        ({"encoder": {"a": torch.tensor([1, torch.nan])}}, "a number in it is not finite"),
+        ({"optimizer": {"1.step": torch.tensor(1.0)}}, "its part 'optimizer' is of another network, by '1.step'"),
+        ({"optimizer": {"x": torch.tensor(1.0)}}, "its part 'optimizer' is of another network, by 'x'"),
+        ({"optimizer": {"0.exp_avg": torch.ones(3)}}, "its part 'optimizer' is of another network, by '0.exp_avg'"),
+        ({"log": [*STATE.log, replace(STATE.log[0], epoch=2)]}, "it is of 2 epochs, and 1 are wanted"),
+    ],
+)
+def test_a_state_of_another_training_is_refused(changes: dict[str, Any], said: str) -> None:
+    own = {"encoder": {"a": torch.zeros(2)}, "best": {"a": torch.zeros(2)}, "method": {}}
+    check_state(STATE, 1, own, [torch.zeros(2)])
+    with pytest.raises(VqiError) as error:
+        check_state(replace(STATE, **changes), 1, own, [torch.zeros(2)])
+    assert str(error.value) == said
 
 
 @pytest.mark.parametrize("make", [lambda p: torch.optim.SGD(p, 0.1, momentum=0.9), lambda p: torch.optim.AdamW(p, 0.1)])
