@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
 from vqi.artifacts.catalog import Licence
 from vqi.config import SourceRequest
+from vqi.datasets.advice import ARCHIVE_ENDINGS, instead
 from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.objects import open_versions
@@ -20,8 +20,6 @@ from vqi.system.cache import cache_folder
 from vqi.transfer.fetching import fetch, shown
 from vqi.transfer.unpacking.unpack import unpack
 
-ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
-
 
 def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset in an archive.
@@ -31,7 +29,9 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """
     if not argument:
         raise VqiError("the source 'archive' needs a place: expected archive:<http(s)://, s3:// or path>")
-    name = ENDINGS.sub("", shown(argument).rstrip("/").rpartition("/")[2]) or "archive"
+    if better := instead("archive", argument):
+        raise VqiError(f"'{argument}' is not an archive: write '{better}'")
+    name = ARCHIVE_ENDINGS.sub("", shown(argument).rstrip("/").rpartition("/")[2]) or "archive"
     return open_archive(name, locate(argument, request.sha256), ARRANGEMENTS["mvtec"], request, None)
 
 
