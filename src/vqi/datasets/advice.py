@@ -19,28 +19,27 @@ def is_place(text: str) -> bool:
 
 
 def source_of(place: str) -> str:
-    """The source that reads ``place``: a path, or a URI."""
-    return f"{_kind(place)}:{place}"
+    """The source that reads ``place``: a path, or a URI. Folders behind http(s):// cannot be listed."""
+    return f"{_kind(place) or ('archive' if place.startswith(WEB) else 'folder')}:{place}"
 
 
 def instead(source: str, place: str) -> str:
     """What to write where the source of this name cannot read ``place`` and another one can; '' otherwise."""
     kind = _kind(place)
-    suits = kind == source or (source == "bucket" and place.startswith("s3://"))
-    sure = place.startswith(WEB) or _local(place) is not None
-    return f"{kind}:{place}" if sure and not suits else ""
+    if not kind or kind == source or (source == "bucket" and not place.startswith(WEB) and "://" in place):
+        return ""
+    return f"{kind}:{place}"
 
 
 def _kind(place: str) -> str:
-    bare = shown(place).partition("?")[0] if place.startswith(WEB) else place
+    """The source that a place is for; '' where that cannot be told."""
     here = _local(place)
     if here is not None and here.is_dir():
         return "folder"
-    if ARCHIVE_ENDINGS.search(bare):
+    name = shown(place) if place.startswith(WEB) else place
+    if ARCHIVE_ENDINGS.search(name):
         return "archive"
-    if TABLE_ENDINGS.search(bare):
-        return "csv"
-    return "archive" if place.startswith(WEB) or (here is not None and here.is_file()) else "folder"
+    return "csv" if TABLE_ENDINGS.search(name) else ""
 
 
 def _local(place: str) -> Path | None:

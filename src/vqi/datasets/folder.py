@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from vqi.config import SourceRequest
-from vqi.datasets.advice import instead
+from vqi.datasets.advice import WEB, instead
 from vqi.datasets.layout import Dataset, printable
 from vqi.datasets.local import checked, walk
 from vqi.datasets.tree import cached_dataset, fetch_tree, read_tree
@@ -26,6 +26,11 @@ def read(argument: str, request: SourceRequest) -> Dataset:
         raise VqiError("the source 'folder' needs a place: expected folder:<path, file:// or s3:// uri>")
     if better := instead("folder", argument):
         raise VqiError(f"'{argument}' is not a folder: write '{better}'")
+    if argument.startswith(WEB):
+        raise VqiError(
+            f"folders of a server cannot be listed, as that at {argument}: pack it as a zip, and write "
+            "archive:<its address>"
+        )
     store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
     if isinstance(store, VersionedStore):
         return cached_dataset(*fetch_tree(store, store.list_versions(), request.only_categories))

@@ -21,6 +21,7 @@ Split = Literal["train", "test", "ground_truth"]
 SPLITS: dict[str, Split] = {"train": "train", "test": "test", "ground_truth": "ground_truth"}
 GOOD = "good"
 MASK_ENDING = "_mask"
+SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"))
 EXTENSIONS = frozenset({"png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp"})
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
@@ -142,6 +143,11 @@ def _is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and not any(
         one == "/" or unicodedata.category(one) in ("Cc", "Cs") for one in name
     )
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that an operating system puts there."""
+    return name.startswith(".") or name.casefold() in SYSTEM
 
 
 def is_image_name(name: str) -> bool:

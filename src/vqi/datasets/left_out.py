@@ -6,15 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from vqi.artifacts.left_out import ENDINGS, EXAMPLES, LeftOut, Reason
-from vqi.datasets.layout import SPLITS, is_image_name, printable
+from vqi.datasets.layout import SPLITS, is_hidden, is_image_name, printable
 
 # Endings of photographs that are not read. What has another one is taken for no image at all.
 PHOTOGRAPHS = frozenset(
-    "heic heif avif jxl jp2 j2k jpx jpf jxr wdp hdp dng nef nrw cr2 cr3 crw arw sr2 srf raf orf rw2 pef srw x3f raw 3fr iiq "
-    "exr hdr pfm dcm dicom fits fit psd psb xcf svg eps ico icns tga pcx sgi ras pgm ppm pbm pnm dds cine mp4 mov avi mkv "
-    "npy npz mat jfif jpe jif".split()
+    """
+    heic heif avif jxl jp2 j2k jpx jpf jxr wdp hdp dng nef nrw cr2 cr3 crw arw sr2 srf raf orf rw2 pef srw x3f raw 3fr
+    iiq exr hdr pfm dcm dicom fits fit psd psb xcf svg eps ico icns tga pcx sgi ras pgm ppm pbm pnm dds cine
+    mp4 mov avi mkv npy npz mat jfif jpe jif
+    """.split()  # noqa: SIM905 - a list of words
 )
-SYSTEM = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"})
 TEMPORARY_STARTS = (".#", "~$", ".~lock.", "#")
 TEMPORARY_ENDS = ("~", ".swp", ".swo", ".tmp", ".part", ".partial", ".crdownload", ".lock", ".bak")
 LONGEST_ENDING = 12  # characters; what follows a later dot than that is hardly one
@@ -25,7 +26,7 @@ def reason_of(key: str) -> Reason:
     *folders, name = key.split("/")
     if name.startswith(TEMPORARY_STARTS) or name.lower().endswith(TEMPORARY_ENDS):
         return "temporary"
-    if any(part.startswith(".") or part.lower() in SYSTEM for part in (*folders, name)):
+    if any(map(is_hidden, (*folders, name))):
         return "hidden"
     if not is_image_name(name):
         return "kind" if _ending(name).removeprefix(".") in PHOTOGRAPHS else "other"

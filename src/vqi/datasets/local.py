@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vqi.artifacts.left_out import Reason
+from vqi.datasets.layout import printable
 from vqi.errors import VqiError
 from vqi.photographs.decoding import UnreadableImage
 from vqi.store.interface import DIGESTS
@@ -94,8 +95,10 @@ def checked(path: Path, name: str, read: Callable[[], bytes]) -> bytes:
     """
     try:
         found = path.stat()
-    except OSError as error:
-        link = f"a link to {os.readlink(path)}: " if path.is_symlink() else ""
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        link = (
+            f"a link to {printable(str(path.readlink()))}: " if isinstance(error, OSError) and path.is_symlink() else ""
+        )
         raise UnreadableImage(name, f"{link}{reason(error)}") from error
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableImage(name, f"{_KINDS.get(stat.S_IFMT(found.st_mode), 'a folder')}, not a file: remove it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from vqi.datasets.layout import GOOD, SPLITS, is_image_name
+from vqi.datasets.layout import GOOD, SPLITS, is_hidden, is_image_name
 from vqi.datasets.words import DEFECTIVE, meaning_of
 from vqi.errors import VqiError
 
@@ -29,7 +29,7 @@ def canonical(path: str, root: str = "") -> str | None:
     if len(parts) != 3 or not is_image_name(parts[2]):
         return None
     split = SPLITS.get(parts[0].casefold())
-    if split is None:
+    if split is None or any(map(is_hidden, (*root.split("/"), parts[1]))):
         return None
     kind = _kind(parts[1], f"{root}{parts[0]}/")
     return f"{split}/{kind}/{parts[2]}" if split != "train" or kind == GOOD else None
@@ -68,6 +68,7 @@ def _unsplit(paths: Sequence[str], root: str) -> list[tuple[str, str]]:
     if not any(map(is_unsplit_good, paths)):
         return []
     images = [path for path in paths if path.count("/") == 1 and is_image_name(path.rpartition("/")[2])]
+    images = [path for path in images if not is_hidden(path.partition("/")[0])]
     parts = [(path, *path.split("/")) for path in images]
     return [(f"{UNSPLIT}/{_kind(folder, root)}/{name}", path) for path, folder, name in parts]
 

@@ -43,9 +43,7 @@ class Tree:
         return Dataset(self.name, None, categories, snapshot=snapshot, left_out=self.left_out)
 
 
-def read_tree(
-    keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping[str, Reason] | None = None
-) -> Tree:
+def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping[str, Reason] | None = None) -> Tree:
     """The files of the ``wanted`` categories in a listing of the place ``uri``; of all categories if none is named.
 
     Args:

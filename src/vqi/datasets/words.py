@@ -18,12 +18,14 @@ DEFECTIVE = "defective"  # a name that begins with this word is that of defectiv
 
 # Whole words, in lower case and without accents.
 _GOOD = """
-    good goods ok oks okay normal normals normale normales normaux pass passed passes passing accepted acceptable accept approved qualified conforming
+    good goods ok oks okay normal normals normale normales normaux
+    pass passed passes passing accepted acceptable accept approved qualified conforming
     conformant compliant nominal healthy intact flawless faultless undamaged unblemished perfect fine clean correct
     nondefective nonanomalous anomalyfree defectfree faultfree defectless
     gut gute guten gutes io inordnung fehlerfrei einwandfrei mangelfrei makellos unbeschadigt
     bon bonne bons bonnes conforme conformes sain sains bueno buena buenos buenas bien correcto aprobado
-    buono buona buoni buone conformi idoneo bom boa boas aprovado goed goede dobry dobra dobre bra god gode godkand godkendt
+    buono buona buoni buone conformi idoneo bom boa boas aprovado
+    goed goede dobry dobra dobre bra god gode godkand godkendt
     hyva iyi saglam норма нормальные годен годные хорошие исправные
     良品 良 正常 正常品 合格 合格品 好 好品 無欠陥 无缺陷 無缺陷 无瑕疵 정상 양품 합격
 """
@@ -44,13 +46,16 @@ _NOT = "no not non nicht kein keine sans sin senza ohne without un ohne zero non
 _FREE = "free frei"
 # What says nothing about the part.
 _FILLER = """
-    part parts piece pieces image images img imgs photo photos photograph photographs pic pics picture pictures sample samples
-    product products item items data set dataset class label type folder only all the and of is test train training teil
+    part parts piece pieces image images img imgs photo
+    photos photograph photographs pic pics picture pictures sample samples
+    product products item items data set dataset class label type
+    folder only all the and of is test train training teil
     teile bild bilder foto fotos stuck imagenes pieza piezas 品 件 图 图片 图像 画像 样本
 """
 # They may mean either, or are said of parts that nobody has looked at.
 _UNCLEAR = """
-    negative negatives neg positive positives pos true false yes no ja nein reference references ref golden gold master masters
+    negative negatives neg positive positives pos true false yes
+    no ja nein reference references ref golden gold master masters
     template templates standard baseline regular typical usual nominals valid new original
     free none unknown unlabeled unlabelled unsorted unclear unsure uncertain undecided doubtful maybe review todo tbd
     0 class0 label0 type0 c0 00 000
