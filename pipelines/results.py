@@ -6,13 +6,19 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from vqi.artifacts.catalog import Catalog
+from vqi.artifacts.left_out import merged
+from vqi.errors import VqiError
+from vqi.formatting import count
+from vqi.records import parse_json
+from vqi.store.opening import read_uri
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 from vqi_pipelines.local.task_record import read_task
 
 
 def results_of(run: RunState) -> list[str]:
-    """The table, and where the reports and models are; only those that exist."""
-    lines: list[str] = []
+    """What was left out of the dataset, the table, and where the reports and models are; only those that exist."""
+    lines = list(_left_out(run))
     table = run.folder / "table.md"
     if table.is_file():
         lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
@@ -27,6 +33,22 @@ def results_of(run: RunState) -> list[str]:
 
 def _done(run: RunState) -> list[TaskState]:
     return [task for task in run.in_order() if task.state in (DONE, CACHED)]
+
+
+def _left_out(run: RunState) -> Iterator[str]:
+    """What the source has and the dataset has not, from the catalog of the step ``dataset_download``."""
+    for task in _done(run):
+        if task.folder.name == "dataset-download" and (made := read_task(task.folder).output_artifacts.get("catalog")):
+            try:
+                catalog = parse_json(Catalog, read_uri(made.location), made.location, "run the pipeline again")
+            except VqiError as error:
+                yield f"left out: not known: {error}"
+                continue
+            yield from (f"left out: {one.text}" for one in merged(catalog.left_out))
+            unread = [(name, one) for name, entry in catalog.categories.items() for one in entry.unreadable]
+            if unread:
+                name, one = unread[0]
+                yield f"unreadable: {count(len(unread), 'file')}, for example {name}/{one.path}: {one.reason}"
 
 
 def _models(run: RunState) -> Iterator[str]:

@@ -80,6 +80,11 @@ def of_category(found: Iterable[LeftOut], category: str) -> tuple[LeftOut, ...]:
     return tuple(one for one in found if one.category in (category, ""))
 
 
+def missing_photographs(left_out: Sequence[LeftOut]) -> list[str]:
+    """What to say where the source has photographs that are not used."""
+    return [f"Not used: {one.text}." for one in merged(left_out) if one.photographs]
+
+
 def _together(reason: Reason, members: Sequence[LeftOut]) -> LeftOut:
     endings: Counter[str] = Counter()
     for one in members:

@@ -56,6 +56,7 @@ class Shard(NamedTuple):
 
     path: Path
     sha256: str
+    licence: Licence | None = None  # None: the user's own images
     unreadable: tuple[Unreadable, ...] = ()  # images and masks of the source
     left_out: tuple[LeftOut, ...] = ()
 

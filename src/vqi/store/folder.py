@@ -126,8 +126,9 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         if entry.name == DIGESTS or is_temporary(entry.name):
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-        else:
+            if not (entry.is_symlink() and folder.resolve().is_relative_to(Path(entry.path).resolve())):  # back upwards
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+        elif entry.is_file():  # not a link to nowhere, a FIFO, a socket or a device
             yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
 
 
