@@ -126,8 +126,10 @@ def _contents(category: str, entries: Sequence[Entry]) -> Contents:
         try:
             digests[entry.path] = sha256_bytes(entry.read())
         except UnreadableImage as error:
-            message(f"unreadable image {category}/{entry.path}: {printable(error.reason)}")
-            unread.append(Unreadable(path=entry.path, reason=printable(error.reason)))
+            elsewhere = "://" in error.name or error.name.startswith(("/", "~"))  # not in the source itself
+            why = printable(str(error) if elsewhere else error.reason)
+            message(f"unreadable image {category}/{entry.path}: {why}")
+            unread.append(Unreadable(path=entry.path, reason=why))
     return Contents(digests, tuple(sorted(unread, key=lambda one: one.path)))
 
 

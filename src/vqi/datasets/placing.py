@@ -12,6 +12,22 @@ from vqi.errors import VqiError
 UNSPLIT = "all"  # the folder of images without a split: see vqi.datasets.splits
 
 
+class UnclearFolderError(VqiError):
+    """A folder whose name may mean good parts, or defective ones: with the line that renames it."""
+
+    def __init__(self, above: str, folder: str) -> None:
+        place, good, bad = (shlex.quote(f"{above}{name}") for name in (folder, GOOD, f"{DEFECTIVE}-{folder}"))
+        super().__init__(
+            f"does the folder '{above}{folder}' hold good parts? If so, rename it: mv {place} {good}; if they are "
+            f"defective: mv {place} {bad}"
+        )
+        self._above, self._folder = above, folder
+
+    def below(self, root: str) -> UnclearFolderError:
+        """The same with the whole path; ``root``: of the source, with '/' at its end."""
+        return UnclearFolderError(f"{root}{self._above}", self._folder)
+
+
 def canonical(path: str, root: str = "") -> str | None:
     """A path within a category as the layout has it: ``test/good/x.png`` for ``Test/OK/x.png``.
 
@@ -23,7 +39,7 @@ def canonical(path: str, root: str = "") -> str | None:
         None for anything that is not an image of the layout.
 
     Raises:
-        VqiError: The name of its folder may mean good parts, or defective ones.
+        UnclearFolderError: The name of its folder may mean good parts, or defective ones.
     """
     parts = path.split("/")
     if len(parts) != 3 or not is_image_name(parts[2]):
@@ -42,7 +58,7 @@ def arranged(paths: Iterable[str], root: str = "") -> dict[str, str]:
     category has no ``train`` and no ``test``.
 
     Raises:
-        VqiError: as for ``canonical``; or two files would have the same path.
+        VqiError: ``UnclearFolderError``, as for ``canonical``; or two files would have the same path.
     """
     known = sorted(paths)
     placed = [(place, path) for path in known if (place := canonical(path, root)) is not None]
@@ -77,9 +93,5 @@ def _kind(folder: str, above: str) -> str:
     """``good``, or the folder's own name: that of a type of defect."""
     meaning = meaning_of(folder)
     if meaning == "unclear":
-        place, good, bad = (shlex.quote(f"{above}{name}") for name in (folder, GOOD, f"{DEFECTIVE}-{folder}"))
-        raise VqiError(
-            f"does the folder '{above}{folder}' hold good parts? If so, rename it: mv {place} {good}; if they are "
-            f"defective: mv {place} {bad}"
-        )
+        raise UnclearFolderError(above, folder)
     return GOOD if meaning == "good" else folder

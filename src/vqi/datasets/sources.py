@@ -45,7 +45,7 @@ def split_source(source: str) -> tuple[str, str]:
         raise VqiError(f"unknown dataset source '{name}': did you mean '{near}'?")
     raise VqiError(
         f"unknown dataset source '{source}': for the images at that place write '{source_of(source)}'; the sources "
-        f"are {', '.join(SOURCES)}"
+        f"are {', '.join(sorted(SOURCES))}"
     )
 
 

@@ -13,7 +13,7 @@ from vqi.artifacts.left_out import LeftOut, Reason, merged
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
-from vqi.datasets.placing import UNSPLIT, arranged, canonical, is_unsplit_good
+from vqi.datasets.placing import UNSPLIT, UnclearFolderError, arranged, canonical, is_unsplit_good
 from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.interface import VersionedStore, VersionInfo
@@ -57,7 +57,10 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
             folder's name may mean good parts as well as defective ones.
     """
     name = uri.rstrip("/").rpartition("/")[2] or "dataset"
-    found = _files(keys, name)
+    try:
+        found = _files(keys, name)
+    except UnclearFolderError as error:
+        raise error.below(f"{uri.rstrip('/').removeprefix('file://')}/") from error
     taken = {key for files in found.values() for key in files.values()}
     left = [key for key in keys if key not in taken]
     if not found:

@@ -13,7 +13,7 @@ import pytest
 from vqi.config import DatasetDownload
 from vqi.datasets import download as making
 from vqi.datasets.download import download
-from vqi.datasets.shards import licence_of, open_shard
+from vqi.datasets.shards import open_shard
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import Store
@@ -178,4 +178,4 @@ def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     handle = download(DatasetDownload(source="elpv", only_categories=["mono"]), open_store(str(tmp_path)))
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
     assert handle.catalog.licence.name == "CC BY-NC-SA 4.0"
-    assert licence_of(handle.uri) == handle.catalog.licence
+    assert open_shard(handle.uri, "mono", tmp_path / "out").licence == handle.catalog.licence
