@@ -39,8 +39,9 @@ def _left_out(run: RunState) -> Iterator[str]:
     """What the source has and the dataset has not, from the catalog of the step ``dataset_download``."""
     for task in _done(run):
         if task.folder.name == "dataset-download" and (made := read_task(task.folder).output_artifacts.get("catalog")):
+            place = made.location if "://" in made.location else str(task.folder / made.location)
             try:
-                catalog = parse_json(Catalog, read_uri(made.location), made.location, "run the pipeline again")
+                catalog = parse_json(Catalog, read_uri(place), place, "run the pipeline again")
             except VqiError as error:
                 yield f"left out: not known: {error}"
                 continue

@@ -76,7 +76,7 @@ def doubtful_masks(problems: Sequence[MaskProblem]) -> list[str]:
     if not problems:
         return []
     return [
-        f"{count(len(problems), 'mask')} or images without one need a look, for example {problems[0].path}: "
+        f"{count(len(problems), 'problem')} with masks, listed on the data page, for example {problems[0].path}: "
         f"{problems[0].problem}. Pixel figures (pixel AUROC, AUPRO) rest on the masks."
     ]
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from vqi.formatting import count
 from vqi.records import Record
 
 Reason = Literal["kind", "sub-folder", "train", "outside", "no file", "closed", "temporary", "hidden", "other"]
 
+REASONS: tuple[Reason, ...] = get_args(Reason)
 EXAMPLES = 3  # paths kept for each reason
 ENDINGS = 8  # kept for each reason; the most frequent ones
 
 # What each reason says of its files, and what to do where photographs are missing.
 _WORDS: dict[Reason, tuple[str, str, str]] = {
     "kind": ("photograph", "of a kind that is not read", "save as PNG, JPEG or TIFF"),
-    "sub-folder": ("image", "in sub-folders of a folder of the layout", "move them up into it"),
-    "train": ("image", "in train, outside of train/good", "move good parts to train/good, defective ones to test"),
+    "sub-folder": ("image", "outside the layout, in sub-folders", "move them up, next to the others"),
+    "train": (
+        "image",
+        "outside the layout, in train but not in train/good",
+        "move good parts to train/good, defective ones to test",
+    ),
     "outside": ("image", "outside the layout", "see 'Your own photographs' in the README for where images belong"),
     "no file": ("entry", "that is a link to nowhere or back, a FIFO, a socket or a device", "remove it"),
     "closed": ("folder", "that cannot be read", "give this user the right to read it"),
@@ -55,7 +60,7 @@ class LeftOut(Record):
         one, why, to_do = _WORDS[self.reason]
         why = why if self.files == 1 else _MANY.get(why, why)
         kinds = ", ".join(f"{ending} {number}" for ending, number in self.endings.items())
-        kinds = f" ({kinds})" if kinds and self.reason in ("kind", "temporary", "hidden", "other") else ""
+        kinds = f" ({kinds})" if kinds and self.reason in ("kind", "temporary", "other") else ""
         to_do = f"; {to_do}" if to_do else ""
         return f"{count(self.files, one, _MANY.get(one))} {why}{kinds}, for example {self.examples[0]}{to_do}"
 

@@ -87,7 +87,7 @@ def complete_catalog(store: Store, folder: str, manifest: Manifest) -> Catalog |
     except UnavailableError:
         raise
     except VqiError as error:
-        message(f"note: {error}: it is damaged, and written again")
+        message(f"note: a damaged manifest of the dataset is replaced: {error}")
         return None
     if catalog is None or catalog.digest != digest_of(manifest) or set(catalog.categories) != set(manifest):
         return None

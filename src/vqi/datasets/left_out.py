@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from vqi.artifacts.left_out import ENDINGS, EXAMPLES, LeftOut, Reason
+from vqi.artifacts.left_out import ENDINGS, EXAMPLES, REASONS, LeftOut, Reason
 from vqi.datasets.layout import SPLITS, is_hidden, is_image_name, printable
 
 # Endings of photographs that are not read. What has another one is taken for no image at all.
@@ -66,7 +66,7 @@ def summary(
             endings=dict(Counter(_ending(key.rpartition("/")[2]) for key in members).most_common(ENDINGS)),
             examples=tuple(printable(key) for key in members[:EXAMPLES]),
         )
-        for (category, reason), members in sorted(found.items())
+        for (category, reason), members in sorted(found.items(), key=lambda one: (one[0][0], REASONS.index(one[0][1])))
     )
 
 

@@ -88,11 +88,11 @@ def meaning_of(name: str) -> Meaning:
     """What a folder's name says of the parts in it; 'other' is that of a type of defect, or of anything else."""
     tokens = _tokens(name)
     joined = "".join(tokens)
-    if _IS_NOT_GOOD.fullmatch(joined):
+    if _IS_NOT_GOOD.fullmatch(joined) or tokens[:1] == [DEFECTIVE]:
         return "defective"
     if _IS_GOOD.fullmatch(joined) or _IS_NO_DEFECT.fullmatch(joined):
         return "good"
-    if _IS_DEFECT.fullmatch(joined) or tokens[:1] == [DEFECTIVE]:
+    if _IS_DEFECT.fullmatch(joined):
         return "defective"
     asks = joined in _words(_UNCLEAR) or _words(_PLAIN_GOOD) & set(tokens)
     return "unclear" if asks or difflib.get_close_matches(joined, _MISSPELT, 1, _ALIKE) else "other"

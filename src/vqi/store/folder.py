@@ -144,7 +144,7 @@ def _locked(target: Path) -> Iterator[None]:
 def _noted(target: Path) -> list[str]:
     """The digests noted for an object, newest first; none for an object put there by hand."""
     note = target.parent / DIGESTS / target.name
-    return note.read_text("ascii").split() if note.is_file() else []
+    return note.read_text("ascii", errors="replace").split() if note.is_file() else []
 
 
 def _note(target: Path, digest: str) -> None:
