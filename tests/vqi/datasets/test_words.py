@@ -8,7 +8,8 @@ from vqi.datasets.words import meaning_of, meaning_of_label
 
 GOOD = (
     "good Good GOOD ok OK Okay O.K. o_k normal Normal pass passed gut Gutteile GutTeile i.O. iO conforme bueno "
-    "buoni 良品 正常 합격 OK品 OK_Teile ok-images GoodParts goodparts good_2 00_good ok-2024-01-02 test_good non-defective defect-free "
+    "buoni 良品 正常 합격 OK品 OK_Teile ok-images GoodParts goodparts good_2 "
+    "00_good ok-2024-01-02 test_good non-defective defect-free "
     "defect_free no_defect NoDefects without-anomalies fehlerfrei годен ＯＫ passes normale"
 )
 DEFECTIVE = (

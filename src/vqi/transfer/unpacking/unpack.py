@@ -93,7 +93,7 @@ def _fill(spool: Spool, source: BinaryIO, reader: Reader, wanted: Callable[[str]
         source.seek(0)
         with reader(source, Register(limits, register.archive_bytes)) as members:
             for member in members:
-                if member.is_file and (names := missing.pop(member.name, None)):
+                if member.is_file and not member.same_as and (names := missing.pop(member.name, None)):
                     spool.add(names[0], member.size, member.pieces())
                     for name in names:
                         register.add_bytes(spool.add_same(name, names[0]))

@@ -179,7 +179,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "hard link with bytes": (
         c.tar_field(c.tar_of(c.special("a.png", tarfile.LNKTYPE, "b.png")), 124, b"00000000100\0"), "device, a sparse"),
     "hard links that multiply": (
-        c.tar_of(c.plain("a.png", bytes(1 << 17)), *(c.special(f"{i}.png", tarfile.LNKTYPE, "a.png") for i in range(40))),
+        c.tar_of(c.plain("a.png", bytes(1 << 17)),
+                 *(c.special(f"{i}.png", tarfile.LNKTYPE, "a.png") for i in range(40))),
         "decompression bomb"),
     "character device": (c.tar_of(c.special("null", tarfile.CHRTYPE)), "device"),
     "block device": (c.tar_of(c.special("sda", tarfile.BLKTYPE)), "device"),
