@@ -147,7 +147,7 @@ def test_odd_members_and_what_is_left_out(tmp_path: Path) -> None:
         plain("a/w/train/good/1.png"), special("a/w/train/good/2.png", tarfile.LNKTYPE, "a/backup/3.png"),
         plain("a/backup/3.png", b"three"), special("a/w/train/good/4.png", tarfile.SYMTYPE, "../5.png"),
         special("a/.#lock", tarfile.SYMTYPE, "user@host"), special("a/latest", tarfile.SYMTYPE, "w"),
-        plain("a/w/train/good/6.heic"), plain("a/v/train/good/7.png"), plain("a/v/test/8.png"),
+        plain("a/w/train/good/6.dng"), plain("a/v/train/good/7.png"), plain("a/v/test/8.png"),
         plain("a/w/test/OK/9.png"),
     )  # fmt: skip
     (tmp_path / "p.tar").write_bytes(data)

@@ -91,7 +91,7 @@ def left_out(source: str) -> dict[tuple[str, str], int]:
 
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     root = touch(
-        tmp_path, "w/train/good/a.png", "w/train/bad/b.png", "w/c.png", "w/test/good/deep/d.png", "w/train/good/e.HEIC",
+        tmp_path, "w/train/good/a.png", "w/train/bad/b.png", "w/c.png", "w/test/good/deep/d.png", "w/train/good/e.DNG",
         "w/train/good/.f.png", "w/.git/train/good/g.png", "w/test/.ipynb_checkpoints/h.png", "w/~$i.xlsx", "w/j.png~",
         ".trash/train/good/k.png", "readme.txt", "v/train/good/l.png", "__MACOSX/w/train/good/m.png",
     )  # fmt: skip
@@ -104,7 +104,7 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     assert {one.category for one in only} == {""}, "nothing of a category that was not asked for"
     kind = next(one for one in resolve(f"folder:{root}").left_out if one.reason == "kind")
     assert kind.text == (
-        "1 photograph of a kind that is not read (.heic 1), for example w/train/good/e.HEIC; save as PNG, JPEG or TIFF"
+        "1 photograph of a kind that is not read (.dng 1), for example w/train/good/e.DNG; save as PNG, JPEG or TIFF"
     )
 
 
@@ -200,7 +200,7 @@ def test_folders_of_good_and_bad_parts_without_a_split(tmp_path: Path, capsys: p
 
 
 def test_a_folder_that_does_not_fit(tmp_path: Path) -> None:
-    root = touch(tmp_path, "x.png", "nok/1.png", "nok/2.png", "y.heic")
+    root = touch(tmp_path, "x.png", "nok/1.png", "nok/2.png", "y.dng")
     with pytest.raises(
         VqiError, match=r"expected <category>/train/good/.*found nok/1\.png, .* and 1 more \(1 photograph"
     ):

@@ -149,7 +149,7 @@ def test_a_damaged_manifest_is_a_miss_that_is_said_once(
 
 def test_what_was_left_out_travels_with_the_manifest(store: Store, parts: Path, tmp_path: Path) -> None:
     first = download(DatasetDownload(source=f"folder:{parts}"), store)
-    (parts / "fabric/train/good/x.heic").touch()
+    (parts / "fabric/train/good/x.dng").touch()
     (parts / "bracket/train/good/.hidden").touch()
     (parts / "notes.txt").touch()
     second = download(DatasetDownload(source=f"folder:{parts}"), store)

@@ -167,7 +167,7 @@ def test_places_that_are_not_there(tmp_path: Path) -> None:
         resolve("csv:a\0.csv")
 
 
-@pytest.mark.parametrize("path", ["gone.png", "folder.png", "pipe.png", "notes.heic", "~nobody-of-that-name/a.png"])
+@pytest.mark.parametrize("path", ["gone.png", "folder.png", "pipe.png", "notes.dng", "~nobody-of-that-name/a.png"])
 def test_one_bad_file_is_not_the_end(tmp_path: Path, path: str) -> None:
     (tmp_path / "folder.png").mkdir()
     os.mkfifo(tmp_path / "pipe.png")

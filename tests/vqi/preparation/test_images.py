@@ -352,14 +352,14 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
 def test_what_the_source_could_not_read_counts_as_bad(tmp_path: Path) -> None:
     bad = Unreadable(path="train/good/z.png", reason="a link to nowhere")
     mask = Unreadable(path="ground_truth/cut/1_mask.png", reason="gone")
-    left = LeftOut(category="widget", reason="kind", files=2, endings={".heic": 2}, examples=("widget/a.heic",))
+    left = LeftOut(category="widget", reason="kind", files=2, endings={".dng": 2}, examples=("widget/a.dng",))
     shard = write_shard(tmp_path / "s.zip", good_files(9))._replace(unreadable=(bad, mask), left_out=(left,))
     settings: dict[str, Any] = {"image_size": 32, "max_pixels": MAX_PIXELS, "threads": 1}
     report = prepare(shard, tmp_path / "images", "widget", max_bad_fraction=0.1, **settings)
     assert report.unreadable == (bad,)
     assert report.mask_problems == (MaskProblem(path=mask.path, problem="unreadable: gone"),)
     assert report.left_out == (left,)
-    assert report.warnings[-1].startswith("Not used: 2 photographs of a kind that is not read (.heic 2)")
+    assert report.warnings[-1].startswith("Not used: 2 photographs of a kind that is not read (.dng 2)")
     with pytest.raises(VqiError, match=r"1 of 10 images are unreadable, .*z\.png \(a link to nowhere\)"):
         prepare(shard, tmp_path / "other", "widget", max_bad_fraction=0.09, **settings)
     none = write_shard(tmp_path / "n.zip", {"test/good/1.png": encode(grey(1))})._replace(unreadable=(bad,))
