@@ -118,17 +118,22 @@ class FolderStore(Store):
             raise VqiError(f"cannot {action} {self.uri}/{key}: {explain(error)}") from error
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
-    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none."""
+def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[ObjectInfo]:
+    """Every object below ``folder``, keys starting with ``prefix``; a folder that is not there has none.
+
+    Left out: links to a folder ``above``, links that lead nowhere, pipes, sockets and devices.
+    """
     if not folder.is_dir():
+        return
+    here = os.path.realpath(folder)
+    if here in above:
         return
     for entry in os.scandir(folder):
         if entry.name == DIGESTS or is_temporary(entry.name):
             continue
         if entry.is_dir():
-            if not (entry.is_symlink() and folder.resolve().is_relative_to(Path(entry.path).resolve())):  # back upwards
-                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
-        elif entry.is_file():  # not a link to nowhere, a FIFO, a socket or a device
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
+        elif entry.is_file():
             yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
 
 
