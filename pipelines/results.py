@@ -6,15 +6,20 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from vqi.artifacts.catalog import Catalog
 from vqi.artifacts.data_report import read_data_report
+from vqi.artifacts.left_out import merged
 from vqi.errors import VqiError
+from vqi.formatting import count
+from vqi.records import parse_json
+from vqi.store.opening import read_uri
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 from vqi_pipelines.local.task_record import read_task
 
 
 def results_of(run: RunState) -> list[str]:
-    """Warnings of the images, the table, and where the reports and models are; only those that exist."""
-    lines = list(_warnings(run))
+    """What was left out, warnings of the images, the table, and where the reports and models are; only what exists."""
+    lines = [*_left_out(run), *_warnings(run)]
     table = run.folder / "table.md"
     if table.is_file():
         lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
@@ -41,6 +46,23 @@ def _warnings(run: RunState) -> Iterator[str]:
             except VqiError:  # a task of that name in another pipeline may report something else
                 continue
             yield from (f"warning: {report.category}: {text}" for text in report.image_warnings)
+
+
+def _left_out(run: RunState) -> Iterator[str]:
+    """What the source has and the dataset has not, from the catalog of the step ``dataset_download``."""
+    for task in _done(run):
+        if task.folder.name == "dataset-download" and (made := read_task(task.folder).output_artifacts.get("catalog")):
+            place = made.location if "://" in made.location else str(task.folder / made.location)
+            try:
+                catalog = parse_json(Catalog, read_uri(place), place, "run the pipeline again")
+            except VqiError as error:
+                yield f"left out: not known: {error}"
+                continue
+            yield from (f"left out: {one.text}" for one in merged(catalog.left_out))
+            unread = [(name, one) for name, entry in catalog.categories.items() for one in entry.unreadable]
+            if unread:
+                name, one = unread[0]
+                yield f"unreadable: {count(len(unread), 'file')}, for example {name}/{one.path}: {one.reason}"
 
 
 def _models(run: RunState) -> Iterator[str]:

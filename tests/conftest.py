@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Ends the run where pytest-xdist does not keep the groups together: each process would start servers of its own."""
+    """Ends the run where pytest-xdist does not keep the groups together: servers would start in each process."""
     if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in session.items):
         pytest.exit("pytest-xdist does not know the groups of these tests: install the versions of pyproject.toml", 3)
 

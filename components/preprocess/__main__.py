@@ -10,7 +10,7 @@ from vqi.artifacts.data_report import write_data_report
 from vqi.artifacts.files import write_text
 from vqi.artifacts.images import load_images
 from vqi.config import Preprocess
-from vqi.datasets.shards import licence_of, open_shard
+from vqi.datasets.shards import open_shard
 from vqi.pages.data_page import Pictures, render
 from vqi.photographs.decoding import only_max_pixels
 from vqi.preparation.images import prepare
@@ -40,7 +40,6 @@ def run(arguments: Arguments) -> None:
             max_pixels=arguments.max_pixels,
             dataset=arguments.dataset,
             target_fpr=arguments.target_fpr,
-            licence=licence_of(arguments.dataset),
         )
         page = render(report, Pictures(load_images(arguments.images), shard.path, arguments.max_pixels))
     write_data_report(arguments.data_report, report)

@@ -45,10 +45,15 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
         ``unknown backbone 'resnet5': did you mean 'resnet50'?``, or the first known names when none is near.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = closest(name, names)
     more = f", ... and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names[:_MOST_NAMES]) or 'none'}{more}"
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(names[:_MOST_NAMES]) or 'none'}{more}"
     return VqiError(f"unknown {kind} '{name}': {hint}")
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name that is meant most likely; '' where none is near."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)), "")
 
 
 def not_installed(module: str | None) -> VqiError | None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from tests.vqi.made import data_report
+from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.data_report import write_data_report
+from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.models.registry import Decision
 from vqi_pipelines.local.progress import PlainLines, closing_lines
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
-from vqi_pipelines.local.task_record import TaskRecord, write_task
+from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, write_task
 from vqi_pipelines.results import results_of
 
 
@@ -67,6 +69,32 @@ def test_warnings_of_the_images_come_first(tmp_path: Path) -> None:
 def test_of_a_failed_run_what_there_is(tmp_path: Path) -> None:
     said = results_of(ended(tmp_path, FAILED))
     assert [line.partition(":")[0] for line in said] == ["report", "report", "model", "score new images with one"]
+
+
+def test_what_was_left_out_of_the_dataset(tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    task = run.task("dataset-download", (0,))
+    task.folder.mkdir()
+    run.change(task, RUNNING)
+    run.change(task, DONE)
+    artifact = ArtifactRecord(location="catalog", digest="")
+    write_task(task.folder, done({}).model_copy(update={"output_artifacts": {"catalog": artifact}}))
+    left = [
+        LeftOut(category=category, reason="kind", files=2, endings={".dng": 2}, examples=(f"{category}/a.dng",))
+        for category in ("mono", "poly")
+    ]
+    bad = Unreadable(path="train/good/z.png", reason="a link to nowhere")
+    entry = CategoryEntry(bytes=1, sha256="", files={}, image_sizes={}, unreadable=(bad,))
+    catalog = Catalog(
+        name="d", source="folder:d", digest="", licence=None, categories={"mono": entry}, left_out=tuple(left)
+    )
+    (task.folder / "catalog").write_text(catalog.model_dump_json())
+    assert results_of(run)[:2] == [
+        "left out: 4 photographs of a kind that is not read (.dng 4), for example mono/a.dng; save as PNG, JPEG or TIFF",
+        "unreadable: 1 file, for example mono/train/good/z.png: a link to nowhere",
+    ]
+    (task.folder / "catalog").write_text("{")
+    assert results_of(run)[0].startswith("left out: not known: ")
 
 
 @pytest.mark.parametrize("other", [{}, {"decision": "yes"}, {"decision": '{"model": "m"}'}, {"decision": {"model": 1}}])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests.vqi.made import data_report, features_record, finetune_record, images_record
-from vqi.artifacts.data_report import Unreadable
+from vqi.artifacts.data_report import MaskProblem
 from vqi.artifacts.detector import DetectorArtifact
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.images import Images, IndexRow
+from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.config import Evaluate, PcaFit
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
@@ -145,6 +146,18 @@ def test_unreadable_images_are_mentioned() -> None:
     (warning,) = warnings_of(evaluated()[0], data_report(unreadable=(one_file, one_file)))
     assert warning == "2 images could not be read: left out here, and listed under Data."
     (one,) = warnings_of(evaluated()[0], data_report(unreadable=(one_file,)))
+    left = LeftOut(
+        category="part", reason="sub-folder", files=2, endings={".png": 2}, examples=("part/train/good/x/1.png",)
+    )
+    hidden = LeftOut(category="part", reason="hidden", files=1, endings={}, examples=("part/.x",))
+    mask = MaskProblem(path="ground_truth/cut/1_mask.png", problem="it is inverted")
+    masks, missing = warnings_of(evaluated()[0], data_report(left_out=(hidden, left), mask_problems=(mask,)))
+    assert masks.startswith(
+        "1 problem with masks, listed on the data page, for example ground_truth/cut/1_mask.png: it is"
+    )
+    assert missing.startswith(
+        "Not used: 2 images outside the layout, in sub-folders, for example part/train/good/x/1.png"
+    )
     assert one.startswith("1 image could not be read")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.records import Record
 
 
@@ -22,6 +23,7 @@ class CategoryEntry(Record):
     sha256: str
     files: dict[str, int]  # "train/good" -> files
     image_sizes: dict[str, int]  # "300x300" -> images
+    unreadable: tuple[Unreadable, ...] = ()  # files of the source that could not be read: not in the shard
 
 
 class Catalog(Record):
@@ -33,3 +35,4 @@ class Catalog(Record):
     digest: str  # of the content
     licence: Licence | None  # None: the user's own images
     categories: dict[str, CategoryEntry]
+    left_out: tuple[LeftOut, ...] = ()  # what else the source has, when it was read last

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.files import read_text, write_json
+from vqi.artifacts.left_out import LeftOut, Unreadable
+from vqi.formatting import count
 from vqi.records import Record, parse_json
 
 AGAIN = "run preprocess again"
-
-
-class Unreadable(Record):
-    """An image that could not be read, and why."""
-
-    path: str
-    reason: str
 
 
 class Note(Record):
@@ -72,7 +68,18 @@ class DataReport(Record):
     image_warnings: tuple[str, ...]  # those of the pixels themselves: their range, nearly black or flat
     warnings: tuple[str, ...]
     mask_problems: tuple[MaskProblem, ...]
+    left_out: tuple[LeftOut, ...] = ()  # what else the source has, in this category and outside of all
     licence: Licence | None  # None: the user's own images
+
+
+def doubtful_masks(problems: Sequence[MaskProblem]) -> list[str]:
+    """What to say where masks do not match their images."""
+    if not problems:
+        return []
+    return [
+        f"{count(len(problems), 'problem')} with masks, listed on the data page, for example {problems[0].path}: "
+        f"{problems[0].problem}. Pixel figures (pixel AUROC, AUPRO) rest on the masks."
+    ]
 
 
 def write_data_report(path: Path, report: DataReport) -> None:

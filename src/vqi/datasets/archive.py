@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from vqi.artifacts.catalog import Licence
+from vqi.artifacts.left_out import Reason, merged
 from vqi.config import SourceRequest
-from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement
-from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
+from vqi.datasets.advice import ARCHIVE_ENDINGS, instead
+from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement, Placed
+from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories, unreadable
+from vqi.datasets.left_out import summary
 from vqi.datasets.objects import open_versions
+from vqi.datasets.placing import is_unsplit_good
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.opening import split_uri
 from vqi.system.cache import cache_folder
 from vqi.transfer.fetching import fetch, shown
-from vqi.transfer.unpacking.unpack import unpack
-
-ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
+from vqi.transfer.unpacking.unpack import Spool, unpack
 
 
 def read(argument: str, request: SourceRequest) -> Dataset:
@@ -31,7 +33,9 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """
     if not argument:
         raise VqiError("the source 'archive' needs a place: expected archive:<http(s)://, s3:// or path>")
-    name = ENDINGS.sub("", shown(argument).rstrip("/").rpartition("/")[2]) or "archive"
+    if better := instead("archive", argument):
+        raise VqiError(f"'{argument}' is not an archive: write '{better}'")
+    name = ARCHIVE_ENDINGS.sub("", shown(argument).rstrip("/").rpartition("/")[2]) or "archive"
     return open_archive(name, locate(argument, request.sha256), ARRANGEMENTS["mvtec"], request, None)
 
 
@@ -55,6 +59,34 @@ def locate(place: str, sha256: str) -> Path:
     return path
 
 
+class Members:
+    """Which members of an archive are kept, and what is known of the others."""
+
+    def __init__(self, archive: str, arrangement: Arrangement, wanted: Sequence[str]) -> None:
+        self._archive, self._arrangement, self._wanted = archive, arrangement, set(wanted)
+        self.categories: set[str] = set()  # all of them
+        self.roots: dict[str, str] = {}  # the folder of each
+        self.left: list[str] = []  # members that are not part of the dataset
+
+    def keep(self, member: str) -> bool:
+        """Note a member; whether it is in a category that was asked for."""
+        category = self._category_of(member)
+        if category is None:
+            self.left.append(member)
+        elif category != EVERY:
+            self.categories.add(category)
+            self.roots["/".join([*member.split("/")[:-3], ""])] = category
+        return self.is_wanted(member)
+
+    def is_wanted(self, member: str) -> bool:
+        """Whether a member is in a category that was asked for."""
+        category = self._category_of(member)
+        return category is not None and (not self._wanted or category == EVERY or category in self._wanted)
+
+    def _category_of(self, member: str) -> str | None:
+        return self._arrangement.category_of(member, self._archive)
+
+
 def open_archive(
     name: str, path: Path, arrangement: Arrangement, request: SourceRequest, licence: Licence | None
 ) -> Dataset:
@@ -63,27 +95,35 @@ def open_archive(
     Raises:
         VqiError: see ``read``.
     """
-    seen: set[str] = set()
-    wanted = set(request.only_categories)
-
-    def keep(member: str) -> bool:
-        category = arrangement.category_of(member, name)
-        if category:
-            seen.add(category)
-        return category is not None and (not wanted or category == EVERY or category in wanted)
-
+    members = Members(name, arrangement, request.only_categories)
     message(f"unpack {path.name}")
-    spool = unpack(path, cache_folder(), keep)
-    if not seen:
-        raise VqiError(f"no images of the known layout in archive '{name}': {EXPECTED}")
-    check_categories(request.only_categories, seen)
+    spool = unpack(path, cache_folder(), members.keep)
+    odd: dict[str, Reason] = dict.fromkeys(spool.odd, "no file")
+    if not members.categories:
+        raise VqiError(f"no images of the known layout in archive '{name}': {EXPECTED}{_found(members.left, odd)}")
+    check_categories(request.only_categories, members.categories)
     files: dict[str, dict[str, Entry]] = defaultdict(dict)
-    members: dict[tuple[str, str], str] = {}
-    for placed in arrangement.place(spool.names, spool.read, name):
-        other = members.setdefault((placed.category, placed.path), placed.member)
+    taken: dict[tuple[str, str], str] = {}
+    for placed in arrangement.place([*spool.names, *filter(members.is_wanted, spool.odd)], spool.read, name):
+        other = taken.setdefault((placed.category, placed.path), placed.member)
         if other != placed.member:
             raise VqiError(
                 f"archive '{name}' has category '{placed.category}' twice: {other} and {placed.member}; pack it once"
             )
-        files[placed.category][placed.path] = Entry(placed.path, partial(spool.read, placed.member))
-    return Dataset(name, licence, {category: tuple(files[category].values()) for category in sorted(files)})
+        files[placed.category][placed.path] = _entry(placed, spool)
+    categories = {category: tuple(files[category].values()) for category in sorted(files)}
+    left_out = summary(members.left, odd, members.roots, request.only_categories)
+    return Dataset(name, licence, categories, left_out=left_out)
+
+
+def _entry(placed: Placed, spool: Spool) -> Entry:
+    odd = spool.odd.get(placed.member)
+    return unreadable(placed.path, odd) if odd else Entry(placed.path, partial(spool.read, placed.member))
+
+
+def _found(left: Sequence[str], odd: Mapping[str, Reason]) -> str:
+    """What an archive has instead of images of the layout, and what to do where it could be made to fit."""
+    known = "; ".join(one.text for one in merged(summary(left, odd, {})))
+    pairs = next((path for path in left if is_unsplit_good("/".join(path.split("/")[-2:]))), "")
+    unpack_it = "; good and defective parts without train and test: unpack it and write folder:<where>" if pairs else ""
+    return f"; found {known or 'no files at all'}{unpack_it}"

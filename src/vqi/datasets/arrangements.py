@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from vqi.datasets.layout import GOOD, MASK_ENDING, is_image_name, place_of
+from vqi.datasets.layout import GOOD, MASK_ENDING, is_image_name
+from vqi.datasets.placing import arranged, canonical
 from vqi.errors import VqiError
 from vqi.photographs.decoding import decode_mask
 
@@ -46,41 +48,50 @@ class Arrangement:
 
 def mvtec_category(member: str, archive: str) -> str | None:
     """``[.../]<category>/train/good/x.png``; an archive that begins with ``train`` is one category of its own name."""
-    parts = member.split("/")
-    if place_of("/".join(parts[-3:])) is None:
+    root, path = _parted(member)
+    if canonical(path, root) is None:
         return None
-    return parts[-4] if len(parts) > 3 else archive
+    return root.rstrip("/").rpartition("/")[2] or archive
 
 
 def mvtec_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
-    """The files as they are."""
-    for member in members:
-        category = mvtec_category(member, archive)
-        if category is not None:
-            yield Placed(category, "/".join(member.split("/")[-3:]), member)
+    """The files as they are, in folders of good parts that are called ``good``."""
+    yield from _placed({member: member for member in members}, archive)
 
 
 def btad_category(member: str, archive: str) -> str | None:
     """``[.../]<01, 02 or 03>/<train, test or ground_truth>/<ok or ko>/x.bmp``."""
-    return mvtec_category(_btad_path(member), archive)
+    return mvtec_category(member, archive)
 
 
 def btad_place(members: Iterable[str], read: Read, archive: str) -> Iterator[Placed]:
     """``ok`` is good; masks have the names of their images. The split is the dataset's own."""
-    for member in members:
-        path = _btad_path(member)
-        category = mvtec_category(path, archive)
-        if category is not None:
-            yield Placed(category, "/".join(path.split("/")[-3:]), member)
+    yield from _placed({_btad_path(member): member for member in members}, archive)
 
 
 def _btad_path(member: str) -> str:
     *folders, name = member.split("/")
-    if folders and folders[-1] == "ok":
-        folders[-1] = GOOD
-    if len(folders) > 1 and folders[-2] == "ground_truth":
-        name = _mask_name(name)
-    return "/".join([*folders, name])
+    return "/".join([*folders, _mask_name(name) if folders[-2:-1] == ["ground_truth"] else name])
+
+
+def _parted(member: str) -> tuple[str, str]:
+    """The folder of a member's category, with '/' at its end, and its path there."""
+    parts = member.split("/")
+    root = "/".join(parts[:-3])
+    return (f"{root}/" if root else ""), "/".join(parts[-3:])
+
+
+def _placed(named: Mapping[str, str], archive: str) -> Iterator[Placed]:
+    """The files of each category; ``named``: members by the name that they should have."""
+    within: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, member in named.items():
+        if mvtec_category(name, archive) is not None:
+            root, path = _parted(name)
+            within[root][path] = member
+    for root, paths in within.items():
+        category = root.rstrip("/").rpartition("/")[2] or archive
+        for place, path in arranged(paths, root).items():
+            yield Placed(category, place, paths[path])
 
 
 def visa_category(member: str, archive: str) -> str | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from vqi.config import SourceRequest
+from vqi.datasets.advice import instead
 from vqi.datasets.layout import Dataset
 from vqi.datasets.objects import Cached, open_versions
 from vqi.datasets.tree import cached_dataset, fetch_tree
@@ -32,7 +33,9 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """
     uri, _, snapshot = argument.partition(MARK)
     if not uri.startswith("s3://"):
-        raise VqiError(f"the source 'bucket' cannot read '{argument}': {EXPECTED_PLACE}")
+        better = instead("bucket", argument)
+        expected = f"write '{better}'" if better else EXPECTED_PLACE
+        raise VqiError(f"the source 'bucket' cannot read '{argument}': {expected}")
     store = open_versions(uri)
     versions = read_snapshot(snapshot, store.uri) if snapshot else store.list_versions()
     tree, cached = fetch_tree(store, versions, request.only_categories)

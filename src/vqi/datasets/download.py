@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vqi.artifacts.catalog import Catalog, CategoryEntry
+from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
-from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
+from vqi.datasets.layout import Dataset, Entry, check_categories, place_of, printable
 from vqi.datasets.shards import CATALOG, read_catalog, shard_name
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
-from vqi.errors import VqiError
-from vqi.photographs.decoding import image_size
+from vqi.errors import UnavailableError, VqiError
+from vqi.formatting import count
+from vqi.photographs.decoding import UnreadableImage, image_size
 from vqi.progress import message, track
 from vqi.store.interface import Store
 from vqi.store.names import key_of
@@ -30,7 +32,17 @@ from vqi.transfer.unpacking.spool import require_room
 SNAPSHOT = "snapshot.json"  # next to the catalog, where the source can change
 DIGEST_LETTERS = 12
 OLDEST = (1980, 1, 1, 0, 0, 0)  # the date of every file in a shard: zip cannot store an earlier one
-Manifest = dict[str, dict[str, str]]  # category -> path -> sha256 of the bytes
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a category holds."""
+
+    digests: dict[str, str]  # path -> sha256 of the bytes
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+Manifest = dict[str, Contents]  # by category
 
 
 @dataclass(frozen=True)
@@ -56,12 +68,33 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
     dataset = divide(dataset, wanted)
     manifest = read_manifest(dataset)
     folder = f"datasets/{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}"
-    catalog = read_catalog(store, folder)
-    if catalog is None or not all(store.exists(f"{folder}/{shard_name(name)}") for name in manifest):
+    catalog = complete_catalog(store, folder, manifest)
+    if catalog is None:
         catalog = upload(dataset, shown_source(wanted.source), manifest, store, folder)
+    elif catalog.left_out != dataset.left_out:
+        catalog = catalog.model_copy(update={"left_out": dataset.left_out})
+        put_catalog(store, folder, catalog)
     else:
         message(f"{store.uri_of(folder)} is complete: nothing to do")
+    for one in merged(catalog.left_out):
+        message(f"left out: {one.text}")
     return DatasetHandle(store.uri_of(folder), sorted(manifest), catalog)
+
+
+def complete_catalog(store: Store, folder: str, manifest: Manifest) -> Catalog | None:
+    """The catalog of a dataset that is there as a whole; None where anything is missing, of another size or damaged."""
+    try:
+        catalog = read_catalog(store, folder)
+    except UnavailableError:
+        raise
+    except VqiError as error:
+        message(f"note: a damaged manifest of the dataset is replaced: {error}")
+        return None
+    if catalog is None or catalog.digest != digest_of(manifest) or set(catalog.categories) != set(manifest):
+        return None
+    sizes = {one.key: one.size for one in store.list(f"{folder}/")}
+    expected = {f"{folder}/{shard_name(name)}": entry.bytes for name, entry in catalog.categories.items()}
+    return catalog if expected.items() <= sizes.items() else None
 
 
 def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
@@ -72,18 +105,42 @@ def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
 
 
 def read_manifest(dataset: Dataset) -> Manifest:
-    """The sha256 of every image; they are read one by one, none is kept."""
-    return {
-        category: {e.path: sha256_bytes(e.read()) for e in track(entries, len(entries), f"read {category}")}
-        for category, entries in dataset.categories.items()
-    }
+    """The sha256 of every image; they are read one by one, none is kept.
+
+    Raises:
+        VqiError: not one can be read.
+    """
+    manifest = {category: _contents(category, entries) for category, entries in dataset.categories.items()}
+    unread = [one for contents in manifest.values() for one in contents.unreadable]
+    if unread and not any(contents.digests for contents in manifest.values()):
+        raise VqiError(
+            f"none of the {count(len(unread), 'image')} of '{dataset.name}' can be read, for example {unread[0].path}: "
+            f"{unread[0].reason}; are the paths right?"
+        )
+    return manifest
+
+
+def _contents(category: str, entries: Sequence[Entry]) -> Contents:
+    digests: dict[str, str] = {}
+    unread: list[Unreadable] = []
+    for entry in track(entries, len(entries), f"read {category}"):
+        try:
+            digests[entry.path] = sha256_bytes(entry.read())
+        except UnreadableImage as error:
+            elsewhere = "://" in error.name or error.name.startswith(("/", "~"))  # not in the source itself
+            why = printable(str(error) if elsewhere else error.reason)
+            message(f"unreadable image {category}/{entry.path}: {why}")
+            unread.append(Unreadable(path=entry.path, reason=why))
+    return Contents(digests, tuple(sorted(unread, key=lambda one: one.path)))
 
 
 def digest_of(manifest: Manifest) -> str:
-    """The hex digest of a dataset's content: of its sorted categories, paths and sha256."""
+    """The hex digest of a dataset's content: of its sorted categories, paths and sha256 (empty where unreadable)."""
     digest = hashlib.sha256()
     for category in sorted(manifest):
-        for path, sha256 in sorted(manifest[category].items()):
+        contents = manifest[category]
+        files = contents.digests | {one.path: "" for one in contents.unreadable}
+        for path, sha256 in sorted(files.items()):
             digest.update(f"{category}\0{path}\0{sha256}\n".encode())
     return digest.hexdigest()
 
@@ -96,12 +153,9 @@ def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, fold
     described = {}
     with scratch_folder() as scratch:
         for category, entries in dataset.categories.items():
-            shard = scratch / "shard.zip"
-            sizes = pack(
-                track(sorted(entries, key=lambda e: e.path), len(entries), f"pack {category}"),
-                manifest[category],
-                shard,
-            )
+            shard, digests = scratch / "shard.zip", manifest[category].digests
+            there = sorted((entry for entry in entries if entry.path in digests), key=lambda entry: entry.path)
+            sizes = pack(track(there, len(there), f"pack {category}"), digests, shard)
             store.put_file(f"{folder}/{shard_name(category)}", shard)
             described[category] = describe(manifest[category], shard, sizes)
     catalog = Catalog(
@@ -110,23 +164,35 @@ def upload(dataset: Dataset, source: str, manifest: Manifest, store: Store, fold
         digest=digest_of(manifest),
         licence=dataset.licence,
         categories=described,
+        left_out=dataset.left_out,
     )
     if dataset.snapshot:
         store.put_bytes(f"{folder}/{SNAPSHOT}", dataset.snapshot.encode())
-    text = json.dumps(catalog.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    store.put_bytes(f"{folder}/{CATALOG}", text.encode())
+    put_catalog(store, folder, catalog)
     return catalog
 
 
-def describe(paths: dict[str, str], shard: Path, sizes: dict[str, int]) -> CategoryEntry:
+def put_catalog(store: Store, folder: str, catalog: Catalog) -> None:
+    """Write the catalog of a dataset, replacing what is there."""
+    text = json.dumps(catalog.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    store.put_bytes(f"{folder}/{CATALOG}", text.encode())
+
+
+def describe(contents: Contents, shard: Path, sizes: dict[str, int]) -> CategoryEntry:
     """The catalog's record of a category; ``sizes``: its images by size."""
     files: dict[str, int] = {}
-    for path in sorted(paths):
+    for path in sorted(contents.digests):
         place = place_of(path)
         if place is not None:
             group = f"{place.split}/{place.defect_type}"
             files[group] = files.get(group, 0) + 1
-    return CategoryEntry(bytes=shard.stat().st_size, sha256=sha256_file(shard), files=files, image_sizes=sizes)
+    return CategoryEntry(
+        bytes=shard.stat().st_size,
+        sha256=sha256_file(shard),
+        files=files,
+        image_sizes=sizes,
+        unreadable=contents.unreadable,
+    )
 
 
 def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict[str, int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from vqi.config import SourceRequest
-from vqi.datasets.layout import Dataset
+from vqi.datasets.advice import WEB, instead
+from vqi.datasets.layout import Dataset, printable
+from vqi.datasets.local import checked, walk
 from vqi.datasets.tree import cached_dataset, fetch_tree, read_tree
 from vqi.errors import VqiError
-from vqi.store.interface import Store, VersionedStore
+from vqi.store.folder import FolderStore
+from vqi.store.interface import VersionedStore
 from vqi.store.opening import open_store
 
 
@@ -22,16 +24,22 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """
     if not argument:
         raise VqiError("the source 'folder' needs a place: expected folder:<path, file:// or s3:// uri>")
+    if better := instead("folder", argument):
+        raise VqiError(f"'{argument}' is not a folder: write '{better}'")
+    if argument.startswith(WEB):
+        raise VqiError(
+            f"folders of a server cannot be listed, as that at {argument}: pack it as a zip, and write "
+            "archive:<its address>"
+        )
     store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
     if isinstance(store, VersionedStore):
         return cached_dataset(*fetch_tree(store, store.list_versions(), request.only_categories))
-    tree = read_tree([info.key for info in store.list()], store.uri, request.only_categories)
+    if not isinstance(store, FolderStore):
+        raise VqiError(f"'{argument}' cannot be listed: expected a path, a file:// or an s3:// uri")
+    listing = walk(store.root)
+    tree = read_tree(list(listing.all()), store.uri, request.only_categories, listing.odd)
     return tree.dataset(partial(_reader, store))
 
 
-def _reader(store: Store, key: str) -> Callable[[], bytes]:
-    try:
-        key.encode()
-    except UnicodeEncodeError as error:
-        raise VqiError(f"the file name {key!r} in {store.uri} is not UTF-8: rename the file") from error
-    return partial(store.get_bytes, key)
+def _reader(store: FolderStore, key: str) -> partial[bytes]:
+    return partial(checked, store.root / key, printable(key), partial(store.get_bytes, key))

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
+from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.errors import VqiError, unknown
+from vqi.photographs.decoding import UnreadableImage
 
 Split = Literal["train", "test", "ground_truth"]
 
+SPLITS: dict[str, Split] = {"train": "train", "test": "test", "ground_truth": "ground_truth"}
 GOOD = "good"
 MASK_ENDING = "_mask"
+SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"))
 EXTENSIONS = frozenset(
     {"png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"}
     | {"pgm", "ppm", "pbm", "pnm", "jp2", "j2k", "jpc", "j2c"}
-    | {"heic", "heif", "avif"}  # taken, and refused by name when they are decoded: nobody left them out on purpose
 )
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
@@ -31,7 +34,10 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a category: its path in the layout, and what reads its bytes."""
+    """One file of a category: its path in the layout, and what reads its bytes.
+
+    Reading raises ``UnreadableImage`` where this file cannot be read and others can: it then counts as one bad image.
+    """
 
     path: str
     read: Callable[[], bytes]
@@ -45,13 +51,17 @@ class Dataset:
     licence: Licence | None  # None: the user's own images
     categories: Mapping[str, tuple[Entry, ...]]
     snapshot: str = ""  # text that names the versions of what was read, where the source can change
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Shard(NamedTuple):
-    """The packed files of a category, on this disk."""
+    """The packed files of a category, on this disk, and what is not among them."""
 
     path: Path
     sha256: str
+    licence: Licence | None = None  # None: the user's own images
+    unreadable: tuple[Unreadable, ...] = ()  # images and masks of the source
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,18 +92,22 @@ def place_of(path: str) -> Place | None:
     return Place("ground_truth", defect_type, stem) if split == "ground_truth" else None
 
 
-def check_names(dataset: Dataset) -> None:
-    """Refuse names that would mean something else as part of a path: they become folders and keys later.
+def check_names(dataset: Dataset) -> Dataset:
+    """The dataset without names that would mean something else as part of a path: they become folders and keys later.
+
+    A file of such a name cannot be read.
 
     Raises:
-        VqiError: a category or a file of it has such a name.
+        VqiError: a category or a folder of it has such a name.
     """
     for category, entries in dataset.categories.items():
         if not _is_plain(category) or category.startswith("."):
             raise VqiError(f"a category of '{dataset.name}' is called {category!a}: give it a plain name")
         for entry in entries:
-            if not all(_is_plain(part) for part in entry.path.split("/")):
+            if not all(_is_plain(part) for part in entry.path.split("/")[:-1]):
                 raise VqiError(f"category '{category}' has a file {entry.path!a}: give it a plain name")
+    categories = {name: tuple(map(_named_plainly, entries)) for name, entries in dataset.categories.items()}
+    return replace(dataset, categories=categories)
 
 
 def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
@@ -108,8 +122,36 @@ def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
             raise unknown("category", category, names)
 
 
+def unreadable(path: str, reason: str) -> Entry:
+    """An entry that cannot be read, and why."""
+
+    def read() -> bytes:
+        raise UnreadableImage(path, reason)
+
+    return Entry(path, read)
+
+
+def printable(text: str) -> str:
+    """A name that a terminal and JSON can show: control characters and bytes that are not UTF-8 as escapes."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def _named_plainly(entry: Entry) -> Entry:
+    name = entry.path.rpartition("/")[2]
+    if _is_plain(name):
+        return entry
+    return unreadable(printable(entry.path), "its name has control characters or bytes that are not UTF-8: rename it")
+
+
 def _is_plain(name: str) -> bool:
-    return name not in ("", ".", "..") and not any(one == "/" or unicodedata.category(one) == "Cc" for one in name)
+    return name not in ("", ".", "..") and not any(
+        one == "/" or unicodedata.category(one) in ("Cc", "Cs") for one in name
+    )
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that an operating system puts there."""
+    return name.startswith(".") or name.casefold() in SYSTEM
 
 
 def is_image_name(name: str) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vqi.artifacts.catalog import Catalog, Licence
+from vqi.artifacts.catalog import Catalog
+from vqi.artifacts.left_out import of_category
 from vqi.datasets.layout import Shard
 from vqi.errors import VqiError, unknown
 from vqi.records import parse_json
@@ -38,13 +39,8 @@ def open_shard(uri: str, category: str, folder: Path) -> Shard:
         raise VqiError(
             f"{uri}/{path.name} is damaged: expected sha256 {expected}, got {got}; delete it and download again"
         )
-    return Shard(path, got)
-
-
-def licence_of(uri: str) -> Licence | None:
-    """The licence of a dataset in the object store; None for the user's own images."""
-    catalog = read_catalog(open_store(uri), "")
-    return catalog.licence if catalog else None
+    unreadable = catalog.categories[category].unreadable
+    return Shard(path, got, catalog.licence, unreadable, of_category(catalog.left_out, category))
 
 
 def read_catalog(store: Store, folder: str) -> Catalog | None:
@@ -52,7 +48,7 @@ def read_catalog(store: Store, folder: str) -> Catalog | None:
     key = f"{folder}/{CATALOG}".lstrip("/")
     if not store.exists(key):
         return None
-    return parse_json(Catalog, store.get_bytes(key), store.uri_of(key), "delete it and run dataset_download again")
+    return parse_json(Catalog, store.get_bytes(key), store.uri_of(key), "run dataset_download again")
 
 
 def shard_name(category: str) -> str:

@@ -7,8 +7,9 @@ from functools import partial
 
 from vqi.config import SourceRequest
 from vqi.datasets import archive, bucket, elpv, folder, public, table
+from vqi.datasets.advice import is_place, source_of
 from vqi.datasets.layout import Dataset, check_names
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError, closest
 
 __all__ = ["SOURCES", "Dataset", "resolve"]
 
@@ -40,9 +41,12 @@ def split_source(source: str) -> tuple[str, str]:
     name, _, argument = source.partition(":")
     if name in SOURCES:
         return name, argument
-    if "/" in name or argument.startswith("//"):
-        raise VqiError(f"unknown dataset source '{source}': for a folder of images write 'folder:{source}'")
-    raise unknown("dataset source", name, SOURCES)
+    if not is_place(source) and (near := closest(name, SOURCES)):
+        raise VqiError(f"unknown dataset source '{name}': did you mean '{near}'?")
+    raise VqiError(
+        f"unknown dataset source '{source}': for the images at that place write '{source_of(source)}'; the sources "
+        f"are {', '.join(sorted(SOURCES))}"
+    )
 
 
 def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
@@ -56,9 +60,7 @@ def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     name, argument = split_source(source)
     _refuse_unused("url", request.url, name, TAKE_URL)
     _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
-    dataset = SOURCES[name](argument, request)
-    check_names(dataset)
-    return dataset
+    return check_names(SOURCES[name](argument, request))
 
 
 def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vqi.config import Division, Preprocess, defaults
 from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
 from vqi.photographs.decoding import UnreadableImage, decode, own_white
-from vqi.photographs.similarity import SIDE, group, near_duplicates, shrink
+from vqi.photographs.similarity import SIDE, Pair, group, near_duplicates, shrink
 from vqi.progress import message, track
 
 UNSPLIT = "all"
@@ -84,21 +84,21 @@ def _divide(category: str, entries: Sequence[Entry], division: Division) -> tupl
 
 def _groups(category: str, entries: Sequence[Entry]) -> list[int]:
     """For each entry the number of its group of near-duplicates. One that cannot be read is alone."""
-    squares = np.zeros((len(entries), SIDE, SIDE), np.float32)
-    for row, entry in enumerate(track(entries, len(entries), f"compare {category}")):
-        squares[row] = _square(entry)
-    pairs = near_duplicates(squares)
+    squares: list[npt.NDArray[np.float32]] = []
+    numbers: list[int] = []  # of the entries that they belong to
+    for number, entry in enumerate(track(entries, len(entries), f"compare {category}")):
+        try:
+            data = entry.read()
+            white = own_white(data, entry.path, MAX_PIXELS)
+            squares.append(shrink(decode(data, entry.path, 2 * SIDE, MAX_PIXELS, white)))
+        except UnreadableImage:  # preprocess says what is wrong with it
+            continue
+        numbers.append(number)
+    pairs = near_duplicates(np.stack(squares)) if squares else []
     if pairs:
         message(f"{category}: {len(pairs)} pairs of images show the same part; each stays on one side of the split")
-    return [int(number) for number in group(len(entries), pairs)]
-
-
-def _square(entry: Entry) -> npt.NDArray[np.float32]:
-    try:
-        data = entry.read()
-        return shrink(decode(data, entry.path, 2 * SIDE, MAX_PIXELS, own_white(data, entry.path, MAX_PIXELS)))
-    except UnreadableImage:
-        return np.zeros((SIDE, SIDE), np.float32)  # like nothing else; preprocess says what is wrong with it
+    alike = [Pair(numbers[pair.first], numbers[pair.second], pair.correlation) for pair in pairs]
+    return [int(number) for number in group(len(entries), alike)]
 
 
 def _with_masks(kept: Sequence[Entry], entries: Sequence[Entry]) -> tuple[Entry, ...]:

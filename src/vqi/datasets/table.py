@@ -1,61 +1,47 @@
-"""The source ``csv:<path or uri>``: a table of images, local, behind http(s):// or in a bucket.
+"""The source ``csv:<path or uri>``: a table of images, local, behind http(s):// or in a bucket; see ``table_rows``.
 
-Columns: ``path``; ``label`` (0 or good, 1 or bad) or ``defect_type`` (``good`` for a normal part) or both; and, each
-optional, ``split`` (train, test, or empty: divided as asked), ``mask``, ``category`` (the table's name without it).
-Paths are relative to the table.
+Paths are relative to the table. A file that is not there is one bad image, not the end.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from vqi.config import SourceRequest
-from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry, check_categories, is_image_name
+from vqi.datasets.advice import WEB, instead
+from vqi.datasets.layout import EXTENSIONS, MASK_ENDING, Dataset, Entry, check_categories, is_image_name, unreadable
+from vqi.datasets.local import read_file
 from vqi.datasets.objects import fetch_objects, open_versions
-from vqi.errors import VqiError, unknown
-from vqi.store.opening import read_uri
+from vqi.datasets.table_rows import Row, file_name, read_table
+from vqi.errors import VqiError
+from vqi.photographs.decoding import UnreadableImage
+from vqi.store.interface import VersionedStore, VersionInfo
+from vqi.store.opening import file_path, read_uri
 from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
-from vqi.transfer.fetching import fetch, fetch_all, shown
+from vqi.transfer.fetching import NotThere, fetch, fetch_all, shown
 
-COLUMNS = ("path", "split", "label", "defect_type", "mask", "category")
-# label -> whether the part is good
-LABELS = dict.fromkeys(("0", "good", "normal", "ok"), True) | dict.fromkeys(("1", "bad", "anomalous", "ko"), False)
-DEFECTIVE = "defective"
-WEB = ("http://", "https://")
-SPLITS = {"train": "train", "test": "test", "": "all"}
-
-
-class Row(NamedTuple):
-    """A line of the table, understood."""
-
-    line: int
-    written: str  # the path as the table has it
-    place: str  # of the image, absolute
-    split: str  # train, test or all
-    defect_type: str
-    mask: str  # its place; '' for none
-    category: str
+Read = Callable[[], bytes]
 
 
 def read(argument: str, request: SourceRequest) -> Dataset:
     """The dataset that a table lists.
 
     Raises:
-        VqiError: the table or an image is not there, or a line of it makes no sense; the message has its number.
+        VqiError: the table is not there, or a line of it makes no sense; the message has its number.
     """
     if not argument:
         raise VqiError("the source 'csv' needs a table: expected csv:<http(s)://, s3:// or path of a .csv file>")
+    if better := instead("csv", argument):
+        raise VqiError(f"'{argument}' is not a table: write '{better}'")
     base = (shown(argument) if argument.startswith(WEB) else argument).rpartition("/")[0]
     name = file_name(argument).rpartition(".")[0] or "table"
-    rows = read_table(_reader(argument)(), argument, base or ("/" if argument.startswith("/") else "."), name)
+    rows = read_table(_read_table(argument), argument, base or ("/" if argument.startswith("/") else "."), name)
     known = sorted({row.category for row in rows})
     check_categories(request.only_categories, known)
     rows = [row for row in rows if not request.only_categories or row.category in request.only_categories]
@@ -64,38 +50,11 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     entries: dict[str, list[Entry]] = defaultdict(list)
     for row in rows:
         image = names[row.line]
-        entries[row.category].append(Entry(f"{row.split}/{row.defect_type}/{image}", readers[row.place]))
+        entries[row.category].append(_entry(f"{row.split}/{row.defect_type}/{image}", row.place, readers))
         if row.mask:
             mask = f"{_stem(image)}{MASK_ENDING}.{file_name(row.mask).rpartition('.')[2]}"
-            entries[row.category].append(Entry(f"ground_truth/{row.defect_type}/{mask}", readers[row.mask]))
+            entries[row.category].append(_entry(f"ground_truth/{row.defect_type}/{mask}", row.mask, readers))
     return Dataset(name, None, {category: tuple(entries[category]) for category in sorted(entries)})
-
-
-def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
-    """The lines of a table.
-
-    Raises:
-        VqiError: a column is missing or unknown, a value is not one of those known, or an image is listed twice.
-    """
-    try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")), strict=True)
-        lines = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise VqiError(f"{table} is not a CSV table in UTF-8: {error}") from error
-    for column in reader.fieldnames or []:
-        if column not in COLUMNS:
-            raise VqiError(f"{table}: {unknown('column', column, COLUMNS)}")
-    got = set(reader.fieldnames or [])
-    if "path" not in got or not {"label", "defect_type"} & got:
-        found = ", ".join(sorted(got)) or "none"
-        raise VqiError(f"{table}: expected the columns path and label or defect_type, got {found}")
-    rows = [_row(line, number, table, base, name) for number, line in enumerate(lines, start=2)]
-    if not rows:
-        raise VqiError(f"{table} lists no images")
-    twice = [place for place, count in Counter((row.category, row.place) for row in rows).items() if count > 1]
-    if twice:
-        raise VqiError(f"{table}: {twice[0][1]} is listed twice")
-    return rows
 
 
 def unique_names(rows: list[Row]) -> dict[int, str]:
@@ -116,6 +75,14 @@ def unique_names(rows: list[Row]) -> dict[int, str]:
     return names
 
 
+def _entry(path: str, place: str, readers: dict[str, Read | NotThere]) -> Entry:
+    """A file of the table; one that cannot be read where it is not there."""
+    if not is_image_name(path.rpartition("/")[2]):
+        return unreadable(path, f"of a kind that is not read: expected {', '.join(sorted(EXTENSIONS))}")
+    reader = readers[place]
+    return unreadable(path, str(reader)) if isinstance(reader, NotThere) else Entry(path, reader)
+
+
 def _bare(place: str) -> str:
     """A place without its scheme and signature."""
     return (shown(place) if place.startswith(WEB) else place).rpartition("://")[2]
@@ -125,88 +92,59 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _row(line: Mapping[str | None, str | None], number: int, table: str, base: str, name: str) -> Row:
-    def problem(text: str) -> VqiError:
-        return VqiError(f"{table}, line {number}: {text}")
-
-    value = {column: (line.get(column) or "").strip() for column in COLUMNS}
-    if None in line or not is_image_name(file_name(value["path"])):
-        raise problem(f"expected the path of an image and one value per column, got path '{value['path']}'")
-    if value["mask"] and not is_image_name(file_name(value["mask"])):
-        raise problem(f"expected an image as mask, got '{value['mask']}'")
-    if value["split"].lower() not in SPLITS:
-        raise problem(f"expected split train, test or nothing, got '{value['split']}'")
-    good = LABELS.get(value["label"].lower()) if value["label"] else value["defect_type"] == GOOD
-    if good is None or not (value["label"] or value["defect_type"]):
-        raise problem(f"expected label 0, 1, good or bad, or a defect_type, got '{value['label']}'")
-    defect_type = value["defect_type"] or (GOOD if good else DEFECTIVE)
-    if good != (defect_type == GOOD) or "/" in defect_type:
-        raise problem(f"label '{value['label']}' and defect_type '{defect_type}' do not fit together")
-    split = SPLITS[value["split"].lower()]
-    if split == "train" and not good:
-        raise problem("a defective image cannot train: expected split test or nothing")
-    if "/" in value["category"]:
-        raise problem(f"a category has no slash in its name, got '{value['category']}'")
-    try:
-        mask = _absolute(value["mask"], base) if value["mask"] else ""
-        place = _absolute(value["path"], base)
-    except ValueError as error:
-        raise problem(str(error)) from error
-    return Row(number, value["path"], place, split, defect_type, mask, value["category"] or name)
-
-
-def file_name(place: str) -> str:
-    """The last part of a path or address, without the signature that may follow it."""
-    return (shown(place) if place.startswith(WEB) else place).rpartition("/")[2]
-
-
-def _absolute(place: str, base: str) -> str:
-    """A place in the table, relative to the table's own.
-
-    Raises:
-        ValueError: a table from elsewhere names a file of this machine.
-    """
-    local = place.startswith(("/", "~", "file://"))
-    if local and "://" in base and not base.startswith("file://"):
-        raise ValueError(f"a table from elsewhere may not name files of this machine, got '{place}'")
-    return place if "://" in place or local else f"{base.rstrip('/')}/{place}"
-
-
-def _readers(rows: list[Row]) -> dict[str, Callable[[], bytes]]:
+def _readers(rows: list[Row]) -> dict[str, Read | NotThere]:
     """What reads each image and mask. Those of servers and buckets are fetched now, several at a time."""
     places = sorted({place for row in rows for place in (row.place, row.mask) if place})
     web = [place for place in places if place.startswith(WEB)]
-    files = dict(zip(web, fetch_all(web, cache_folder(), "fetch images"), strict=True)) if web else {}
+    files: dict[str, Path | NotThere] = {}
+    if web:
+        files = dict(zip(web, fetch_all(web, cache_folder(), "fetch images"), strict=True))
     buckets: dict[str, list[str]] = defaultdict(list)
     for place in places:
         if place.startswith("s3://"):
             bucket, _, key = place.removeprefix("s3://").partition("/")
             buckets[bucket].append(key)
     for bucket, keys in sorted(buckets.items()):
-        files |= {f"s3://{bucket}/{key}": path for key, path in _from_bucket(bucket, keys).items()}
-    return {place: files[place].read_bytes if place in files else _reader(place) for place in places}
+        files |= {f"s3://{bucket}/{key}": file for key, file in _from_bucket(bucket, keys).items()}
+    found: dict[str, Read | NotThere] = {place: _local_reader(place) for place in places if place not in files}
+    return found | {
+        place: file if isinstance(file, NotThere) else partial(read_file, file, place) for place, file in files.items()
+    }
 
 
-def _from_bucket(bucket: str, keys: list[str]) -> dict[str, Path]:
+def _from_bucket(bucket: str, keys: list[str]) -> dict[str, Path | NotThere]:
     """The objects as they are now, in the cache."""
     store = open_versions(f"s3://{bucket}")
-    versions = at_once(store.version_of, keys, f"look into {store.uri}")
-    return {one.version.key: one.path for one in fetch_objects(store, versions, cache_folder())}
+    versions = at_once(partial(_version_of, store), keys, f"look into {store.uri}")
+    there = [version for version in versions if isinstance(version, VersionInfo)]
+    found: dict[str, Path | NotThere] = {
+        key: version for key, version in zip(keys, versions, strict=True) if isinstance(version, NotThere)
+    }
+    return found | {one.version.key: one.path for one in fetch_objects(store, there, cache_folder())}
 
 
-def _reader(place: str) -> Callable[[], bytes]:
-    scheme = place.partition("://")[0] if "://" in place else ""
-    if scheme in ("http", "https"):
-        return lambda: fetch(place, cache_folder()).read_bytes()
-    if scheme in ("s3", "file"):
-        return partial(read_uri, place)
-    if scheme:
-        raise VqiError(f"'{place}' cannot be read: expected http(s)://, s3:// or a path")
-    return partial(_read_file, Path(place).expanduser())
-
-
-def _read_file(path: Path) -> bytes:
+def _version_of(store: VersionedStore, key: str) -> VersionInfo | NotThere:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise VqiError(f"cannot read {path}: {error.strerror}; is the path in the table right?") from error
+        return store.version_of(key)
+    except VqiError as error:
+        if store.exists(key):
+            raise
+        return NotThere(str(error))
+
+
+def _read_table(place: str) -> bytes:
+    if place.startswith(WEB):
+        return fetch(place, cache_folder()).read_bytes()
+    if place.startswith("s3://"):
+        return read_uri(place)
+    try:
+        return _local_reader(place)()
+    except UnreadableImage as error:
+        raise VqiError(f"cannot read {place}: {error.reason}") from error
+
+
+def _local_reader(place: str) -> Read:
+    if "://" in place and not place.startswith("file://"):
+        raise VqiError(f"'{place}' cannot be read: expected http(s)://, s3:// or a path")
+    path = file_path(place) if "://" in place else Path(os.path.expanduser(place))  # noqa: PTH111 - never fails
+    return partial(read_file, path, place)

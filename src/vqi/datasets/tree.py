@@ -9,8 +9,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories, is_image_name, place_of
+from vqi.artifacts.left_out import LeftOut, Reason, merged
+from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
+from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
+from vqi.datasets.placing import UNSPLIT, UnclearFolderError, arranged, canonical, is_unsplit_good
 from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.interface import VersionedStore, VersionInfo
@@ -24,43 +27,53 @@ class Tree:
     """The part of a listing that was asked for and fits the layout."""
 
     name: str
-    categories: Mapping[str, Sequence[str]]  # paths in the layout, both sorted
-    one: bool  # what was listed is itself the category
+    categories: Mapping[str, Mapping[str, str]]  # category -> path in the layout -> key of the listing; both sorted
+    left_out: tuple[LeftOut, ...]
 
     def places(self) -> Iterator[str]:
         """Where the files are in the listing."""
-        return (self._key(category, path) for category, paths in self.categories.items() for path in paths)
+        return (key for files in self.categories.values() for key in files.values())
 
     def dataset(self, reader_of: Callable[[str], Callable[[], bytes]], snapshot: str = "") -> Dataset:
         """The dataset; ``reader_of`` gives for a key of the listing what reads its bytes."""
         categories = {
-            category: tuple(Entry(path, reader_of(self._key(category, path))) for path in paths)
-            for category, paths in self.categories.items()
+            category: tuple(Entry(path, reader_of(key)) for path, key in files.items())
+            for category, files in self.categories.items()
         }
-        return Dataset(self.name, None, categories, snapshot=snapshot)
-
-    def _key(self, category: str, path: str) -> str:
-        return path if self.one else f"{category}/{path}"
+        return Dataset(self.name, None, categories, snapshot=snapshot, left_out=self.left_out)
 
 
-def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str]) -> Tree:
+def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping[str, Reason] | None = None) -> Tree:
     """The files of the ``wanted`` categories in a listing of the place ``uri``; of all categories if none is named.
 
+    Args:
+        keys: All paths of the listing.
+        uri: Of the place.
+        wanted: Categories.
+        odd: The paths among them that are no plain files, and why.
+
     Raises:
-        VqiError: nothing there fits the layout, with what was found and expected; or there is no such category.
+        VqiError: nothing there fits the layout, with what was found and expected; or there is no such category; or a
+            folder's name may mean good parts as well as defective ones.
     """
     name = uri.rstrip("/").rpartition("/")[2] or "dataset"
-    one = any((place := place_of(key)) is not None and place.split == "train" for key in keys)
-    found: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(keys):
-        category, _, path = (name, "", key) if one else key.partition("/")
-        if place_of(path) is not None:
-            found[category].append(path)
+    try:
+        found = _files(keys, name)
+    except UnclearFolderError as error:
+        raise error.below(f"{uri.rstrip('/').removeprefix('file://')}/") from error
+    taken = {key for files in found.values() for key in files.values()}
+    left = [key for key in keys if key not in taken]
     if not found:
-        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)}")
-    _note_left_out(keys, sum(len(paths) for paths in found.values()))
+        known = "; ".join(one.text for one in merged(summary(left, odd or {}, {})))
+        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)} ({known})")
     check_categories(wanted, found)
-    return Tree(name, {category: found[category] for category in sorted(set(wanted) or found)}, one)
+    one = next(iter(found)) if _is_one(keys) else ""
+    roots = {"": one} if one else {f"{category}/": category for category in found}
+    chosen = {category: found[category] for category in sorted(set(wanted) or found)}
+    for category, files in chosen.items():
+        if any(path.startswith(f"{UNSPLIT}/") for path in files):
+            message(f"note: {category} has no train and test: train_fraction of its good images train")
+    return Tree(name, chosen, summary(left, odd or {}, roots, wanted))
 
 
 def fetch_tree(
@@ -71,7 +84,7 @@ def fetch_tree(
     Raises:
         VqiError: as for ``read_tree``; or an object is gone, has another version now, or cannot be fetched.
     """
-    by_key = {version.key: version for version in versions}
+    by_key = {version.key: version for version in versions if not version.key.endswith("/")}  # those are folders
     tree = read_tree(list(by_key), store.uri, wanted)
     return tree, fetch_objects(store, [by_key[key] for key in tree.places()], cache_folder())
 
@@ -82,16 +95,32 @@ def cached_dataset(tree: Tree, cached: Sequence[Cached], snapshot: str = "") -> 
     return tree.dataset(lambda key: files[key].read_bytes, snapshot)
 
 
+def _is_one(keys: Sequence[str]) -> bool:
+    """Whether what is listed is itself a category: with training images, or with folders of good and other parts."""
+    if any((place := canonical(key)) is not None and place.startswith("train/") for key in keys):
+        return True
+    below = any(canonical(key.partition("/")[2], f"{key.partition('/')[0]}/") is not None for key in keys)
+    return not below and any(map(is_unsplit_good, keys))
+
+
+def _files(keys: Sequence[str], name: str) -> dict[str, dict[str, str]]:
+    """category -> path in the layout -> key."""
+    if _is_one(keys):
+        return {name: dict(sorted(arranged(keys).items()))}
+    within: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        category, _, path = key.partition("/")
+        within[category].append(path)
+    found = {}
+    for category in sorted(within):
+        if files := arranged(within[category], f"{category}/"):
+            found[category] = {path: f"{category}/{place}" for path, place in sorted(files.items())}
+    return found
+
+
 def _described(keys: Sequence[str]) -> str:
     """What is there, in a few words."""
     if not keys:
         return "no files at all (is the place right?)"
     more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return f"{', '.join(keys[:SHOWN])}{more}"
-
-
-def _note_left_out(keys: Sequence[str], taken: int) -> None:
-    """Report how many images are outside the layout, so that none is left out unnoticed."""
-    images = sum(is_image_name(key.rpartition("/")[2]) for key in keys)
-    if images > taken:
-        message(f"note: {images - taken} of {images} images are outside the layout and left out; {EXPECTED}")
+    return f"{', '.join(sorted(keys)[:SHOWN])}{more}"

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vqi.artifacts.data_report import DataReport
+from vqi.artifacts.data_report import DataReport, doubtful_masks
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.images import Images
+from vqi.artifacts.left_out import missing_photographs
 from vqi.artifacts.training_log import Epoch
 from vqi.config import Evaluate
 from vqi.detectors.calibration import expected_false_alarms
@@ -98,7 +99,7 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
     found += _harm(evaluation.suitability)
     if data.unreadable:
         found.append(f"{count(len(data.unreadable), 'image')} could not be read: left out here, and listed under Data.")
-    return found
+    return [*found, *doubtful_masks(data.mask_problems), *missing_photographs(data.left_out)]
 
 
 def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:

@@ -130,7 +130,9 @@ def _masks(problems: Sequence[MaskProblem], pictures: Pictures) -> Section:
         image = pictures.image_of(one.path) if one.path.startswith("ground_truth/") else ""
         paths = [path for path in (image, one.path) if path]
         shown.append(Complaint(tuple(map(pictures.tile, paths)), one.problem))
-    return Section("Masks that do not match", "Their pixels do not count.", len(problems), tuple(shown))
+    return Section(
+        "Masks that need a look", "One that does not match its image is not used.", len(problems), tuple(shown)
+    )
 
 
 def _light(separation: Mapping[str, float], pictures: Pictures) -> Iterator[Section]:

@@ -16,9 +16,10 @@ from vqi.artifacts.data_report import (
     MaskProblem,
     Note,
     SplitLabels,
-    Unreadable,
+    doubtful_masks,
 )
 from vqi.artifacts.images import IndexRow
+from vqi.artifacts.left_out import LeftOut, Unreadable, missing_photographs
 from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.formatting import count
 from vqi.photographs.similarity import SIDE, near_duplicates
@@ -44,7 +45,12 @@ class Findings:
 
 
 def report(
-    category: str, image_size: int, findings: Findings, target_fpr: float, licence: Licence | None
+    category: str,
+    image_size: int,
+    findings: Findings,
+    target_fpr: float,
+    licence: Licence | None,
+    left_out: Sequence[LeftOut] = (),
 ) -> DataReport:
     """What was found, with what follows from it."""
     index = findings.index
@@ -76,8 +82,16 @@ def report(
         target_fpr=target_fpr,
         smallest_false_alarm_rate=round(smallest_rate(good), 5),
         image_warnings=tuple(pixels),
-        warnings=(*pixels, *lighting_warnings(areas), *leaks(across, near_across), *too_few(good, target_fpr)),
+        warnings=(
+            *pixels,
+            *lighting_warnings(areas),
+            *leaks(across, near_across),
+            *too_few(good, target_fpr),
+            *doubtful_masks(findings.mask_problems),
+            *missing_photographs(left_out),
+        ),
         mask_problems=tuple(findings.mask_problems),
+        left_out=tuple(left_out),
         licence=licence,
     )
 

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi import __version__
-from vqi.artifacts.catalog import Licence
-from vqi.artifacts.data_report import DataReport, MaskProblem, Note, Unreadable
+from vqi.artifacts.data_report import DataReport, MaskProblem, Note
 from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow, ValueRange
+from vqi.artifacts.left_out import Unreadable
 from vqi.config import Preprocess, defaults
-from vqi.datasets.layout import MASK_ENDING, Place, Shard, place_of
+from vqi.datasets.layout import Place, Shard, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.photographs.cost import cost
@@ -33,12 +33,11 @@ from vqi.photographs.decoding import (
     UnreadableImage,
     decode,
     decode_image,
-    decode_mask,
     largest_value,
-    resize_mask,
 )
 from vqi.photographs.depth import may_be_deep
 from vqi.photographs.similarity import shrink
+from vqi.preparation import masks
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
 from vqi.preparation.value_range import decide
@@ -88,7 +87,6 @@ def prepare(
     threads: int | None = None,
     dataset: str = "",
     target_fpr: float = _DEFAULT.target_fpr,
-    licence: Licence | None = None,
 ) -> DataReport:
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
 
@@ -96,7 +94,6 @@ def prepare(
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
         target_fpr: the false-alarm rate that will be requested; the report says whether the images allow it.
-        licence: of the dataset, for the report; None for the user's own images.
 
     Returns:
         The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
@@ -107,8 +104,9 @@ def prepare(
     """
     with _open_shard(shard.path) as archive, _disk_errors(out_dir):
         members, findings = find_members(archive.namelist()), Findings()
-        _require_train(category, [member.place for member in members])
-        findings.mask_problems += unused_masks(archive.namelist(), members)
+        take_unreadable(shard.unreadable, findings)
+        _require_train(category, [member.place for member in members], findings.unreadable)
+        findings.mask_problems += masks.problems(archive.namelist(), {m.path: m.mask for m in members})
         source, count = _Source(archive, max_pixels), threads or processor.threads()
         values, findings.warnings = source.value_range(members, count)
         record = ImagesRecord(
@@ -129,9 +127,9 @@ def prepare(
 
             for item in track(in_order(members, work, count), len(members), f"decode {category}"):
                 _take(item, writer, findings)
-            _require_few_bad(category, findings, len(members), max_bad_fraction)
+            _require_few_bad(category, findings, len(findings.index) + len(findings.unreadable), max_bad_fraction)
             writer.finish(findings.index)
-    made = report(category, image_size, findings, target_fpr, licence)
+    made = report(category, image_size, findings, target_fpr, shard.licence, shard.left_out)
     for text in made.image_warnings:
         message(f"warning: {category}: {text}")
     return made
@@ -177,35 +175,19 @@ class _Source:
 def find_members(names: Iterable[str]) -> list[Member]:
     """The images among the paths of a shard, in the order of the artifact, with their masks."""
     places = {name: place for name in names if (place := place_of(name)) is not None}
-    masks = {
-        (place.defect_type, place.stem.removesuffix(MASK_ENDING)): name
-        for name, place in sorted(places.items())
-        if place.split == "ground_truth" and place.stem.endswith(MASK_ENDING)
-    }
-    members = [
-        Member(name, place, masks.get((place.defect_type, place.stem)) if place.split == "test" else None)
-        for name, place in places.items()
-        if place.split != "ground_truth"
-    ]
+    found = masks.by_image(places)
+    members = [Member(name, place, found.get(name)) for name, place in places.items() if place.split != "ground_truth"]
     return sorted(members, key=lambda m: (m.place.split != "train", m.place.label, m.place.defect_type, m.path))
 
 
-def unused_masks(names: Iterable[str], members: Sequence[Member]) -> list[MaskProblem]:
-    """Masks without an image, and, where a category has masks, defective images without one."""
-    used = {member.mask for member in members if member.mask}
-    masks = [name for name in sorted(names) if (place := place_of(name)) is not None and place.split == "ground_truth"]
-    problems = [
-        MaskProblem(path=name, problem="a mask without its image: expected test/<defect type>/<name> for <name>_mask")
-        for name in masks
-        if name not in used
-    ]
-    if masks:
-        lacking = [m.path for m in members if m.place.label and not m.mask]
-        problems += [
-            MaskProblem(path=path, problem="a defective image without a mask, where others have one")
-            for path in lacking
-        ]
-    return problems
+def take_unreadable(files: Iterable[Unreadable], findings: Findings) -> None:
+    """Note what could not be read in the source: an image is a bad one, a mask a problem of a mask."""
+    for one in files:
+        place = place_of(one.path)
+        if place is not None and place.split == "ground_truth":
+            findings.mask_problems.append(MaskProblem(path=one.path, problem=f"unreadable: {one.reason}"))
+        else:
+            findings.unreadable.append(one)
 
 
 def in_order(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
@@ -231,25 +213,8 @@ def load(
         return Loaded(member, digest, None, error.reason, None, ())
     if member.mask is None or mask_data is None:
         return Loaded(member, digest, image, "", None, ())
-    mask, problems = load_mask(member, mask_data, image, max_pixels)
+    mask, problems = masks.load(member.mask, mask_data, image, max_pixels, is_defect=bool(member.place.label))
     return Loaded(member, digest, image, "", mask, problems)
-
-
-def load_mask(
-    member: Member, data: bytes, image: Decoded, max_pixels: int
-) -> tuple[npt.NDArray[np.bool_] | None, tuple[str, ...]]:
-    """The mask of an image, (size, size) bool, and what is wrong with it; None where it cannot be used."""
-    try:
-        full = decode_mask(data, str(member.mask), max_pixels)
-    except UnreadableImage as error:
-        return None, (f"unreadable: {error.reason}",)
-    height, width = full.shape
-    if (width, height) != (image.width, image.height):
-        return None, (f"{width} x {height} pixels, its image {image.width} x {image.height}: the mask is not used",)
-    mask = resize_mask(full, image.pixels.shape[0])
-    if member.place.label and not mask.any():
-        return mask, ("marks nothing" if not full.any() else f"marks nothing any more at {mask.shape[0]} pixels",)
-    return mask, ()
 
 
 def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
@@ -272,8 +237,11 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
     findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256))
 
 
-def _require_train(category: str, places: Sequence[Place]) -> None:
+def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unreadable]) -> None:
     if not any(place.split == "train" for place in places):
+        bad = next((one for one in unread if one.path.startswith("train/")), None)
+        if bad is not None:
+            raise VqiError(_none_readable(category, bad))
         found = ", ".join(sorted({f"{place.split}/{place.defect_type}" for place in places})) or "nothing"
         raise VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
 
@@ -289,9 +257,11 @@ def _require_few_bad(category: str, findings: Findings, total: int, max_bad_frac
             f"allows {allowed}: fix or remove {named}{more}"
         )
     if not any(row.split == "train" for row in findings.index):
-        raise VqiError(
-            f"category '{category}': none of its train images is readable, for example {bad[0].path}: {bad[0].reason}"
-        )
+        raise VqiError(_none_readable(category, bad[0]))
+
+
+def _none_readable(category: str, bad: Unreadable) -> str:
+    return f"category '{category}': none of its train images is readable, for example {bad.path}: {bad.reason}"
 
 
 @contextmanager

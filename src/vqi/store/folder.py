@@ -29,9 +29,9 @@ from vqi.store.interface import (
     corrupted,
 )
 from vqi.system.atomic import atomic_path, is_temporary
+from vqi.system.files import open_regular
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
-from vqi.system.files import open_regular
 
 COPIED_AT_A_TIME = 1 << 20  # bytes
 VERSIONS = 8  # digests kept of one key: more than can be between two renames of racing writers
@@ -205,7 +205,7 @@ def _locked(target: Path) -> Iterator[None]:
 def _noted(target: Path) -> list[str]:
     """The digests noted for an object, newest first; none for an object put there by hand."""
     note = target.parent / DIGESTS / target.name
-    return note.read_text("ascii").split() if note.is_file() else []
+    return note.read_text("ascii", errors="replace").split() if note.is_file() else []
 
 
 def _note(target: Path, digest: str) -> None:

@@ -27,7 +27,7 @@ from vqi.transfer.pace import pieces_of
 from vqi.transfer.parts import Part, Version
 from vqi.transfer.web import shown
 
-__all__ = ["fetch", "fetch_all", "name_for", "shown"]
+__all__ = ["NotThere", "fetch", "fetch_all", "name_for", "shown"]
 
 ATTEMPTS = 6  # in a row that bring nothing, or little
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next; a random part of it is waited
@@ -60,8 +60,16 @@ def fetch(url: str, folder: Path, sha256: str = "", *, identity: str = "", autho
         return _fetch(session, url, folder / name_for(identity or url), sha256, f"fetch {shown(url)}")
 
 
-def fetch_all(urls: Sequence[str], folder: Path, what: str) -> list[Path]:
-    """As ``fetch``, for many small files: several at a time, over connections that stay open."""
+class NotThere(VqiError):  # noqa: N818 - says what the file is
+    """The server has no such file, now and later; it may have others."""
+
+
+def fetch_all(urls: Sequence[str], folder: Path, what: str) -> list[Path | NotThere]:
+    """As ``fetch``, for many small files: several at a time, over connections that stay open.
+
+    Returns:
+        For each the file, or that it is not there.
+    """
     local = threading.local()
     with contextlib.ExitStack() as sessions:
 
@@ -70,7 +78,13 @@ def fetch_all(urls: Sequence[str], folder: Path, what: str) -> list[Path]:
                 local.session = sessions.enter_context(web.session())
             return _fetch(local.session, url, folder / name_for(url), "", "")
 
-        return at_once(one, urls, what)
+        def one_of_many(url: str) -> Path | NotThere:
+            try:
+                return one(url)
+            except NotThere as error:
+                return error
+
+        return at_once(one_of_many, urls, what)
 
 
 def name_for(identity: str) -> str:
@@ -167,9 +181,8 @@ def _check(response: requests.Response, url: str, part: Part, known: Version | N
         part.path.write_bytes(b"")
         raise Again("the part that is here is not part of the file any more: it is fetched from its beginning")
     if status not in (200, 206):
-        raise VqiError(
-            f"cannot fetch {shown(url)}: the server answers {status} {response.reason}: {web.refusal(status)}"
-        )
+        kind = NotThere if status in web.ABSENT else VqiError
+        raise kind(f"cannot fetch {shown(url)}: the server answers {status} {response.reason}: {web.refusal(status)}")
 
 
 def _begin(response: requests.Response, done: int, known: Version | None) -> tuple[int, Version]:

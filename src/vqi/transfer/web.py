@@ -22,6 +22,7 @@ from vqi.transfer.timely import POOLS
 TOKENS = "VQI_HTTP_TOKENS"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of an answer
 LONGEST_ASKED = 300.0  # seconds that a server may ask for with Retry-After
+ABSENT = (404, 410)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 ADVICE = {

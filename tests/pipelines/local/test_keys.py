@@ -18,9 +18,10 @@ from vqi_pipelines.sources import Source, modules_of
 KEYS = {
     "dataset_download": {
         "components": "flags step",
-        "ground": "config digests errors progress records",
-        "artifacts": "catalog files",
-        "datasets": "archive arrangements bucket download elpv folder layout objects public shards sources splits table tree",
+        "ground": "config digests errors formatting progress records",
+        "artifacts": "catalog files left_out",
+        "datasets": "advice archive arrangements bucket download elpv folder layout left_out local objects placing public "
+        "shards sources splits table table_rows table_text tree words",
         "photographs": "decoding similarity",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
         "s3_reading s3_settings",
@@ -30,7 +31,7 @@ KEYS = {
     "preprocess": {
         "components": "executor_output flags step",
         "ground": "config digests errors formatting metrics progress records",
-        "artifacts": "catalog data_report files images metrics tensors threshold",
+        "artifacts": "catalog data_report files images left_out metrics tensors threshold",
         "datasets": "layout shards",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "decoding similarity",
@@ -68,7 +69,8 @@ KEYS = {
     "evaluate": {
         "components": "executor_output flags kubeflow_figures step",
         "ground": "config errors evaluation formatting metrics records",
-        "artifacts": "backbone catalog data_report detector features files images metrics scores tensors threshold training_log",
+        "artifacts": "backbone catalog data_report detector features files images left_out metrics scores tensors threshold "
+        "training_log",
         "detectors": "calibration comparison grid interface patch_pca pca registry subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic os_errors processor",

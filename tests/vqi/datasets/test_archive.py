@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.vqi.transfer.unpacking.crafted import names, plain, tar_of
+from tests.vqi.transfer.unpacking.crafted import names, plain, special, tar_of
 from vqi.config import SourceRequest
 from vqi.datasets.layout import Dataset
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
+from vqi.photographs.decoding import UnreadableImage
 from vqi.store.opening import open_store
 from vqi.transfer.unpacking.unpack import Spool
 
@@ -139,6 +140,37 @@ def test_an_unknown_category(tmp_path: Path) -> None:
     (tmp_path / "p.tar").write_bytes(names("widget/train/good/1.png"))
     with pytest.raises(VqiError, match="unknown category 'widgit': did you mean 'widget'"):
         resolve(f"archive:{tmp_path / 'p.tar'}", SourceRequest(only_categories=["widgit"]))
+
+
+def test_odd_members_and_what_is_left_out(tmp_path: Path) -> None:
+    data = tar_of(
+        plain("a/w/train/good/1.png"), special("a/w/train/good/2.png", tarfile.LNKTYPE, "a/backup/3.png"),
+        plain("a/backup/3.png", b"three"), special("a/w/train/good/4.png", tarfile.SYMTYPE, "../5.png"),
+        special("a/.#lock", tarfile.SYMTYPE, "user@host"), special("a/latest", tarfile.SYMTYPE, "w"),
+        plain("a/w/train/good/6.dng"), plain("a/v/train/good/7.png"), plain("a/v/test/8.png"),
+        plain("a/w/test/OK/9.png"),
+    )  # fmt: skip
+    (tmp_path / "p.tar").write_bytes(data)
+    dataset = resolve(f"archive:{tmp_path / 'p.tar'}", SourceRequest(only_categories=["w"]))
+    entries = {entry.path: entry for entry in dataset.categories["w"]}
+    assert set(entries) == {"train/good/1.png", "train/good/2.png", "train/good/4.png", "test/good/9.png"}
+    assert entries["train/good/2.png"].read() == b"three"
+    with pytest.raises(UnreadableImage, match=r"a link to '\.\./5\.png': pack the files themselves \(tar -h\)"):
+        entries["train/good/4.png"].read()
+    found = {(one.category, one.reason): one.files for one in dataset.left_out}
+    assert found == {("", "outside"): 1, ("", "temporary"): 1, ("", "no file"): 1, ("w", "kind"): 1}
+
+
+def test_folders_of_good_and_bad_parts_alone(tmp_path: Path) -> None:
+    (tmp_path / "p.tar").write_bytes(names("w/ok/1.png", "w/ng/2.png"))
+    with pytest.raises(VqiError, match=r"2 images outside the layout.*unpack it and write folder:"):
+        resolve(f"archive:{tmp_path / 'p.tar'}")
+
+
+def test_a_folder_that_may_be_good(tmp_path: Path) -> None:
+    (tmp_path / "p.tar").write_bytes(names("w/train/good/1.png", "w/test/golden/2.png"))
+    with pytest.raises(VqiError, match="does the folder 'w/test/golden' hold good parts"):
+        resolve(f"archive:{tmp_path / 'p.tar'}")
 
 
 def test_a_hostile_archive(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from vqi.config import DatasetDownload
 from vqi.datasets import download as making
 from vqi.datasets.download import download
-from vqi.datasets.shards import licence_of, open_shard
+from vqi.datasets.shards import open_shard
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import Store
@@ -134,6 +134,65 @@ def test_a_lost_shard_is_written_again(parts: Path, tmp_path: Path) -> None:
     assert shard.is_file()
 
 
+def test_a_shard_that_was_cut_is_written_again(parts: Path, tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
+    shard = Path(handle.uri.removeprefix("file://")) / "fabric.zip"
+    shard.write_bytes(shard.read_bytes()[:100])
+    assert download(DatasetDownload(source=f"folder:{parts}"), store) == handle
+    assert sha256_file(shard) == handle.catalog.categories["fabric"].sha256
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": "vqi.dataset/1"}', b"[" * 100_000])
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_damaged_manifest_is_a_miss_that_is_said_once(
+    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, noted: bool
+) -> None:
+    store = open_store(str(tmp_path / "store"))
+    handle = download(DatasetDownload(source=f"folder:{parts}"), store)
+    folder = Path(handle.uri.removeprefix("file://"))
+    (folder / "catalog.json").write_bytes(text)
+    if not noted:
+        (folder / ".sha256" / "catalog.json").unlink()
+    for times in (1, 0):
+        capsys.readouterr()
+        assert download(DatasetDownload(source=f"folder:{parts}"), store) == handle
+        assert capsys.readouterr().err.count("a damaged manifest of the dataset is replaced") == times
+    assert open_shard(handle.uri, "fabric", tmp_path / "out").sha256 == handle.catalog.categories["fabric"].sha256
+
+
+def test_what_was_left_out_travels_with_the_manifest(store: Store, parts: Path, tmp_path: Path) -> None:
+    first = download(DatasetDownload(source=f"folder:{parts}"), store)
+    (parts / "fabric/train/good/x.dng").touch()
+    (parts / "bracket/train/good/.hidden").touch()
+    (parts / "notes.txt").touch()
+    second = download(DatasetDownload(source=f"folder:{parts}"), store)
+    assert second.uri == first.uri, "the dataset is the same"
+    shard = open_shard(second.uri, "fabric", tmp_path / "out")
+    assert [(one.category, one.reason, one.files) for one in shard.left_out] == [
+        ("", "other", 1),
+        ("fabric", "kind", 1),
+    ]
+    (parts / "notes.txt").unlink()
+    assert len(download(DatasetDownload(source=f"folder:{parts}"), store).catalog.left_out) == 2, "as it is now"
+
+
+def test_what_cannot_be_read_belongs_to_the_dataset(store: Store, parts: Path, tmp_path: Path) -> None:
+    first = download(DatasetDownload(source=f"folder:{parts}"), store)
+    (parts / "fabric/train/good/zz.png").symlink_to("/nowhere")
+    second = download(DatasetDownload(source=f"folder:{parts}"), store)
+    assert second.uri != first.uri, "its images may be too many bad ones"
+    (bad,) = open_shard(second.uri, "fabric", tmp_path / "out").unreadable
+    assert (bad.path, bad.reason.split(":")[0]) == ("train/good/zz.png", "a link to /nowhere")
+    assert open_shard(second.uri, "bracket", tmp_path / "out").unreadable == ()
+
+
+def test_a_dataset_of_which_nothing_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\n1.png,ok\n2.png,ng\n")
+    with pytest.raises(VqiError, match=r"none of the 2 images of 't' can be read, .*are the paths right"):
+        download(DatasetDownload(source=f"csv:{tmp_path}/t.csv"), open_store(str(tmp_path / "store")))
+
+
 def test_unknown_categories(store: Store, parts: Path, tmp_path: Path) -> None:
     with pytest.raises(VqiError, match=r"unknown category 'fabrik': did you mean 'fabric'\?"):
         download(DatasetDownload(source=f"folder:{parts}", only_categories=["fabrik"]), store)
@@ -192,4 +251,4 @@ def test_the_licence_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     handle = download(DatasetDownload(source="elpv", only_categories=["mono"]), open_store(str(tmp_path)))
     assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
     assert handle.catalog.licence.name == "CC BY-NC-SA 4.0"
-    assert licence_of(handle.uri) == handle.catalog.licence
+    assert open_shard(handle.uri, "mono", tmp_path / "out").licence == handle.catalog.licence

@@ -105,6 +105,7 @@ def planted(tmp_path: Path) -> Path:
 
 
 def test_report_and_page(planted: Path, tmp_path: Path) -> None:
+    (planted / "nut" / "train" / "good" / "x.dng").touch()
     uri = download(DatasetDownload(source=f"folder:{planted}"), open_store(str(tmp_path / "store"))).uri
     shard = open_shard(uri, "nut", tmp_path)
     report = prepare(shard, tmp_path / "images", "nut", image_size=64, max_bad_fraction=0.1, max_pixels=10_000)
@@ -132,6 +133,8 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
         "alone tells good",
         "The brightness alone tells the test classes apart",
         "gone_mask.png",
+        "<h2>Left out</h2>",
+        "1 photograph of a kind that is not read (.dng 1), for example nut/train/good/x.dng",
         "allow a false-alarm rate of 4 % at best; 5 % is requested",
     ):
         assert text in page

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vqi.artifacts.data_report import Note
+from vqi.artifacts.data_report import MaskProblem, Note
 from vqi.artifacts.images import load_images
+from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.datasets.layout import Shard
 from vqi.errors import VqiError
 from vqi.photographs.cost import cost
@@ -322,7 +323,7 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
         "unreadable": b"text",
         "empty": encode(grey(0)),
         "tiny": encode(Image.fromarray(dot)),
-        "fine": encode(grey(255)),
+        "fine": encode(Image.fromarray(np.tri(64, k=-8, dtype=np.uint8) * 255)),
     }
     files = good_files() | {f"ground_truth/cut/{name}_mask.png": data for name, data in masks.items()}
     files |= {f"test/cut/{name}.png": encode(grey(5)) for name in masks}
@@ -330,7 +331,10 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
     report = run(tmp_path, files)
     problems = {p.path.rpartition("/")[2]: p.problem for p in report.mask_problems}
     assert problems.keys() == {f"{n}_mask.png" for n in [*list(masks)[:4], "nobody"]} | {"fine.png"}
-    assert problems["other_size_mask.png"] == "32 x 32 pixels, its image 64 x 64: the mask is not used"
+    assert (
+        problems["other_size_mask.png"]
+        == "32 x 32 pixels, its image 64 x 64: the mask is not used; save it in the size of its image"
+    )
     assert problems["unreadable_mask.png"].startswith("unreadable: not an image")
     assert problems["empty_mask.png"] == "marks nothing"
     assert problems["tiny_mask.png"] == "marks nothing any more at 32 pixels"
@@ -338,6 +342,24 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
     rows = {r.path.rpartition("/")[2]: r.mask_row for r in load_images(tmp_path / "images").index}
     assert rows["other_size.png"] is rows["unreadable.png"] is None
     assert report.masks == 3
+
+
+def test_what_the_source_could_not_read_counts_as_bad(tmp_path: Path) -> None:
+    bad = Unreadable(path="train/good/z.png", reason="a link to nowhere")
+    mask = Unreadable(path="ground_truth/cut/1_mask.png", reason="gone")
+    left = LeftOut(category="widget", reason="kind", files=2, endings={".dng": 2}, examples=("widget/a.dng",))
+    shard = write_shard(tmp_path / "s.zip", good_files(9))._replace(unreadable=(bad, mask), left_out=(left,))
+    settings: dict[str, Any] = {"image_size": 32, "max_pixels": MAX_PIXELS, "threads": 1}
+    report = prepare(shard, tmp_path / "images", "widget", max_bad_fraction=0.1, **settings)
+    assert report.unreadable == (bad,)
+    assert report.mask_problems == (MaskProblem(path=mask.path, problem="unreadable: gone"),)
+    assert report.left_out == (left,)
+    assert report.warnings[-1].startswith("Not used: 2 photographs of a kind that is not read (.dng 2)")
+    with pytest.raises(VqiError, match=r"1 of 10 images are unreadable, .*z\.png \(a link to nowhere\)"):
+        prepare(shard, tmp_path / "other", "widget", max_bad_fraction=0.09, **settings)
+    none = write_shard(tmp_path / "n.zip", {"test/good/1.png": encode(grey(1))})._replace(unreadable=(bad,))
+    with pytest.raises(VqiError, match=r"none of its train images is readable, for example train/good/z\.png"):
+        prepare(none, tmp_path / "other", "widget", max_bad_fraction=1, **settings)
 
 
 def test_animations_and_modes_are_in_the_report(tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ class Member:
     name: str
     size: int
     is_file: bool
-    pieces: Callable[[], Iterator[bytes]]
+    pieces: Callable[[], Iterator[bytes]] = lambda: iter(())
+    same_as: str = ""  # the member whose bytes it has: a hard link to it
+    odd: str = ""  # what it is where it is neither file, folder nor hard link: it is left out, and never followed
 
 
 class Register:
@@ -62,11 +64,12 @@ class Register:
     def __init__(self, limits: Limits, archive_bytes: int) -> None:
         self.limits = limits
         self._most = min(limits.total_bytes, max(limits.ratio_from, limits.ratio * archive_bytes))
-        self._archive_bytes = archive_bytes
+        self.archive_bytes = archive_bytes
         self._spellings: dict[str, str] = {}  # how a file system that ignores case sees a name -> how it is written
+        self._links: set[str] = set()
         self._count = self._bytes = 0
 
-    def enter(self, name: str, size: int, *, is_file: bool) -> str:
+    def enter(self, name: str, size: int, *, is_file: bool, is_link: bool = False) -> str:
         """The normalised name of a member, which is counted.
 
         Raises:
@@ -78,19 +81,27 @@ class Register:
             raise Refused(f"it has more than {self.limits.members} members")
         if not 0 <= size <= self.limits.member_bytes:
             raise Refused(f"{clean!r} has {size} bytes, at most {self.limits.member_bytes} are taken")
-        self._bytes += size
-        self.check_total(self._bytes)
+        self.add_bytes(size)
+        if self._links and any(above in self._links for above in _above(clean)):
+            raise Refused(f"{clean!r} lies below a link")
+        if is_link:
+            self._links.add(clean)
         if is_file and not clean:
             raise Refused("a file in it has no name")
         if is_file:
             self._enter_spelling(clean)
         return clean
 
+    def add_bytes(self, size: int) -> None:
+        """Count bytes that the members hold together; see ``check_total``."""
+        self._bytes += size
+        self.check_total(self._bytes)
+
     def check_total(self, unpacked: int) -> None:
         """Refuse an archive that holds ``unpacked`` bytes or more, where that is too many for its size."""
         if unpacked > self._most:
             raise Refused(
-                f"it holds more than {self._most} bytes in an archive of {self._archive_bytes}: a decompression bomb"
+                f"it holds more than {self._most} bytes in an archive of {self.archive_bytes}: a decompression bomb"
             )
 
     def _enter_spelling(self, name: str) -> None:
@@ -103,6 +114,12 @@ class Register:
         raise Refused(f"{name!r} and {self._spellings[key]!r} are the same name if case or Unicode form is ignored")
 
 
+def _above(name: str) -> Iterator[str]:
+    """The folders above a member: ``a/b`` and ``a`` for ``a/b/c``."""
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
 def check_name(name: str, limits: Limits) -> str:
     """A member's name without ``.`` parts and doubled slashes.
 
@@ -113,7 +130,7 @@ def check_name(name: str, limits: Limits) -> str:
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
         raise Refused(f"{shown} is an absolute path")
     if "\\" in name:
-        raise Refused(f"{shown} has a backslash: pack it with '/' between folders")
+        raise Refused(f"{shown} has a backslash: pack it with '/' between folders, as 7-Zip and tar do")
     for character in name:
         if trick := TRICKS.get(unicodedata.category(character)):
             raise Refused(f"the name {shown} has {trick}: rename the file")

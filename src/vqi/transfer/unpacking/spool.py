@@ -24,6 +24,7 @@ class Spool:
         self._handle = handle
         self._end = 0
         self._places: dict[str, tuple[int, int]] = {}
+        self.odd: dict[str, str] = {}  # names that have no bytes, and why
         self.close = weakref.finalize(self, os.close, handle)  # or when nobody holds the spool any more
 
     @property
@@ -47,8 +48,19 @@ class Spool:
                 view = view[written:]
         self._places[name] = (start, self._end - start)
 
+    def add_same(self, name: str, other: str) -> int:
+        """Another name for the bytes of ``other``; returns how many they are."""
+        self._places[name] = self._places[other]
+        return self._places[name][1]
+
     def read(self, name: str) -> bytes:
-        """The bytes of that name."""
+        """The bytes of that name.
+
+        Raises:
+            VqiError: it is one of ``odd``.
+        """
+        if name in self.odd:
+            raise VqiError(f"{name!a} is {self.odd[name]}")
         start, size = self._places[name]
         pieces = []
         while size:

@@ -18,12 +18,11 @@ from typing import BinaryIO, Protocol, cast
 
 from backports import zstd
 
-from vqi.transfer.unpacking.names import CHUNK, Member, Refused, Register
+from vqi.transfer.unpacking.names import CHUNK, Member, Refused, Register, check_name
 
 BLOCK = 512
 HEADER_BYTES = 1 << 20  # the most that the extended headers of one member may have
 DECODER_BYTES = 1 << 28  # the most memory that a compressed stream may ask for
-LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 
 
 class Readable(Protocol):
@@ -193,8 +192,13 @@ def _walk(stream: Forward) -> Iterator[Member]:
 
 def _check(stream: Forward, info: tarfile.TarInfo) -> Member:
     shown = ascii(info.name[:120])
-    if info.type in LINKS:
-        raise Refused(f"{shown} is a link to {info.linkname[:120]!a}: pack the files themselves (tar -h)")
+    if info.type == tarfile.LNKTYPE and not info.size:
+        name = stream.register.enter(info.name, 0, is_file=True)
+        return Member(name, 0, is_file=True, same_as=check_name(info.linkname, stream.register.limits))
+    if info.type in (tarfile.SYMTYPE, tarfile.FIFOTYPE):
+        name = stream.register.enter(info.name, 0, is_file=True, is_link=True)
+        link = f"a link to {info.linkname[:120]!a}: pack the files themselves (tar -h)"
+        return Member(name, 0, is_file=False, odd=link if info.issym() else "a FIFO")
     if info.sparse is not None or not (info.isreg() or info.isdir()) or info.type == tarfile.GNUTYPE_SPARSE:
         raise Refused(f"{shown} is a device, a sparse file or the like: pack plain files only")
     if info.isdir() and info.size:

@@ -25,6 +25,7 @@ __all__ = ["LIMITS", "Limits", "Refused", "Spool", "unpack"]
 LIMITS = Limits()
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 HEAD_BYTES = 512
+MOST_LINKS = 40  # hard links from one to the next
 
 Reader = Callable[[BinaryIO, Register], AbstractContextManager[Iterator[Member]]]
 
@@ -33,7 +34,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: L
     """The wanted members of an archive, spooled into an unnamed file in ``folder``.
 
     Every member is checked before a byte of it is written, also those that are not wanted; a tar is read to its end. In
-    case of doubt the whole archive is refused. Archives within the archive are not opened.
+    case of doubt the whole archive is refused. Archives within the archive are not opened. A hard link has the bytes of
+    the member that it names; other links, FIFOs and sockets are never followed: the spool's ``odd`` says what they are.
 
     Args:
         archive: a local file; its first bytes tell what it is.
@@ -53,17 +55,11 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], limits: L
 
 
 def _unpack(name: str, source: BinaryIO, folder: Path, wanted: Callable[[str], bool], limits: Limits) -> Spool:
-    size = source.seek(0, io.SEEK_END)
-    source.seek(0)
     head = source.read(HEAD_BYTES)
     source.seek(0)
     spool = Spool(folder)
     try:
-        register = Register(limits, size)
-        with _reader(head)(source, register) as members:
-            for member in members:
-                if member.is_file and wanted(member.name):
-                    spool.add(member.name, member.size, member.pieces())
+        _fill(spool, source, _reader(head), wanted, limits)
     except Refused as error:
         spool.close()
         raise Refused(f"archive {name} is refused: {error}") from error
@@ -77,6 +73,51 @@ def _unpack(name: str, source: BinaryIO, folder: Path, wanted: Callable[[str], b
         spool.close()
         raise
     return spool
+
+
+def _fill(spool: Spool, source: BinaryIO, reader: Reader, wanted: Callable[[str], bool], limits: Limits) -> None:
+    register = Register(limits, source.seek(0, io.SEEK_END))
+    source.seek(0)
+    links: dict[str, str] = {}  # hard links -> the members that they name
+    with reader(source, register) as members:
+        for member in members:
+            if member.same_as:
+                links[member.name] = member.same_as
+            elif member.odd:
+                spool.odd[member.name] = member.odd
+                wanted(member.name)
+            elif member.is_file and wanted(member.name):
+                spool.add(member.name, member.size, member.pieces())
+    missing = _add_links(links, spool, wanted, register)
+    if missing:  # they name members that were not kept: the archive is read once more, for those
+        source.seek(0)
+        with reader(source, Register(limits, register.archive_bytes)) as members:
+            for member in members:
+                if member.is_file and not member.same_as and (names := missing.pop(member.name, None)):
+                    spool.add(names[0], member.size, member.pieces())
+                    for name in names:
+                        register.add_bytes(spool.add_same(name, names[0]))
+    for target, names in missing.items():
+        spool.odd |= dict.fromkeys(names, f"a hard link to {target!a}, which is not in the archive")
+
+
+def _add_links(
+    links: dict[str, str], spool: Spool, wanted: Callable[[str], bool], register: Register
+) -> dict[str, list[str]]:
+    """Give the wanted hard links their bytes; returns those whose members are not in the spool, by member."""
+    missing: dict[str, list[str]] = {}
+    kept = set(spool.names)
+    for name in filter(wanted, links):
+        target, steps = links[name], 0
+        while target in links and steps < MOST_LINKS:
+            target, steps = links[target], steps + 1
+        if target in kept:
+            register.add_bytes(spool.add_same(name, target))
+        elif target in spool.odd:
+            spool.odd[name] = spool.odd[target]
+        else:
+            missing.setdefault(target, []).append(name)
+    return missing
 
 
 def _reader(head: bytes) -> Reader:

@@ -6,7 +6,6 @@ import bz2
 import gzip
 import io
 import lzma
-import stat
 import struct
 import tarfile
 import zipfile
@@ -71,14 +70,46 @@ def honest_zip() -> bytes:
     return zip_of(PARTS.items())
 
 
-def zip_kind(name: str, mode: int) -> bytes:
+def zip_info(name: str, mode: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name)
     info.create_system, info.external_attr = 3, mode << 16
-    return zip_of([(info, b"/etc/passwd")])
+    return info
 
 
-def zip_link() -> bytes:
-    return zip_kind("a/link.png", stat.S_IFLNK | 0o777)
+def zip_kind(name: str, mode: int) -> bytes:
+    return zip_of([(zip_info(name, mode), b"/etc/passwd")])
+
+
+def zip_without(lost: int, *given: str) -> bytes:
+    """A zip of these names whose directory lacks one of them, and is consistent otherwise."""
+    data = zip_names(*given)
+    end = data.rfind(b"PK\x05\x06")
+    count, size, begin = (*struct.unpack_from("<H", data, end + 8), *struct.unpack_from("<II", data, end + 12))
+    entries = [b"PK\x01\x02" + part for part in data[begin : begin + size].split(b"PK\x01\x02")[1:]]
+    kept = b"".join(entry for number, entry in enumerate(entries) if number != lost)
+    tail = bytearray(data[end:])
+    struct.pack_into("<HHII", tail, 8, count - 1, count - 1, len(kept), begin)
+    return data[:begin] + kept + bytes(tail)
+
+
+class Unseekable(io.BytesIO):
+    """What a zip is written to as a stream: sizes stand behind each member."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+    tell = seek
+
+
+def streamed_zip(*given: str) -> bytes:
+    target = Unseekable()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in given:
+            archive.writestr(name, name.encode() * 100)
+    return target.getvalue()
 
 
 def patched(data: bytes, old: bytes, new: bytes, count: int = -1) -> bytes:
