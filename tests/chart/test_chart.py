@@ -15,7 +15,7 @@ from chart.generate import documented, generated, step_resources
 from tests.chart import helm
 from tests.pipelines.argo import schema
 from vqi_pipelines.argo.access import access_objects
-from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.argo.cron_lines import check_cron_line
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.node import StrictLoader

@@ -200,7 +200,7 @@ def test_a_schedule(server: Kubeflow) -> None:
     assert not server.runs
 
 
-@pytest.mark.parametrize(("line", "expected"), [("*/5 0-6 1 jan ?", "0 */5 0-6 1 jan ?"), ("@daily", "@daily")])
+@pytest.mark.parametrize(("line", "expected"), [("*/5 0-6 1 jan ?", "0 */5 0-6 1 1 ?"), ("@daily", "@daily")])
 def test_cron_lines(line: str, expected: str) -> None:
     assert kubeflow.kubeflow_cron(line) == expected
 
