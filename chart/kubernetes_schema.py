@@ -1,4 +1,4 @@
-"""The parts of a pod that values may contain, as JSON schemas: those of Kubernetes, and what the API server adds to them.
+"""The parts of a pod that values may contain, as JSON schemas: Kubernetes' own, with what its API server also checks.
 
 Kubernetes' own schemas come with the package ``kubernetes_validate``. They allow ``null`` everywhere and any text for
 what has a few values or a certain form: ``STRICTER`` says which.

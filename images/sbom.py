@@ -1,6 +1,6 @@
 """Writes what is in a container image as a bill of materials: CycloneDX 1.5, JSON, with Debian's and Python's packages.
 
-``python images/sbom.py vqi:latest --output vqi.cdx.json``. The list comes from the image itself, without a network:
+``python images/sbom.py vqi:0.1.0 --output vqi.cdx.json``. The list comes from the image itself, without a network:
 what is not in it is not in the bill.
 """
 
@@ -35,7 +35,7 @@ print(json.dumps({"debian": [line.split() for line in debian.splitlines()], "pyt
 def main() -> int:
     """Read an image's packages and write its bill."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", help="such as vqi:latest")
+    parser.add_argument("image", help="such as vqi:0.1.0")
     parser.add_argument("--engine", choices=ENGINES, help="docker or podman; by default the first that has the image")
     parser.add_argument("--output", type=Path, metavar="FILE", help="standard output when omitted")
     flags = parser.parse_args()

@@ -12,16 +12,16 @@ not: then it is changed, with a hash, so that two releases never have the same n
 
 {{- define "vqi.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
 {{/* Labels that select the pods of the runs of this release. */}}
 {{- define "vqi.podLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "vqi.template" -}}{{ include "vqi.name" . }}-training{{- end -}}
@@ -40,7 +40,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "vqi.seaweedfsLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-seaweedfs
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "vqi.seaweedfsImage" -}}

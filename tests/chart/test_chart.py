@@ -140,7 +140,7 @@ def test_without_more_said_it_is_the_compiled_pipeline() -> None:
                 assert rendered.get(key) == template_.get(key)
             for key in ("command", "args", "volumeMounts", "securityContext", "resources"):
                 assert rendered["container"].get(key) == template_["container"].get(key)
-            assert rendered["container"]["image"] == template_["container"]["image"].replace(":latest", ":0.1.0")
+            assert rendered["container"]["image"] == template_["container"]["image"]
     for key in ("podSpecPatch", "securityContext", "podGC", "parallelism", "activeDeadlineSeconds", "ttlStrategy"):
         assert spec[key] == compiled[key]
 

@@ -15,6 +15,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as executor_config
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from vqi.errors import VqiError
+from vqi_components.declare import TORCH_IMAGE
 from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.submit import kubeflow
 
@@ -304,6 +305,6 @@ def test_bad_input_is_refused_before_anything_is_asked(server: Kubeflow, argumen
 def test_compiled_for_a_registry(tmp_path: Path) -> None:
     arguments = ["compile", "--target", "kubeflow", "--output", str(tmp_path), "--registry", "r.example.com"]
     assert CliRunner().invoke(vqi, arguments).exit_code == 0
-    assert "image: r.example.com/vqi-torch:latest" in (tmp_path / "kubeflow" / "training.yaml").read_text()
+    assert f"image: r.example.com/{TORCH_IMAGE}" in (tmp_path / "kubeflow" / "training.yaml").read_text()
     (tmp_path / "mine.py").write_text("")
     assert "leave them out" in error_of(CliRunner().invoke(vqi, [*arguments, str(tmp_path / "mine.py")]))
