@@ -60,7 +60,7 @@ STRICTER: dict[str, Schema] = {
     "DownwardAPIVolumeFile.path": _PATH,
     "DownwardAPIVolumeSource.defaultMode": _MODE,
     "EmptyDirVolumeSource.medium": {"enum": ["", "Memory"]},
-    "EmptyDirVolumeSource.sizeLimit": {"$ref": "#/definitions/quantity"},
+    "EmptyDirVolumeSource.sizeLimit": {"$ref": "#/definitions/quantity-text"},
     "EnvVar": {"not": {"required": ["value", "valueFrom"]}},
     "EnvVar.name": {"pattern": "^[-._a-zA-Z][-._a-zA-Z0-9]*$", "not": {"pattern": "^[.]{1,2}$|^[.]{2}"}},
     "EnvVarSource": _SOURCE,

@@ -97,6 +97,17 @@ reached without the proxy.
 {{- end -}}
 {{- end -}}
 
+{{/* Resources as JSON, their amounts as texts: a fraction is no quantity for Argo's CRD. */}}
+{{- define "vqi.resources" -}}
+{{- $found := dict -}}
+{{- range $end, $amounts := . -}}
+{{- $texts := dict -}}
+{{- range $name, $amount := $amounts }}{{ $_ := set $texts $name (toString $amount) }}{{ end -}}
+{{- $_ := set $found $end $texts -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
 {{/* The values that are written into pods as they are: without references of Argo, and each name once. */}}
 {{- define "vqi.checkPods" -}}
 {{- $values := .Values -}}

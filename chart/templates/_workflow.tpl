@@ -32,7 +32,7 @@
 {{- end }}
 
 {{- range $spec.volumes }}
-{{- $_ := set .emptyDir "sizeLimit" $.Values.workflow.scratch }}
+{{- $_ := set .emptyDir "sizeLimit" (toString $.Values.workflow.scratch) }}
 {{- end }}
 {{- with include "vqi.caVolume" . | fromJson }}{{ $_ := set $spec "volumes" (append $spec.volumes .) }}{{ end }}
 {{- with .Values.extraVolumes }}{{ $_ := set $spec "volumes" (concat $spec.volumes .) }}{{ end }}
@@ -49,7 +49,7 @@
 {{- include "vqi.withinLimits" (list (printf "steps.%s.resources" $template.name) $step.resources) }}
 {{- $_ := set . "image" (include "vqi.image" (list $ .image)) }}
 {{- $_ := set . "imagePullPolicy" $.Values.image.pullPolicy }}
-{{- $_ := set . "resources" $step.resources }}
+{{- $_ := set . "resources" (include "vqi.resources" $step.resources | fromJson) }}
 {{- $_ := set . "env" (include "vqi.stepEnv" (list $ .env) | fromJson).list }}
 {{- with merge (dict) ($step.nodeSelector | default dict) $.Values.nodePool.nodeSelector $preset }}
 {{- $_ := set $template "nodeSelector" . }}

@@ -69,7 +69,7 @@ def refused_by_a_cluster(objects: list[dict[str, Any]], crd_problems: Problems |
 def _pods(document: dict[str, Any]) -> list[dict[str, Any]]:
     """The pods of the steps as Argo makes them, as far as the values reach: with the patch, before its own volumes."""
     spec = document["spec"]
-    patch = yaml.load(spec["podSpecPatch"], StrictLoader)
+    (patch,) = yaml.load_all(spec["podSpecPatch"], StrictLoader)
     pods = []
     for step in (one for one in spec["templates"] if "container" in one):
         own = {name: [{**one, "image": "argoexec"} for one in patch[name]] for name in ("containers", "initContainers")}
@@ -88,9 +88,9 @@ def _pods(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _core_problems(document: dict[str, Any]) -> list[str]:
     place = f"{document['kind']} {document['metadata']['name']}"
-    group = document["apiVersion"].replace("rbac.authorization.k8s.io", "rbac").replace("networking.k8s.io", "networking")
-    validator = _validator(f"{document['kind'].lower()}-{group.replace('/', '-')}.json")
-    found = [f"{place}: {'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in validator.iter_errors(document)]
+    group = re.sub(r"^([^./]*)(\.[^/]*)?/", r"\1-", document["apiVersion"])  # rbac.authorization.k8s.io/v1 -> rbac-v1
+    errors = _validator(f"{document['kind'].lower()}-{group}.json").iter_errors(document)
+    found = [f"{place}: {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in errors]
     return found + [f"{place}: {twice}" for twice in _twice(document.get("spec", {}))]
 
 
@@ -109,7 +109,10 @@ def _twice(pod: dict[str, Any]) -> list[str]:
     """What may be in a list of a pod only once, which no schema says."""
     lists = [("volumes", "name", pod.get("volumes", []))]
     for container in pod.get("containers", []):
-        lists += [(f"{container['name']}: {key}", by, container.get(key, [])) for key, by in (("env", "name"), ("volumeMounts", "mountPath"))]
+        lists += [
+            (f"{container['name']}: {key}", by, container.get(key, []))
+            for key, by in (("env", "name"), ("volumeMounts", "mountPath"))
+        ]
     return [
         f"{place}: '{value}' twice"
         for place, by, entries in lists

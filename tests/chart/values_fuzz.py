@@ -17,14 +17,14 @@ _DIGEST = f"sha256:{1:064x}"
 # What people write, and what is next to it.
 POOL: tuple[Any, ...] = (
     *(None, True, False, 0, 1, 2, -1, 7, 30, 255, 1.5, 0.05, 1e-3, 2**31, 2**53, 1e21, 65535),
-    *("", " ", "a", "A", "1", "a-b", "-a", "a-", "a.b", "a_b", "a..b", "x" * 41, "x" * 64, "x" * 254, "é", "true", "null"),
-    *("{{x}}", "{{workflow.name}}", "a\nb", "a: b", "'", '"', "#", "@x", "=1", "~", "a b", "$(HOME)", "*", "&a"),
-    *("/tmp", "/outputs", "/outputs/x", "/data", "/data/", "/", "//a", "/a/../b", "/photos", "/usr", "/etc/ssl", "/var"),
+    *("", " ", "a", "A", "1", "a-b", "-a", "a-", "a.b", "a_b", "a..b", "x" * 41, "x" * 64, "x" * 254, "é", "true"),
+    *("null", "{{x}}", "{{workflow.name}}", "a\nb", "a: b", "'", '"', "#", "@x", "=1", "~", "a b", "$(HOME)", "*", "&a"),
+    *("/tmp", "/outputs", "/outputs/x", "/data", "/data/", "/", "//a", "/a/../b", "/photos", "/usr"),
     *("http://h:1", "https://s3.example.com", "http://u:p@h:1", "h:9000", "s3.example.com:443", "h:99999", "http://h/p"),
     *("s3://vqi", "s3://bucket/x", "s3://B", "s3:///x", "vqi-artifacts", "10Gi", "1ki", "1e3", "0", "0.5", "250m", "9"),
     *("latest", "0.1.0", "registry.example.com/q", "localhost:5000", "R/x", "a//b", _DIGEST, "sha256:0", "us-east-1"),
-    *("Europe/Berlin", "Mars/Base", "0 3 * * 1", "0 3 * * mon-fri", "0 3 * * 5-1", "0 0 30 2 *", "@daily", "61 * * * *"),
-    *("10.0.0.0/8", "10.0.0.0/33", "fd00::/8", "kubernetes.io/hostname", "a/b/c", "example.com/x", "ca.crt", "..", "TCP"),
+    *("Europe/Berlin", "Mars/Base", "0 3 * * 1", "0 3 * * mon-fri", "0 3 * * 5-1", "0 0 30 2 *", "@daily"),
+    *("10.0.0.0/8", "10.0.0.0/33", "fd00::/8", "kubernetes.io/hostname", "a/b/c", "example.com/x", "ca.crt", "TCP"),
     *([], {}, ["a"], [""], [None], [["a"]], {"a": "b"}, {"a": None}, {"a": 1}, {"A b": "c"}, {"example.com/x": "1"}),
 )  # fmt: skip
 
@@ -71,7 +71,11 @@ def _value(random: Random, schema: dict[str, Any], depth: int) -> Any:
         return random.choice(POOL)
     if properties := schema.get("properties"):
         wanted = {*schema.get("required", ()), *(name for name in properties if random.random() < 0.35)}
-        return {name: _value(random, properties[name], depth - 1) for name in properties if name in wanted} if depth else {}
+        return (
+            {name: _value(random, properties[name], depth - 1) for name in properties if name in wanted}
+            if depth
+            else {}
+        )
     if schema.get("type") == "array" and schema.get("items") and depth:
         return [_value(random, schema["items"], depth - 1) for _ in range(random.randint(0, 2))]
     fitting = _fitting(json.dumps(schema))
