@@ -1,6 +1,7 @@
 """The chart renders to what Argo and Kubernetes take, for each of its example values; it refuses unknown values."""
 
 import json
+import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import yaml
 from chart.generate import documented, generated, step_resources
 from tests.chart import helm
 from tests.chart.rendering import CHART, KUBERNETES, LEAST, VALUES, changed, one, render, template
+from vqi import __version__
 from vqi_pipelines.argo.access import access_objects
 from vqi_pipelines.argo.cron_lines import check_cron_line
 from vqi_pipelines.compiled import training_ir
@@ -69,7 +71,7 @@ def test_every_pod_is_restricted_and_limited(values_file: Path) -> None:
 
 def test_it_packages(tmp_path: Path) -> None:
     package = Path(helm.package(str(CHART), str(tmp_path)))
-    assert package.name == "vqi-0.1.0.tgz"
+    assert package.name == f"vqi-{__version__}.tgz"
     assert helm.render(str(package), LEAST, "rel", "ml") == helm.render(str(CHART), LEAST, "rel", "ml")
 
 
@@ -87,6 +89,17 @@ def test_the_notes_of_an_own_store_say_how_to_reach_it() -> None:
     assert "kubectl port-forward -n ml service/rel-seaweedfs 8333" in notes
     assert "delete the claim data-rel-seaweedfs-0 yourself" in notes
     assert "ELPV=yes" not in notes
+
+
+def test_the_release_has_one_version() -> None:
+    known = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert known["version"] == known["appVersion"] == __version__
+    assert VALUES["image"] | {"tag": "", "registry": ""} == VALUES["image"], (
+        "the release's images, unless said otherwise"
+    )
+    written = [file.read_text() for file in (CHART.parent / "manifests").rglob("*.yaml")]
+    tags = {tag for text in written for tag in re.findall(r"image: vqi\S*:(\S+)", text)}
+    assert tags == {__version__}
 
 
 def test_the_stores_version_is_the_tested_one() -> None:

@@ -1,5 +1,6 @@
 """The locks of the images belong to pyproject.toml, and a bill of materials is valid CycloneDX."""
 
+import base64
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from images import sbom
 from tests.containers.conftest import ROOT
 from vqi_components.declare import LIGHT_IMAGE
 
@@ -95,3 +97,37 @@ def test_no_such_image_is_one_line(tmp_path: Path) -> None:
         "error: container image 'not/there:1' was not found by docker or podman: build it with 'make images'\n"
     )
     assert not bill.exists()
+
+
+def test_a_bill_is_signed_as_cosign_verifies_it(tmp_path: Path) -> None:
+    """A signature over the sha256 of the file, in base64: openssl checks the same."""
+    key, public, bill = tmp_path / "key.pem", tmp_path / "public.pem", tmp_path / "bill.json"
+    made = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key]
+    subprocess.run(made, check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    bill.write_text("{}\n")
+    signature = sbom.signed(bill, key)
+    assert signature == tmp_path / "bill.json.sig"
+    (tmp_path / "raw").write_bytes(base64.b64decode(signature.read_text()))
+    verify = ["openssl", "dgst", "-sha256", "-verify", public, "-signature", tmp_path / "raw", bill]
+    assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
+    bill.write_text("{} \n")
+    assert subprocess.run(verify, capture_output=True, check=False).returncode == 1
+    with pytest.raises(SystemExit, match="cannot be signed with the key"):
+        sbom.signed(bill, public)
+
+
+def test_what_installs_is_locked_too() -> None:
+    """pip itself and all packages but torch's, which are those of the images; each with its sums."""
+    known = {path.name: path.read_text() for path in (ROOT / "locks").glob("*.txt")}
+    assert known.keys() == {"pip.txt", "develop.txt"}
+    for text in known.values():
+        packages = re.findall(r"^[a-z0-9].*", text, flags=re.MULTILINE)
+        assert packages
+        assert all("==" in line and line.endswith("\\") for line in packages)
+    assert re.search("^pip==", known["pip.txt"], flags=re.MULTILINE)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {re.split(r"[=<>\[;]", requirement)[0] for requirement in (*extras["pipelines"], *extras["dev"])}
+    locked = set(re.findall(r"^([a-z0-9.-]+)(?:\[.*\])?==", known["develop.txt"], flags=re.MULTILINE))
+    assert names - locked == {"vqi"}
+    assert not {name for name in locked if name.startswith("nvidia-") or name in ("torch", "torchvision")}
