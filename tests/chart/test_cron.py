@@ -12,11 +12,9 @@ from jsonschema import Draft7Validator
 from tests.chart import helm
 from tests.chart.rendering import CHART
 from tests.fuzz import fuzz_cases
-from tests.pipelines.argo.crds import Problems, crd_problems
+from tests.pipelines.argo.crds import Problems
 from vqi.errors import VqiError
 from vqi_pipelines.argo.cron_lines import check_cron_line
-
-__all__ = ["crd_problems"]
 
 FIELDS = (
     (0, 59, ()),

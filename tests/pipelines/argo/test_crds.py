@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.pipelines.argo.crds import VERSIONS, Problems, crd_problems
-
-__all__ = ["crd_problems"]
+from tests.pipelines.argo.crds import VERSIONS, Problems
 
 MANIFESTS = Path(__file__).parents[3] / "manifests" / "argo"
 EMITTED = sorted((*MANIFESTS.glob("*.yaml"), *(Path(__file__).parent / "golden").glob("*.yaml")))
