@@ -16,6 +16,7 @@ import yaml
 from chart.kubernetes_schema import definitions
 from vqi_pipelines.argo.cron_lines import cron_schema
 from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.image_names import REGISTRY, TAG
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
@@ -137,6 +138,8 @@ def with_schema(text: str, values: str) -> str:
     schema = json.loads(text)
     steps, images = step_resources(), container_images()
     schema["properties"]["steps"]["properties"] = {name: {"$ref": "#/definitions/step"} for name in steps}
+    schema["properties"]["image"]["properties"]["registry"]["pattern"] = f"^{REGISTRY}$"
+    schema["properties"]["image"]["properties"]["tag"]["pattern"] = f"^{TAG}$"
     schema["properties"]["image"]["properties"]["digests"]["properties"] = {
         name: {"$ref": "#/definitions/image-digest"} for name in images
     }

@@ -14,12 +14,12 @@
 
 {{/*
 A folder for a volume is none of those that the step or its image needs, nor one with such a folder in it; a list of its
-place, its path, and the mounts that there are already.
+place, its path, and the mounts that there are already. Those of the image and of Argo are listed here, those of the steps come from the pipeline.
 */}}
 {{- define "vqi.freeFolder" -}}
 {{- $place := index . 0 -}}
 {{- $path := index . 1 -}}
-{{- $used := list "/argo" "/bin" "/dev" "/etc" "/inputs" "/lib" "/lib64" "/opt/vqi" "/proc" "/root" "/run" "/sbin" "/sys" "/usr" "/var/run" -}}
+{{- $used := list "/argo" "/bin" "/dev" "/etc" "/lib" "/lib64" "/opt/vqi" "/proc" "/root" "/run" "/sbin" "/sys" "/usr" "/var/run" -}}
 {{- range index . 2 }}{{ $used = append $used .mountPath }}{{ end -}}
 {{- range $used -}}
 {{- $inside := and (hasPrefix (printf "%s/" .) $path) (ne . "/etc") -}}

@@ -39,6 +39,10 @@
 
 {{- $volume := include "vqi.datasetVolume" . | fromJson }}
 {{- $caMounts := (include "vqi.caMounts" . | fromJson).list }}
+{{- $inputs := list }}
+{{- range $spec.templates }}
+{{- range (.inputs | default dict).artifacts }}{{ $inputs = append $inputs (dict "mountPath" .path) }}{{ end }}
+{{- end }}
 {{- $preset := dict }}
 {{- if eq .Values.nodePool.preset "xeon-amx" }}
 {{- $preset = dict "feature.node.kubernetes.io/cpu-cpuid.AMXBF16" "true" }}
@@ -59,12 +63,12 @@
 {{- end }}
 {{- $_ := set . "volumeMounts" (concat .volumeMounts $caMounts) }}
 {{- if and $volume (eq $template.name "dataset-download") }}
-{{- include "vqi.freeFolder" (list "dataset.mountPath" $.Values.dataset.mountPath .volumeMounts) }}
+{{- include "vqi.freeFolder" (list "dataset.mountPath" $.Values.dataset.mountPath (concat .volumeMounts $inputs)) }}
 {{- $_ := set $template "volumes" (list $volume) }}
 {{- $_ := set . "volumeMounts" (append .volumeMounts (dict "name" "dataset" "mountPath" $.Values.dataset.mountPath "readOnly" true)) }}
 {{- end }}
 {{- range $mount := $.Values.extraVolumeMounts }}
-{{- include "vqi.freeFolder" (list "extraVolumeMounts" .mountPath $template.container.volumeMounts) }}
+{{- include "vqi.freeFolder" (list "extraVolumeMounts" .mountPath (concat $template.container.volumeMounts $inputs)) }}
 {{- $_ := set $template.container "volumeMounts" (append $template.container.volumeMounts .) }}
 {{- end }}
 {{- end }}
