@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==2.8.0 torchvision==0.23.0
 INSTALLED := $(VENV)/.installed
+# Each package is held against its sha256, and nothing is resolved; one without a wheel is built with what is installed.
+LOCKED := $(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation
 ARGS ?=
+# Of the container images; the release's.
+TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/vqi/__init__.py)
 # Tests run in as many processes as there are cores; each may start servers and steps of its own. A process that crashes
 # is not replaced: pytest-xdist would then wait for ever for its tests.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
@@ -20,16 +24,22 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Create the virtual environment .venv and install everything into it
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml locks/develop.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 		{ echo "error: Python 3.11 or 3.12 is needed, got $$($(PYTHON) --version): make PYTHON=python3.11 ..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@if $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2> /dev/null; then \
-		$(BIN)/python -m pip install --quiet --index-url $(TORCH_INDEX) $(TORCH); \
-	else \
+	$(LOCKED) --requirement locks/pip.txt
+	@if ! $(BIN)/python -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2> /dev/null; then \
 		echo "the CPU build of torch cannot be reached: installing the package index's build, which is several GB (about 2 minutes)"; \
+		$(LOCKED) --requirement images/locks/cuda.txt --requirement images/locks/torch.txt; \
+	elif [ -f images/locks/torch-cpu.txt ]; then \
+		$(LOCKED) --index-url $(TORCH_INDEX) --requirement images/locks/torch-cpu.txt; \
+	else \
+		echo "the CPU build of torch is not locked: 'images/lock.py --torch-index $(TORCH_INDEX)' locks it"; \
+		$(BIN)/python -m pip install --quiet --no-deps --index-url $(TORCH_INDEX) $(TORCH); \
 	fi
-	$(BIN)/python -m pip install --quiet --editable '.[torch,embedded,pipelines,dev]'
+	$(LOCKED) --requirement locks/develop.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(INSTALLED)
 
 run: install ## Run the whole pipeline on the embedded dataset (ARGS="-p name=value ..." for more)
@@ -50,6 +60,7 @@ check: install ## Lint, types, architecture, compiled files up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 	$(MAKE) --no-print-directory check-compiled check-lock
 
 format: install ## Format the code
@@ -77,10 +88,8 @@ lock: install ## Resolve the packages of the container images into images/locks
 check-lock: install ## Fail when images/locks does not belong to this pyproject.toml
 	$(BIN)/python images/lock.py --check
 
-sbom: ## Write the contents of the container images to dist/*.cdx.json (CycloneDX)
-	$(PYTHON) images/sbom.py vqi:latest --output dist/vqi.cdx.json
-	$(PYTHON) images/sbom.py vqi-torch:latest --output dist/vqi-torch.cdx.json
-	$(PYTHON) images/sbom.py vqi-pipeline:latest --output dist/vqi-pipeline.cdx.json
+sbom: ## Write the contents of the container images to dist/*.cdx.json (CycloneDX; SIGN_KEY=key.pem signs them)
+	for name in vqi vqi-torch vqi-pipeline; do $(PYTHON) images/sbom.py $$name:$(TAG) --output dist/$$name.cdx.json $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) || exit; done
 
 clean: ## Remove the virtual environment, runs, the local store and caches
 	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*

@@ -13,13 +13,17 @@ from typing import Any
 
 import yaml
 
+from chart.kubernetes_schema import definitions
+from vqi_pipelines.argo.cron_lines import cron_schema
 from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.image_names import REGISTRY, TAG
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"
 PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML reads as text without quotes
+MOST = 2**53
 HEAD = """# The chart `vqi`
 
 Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which must already be installed),
@@ -101,6 +105,12 @@ def step_resources() -> dict[str, dict[str, dict[str, str]]]:
     return {one["name"]: one["container"]["resources"] for one in templates if "container" in one}
 
 
+def container_images() -> list[str]:
+    """The names of the container images of the compiled pipeline."""
+    templates = yaml.safe_load(COMPILED.read_text(encoding="utf-8"))["spec"]["templates"]
+    return sorted({one["container"]["image"].rpartition(":")[0] for one in templates if "container" in one})
+
+
 def _with_block(text: str, heading: str, lines: list[str]) -> str:
     """A text with the lines under one of its headings replaced, up to the next empty line."""
     before, found, rest = text.partition(heading)
@@ -123,24 +133,39 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) and PLAIN.fullmatch(value) else json.dumps(value)
 
 
-def with_schema_of_pipeline(text: str) -> str:
-    """The text of values.schema.json with the pipeline's steps and the ranges of its parameters as they are now."""
+def with_schema(text: str, values: str) -> str:
+    """The text of values.schema.json with what follows from the pipeline, from Kubernetes and from values.yaml."""
     schema = json.loads(text)
-    steps = list(step_resources())
-    schema["properties"]["steps"] |= {
-        "properties": {name: {"$ref": "#/definitions/step"} for name in steps},
-        "required": steps,
+    steps, images = step_resources(), container_images()
+    schema["properties"]["steps"]["properties"] = {name: {"$ref": "#/definitions/step"} for name in steps}
+    schema["properties"]["image"]["properties"]["registry"]["pattern"] = f"^{REGISTRY}$"
+    schema["properties"]["image"]["properties"]["tag"]["pattern"] = f"^{TAG}$"
+    schema["properties"]["image"]["properties"]["digests"]["properties"] = {
+        name: {"$ref": "#/definitions/image-digest"} for name in images
     }
+    schema["properties"]["schedule"]["properties"]["schedules"]["items"] = cron_schema()
     schema["definitions"]["parameters"]["properties"] = {
         name: _schema_of(model.model_json_schema()["properties"][field])
         for name, (model, field) in pipeline_fields(read_ir(training_ir())).items()
     }
+    for name in [name for name in schema["definitions"] if name.startswith("io.k8s.") or name == "complete"]:
+        del schema["definitions"][name]
+    schema["definitions"] |= definitions() | {"complete": _complete(yaml.safe_load(values))}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _complete(values: dict[str, Any]) -> dict[str, Any]:
+    """A schema in which no value is missing: Helm removes one that is set to null, and its default."""
+    inside = {name: _complete(value) for name, value in values.items() if isinstance(value, dict) and value}
+    return {"required": list(values)} | ({"properties": inside} if inside else {})
 
 
 def _schema_of(field: dict[str, Any]) -> dict[str, Any]:
     """The constraints of a value: its type and range, without its meaning."""
-    return {key: value for key, value in field.items() if key not in ("title", "description", "default")}
+    kept = {key: value for key, value in field.items() if key not in ("title", "description", "default")}
+    if kept.get("type") == "integer" and not {"maximum", "exclusiveMaximum"} & kept.keys():
+        kept["maximum"] = MOST  # Helm reads numbers as floating-point ones
+    return kept
 
 
 def generated() -> dict[Path, str]:
@@ -149,7 +174,7 @@ def generated() -> dict[Path, str]:
     schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
     return {
         CHART / "values.yaml": values,
-        CHART / "values.schema.json": with_schema_of_pipeline(schema),
+        CHART / "values.schema.json": with_schema(schema, values),
         CHART / "README.md": readme(values),
         CHART / "files" / "training.yaml": COMPILED.read_text(encoding="utf-8"),
     }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from kfp import dsl
 
-LIGHT_IMAGE = "vqi:latest"
-TORCH_IMAGE = "vqi-torch:latest"
+from vqi import __version__
+
+# Of this release: a tag that moves would change what a compiled pipeline does.
+LIGHT_IMAGE = f"vqi:{__version__}"
+TORCH_IMAGE = f"vqi-torch:{__version__}"
 # Kubeflow replaces it by the JSON of all inputs and outputs: components/executor_output.py
 EXECUTOR_INPUT = dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 

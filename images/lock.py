@@ -1,4 +1,6 @@
-"""Writes images/locks: the packages of the container images, each with its version and sha256, as wheels for Linux.
+"""Writes images/locks and locks: the packages of the container images and those of ``make install``, for Linux.
+
+Each has its version and its sha256. images/locks are the images':
 
 ``python images/lock.py`` resolves pyproject.toml with uv; ``--check`` only says, without a network, whether the locks
 belong to it. One resolution is behind all files, so that a package has one version in all images. The extra
@@ -12,6 +14,11 @@ pins of kfp (requests, urllib3) affect none. A package is in one file per layer 
     torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
     network.txt    the rest of what the torch image needs
     pipeline.txt   what the pipeline image needs in addition: the other steps and the command ``vqi``
+
+locks are those of ``make install``, a resolution of its own with kfp, without what is in torch.txt and cuda.txt:
+
+    pip.txt        pip, which installs the others, and what builds those that come without a wheel
+    develop.txt    all the others
 """
 
 from __future__ import annotations
@@ -29,10 +36,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / "images" / "locks"
-INPUTS = LOCKS / "inputs"  # next to the locks, not in them: a layer is rebuilt only when its own packages change
+DEVELOP = ROOT / "locks"
+INPUTS = "inputs"  # next to the locks, not in them: a layer is rebuilt only when its own packages change
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
 EXTRAS = ("torch", "embedded", "command")  # of all images together
+DEVELOP_EXTRAS = ("torch", "embedded", "pipelines", "dev")
+INSTALLERS = ("pip", "setuptools")
 TORCH = ("torch", "torchvision")
 # Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.network.runtime hides it from it.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
@@ -55,27 +65,39 @@ def main() -> int:
         layers = split(whole, Path(folder))
         if flags.torch_index:
             layers["torch-cpu.txt"] = cpu_builds(Path(folder), flags.torch_index, whole)
-    for name, blocks in layers.items():
-        text = "".join(blocks[package] for package in sorted(blocks))
-        (LOCKS / name).write_text(f"# Made by images/lock.py from pyproject.toml.\n{text}", encoding="utf-8")
-        sys.stdout.write(f"images/locks/{name}: {len(blocks)} packages\n")
-    INPUTS.write_text(inputs() + "\n", encoding="utf-8")
+        tools = development(Path(folder))
+    write(LOCKS, layers, inputs(EXTRAS))
+    write(DEVELOP, tools, inputs(DEVELOP_EXTRAS))
     return 0
+
+
+def write(folder: Path, locks: Mapping[str, Blocks], of: str) -> None:
+    """Write the locks of a folder, and what they were made of."""
+    folder.mkdir(exist_ok=True)
+    for name, blocks in locks.items():
+        text = "".join(blocks[package] for package in sorted(blocks))
+        (folder / name).write_text(f"# Made by images/lock.py from pyproject.toml.\n{text}", encoding="utf-8")
+        sys.stdout.write(f"{folder.relative_to(ROOT)}/{name}: {len(blocks)} packages\n")
+    (folder / INPUTS).write_text(of + "\n", encoding="utf-8")
 
 
 def check() -> int:
     """Whether the locks were made from the requirements that pyproject.toml has now."""
-    fresh = INPUTS.is_file() and INPUTS.read_text(encoding="utf-8").strip() == inputs()
-    if not fresh:
-        sys.stderr.write("images/locks does not belong to this pyproject.toml: run 'make lock' and commit the result\n")
-    return int(not fresh)
+    stale = 0
+    for folder, extras in ((LOCKS, EXTRAS), (DEVELOP, DEVELOP_EXTRAS)):
+        made_of = folder / INPUTS
+        if not made_of.is_file() or made_of.read_text(encoding="utf-8").strip() != inputs(extras):
+            place = folder.relative_to(ROOT)
+            sys.stderr.write(f"{place} does not belong to this pyproject.toml: run 'make lock' and commit the result\n")
+            stale = 1
+    return stale
 
 
-def inputs() -> str:
-    """The digest of everything in the project that a resolution depends on."""
+def inputs(names: Iterable[str]) -> str:
+    """The digest of everything in the project that a resolution with some extras depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [project["dependencies"], *(extras[name] for name in (*EXTRAS, "weights")), PYTHON, PLATFORM]
+    asked = [project["dependencies"], *(extras[name] for name in (*names, "weights")), PYTHON, PLATFORM]
     given = json.dumps([asked, sorted(LEFT_OUT), sorted(NOT_OF_NETWORKS)])
     return "sha256:" + hashlib.sha256(given.encode()).hexdigest()
 
@@ -95,6 +117,16 @@ def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
         "network.txt": without(network, {*cuda, *TORCH}),
         "pipeline.txt": without(command, network),
     }
+
+
+def development(folder: Path) -> dict[str, Blocks]:
+    """The packages of ``make install`` by file; torch and its libraries are those of the images."""
+    whole = resolve(folder, DEVELOP_EXTRAS)
+    cuda = {name for name in whole if name.startswith("nvidia-")}
+    wanted = folder / "installers.in"
+    wanted.write_text("".join(f"{name}\n" for name in INSTALLERS), encoding="utf-8")
+    installers = compile_locked([str(wanted), "--allow-unsafe"])
+    return {"pip.txt": installers, "develop.txt": without(whole, {*TORCH, *cuda, *installers})}
 
 
 def only(blocks: Blocks, names: Iterable[str]) -> Blocks:

@@ -1,12 +1,13 @@
 """Writes what is in a container image as a bill of materials: CycloneDX 1.5, JSON, with Debian's and Python's packages.
 
-``python images/sbom.py vqi:latest --output vqi.cdx.json``. The list comes from the image itself, without a network:
-what is not in it is not in the bill.
+``python images/sbom.py vqi:0.1.0 --output vqi.cdx.json``. The list comes from the image itself, without a network:
+what is not in it is not in the bill. With ``--sign-key`` the bill is signed, in the form that cosign verifies.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import re
 import shutil
@@ -35,10 +36,15 @@ print(json.dumps({"debian": [line.split() for line in debian.splitlines()], "pyt
 def main() -> int:
     """Read an image's packages and write its bill."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", help="such as vqi:latest")
+    parser.add_argument("image", help="such as vqi:0.1.0")
     parser.add_argument("--engine", choices=ENGINES, help="docker or podman; by default the first that has the image")
     parser.add_argument("--output", type=Path, metavar="FILE", help="standard output when omitted")
+    parser.add_argument(
+        "--sign-key", type=Path, metavar="FILE", help="a private key (PEM, ECDSA); signs FILE as FILE.sig"
+    )
     flags = parser.parse_args()
+    if flags.sign_key and not flags.output:
+        parser.error("--sign-key signs a file: name it with --output")
     engine = engine_with(flags.image, [flags.engine] if flags.engine else ENGINES)
     command = [engine, "run", "--rm", "--pull", "never", "--read-only", "--network", "none", flags.image]
     done = subprocess.run([*command, "python", "-c", _ASK], capture_output=True, text=True, check=False)
@@ -49,6 +55,8 @@ def main() -> int:
         flags.output.parent.mkdir(parents=True, exist_ok=True)
         flags.output.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{flags.output}\n")
+        if flags.sign_key:
+            sys.stdout.write(f"{signed(flags.output, flags.sign_key)}\n")
     else:
         sys.stdout.write(text)
     return 0
@@ -60,6 +68,17 @@ def engine_with(image: str, engines: Sequence[str]) -> str:
         if not subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
             return engine
     sys.exit(f"error: container image '{image}' was not found by {' or '.join(engines)}: build it with 'make images'")
+
+
+def signed(file: Path, key: Path) -> Path:
+    """The signature of a file, next to it, as ``cosign verify-blob --key PUBLIC --signature`` takes it."""
+    done = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key, file], capture_output=True, check=False)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        sys.exit(f"error: '{file}' cannot be signed with the key '{key}': {reason}")
+    signature = file.with_name(f"{file.name}.sig")
+    signature.write_text(base64.b64encode(done.stdout).decode() + "\n", encoding="ascii")
+    return signature
 
 
 def bill(image: str, found: dict[str, Any]) -> dict[str, Any]:

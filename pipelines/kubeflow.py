@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from vqi.errors import VqiError
+from vqi_pipelines.image_names import check_registry, check_tag
 from vqi_pipelines.ir.graph import Toleration
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -35,6 +36,10 @@ class KubeflowSettings:
     retries: int = 2
     non_root: bool = True  # a container with the user root is not started
     cache: bool = True
+
+    def __post_init__(self) -> None:
+        check_registry(self.registry)
+        check_tag(self.tag)
 
 
 def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:

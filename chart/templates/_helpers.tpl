@@ -1,20 +1,27 @@
-{{/* Name of all objects: Argo appends the time to a schedule's, which leaves 52 characters. */}}
+{{/*
+Name of all objects: at most 40 characters, because Argo appends the time to a schedule's and Kubernetes a hash to the
+pods' of a StatefulSet. A release's name may be longer, contain dots and begin with a digit, which that of a Service may
+not: then it is changed, with a hash, so that two releases never have the same name.
+*/}}
 {{- define "vqi.name" -}}
-{{- .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Values.nameOverride | default .Release.Name -}}
+{{- if regexMatch "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$" $name }}{{ $name }}
+{{- else }}{{ printf "r-%s" $name | replace "." "-" | trunc 31 | trimAll "-" }}-{{ sha256sum $name | trunc 8 }}
+{{- end -}}
 {{- end -}}
 
 {{- define "vqi.labels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
 {{/* Labels that select the pods of the runs of this release. */}}
 {{- define "vqi.podLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "vqi.template" -}}{{ include "vqi.name" . }}-training{{- end -}}
@@ -33,7 +40,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "vqi.seaweedfsLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}-seaweedfs
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "vqi.seaweedfsImage" -}}
@@ -74,18 +81,26 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- .Values.artifactRepository.bucket | default (.Values.seaweedfs.enabled | ternary "vqi-artifacts" "") -}}
 {{- end -}}
 
-{{/* The keys of the object store as JSON: those given, those that the Secret already has, or new ones. */}}
+{{/*
+The keys of the object store as JSON: those given, those that the Secret already has, or new ones; with the salt of what
+is shown of them. Made once, because several templates need the same.
+*/}}
 {{- define "vqi.storeKeys" -}}
+{{- if not (hasKey .Values "storeKeys") -}}
 {{- $access := .Values.store.accessKey -}}
 {{- $secret := .Values.store.secretKey -}}
+{{- $salt := "" -}}
 {{- if .Values.seaweedfs.enabled -}}
 {{- $kept := (lookup "v1" "Secret" .Release.Namespace (include "vqi.storeSecret" .)).data | default dict -}}
 {{- $access = $access | default ($kept.AWS_ACCESS_KEY_ID | default "" | b64dec) | default (randAlphaNum 20) -}}
 {{- $secret = $secret | default ($kept.AWS_SECRET_ACCESS_KEY | default "" | b64dec) | default (randAlphaNum 40) -}}
+{{- $salt = $kept.SALT | default "" | b64dec | default (randAlphaNum 40) -}}
 {{- end -}}
 {{- $access = required "store.accessKey: expected the object store's access key" $access -}}
 {{- $secret = required "store.secretKey: expected the object store's secret key" $secret -}}
-{{- dict "access" $access "secret" $secret | toJson -}}
+{{- $_ := set .Values "storeKeys" (dict "access" $access "secret" $secret "salt" $salt) -}}
+{{- end -}}
+{{- toJson .Values.storeKeys -}}
 {{- end -}}
 
 {{/* An image of the pipeline, as this chart's values say; a list of the root context and the name in the pipeline. */}}
@@ -102,19 +117,6 @@ http://{{ include "vqi.seaweedfsAddress" . }}
 {{- define "vqi.text" -}}
 {{- $value := index . 1 -}}
 {{- $text := kindIs "string" $value | ternary $value (toJson $value) -}}
-{{- if contains "{{" $text }}{{ fail (printf "parameter '%s' contains '{{', which Argo would fill in: %s" (index . 0) $text) }}{{ end -}}
+{{- include "vqi.literal" (list (printf "parameter '%s'" (index . 0)) $text) -}}
 {{- $text -}}
-{{- end -}}
-
-{{/* The volume with the photographs as JSON; empty when there is none. */}}
-{{- define "vqi.datasetVolume" -}}
-{{- $dataset := .Values.dataset -}}
-{{- if and $dataset.claim $dataset.nfs.server }}{{ fail "dataset.claim and dataset.nfs.server: expected one of them" }}{{ end -}}
-{{- if $dataset.claim -}}
-{{- dict "name" "dataset" "persistentVolumeClaim" (dict "claimName" $dataset.claim "readOnly" true) | toJson -}}
-{{- else if $dataset.nfs.server -}}
-{{- $path := required "dataset.nfs.path: expected the path that the NFS server exports, such as /photographs" $dataset.nfs.path -}}
-{{- dict "name" "dataset" "nfs" (dict "server" $dataset.nfs.server "path" $path "readOnly" true) | toJson -}}
-{{- else -}}{}
-{{- end -}}
 {{- end -}}

@@ -59,14 +59,14 @@ def kubeflow_options(command: Command) -> Command:
 
 _KUBEFLOW = (
     click.option("--registry", default="", metavar="NAME", help="The images' registry, such as r.example.com/quality."),
-    click.option("--tag", default="", metavar="TAG", help="Tag of the images. [latest]"),
+    click.option("--tag", default="", metavar="TAG", help="Tag of the images. [that of this release]"),
     click.option("--pull-secret", "pull_secrets", multiple=True, metavar="NAME", help="Registry's Secret; repeatable."),
     click.option(
         "--pull-policy",
         default="",
         type=click.Choice(["", "Always", "IfNotPresent", "Never"]),
         metavar="POLICY",
-        help="IfNotPresent for images that were loaded into the nodes. [Kubernetes' default: Always for latest]",
+        help="IfNotPresent for images that were loaded into the nodes. [Kubernetes' default]",
     ),
     click.option(
         "--node-selector", "node_labels", multiple=True, metavar="KEY=VALUE", help="Label of the nodes; repeatable."

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vqi.errors import VqiError
-from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.argo.cron_lines import check_cron_line
 from vqi_pipelines.submit.kubeflow_api import KubeflowApi, package_of
 
 SUCCEEDED = "SUCCEEDED"
@@ -78,7 +78,7 @@ def kubeflow_cron(line: str) -> str:
     Raises:
         VqiError: It is not a cron line of five fields.
     """
-    check_cron_line(line, "--cron")
+    line = check_cron_line(line, "--cron")
     return line if line.startswith("@") else f"0 {line}"
 
 

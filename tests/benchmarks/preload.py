@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vqi_components.declare import TORCH_IMAGE
+
 ROOT = Path(__file__).parents[2]
 REPEATS = 2
 JEMALLOC, TCMALLOC, OPENMP = "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libiomp5.so"
@@ -131,7 +133,7 @@ def measure(folder: Path, step: str, variant: str) -> Cost:
     command += ["--volume", f"{folder}:/work", "--workdir", "/work"]
     told = {**variables, "LD_PRELOAD": ":".join(f"/work/libraries/{name}" for name in libraries)}
     command += [flag for name, value in told.items() for flag in ("--env", f"{name}={value}")]
-    command += ["vqi-torch:latest", "python", "-c", MEASURED]
+    command += [TORCH_IMAGE, "python", "-c", MEASURED]
     command += ["python", "-m", f"vqi_components.{step}", *STEPS[step].split()]
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)

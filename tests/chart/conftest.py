@@ -1,5 +1,6 @@
-"""Argo's validator, as the tests of the lowering use it."""
+"""Argo's validator and its CRDs, as the tests of the lowering use them."""
 
 from tests.pipelines.argo.conftest import argo, lint
+from tests.pipelines.argo.crds import crd_problems
 
-__all__ = ["argo", "lint"]
+__all__ = ["argo", "crd_problems", "lint"]

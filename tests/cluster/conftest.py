@@ -4,7 +4,7 @@
 path and the images on its nodes. From the environment:
 
     VQI_TEST_REGISTRY  prefix of the images' names; nothing for images that were loaded into the nodes
-    VQI_TEST_TAG       their tag; latest when it is not set
+    VQI_TEST_TAG       their tag; that of the release when it is not set
     VQI_TEST_S3        an S3 server outside of the cluster, as http://AK:SK@10.0.0.1:8333; the store of a release
                        is used when it is not set
     VQI_TEST_ARGO_NAMESPACE  where Argo's controller has its settings; argo when it is not set

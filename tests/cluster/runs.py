@@ -16,6 +16,7 @@ import pytest
 from tests.cluster.programs import Workflow, apply, kubectl, submit
 from tests.cluster.settings import CHART, image, one_category, own_store, vqi
 from tests.cluster.stores import Outside, Release
+from vqi import __version__
 from vqi_pipelines.argo import Schedule, cron_workflow, lower, to_yaml
 from vqi_pipelines.compiled import ir_of
 from vqi_pipelines.definition import pipelines_of
@@ -77,7 +78,8 @@ def plain(new_namespace: Callable[[str], str], external: Release | Outside) -> s
         namespace=namespace,
     )  # fmt: skip
     for file in sorted(MANIFESTS.glob("*.yaml")):
-        text = re.sub(r"image: (vqi[a-z-]*):latest", lambda m: f"image: {image(m[1])}", file.read_text())
+        ours = rf"image: (vqi[a-z-]*):{re.escape(__version__)}"
+        text = re.sub(ours, lambda found: f"image: {image(found[1])}", file.read_text())
         kubectl("apply", "-n", namespace, "-f", "-", given=text)
     return namespace
 

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from tests.cluster.programs import run
+from vqi import __version__
 
 CHART = Path(__file__).parents[2] / "chart"
-REGISTRY, TAG = os.environ.get("VQI_TEST_REGISTRY", ""), os.environ.get("VQI_TEST_TAG", "latest")
+REGISTRY, TAG = os.environ.get("VQI_TEST_REGISTRY", ""), os.environ.get("VQI_TEST_TAG", __version__)
 STEPS = yaml.safe_load((CHART / "values.yaml").read_text())["steps"]
 # Small requests, so that several runs fit on a small node at the same time.
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "3Gi"}}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from vqi_components.declare import LIGHT_IMAGE, TORCH_IMAGE
 from vqi_pipelines.ir.graph import Container
 from vqi_pipelines.local.containers import Containers
 from vqi_pipelines.local.launch import Ended, Job
@@ -69,7 +70,7 @@ def compose() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images() -> Iterator[None]:
-    """The three images (:latest) of this tree, in a storage of their own that podman is configured to use."""
+    """The three images of this tree, in a storage of their own that podman is configured to use."""
     required = os.environ.get("CI") == "true"
     if reason := missing():
         (pytest.fail if required else pytest.skip)(reason)
@@ -92,7 +93,7 @@ def new_job(tmp_path: Path) -> Callable[..., Job]:
     def make(
         code: str,
         *arguments: str,
-        image: str = "vqi:latest",
+        image: str = LIGHT_IMAGE,
         inputs: list[Path] | None = None,
         environment: Mapping[str, str] | None = None,
         **resources: Any,
@@ -112,7 +113,7 @@ def new_job(tmp_path: Path) -> Callable[..., Job]:
 def launcher(images: None) -> Containers:
     """The launcher of podman, which has checked both images."""
     launcher = Containers("podman")
-    launcher.check(["vqi:latest", "vqi-torch:latest"])
+    launcher.check([LIGHT_IMAGE, TORCH_IMAGE])
     return launcher
 
 

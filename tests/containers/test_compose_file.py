@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.containers.conftest import ROOT
+from vqi import __version__
 
 FILE = ROOT / "images" / "compose.yaml"
 # From the Compose Specification, as in compose-go 2 (Apache-2.0, unchanged).
@@ -80,7 +81,7 @@ def test_a_folder_that_is_not_there_is_not_made(name: str) -> None:
 
 def test_images_are_ours_or_pinned() -> None:
     images = {name: service["image"] for name, service in SERVICES.items()}
-    assert {images[name] for name in OURS} == {"vqi-pipeline:${TAG:-latest}"}
+    assert {images[name] for name in OURS} == {f"vqi-pipeline:${{TAG:-{__version__}}}"}
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
     assert re.fullmatch(r"\$\{SEAWEEDFS_IMAGE:-docker\.io/chrislusf/seaweedfs:\d+\.\d+\}", images["store"])
     assert "minio" not in FILE.read_text()

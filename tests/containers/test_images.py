@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from tests.containers.conftest import BUILD, ROOT, podman
+from vqi import __version__
+from vqi_components.declare import LIGHT_IMAGE, TORCH_IMAGE
 
 pytestmark = pytest.mark.usefixtures("images")
-ALL = pytest.mark.parametrize("image", ["vqi:latest", "vqi-torch:latest", "vqi-pipeline:latest"])
+PIPELINE_IMAGE = f"vqi-pipeline:{__version__}"
+ALL = pytest.mark.parametrize("image", [LIGHT_IMAGE, TORCH_IMAGE, PIPELINE_IMAGE])
 OF_COMMANDS = ("click", "rich", "vqi_pipelines")
 ABSENT = ("kfp", "hera", "pip", "pytest", "elpv_dataset", *OF_COMMANDS)
 PROGRAMS = ("pip", "pip3", "gcc", "cc", "g++", "make", "ld", "curl", "wget")
@@ -63,7 +66,7 @@ def test_nothing_that_no_step_needs(image: str) -> None:
 
 def test_the_light_image_is_light() -> None:
     base = inspected("docker.io/library/python:3.11-slim-bookworm")["Size"]
-    assert inspected("vqi:latest")["Size"] - base < 250e6
+    assert inspected(LIGHT_IMAGE)["Size"] - base < 250e6
 
 
 def test_the_torch_image_is_light_but_for_cuda() -> None:
@@ -73,10 +76,10 @@ def test_the_torch_image_is_light_but_for_cuda() -> None:
         "cuda = [*(packages / 'nvidia').rglob('*'), *(packages / 'torch/lib').glob('*cuda*')];"
         "print(sum(path.stat().st_size for path in cuda if path.is_file()))"
     )
-    cuda = int(podman("run", "--rm", "--network", "none", "vqi-torch:latest", "python", "-c", script))
+    cuda = int(podman("run", "--rm", "--network", "none", TORCH_IMAGE, "python", "-c", script))
     base = inspected("docker.io/library/python:3.11-slim-bookworm")["Size"]
     assert cuda > 4e9
-    assert inspected("vqi-torch:latest")["Size"] - base - cuda < 1.3e9
+    assert inspected(TORCH_IMAGE)["Size"] - base - cuda < 1.3e9
 
 
 def test_cuda_libraries_are_a_layer_of_their_own() -> None:
@@ -84,13 +87,13 @@ def test_cuda_libraries_are_a_layer_of_their_own() -> None:
         "import json, pathlib; packages = pathlib.Path('/opt/vqi/lib/python3.11/site-packages');"
         "print(json.dumps([(packages / name).is_dir() for name in ('nvidia', 'torch', 'vqi')]))"
     )
-    layer = podman("history", "--no-trunc", "--format", "{{.CreatedBy}}", "vqi-torch:latest").splitlines()
+    layer = podman("history", "--no-trunc", "--format", "{{.CreatedBy}}", TORCH_IMAGE).splitlines()
     cuda, torch = (
         next(i for i, made in enumerate(layer) if f"install {name}.txt" in made) for name in ("cuda", "torch")
     )
     source = next(i for i, made in enumerate(layer) if "compileall" in made)
     assert source < torch < cuda  # newest first
-    assert json.loads(podman("run", "--rm", "vqi-torch:latest", "python", "-c", script)) == [True, True, True]
+    assert json.loads(podman("run", "--rm", TORCH_IMAGE, "python", "-c", script)) == [True, True, True]
 
 
 def changed_build(copy: Path, line: str) -> float:
@@ -117,7 +120,7 @@ def test_a_change_of_the_source_builds_in_seconds(tmp_path: Path) -> None:
         for name in images:
             script = "from vqi.errors import CHANGED; print(CHANGED)"
             assert podman("run", "--rm", f"{name}:changed", "python", "-c", script) == "True\n"
-            kept, changed = (inspected(f"{name}:{tag}")["RootFS"]["Layers"] for tag in ("latest", "changed"))
+            kept, changed = (inspected(f"{name}:{tag}")["RootFS"]["Layers"] for tag in (__version__, "changed"))
             shared = [layer for layer in changed if layer in kept]
             assert len(changed) - len(shared) <= 6, "source, steps, pipelines, folders, compiled pipeline, bytecode"
         if seconds >= 30:  # other work on the machine slows it down: the better of two

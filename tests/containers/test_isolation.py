@@ -144,13 +144,14 @@ RUNNER = """
 import asyncio, sys
 from pathlib import Path
 from vqi_pipelines.local.containers import Containers
+from vqi_components.declare import LIGHT_IMAGE
 from vqi_pipelines.ir.graph import Container
 from vqi_pipelines.local.launch import Job
 launcher = Containers("podman")
-launcher.check(["vqi:latest"])
+launcher.check([LIGHT_IMAGE])
 folder = Path(sys.argv[1])
 command = ("python", "-c", sys.argv[2])
-job = Job("bracket/orphan", Container("vqi:latest", command, ()), command, folder, [], {}, {}, folder / "log", print)
+job = Job("bracket/orphan", Container(LIGHT_IMAGE, command, ()), command, folder, [], {}, {}, folder / "log", print)
 asyncio.run(launcher.run(job))
 """
 

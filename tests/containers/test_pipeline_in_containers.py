@@ -121,7 +121,7 @@ def somebody(tmp_path: Path) -> Callable[[str], str]:
     made = []
 
     def change(image: str) -> str:
-        name = image.replace(":latest", ":somebody")
+        name = f"{image.partition(':')[0]}:somebody"
         told = subprocess.run(["buildah", "from", "--pull-never", image], capture_output=True, text=True, check=True)
         container = told.stdout.strip()
         config = ["--user", f"{ARBITRARY}:0", "--env", "HOME=/nonexistent", "--env", "USER-"]

@@ -168,8 +168,8 @@ def test_secrets_and_resources_of_the_training_pipeline() -> None:
 
 
 def test_image_names() -> None:
-    assert image_name("vqi:latest", KubeflowSettings()) == "vqi:latest"
-    assert image_name("vqi:latest", KubeflowSettings(registry="r:5000/q")) == "r:5000/q/vqi:latest"
+    assert image_name("vqi:1.0", KubeflowSettings()) == "vqi:1.0"
+    assert image_name("vqi:1.0", KubeflowSettings(registry="r:5000/q")) == "r:5000/q/vqi:1.0"
     assert image_name("r:5000/vqi:1", KubeflowSettings(tag="2")) == "r:5000/vqi:2"
 
 

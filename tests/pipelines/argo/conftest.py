@@ -1,4 +1,4 @@
-"""Argo's own validator: on the path, or where ``build_argo`` puts it."""
+"""Argo's own validator: on the path, or where ``build_argo`` puts it; and its CRDs, where ``build_validator`` does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.pipelines.argo.crds import crd_problems
+
+__all__ = ["argo", "crd_problems", "lint"]
 
 VERSION = "v4.0.2"
 BUILD = Path(__file__).with_name("build_argo")

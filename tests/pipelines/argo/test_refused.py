@@ -11,7 +11,7 @@ from kfp import dsl
 from tests.pipelines.argo import examples
 from vqi.errors import VqiError
 from vqi_pipelines.argo import Schedule, Settings, cron_workflow, lower
-from vqi_pipelines.argo.cron import check_cron_line
+from vqi_pipelines.argo.cron_lines import check_cron_line
 from vqi_pipelines.argo.names import dns_label
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
@@ -131,7 +131,7 @@ def test_a_key_prefix_that_leads_elsewhere() -> None:
     ("change", "message"),
     [
         ({"schedules": ["not a cron"]}, r"schedules\[0\]: expected a cron line of five fields, such as '0 3 \* \* 1', got 'not a cron'"),
-        ({"schedules": ["0 3 * * 1", "61 3 * * 1"]}, r"schedules\[1\]: expected a minute from 0 to 59, got '61'"),
+        ({"schedules": ["0 3 * * 1", "61 3 * * 1"]}, r"schedules\[1\]: expected a minute from 0 to 59, a range from low to high, got '61'"),
         ({"schedules": []}, "schedules: expected a cron line, got an empty list"),
         ({"timezone": "Mars/Base"}, "unknown time zone 'Mars/Base'"),
         ({"timezone": "Europe/Berlinn"}, "did you mean 'Europe/Berlin'"),
@@ -156,7 +156,7 @@ def test_a_schedule() -> None:
     spec = cron_workflow(pipeline, "training", schedule).model_dump(by_alias=True, exclude_none=True, mode="json")[
         "spec"
     ]
-    assert spec["schedules"] == ["@daily", "0 3 * * mon-fri"]
+    assert spec["schedules"] == ["@daily", "0 3 * * 1-5"], "Argo 4 takes no names"
     assert (spec["timezone"], spec["concurrencyPolicy"], spec["suspend"]) == ("Europe/Berlin", "Forbid", False)
     assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
     assert spec["startingDeadlineSeconds"] == 600

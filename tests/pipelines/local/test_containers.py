@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from vqi.errors import VqiError
+from vqi_components.declare import LIGHT_IMAGE, TORCH_IMAGE
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline
@@ -251,12 +252,12 @@ CASES = {
     ),
     "no image": (
         '[ "$1" != image ] || { echo "Error: No such image" >&2; exit 1; }',
-        "error: container image 'vqi-torch:latest' is not on this machine: 'make images ENGINE=docker' builds it, "
-        "'docker pull vqi-torch:latest' fetches it from a registry",
+        f"error: container image '{TORCH_IMAGE}' is not on this machine: 'make images ENGINE=docker' builds it, "
+        f"'docker pull {TORCH_IMAGE}' fetches it from a registry",
     ),
     "root": (
         '[ "$1" != image ] || echo "sha256:00 "',
-        "error: container image 'vqi-torch:latest': expected a USER that is a number other than 0, got 'root': build "
+        f"error: container image '{TORCH_IMAGE}': expected a USER that is a number other than 0, got 'root': build "
         "it again with 'make images ENGINE=docker'",
     ),
 }
@@ -320,4 +321,4 @@ def test_an_engine_that_hangs_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("vqi_pipelines.local.containers._ANSWER_SECONDS", 0.2)
     with pytest.raises(VqiError, match=r"docker did not respond within 0\.2 s"):
-        Containers("docker").check(["vqi:latest"])
+        Containers("docker").check([LIGHT_IMAGE])

@@ -15,6 +15,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2 as executor_config
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from vqi.errors import VqiError
+from vqi_components.declare import TORCH_IMAGE
 from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.submit import kubeflow
 
@@ -200,7 +201,7 @@ def test_a_schedule(server: Kubeflow) -> None:
     assert not server.runs
 
 
-@pytest.mark.parametrize(("line", "expected"), [("*/5 0-6 1 jan ?", "0 */5 0-6 1 jan ?"), ("@daily", "@daily")])
+@pytest.mark.parametrize(("line", "expected"), [("*/5 0-6 1 jan ?", "0 */5 0-6 1 1 ?"), ("@daily", "@daily")])
 def test_cron_lines(line: str, expected: str) -> None:
     assert kubeflow.kubeflow_cron(line) == expected
 
@@ -289,6 +290,9 @@ def test_nobody_is_there(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> N
         (("-p", "seed=x"), "parameter 'seed': expected a whole number, got 'x'"),
         (("--toleration", "x"), "--toleration 'x': expected key=value:effect"),
         (("--node-selector", "x"), "--node-selector 'x': expected key=value"),
+        (("--registry", "https://r.example.com"), "registry 'https://r.example.com': expected a host and folders"),
+        (("--registry", "r.example.com/Quality"), "registry 'r.example.com/Quality': expected a host and folders"),
+        (("--tag", "a b"), "tag 'a b': expected letters, digits"),
         (("--cron", "0 0 3 * * 1"), "--cron: expected a cron line of five fields"),
         (("--cron", "@daily", "--wait"), "--wait: a schedule has no end"),
         (("-f", "/nowhere.yaml"), "parameter file /nowhere.yaml"),
@@ -304,6 +308,6 @@ def test_bad_input_is_refused_before_anything_is_asked(server: Kubeflow, argumen
 def test_compiled_for_a_registry(tmp_path: Path) -> None:
     arguments = ["compile", "--target", "kubeflow", "--output", str(tmp_path), "--registry", "r.example.com"]
     assert CliRunner().invoke(vqi, arguments).exit_code == 0
-    assert "image: r.example.com/vqi-torch:latest" in (tmp_path / "kubeflow" / "training.yaml").read_text()
+    assert f"image: r.example.com/{TORCH_IMAGE}" in (tmp_path / "kubeflow" / "training.yaml").read_text()
     (tmp_path / "mine.py").write_text("")
     assert "leave them out" in error_of(CliRunner().invoke(vqi, [*arguments, str(tmp_path / "mine.py")]))
