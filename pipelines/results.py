@@ -1,6 +1,4 @@
-"""What ``vqi run`` prints about the results when a run has ended: the training pipeline's table, reports and models, and
-the outputs of a pipeline of one's own.
-"""
+"""What ``vqi run`` prints at the end: the training pipeline's table, reports and models; another pipeline's outputs."""
 
 from __future__ import annotations
 

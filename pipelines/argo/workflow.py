@@ -146,7 +146,7 @@ def _check_always(pipeline: Pipeline) -> None:
         for task in component.dag.tasks.values() if component.dag else ():
             if task.always:
                 raise VqiError(
-                    f"components.{key}.dag.tasks.{task.name}.triggerPolicy: "
+                    f"components.{key}.dag.tasks.{task.name}.triggerPolicy.strategy: "
                     "an exit handler is supported only at the top of the pipeline"
                 )
     final = {task.name for task in pipeline.root.tasks.values() if task.always}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vqi_pipelines.local.state import RunState
 
 MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
+_MOST_IMAGES = 3  # in one line
 
 
 @click.command()
@@ -119,9 +120,8 @@ def _of_file(file: Path, name: str | None, given: Mapping[str, Any]) -> tuple[Pi
 
 def _images(pipeline: Pipeline) -> str:
     names = sorted({part.container.image for part in pipeline.components.values() if part.container})
-    return (
-        f"the image {names[0]}" if len(names) == 1 else f"the images {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
-    )
+    more = " ..." if len(names) > _MOST_IMAGES else ""
+    return f"the image {names[0]}" if len(names) == 1 else f"the images {', '.join(names[:_MOST_IMAGES])}{more}"
 
 
 def _results(file: Path | None) -> Callable[[RunState], list[str]]:

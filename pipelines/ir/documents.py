@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from vqi.errors import VqiError
 from vqi_pipelines.ir.node import StrictLoader
 
+_BAD = re.compile("[\0\ud800-\udfff]")
 MOST_LEVELS = 100  # kfp's own files have about twenty
 # The pipelines of kfp's own tests stay below 1 MB.
 MOST_BYTES = 32 * 2**20
@@ -86,7 +88,7 @@ def _inside(whole: dict[Any, Any] | list[Any], place: str) -> Iterator[tuple[str
 def _check_plain(value: Any, place: str) -> None:
     """No command line can have a NUL, no file half of a character of two (a surrogate), and JSON no NaN or date."""
     if isinstance(value, str):
-        if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if _BAD.search(value):
             raise VqiError(f"{place}: expected a text, got a character that no command line can have: {value[:50]!r}")
     elif isinstance(value, float) and not math.isfinite(value):
         raise VqiError(f"{place}: expected a number that JSON has, got {value}")

@@ -110,7 +110,10 @@ class Subprocesses:
             command = without_installation(command)
         program = sys.executable if command[0] in ("python", "python3") else shutil.which(command[0])
         if program is None:
-            raise VqiError(f"the step's program '{command[0]}' is not installed on this machine")
+            raise VqiError(
+                f"the step's program '{command[0]}' is not installed on this machine: install it, or run the step in "
+                f"its image '{job.container.image}' with --launcher podman or docker"
+            )
         return [program, *command[1:]], environment
 
     async def run(self, job: Job) -> Ended:

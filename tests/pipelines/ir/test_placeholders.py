@@ -47,7 +47,7 @@ def test_resolve(part: str, expected: list[str]) -> None:
     assert resolve(part, VALUES) == expected
 
 
-@pytest.mark.parametrize("part", ["{{$.outputs.artifacts['page'].uri}}", "{{$.pipeline_job_name}}", parameter("none")])
+@pytest.mark.parametrize("part", ["{{$.outputs.artifacts['page'].uri}}", "{{$.pipeline_root}}", parameter("none")])
 def test_unknown_ones_are_errors(part: str) -> None:
     with pytest.raises(VqiError, match="the placeholder"):
         resolve(part, VALUES)
