@@ -164,6 +164,7 @@ def _one_line(error: Exception) -> str:
 def _surroundings(file: Path) -> Iterator[None]:
     """What a file finds when it is executed, and may change: the path of imports, arguments, folder, modules."""
     path, arguments, folder, modules = list(sys.path), sys.argv, Path.cwd(), set(sys.modules)
+    root = file.absolute().parents[max(_levels(file), 1) - 1]
     sys.path.insert(0, str(file.parent.absolute()))
     sys.argv = [str(file)]
     try:
@@ -172,23 +173,26 @@ def _surroundings(file: Path) -> Iterator[None]:
     finally:
         sys.path[:], sys.argv = path, arguments
         os.chdir(folder)
-        for name in set(sys.modules) - modules:
-            if _is_below(sys.modules[name], file.parent.absolute()):
-                del sys.modules[name]  # the next file may have a neighbour of the same name
+        # The next file may have a neighbour of the same name.
+        for name in [name for name in set(sys.modules) - modules if _is_below(sys.modules[name], root)]:
+            del sys.modules[name]
 
 
 def _is_below(module: ModuleType, folder: Path) -> bool:
+    """Whether a module is in a folder; Python itself and the installed packages may be, too, and do not count."""
     places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
-    return any(place is not None and Path(place).is_relative_to(folder) for place in places)
+    paths = [Path(place) for place in places if place is not None]
+    installed = (sys.prefix, sys.base_prefix)
+    return any(path.is_relative_to(folder) and not any(map(path.is_relative_to, installed)) for path in paths)
 
 
 def _module_name(file: Path) -> str:
     """The name to execute a file under, which no other module has; with relative imports it is in a package."""
     levels = _levels(file)
     if not levels:
-        return file.stem if _is_free(file.stem) else f"_{file.stem}"
+        return _free(file.stem)
     root, *inner = reversed([*file.absolute().parents][:levels])
-    package = root.name if root.name.isidentifier() and _is_free(root.name) else f"_{root.name.replace('.', '_')}"
+    package = _free(root.name.replace(".", "_") or "_")
     _make_package(package, root)
     for folder in inner:
         package = f"{package}.{folder.name}"
@@ -196,14 +200,19 @@ def _module_name(file: Path) -> str:
     return f"{package}.{file.stem}"
 
 
-def _is_free(name: str) -> bool:
-    """Whether no module of this name is loaded, or is part of Python."""
-    return name.partition(".")[0] not in {*sys.modules, *sys.stdlib_module_names}
+def _free(name: str) -> str:
+    """The name, with ``_`` before it as long as a module of that name is loaded or is part of Python."""
+    while name.partition(".")[0] in {*sys.modules, *sys.stdlib_module_names}:
+        name = f"_{name}"
+    return name
 
 
 def _levels(file: Path) -> int:
-    """How many folders up the relative imports of a file lead: 1 is its own."""
-    tree = ast.parse(file.read_bytes(), str(file))
+    """How many folders up the relative imports of a file lead: 1 is its own, 0 means that it has none."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (SyntaxError, ValueError, RecursionError):
+        return 0  # whoever executes it is told
     levels = max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
     return min(levels, len(file.absolute().parents) - 1)
 

@@ -1,6 +1,6 @@
 """Pipelines that are not the project's own: each construct that is lowered, and combinations of them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfp import dsl, kubernetes
 
@@ -73,8 +73,9 @@ def page(seen: dsl.Input[dsl.HTML]):
 
 
 @dsl.component
-def add(a: int, text: str) -> int:
-    return a + len(text)
+def add(a: int, text: str, shown: dsl.Output[dsl.Metrics]) -> NamedTuple("Sum", [("total", int), ("words", list)]):
+    shown.log_metric("share", 0.5)
+    return (a + len(text), [text])
 
 
 @dsl.pipeline(name="one-step")

@@ -27,7 +27,7 @@ ITEM = re.compile(r"item matches '\^(?P<plain>[^']+)\$' \? item : '_' \+ sprig\.
 PARAMETER = re.compile(
     r"(workflow|inputs)\.parameters\['([^']+)'\]|tasks\['([^']+)'\]\.outputs\.parameters\['([^']+)'\]"
 )
-COMPARISON = re.compile(r"(!\()?(.+?) (==|!=|<=|>=|<|>) (.+?)(\))?")
+COMPARISON = re.compile(r"(.+?) (==|!=|<=|>=|<|>) (.+)")
 CHOICE = re.compile(r"tasks\['([^']+)'\]\.status == 'Succeeded' \? tasks\['\1'\]\.outputs\.(\w+)\['([^']+)'\]")
 LAST = re.compile(r"tasks\['([^']+)'\]\.outputs\.(\w+)\['([^']+)'\]")
 
@@ -203,15 +203,16 @@ def holds(when: str, scope: Mapping[str, str]) -> bool:
 
 
 def compare(text: str, scope: Mapping[str, str]) -> bool:
+    if text.startswith("!("):
+        return not compare(text[2:-1], scope)
     match = COMPARISON.fullmatch(text)
     assert match, text
-    assert bool(match[1]) is bool(match[5]), text
-    left, right = operand(match[2], scope), operand(match[4], scope)
+    left, right = operand(match[1], scope), operand(match[3], scope)
     assert type(left) is type(right), text
     found = {"==": left == right, "!=": left != right}
-    if match[3] not in found:
+    if match[2] not in found:
         found = {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}  # type: ignore[operator]
-    return found[match[3]] is not bool(match[1])
+    return found[match[2]]
 
 
 def operand(text: str, scope: Mapping[str, str]) -> str | float:
