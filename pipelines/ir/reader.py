@@ -25,6 +25,7 @@ from vqi_pipelines.ir.values import KINDS, from_ir
 _AMOUNTS = ("cpuLimit", "memoryLimit", "cpuRequest", "memoryRequest")
 _AMOUNT_TEXTS = ("resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest")
 _MOST_AMOUNT = 1e9
+_MOST_CHARACTERS = 1000  # of an error
 
 
 def read_ir(text: str) -> Pipeline:
@@ -36,9 +37,14 @@ def read_ir(text: str) -> Pipeline:
     Raises:
         VqiError: It is not such a file, or it contains something that the backends cannot run; the message says where.
     """
-    documents = _documents(text)
-    pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
-    return _pipeline(Node(documents[0], ""), pods)
+    try:
+        documents = _documents(text)
+        pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
+        return _pipeline(Node(documents[0], ""), pods)
+    except VqiError as error:  # some of them show a value of the file, which may be of any length
+        if len(str(error)) > _MOST_CHARACTERS:
+            raise VqiError(f"{str(error)[:_MOST_CHARACTERS]}...") from error
+        raise
 
 
 def pipeline_name(text: str) -> str:

@@ -29,7 +29,10 @@ def mutated(document: Any, chance: random.Random) -> Any:
     """A copy with one to three changes: a value replaced, removed, renamed, or put from one place to another."""
     copied = copy.deepcopy(document)
     for _ in range(chance.choice((1, 1, 2, 3))):
-        path = chance.choice(list(places(copied)))
+        found = list(places(copied))
+        if not found:  # all of it was removed
+            break
+        path = chance.choice(found)
         whole = at(copied, path[:-1])
         how = chance.choice(("odd", "odd", "remove", "rename", "move"))
         if how == "odd":
@@ -76,8 +79,12 @@ PREFIX = "pipelineInfo: {name: p}\nroot: {dag: {tasks: {t: {componentRef: {name:
     [
         (f"a: {NESTED}", "levels|not YAML"),
         (f"a: {'[' * 150}{']' * 150}", "levels"),
-        ("a: &a [1, 2]\nb: [*a, *a]", "alias"),
-        ("a: &a [*a]", "not YAML|alias"),
+        ("a: &a [1, 2]\nb: [*a, *a]", "pipelineInfo"),  # an alias is its value
+        ("a: &a [*a]", "not YAML|levels"),
+        (
+            "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]),
+            "500000 values",
+        ),
         ("a: 2024-01-01", "pipelineInfo"),  # a date is a text
         ("a: !!python/object:os.system {}", "not YAML"),
         ("a: !!binary aGk=", "got bytes"),
