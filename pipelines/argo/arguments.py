@@ -43,9 +43,8 @@ def literal(text: str, place: str) -> str:
         VqiError: It contains ``{{``, which begins a reference and cannot be escaped.
     """
     if "{{" in text:
-        raise VqiError(
-            f"{place}: '{text[max(0, text.index('{{') - 20) :][:80]}' contains '{{{{', which Argo would fill in"
-        )
+        shown = " ".join(text[max(0, text.index("{{") - 20) :][:80].split())
+        raise VqiError(f"{place}: '{shown}' contains '{{{{', which Argo would fill in")
     return text
 
 
@@ -67,7 +66,9 @@ def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) ->
     if not has_placeholders(source.value):
         return literal(to_text(source.value), place)
     if names_in(source.value, place) and not isinstance(source.value, str):
-        raise VqiError(f"{place}: inputs inside a list or a mapping are not supported on Argo: {source.value!r}")
+        raise VqiError(
+            f"{place}: inputs inside a list or a mapping are not supported on Argo: {str(source.value)[:200]!r}"
+        )
     return _filled(to_text(source.value), scope, task, place)
 
 

@@ -41,10 +41,9 @@ def read_ir(text: str) -> Pipeline:
         documents = _documents(text)
         pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
         return _pipeline(Node(documents[0], ""), pods)
-    except VqiError as error:  # some of them show a value of the file, which may be of any length
-        if len(str(error)) > _MOST_CHARACTERS:
-            raise VqiError(f"{str(error)[:_MOST_CHARACTERS]}...") from error
-        raise
+    except VqiError as error:  # some of them show a value of the file, which may have lines, and any length
+        said = " ".join(str(error).split())
+        raise VqiError(said if len(said) <= _MOST_CHARACTERS else f"{said[:_MOST_CHARACTERS]}...") from error
 
 
 def pipeline_name(text: str) -> str:
