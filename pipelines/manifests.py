@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from vqi.errors import VqiError
 from vqi.system.atomic import write_text
 from vqi_pipelines.argo import Schedule, cron_workflow, lower, to_yaml
 from vqi_pipelines.argo.access import access_objects
+from vqi_pipelines.argo.notes import left_out
 from vqi_pipelines.argo.workflow import DEFAULT_SETTINGS
-from vqi_pipelines.compiled import ir_of, training_ir
-from vqi_pipelines.definition import pipelines_of
+from vqi_pipelines.compiled import training_ir
+from vqi_pipelines.definition import defined_in
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow
 
@@ -40,22 +43,39 @@ def write_manifests(
     return [_write(folder / name, text) for name, text in files.items()]
 
 
-def write_other(file: Path, folder: Path, targets: Sequence[str]) -> list[Path]:
-    """Compile the pipelines that a Python file defines; returns the paths of what was written.
+@dataclass(frozen=True)
+class Written:
+    """What was written, and what was left out of it because the target has nothing like it."""
+
+    paths: list[Path]
+    notes: list[str]
+
+
+def write_other(file: Path, folder: Path, targets: Sequence[str]) -> Written:
+    """Compile the pipelines that a file defines; nothing is written unless all of them can be.
 
     Raises:
-        VqiError: The file cannot be imported or defines no pipeline, or a pipeline cannot be lowered.
+        VqiError: The file cannot be imported or defines no pipeline, a pipeline cannot be lowered, or two would be one
+            file or one WorkflowTemplate.
     """
-    written = []
-    for pipeline in pipelines_of(file):
-        ir = ir_of(pipeline)
-        name = read_ir(ir).name if "argo" in targets else str(pipeline.name)
+    files: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    notes: list[str] = []
+    for one in defined_in(file):
         if "kubeflow" in targets:
-            written.append(_write(folder / "kubeflow" / f"{name}.yaml", ir))
+            files[f"kubeflow/{one.name}.yaml"] = one.ir
         if "argo" in targets:
-            text = to_yaml(lower(read_ir(ir)), comment=_COMPILED.format(name))
-            written.append(_write(folder / "argo" / f"{name}.yaml", text))
-    return written
+            pipeline = read_ir(one.ir)
+            template = lower(pipeline)
+            label = template.metadata.name if template.metadata and template.metadata.name else one.name
+            if label in labels:
+                raise VqiError(
+                    f"{file}: the pipelines '{labels[label]}' and '{one.name}' are both '{label}' in Argo: rename one"
+                )
+            labels[label] = one.name
+            files[f"argo/{one.name}.yaml"] = to_yaml(template, comment=_COMPILED.format(one.name))
+            notes += left_out(pipeline)
+    return Written([_write(folder / name, text) for name, text in files.items()], notes)
 
 
 def _write(path: Path, text: str) -> Path:

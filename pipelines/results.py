@@ -1,7 +1,8 @@
-"""What ``vqi run`` prints about the training pipeline's results when a run has ended: the table, reports and models."""
+"""What ``vqi run`` prints at the end: the training pipeline's table, reports and models; another pipeline's outputs."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from pydantic import ValidationError
@@ -14,7 +15,9 @@ from vqi.formatting import count
 from vqi.records import parse_json
 from vqi.store.opening import read_uri
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
-from vqi_pipelines.local.task_record import read_task
+from vqi_pipelines.local.task_record import ArtifactRecord, read_task
+
+_MOST_SHOWN = 200  # characters of a value
 
 
 def results_of(run: RunState) -> list[str]:
@@ -30,6 +33,26 @@ def results_of(run: RunState) -> list[str]:
     if models:
         lines.append("score new images with one: vqi predict MODEL IMAGE...")
     return lines
+
+
+def outputs_of(run: RunState) -> list[str]:
+    """What the steps of any pipeline made: the values of output parameters, the places of output artifacts."""
+    lines: list[str] = []
+    for task in _done(run):
+        record = read_task(task.folder)
+        lines += [f"{task.label}: {name} = {_shortened(value)}" for name, value in record.output_parameters.items()]
+        lines += [f"{task.label}: {name}: {_place(task, one)}" for name, one in record.output_artifacts.items()]
+    return ["", *lines] if lines else []
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _place(task: TaskState, artifact: ArtifactRecord) -> str:
+    """A path below the step's folder, or a uri."""
+    return artifact.location if "://" in artifact.location else str(task.folder / artifact.location)
 
 
 def _done(run: RunState) -> list[TaskState]:

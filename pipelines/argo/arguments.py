@@ -10,10 +10,16 @@ from typing import Any
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from vqi_pipelines.ir.placeholders import names_in
+from vqi_pipelines.ir.placeholders import JOB_NAMES, JOB_TIME, TASK_NAME, has_placeholders, names_in
 from vqi_pipelines.ir.values import to_text
 
-_INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
+# What the placeholders of a run are on Argo: the workflow's name and id are unique, and its name is shown.
+OF_RUN = {
+    **dict.fromkeys(JOB_NAMES, "{{workflow.name}}"),
+    "pipeline_job_uuid": "{{workflow.uid}}",
+    JOB_TIME: "{{workflow.creationTimestamp.RFC3339}}",
+}
+_REFERENCE = re.compile(r"\{\{\$\.(?:inputs\.parameters\['([^']+)'\]|(\w+))\}\}")
 # An item that may be part of an artifact's key as it is; any other is replaced by its digest, after a character with
 # which no plain item begins.
 _PLAIN_ITEM = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}"
@@ -37,9 +43,8 @@ def literal(text: str, place: str) -> str:
         VqiError: It contains ``{{``, which begins a reference and cannot be escaped.
     """
     if "{{" in text:
-        raise VqiError(
-            f"{place}: '{text[max(0, text.index('{{') - 20) :][:80]}' contains '{{{{', which Argo would fill in"
-        )
+        shown = " ".join(text[max(0, text.index("{{") - 20) :][:80].split())
+        raise VqiError(f"{place}: '{shown}' contains '{{{{', which Argo would fill in")
     return text
 
 
@@ -58,19 +63,24 @@ def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) ->
         return input_parameter(source.name, scope.is_root)
     if isinstance(source, FromTask):
         return _task_output(source, scope)
-    if not names_in(source.value, place):
+    if not has_placeholders(source.value):
         return literal(to_text(source.value), place)
-    if not isinstance(source.value, str):
-        raise VqiError(f"{place}: inputs inside a list or a mapping are not supported on Argo: {source.value!r}")
-    return _filled(source.value, scope, task, place)
+    if names_in(source.value, place) and not isinstance(source.value, str):
+        raise VqiError(
+            f"{place}: inputs inside a list or a mapping are not supported on Argo: {str(source.value)[:200]!r}"
+        )
+    return _filled(to_text(source.value), scope, task, place)
 
 
 def _filled(text: str, scope: GraphScope, task: Task, place: str) -> str:
-    """A constant with references in place of the inputs that it names."""
-    parts = _INPUT.split(text)  # text, name, text, name, ..., text
-    texts = [literal(part, place) for part in parts[::2]]
-    inputs = [parameter_text(task.parameters[name], scope, task, place) for name in parts[1::2]]
-    return "".join(text for pair in zip(texts, [*inputs, ""], strict=True) for text in pair)
+    """A constant with references in place of what it names."""
+    of_run = {**OF_RUN, TASK_NAME: task.name}
+    parts = _REFERENCE.split(text)  # text, input, name of the run, text, ...
+    filled = [literal(parts[0], place)]
+    for name, run, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        filled.append(parameter_text(task.parameters[name], scope, task, place) if name else of_run[run])
+        filled.append(literal(rest, place))
+    return "".join(filled)
 
 
 def _task_output(source: FromTask, scope: GraphScope) -> str:
@@ -106,7 +116,7 @@ def collected_types(pipeline: Pipeline, tasks: Mapping[str, Task]) -> dict[tuple
     for task in tasks.values():
         dag = pipeline.components[task.component].dag
         if task.loop and dag:
-            for name, source in dag.outputs.items():
+            for name, (source, *_) in dag.outputs.items():
                 producer = dag.tasks[source.task]
                 declared = pipeline.components[producer.component].outputs[source.output].type
                 found[task.name, name] = "LIST" if producer.loop else declared

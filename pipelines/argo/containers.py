@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from hera.workflows import models
 
 from vqi.errors import VqiError
-from vqi_pipelines.argo.arguments import input_parameter, json_value, literal
+from vqi_pipelines.argo.arguments import OF_RUN, input_parameter, json_value, literal
+from vqi_pipelines.argo.executor_output import with_outputs_as_files
 from vqi_pipelines.argo.keys import KEY_PREFIX, artifact_key
 from vqi_pipelines.argo.names import field_name
 from vqi_pipelines.argo.retries import retry_strategy
@@ -26,7 +28,9 @@ INPUTS, OUTPUTS = "/inputs", "/outputs"
 SCRATCH = (("tmp", "/tmp"), ("outputs", OUTPUTS))  # noqa: S108 - a volume of the pod's own
 # What people read, or what shows how good a model is: Argo's page shows only bare files.
 _SHOWN = ("system.HTML", "system.Markdown", "system.Metrics", "system.ClassificationMetrics", "system.Artifact")
-_EXECUTOR_INPUT = "{{$}}"
+_EXECUTOR_INPUT, _EXECUTOR_OUTPUT = "{{$}}", f"{OUTPUTS}/executor_output.json"
+_OWN_STEPS = "vqi_components."
+_MOST_PARAMETERS = 500  # of a template's inputs, in the custom resources of Argo 4
 _MARK = "\0"  # no YAML contains it, so a text between two of them is ours
 
 
@@ -77,6 +81,7 @@ def _inputs(component: Component, variant: Variant, place: str) -> models.Inputs
     parameters = [input_declaration(p, place) for name, p in component.inputs.items() if name in variant.parameters]
     if component.output_artifacts:
         parameters.append(models.Parameter(name=KEY_PREFIX))
+    check_parameter_count(parameters, place)
     artifacts = [
         models.Artifact(
             name=field_name(name, f"{place}.inputDefinitions.artifacts"), path=f"{INPUTS}/{file_name(name, a.schema)}"
@@ -99,6 +104,15 @@ def input_declaration(parameter: Parameter, place: str) -> models.Parameter:
         name=field_name(parameter.name, place),
         value=None if default is None else literal(to_text(default), f"{place}.{parameter.name}.defaultValue"),
     )
+
+
+def check_parameter_count(parameters: Sequence[models.Parameter], place: str) -> None:
+    """Check how many input parameters a template has."""
+    if len(parameters) > _MOST_PARAMETERS:
+        raise VqiError(
+            f"{place}.inputDefinitions.parameters: Argo 4 takes {_MOST_PARAMETERS} of a template, got "
+            f"{len(parameters)}: pass some of them as one mapping"
+        )
 
 
 def _outputs(component: Component, settings: Settings, place: str) -> models.Outputs | None:
@@ -144,8 +158,10 @@ def _container(component: Component, container: Container, variant: Variant, set
     return models.Container(
         image=literal(container.image, f"{place}.image"),
         image_pull_policy=container.pod.pull_policy or settings.pull_policy,
-        command=_texts(container.command, values, component, f"{place}.command"),
-        args=_texts(_without_executor_input(container.args), values, component, f"{place}.args") or None,
+        command=with_outputs_as_files(
+            _texts(container.command, values, component, f"{place}.command"), _EXECUTOR_OUTPUT
+        ),
+        args=_texts(_without_executor_input(container), values, component, f"{place}.args") or None,
         env=_environment(container, place),
         resources=_resources(container.resources, settings, place),
         security_context=container_security(),
@@ -158,8 +174,14 @@ def _container(component: Component, container: Container, variant: Variant, set
     )
 
 
-def _without_executor_input(args: tuple[str, ...]) -> tuple[str, ...]:
-    """The arguments without ``--executor-input {{$}}``: only Kubeflow reads what a step writes there."""
+def _without_executor_input(container: Container) -> tuple[str, ...]:
+    """The arguments; those of the project's own steps without ``--executor-input {{$}}``.
+
+    What they write there is read only by Kubeflow. Another step may read its inputs from it.
+    """
+    args = container.args
+    if not (container.command[:2] == ("python", "-m") and "".join(container.command[2:3]).startswith(_OWN_STEPS)):
+        return args
     drop = {index for index, pair in enumerate(pairwise(args)) if pair == ("--executor-input", _EXECUTOR_INPUT)}
     return tuple(text for index, text in enumerate(args) if index not in drop and index - 1 not in drop)
 
@@ -178,18 +200,17 @@ def _marked_values(component: Component, variant: Variant) -> StepValues:
         },
         output_parameters={name: _parameter_path(name) for name in component.outputs},
         executor_input=None,
+        run={name: f"{_MARK}run {name}{_MARK}" for name in OF_RUN},
     )
     text = executor_input(
         values,
         {name: a.schema for name, a in component.output_artifacts.items()},
         {name: a.schema for name, a in component.input_artifacts.items()},
-        f"{OUTPUTS}/executor_output.json",
+        _EXECUTOR_OUTPUT,
     )
     for name, mark in values.parameters.items():  # a text in quotes becomes a value that brings its own quotes
         text = text.replace(json.dumps(mark), f"{_MARK}json {name}{_MARK}")
-    return StepValues(
-        values.parameters, values.input_artifacts, values.output_artifacts, values.output_parameters, text
-    )
+    return replace(values, executor_input=text)
 
 
 def _texts(parts: tuple[str, ...], values: StepValues, component: Component, place: str) -> list[str]:
@@ -210,6 +231,8 @@ def _resolved(part: str, values: StepValues, component: Component, place: str) -
 
 
 def _unmarked(text: str, component: Component) -> str:
+    for name, reference in OF_RUN.items():
+        text = text.replace(f"{_MARK}run {name}{_MARK}", reference)
     for name, parameter in component.inputs.items():
         text = text.replace(f"{_MARK}{name}{_MARK}", input_parameter(name))
         text = text.replace(f"{_MARK}json {name}{_MARK}", json_value(name, parameter.type))

@@ -18,13 +18,26 @@ from vqi_pipelines.argo.arguments import (
     input_parameter,
     parameter_text,
 )
-from vqi_pipelines.argo.containers import input_declaration
+from vqi_pipelines.argo.conditions import output_of_one, when
+from vqi_pipelines.argo.containers import check_parameter_count, input_declaration
 from vqi_pipelines.argo.keys import LOOP_PATH, makes_artifacts, path_argument
 from vqi_pipelines.argo.names import dns_labels, field_name
 from vqi_pipelines.argo.variants import Variant, needs_wrapper, task_variant, wrapper_variant
-from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Parameter, Pipeline, Task
+from vqi_pipelines.ir.graph import (
+    Choices,
+    Component,
+    Dag,
+    FromConstant,
+    FromInput,
+    FromTask,
+    Loop,
+    Parameter,
+    Pipeline,
+    Task,
+)
 
 ONE = "each"  # the only task of a wrapper
+MOST_TASKS = MOST_TEMPLATES = 200  # of a graph, and of a workflow: the custom resources of Argo 4 take no more
 
 
 @dataclass(frozen=True)
@@ -55,15 +68,22 @@ def graph_template(name: str, graph: Graph, tasks: Iterable[Task]) -> models.Tem
     Raises:
         VqiError: Something that Argo has no equivalent for; with its place in the IR.
     """
-    scope = graph.scope()
-    chosen = [_task(task, graph, scope) for task in tasks]
+    chosen = [*tasks]
     if not chosen:
         raise VqiError(f"{graph.place}.tasks: expected a task, got no task: Argo refuses an empty graph")
+    if len(chosen) > MOST_TASKS:
+        raise VqiError(
+            f"{graph.place}.tasks: Argo 4 takes {MOST_TASKS} tasks in one graph, got {len(chosen)}: "
+            "put some of them into a pipeline of their own, or into a loop"
+        )
+    scope = graph.scope()
     return models.Template(
         name=name,
         inputs=_inputs(graph),
         outputs=_outputs(graph.dag, scope),
-        dag=models.DAGTemplate(tasks=chosen, fail_fast=False),  # tasks that do not depend on a failed one still run
+        dag=models.DAGTemplate(
+            tasks=[_task(task, graph, scope) for task in chosen], fail_fast=False
+        ),  # tasks that do not depend on a failed one still run
     )
 
 
@@ -78,7 +98,7 @@ def wrapper_template(name: str, loop: Loop, graph: Graph, inner: Variant) -> mod
         artifacts={name: FromInput(name) for name in component.input_artifacts if name in inner.artifacts},
         loop=loop,
     )
-    outputs = {output: FromTask(ONE, output) for output in component.dag.outputs} if component.dag else {}
+    outputs = {output: (FromTask(ONE, output),) for output in component.dag.outputs} if component.dag else {}
     whole = Graph(graph.pipeline, Dag({ONE: task}, outputs), graph.variant, graph.place, graph.names)
     labels = {ONE: ONE}
     scope = GraphScope(graph.place, False, labels, collected_types(graph.pipeline, {ONE: task}))
@@ -156,6 +176,7 @@ def _call(
     return models.DAGTask(
         name=scope.labels[task.name],
         template=template,
+        when=when(task, component, scope, place),
         depends=" && ".join(scope.labels[name] for name in _waited_for(task, graph)) or None,
         arguments=models.Arguments(parameters=parameters or None, artifacts=artifacts or None)
         if parameters or artifacts
@@ -190,6 +211,7 @@ def _inputs(graph: Graph) -> models.Inputs | None:
     parameters = [input_declaration(p, place) for p in _ordered(known, component.inputs).values()]
     if makes_artifacts(graph.pipeline, component):
         parameters.append(models.Parameter(name=LOOP_PATH))
+    check_parameter_count(parameters, place)
     artifacts = [
         models.Artifact(name=field_name(name, f"{place}.inputDefinitions.artifacts"))
         for name in component.input_artifacts
@@ -202,22 +224,32 @@ def _inputs(graph: Graph) -> models.Inputs | None:
 
 def _outputs(dag: Dag, scope: GraphScope) -> models.Outputs | None:
     parameters = [
-        models.Parameter(name=field_name(name, f"{scope.place}.outputs"), value_from=_value_from(source, scope))
-        for name, source in dag.outputs.items()
+        models.Parameter(name=field_name(name, f"{scope.place}.outputs"), value_from=_value_from(choices, scope))
+        for name, choices in dag.outputs.items()
     ]
     artifacts = [
-        models.Artifact(name=field_name(name, f"{scope.place}.outputs"), from_=artifact_text(source, scope))
-        for name, source in dag.artifact_outputs.items()
+        _artifact_from(field_name(name, f"{scope.place}.outputs"), choices, scope)
+        for name, choices in dag.artifact_outputs.items()
     ]
     return (
         models.Outputs(parameters=parameters or None, artifacts=artifacts or None) if parameters or artifacts else None
     )
 
 
-def _value_from(source: FromTask, scope: GraphScope) -> models.ValueFrom:
+def _value_from(choices: Choices, scope: GraphScope) -> models.ValueFrom:
+    source, *others = choices
+    if others:
+        return models.ValueFrom(expression=output_of_one(choices, "parameters", scope))
     if (source.task, source.output) in scope.collected:
         return models.ValueFrom(expression=collected_expression(source, scope))
     return models.ValueFrom(parameter=f"{{{{tasks.{scope.labels[source.task]}.outputs.parameters.{source.output}}}}}")
+
+
+def _artifact_from(name: str, choices: Choices, scope: GraphScope) -> models.Artifact:
+    source, *others = choices
+    if others:
+        return models.Artifact(name=name, from_expression=output_of_one(choices, "artifacts", scope))
+    return models.Artifact(name=name, from_=artifact_text(source, scope))
 
 
 def component_graph(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
+from itertools import count
 
 from vqi.errors import VqiError
 
@@ -30,22 +31,21 @@ def dns_labels(texts: Iterable[str], place: str) -> dict[str, str]:
     Raises:
         VqiError: Two names have the same label.
     """
-    labels: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for text in texts:
         label = dns_label(text, f"{place}.{text}")
-        for other, taken in labels.items():
-            if taken == label:
-                raise VqiError(
-                    f"{place}: '{other}' and '{text}' are both '{label}' in Argo, "
-                    f"which has {MOST_CHARACTERS} characters in lower case: rename one"
-                )
-        labels[text] = label
-    return labels
+        other = owners.setdefault(label, text)
+        if other != text:
+            raise VqiError(
+                f"{place}: '{other}' and '{text}' are both '{label}' in Argo, "
+                f"which has {MOST_CHARACTERS} characters in lower case: rename one"
+            )
+    return {text: label for label, text in owners.items()}
 
 
 def free_label(wanted: str, taken: Container[str]) -> str:
     """A label that is not in use: the wanted one, or the wanted one with the first free number."""
-    candidates = (f"{wanted[: MOST_CHARACTERS - 4]}-{number}" for number in range(2, 1000))
+    candidates = (f"{wanted[: MOST_CHARACTERS - 6].rstrip('-')}-{number}" for number in count(2))
     return wanted if wanted not in taken else next(name for name in candidates if name not in taken)
 
 

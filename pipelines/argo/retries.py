@@ -42,7 +42,7 @@ def retry_strategy(retry: Retry | None, infrastructure_retries: int, place: str)
 def _backoff(retry: Retry, place: str) -> models.Backoff | None:
     if not retry.backoff_seconds:
         return None
-    if not retry.backoff_factor.is_integer():
+    if not retry.backoff_factor.is_integer() or retry.backoff_factor < 1:
         raise VqiError(f"{place}.backoffFactor: expected a whole number, got {retry.backoff_factor}: Argo has no other")
     return models.Backoff(
         duration=_duration(retry.backoff_seconds),
@@ -52,4 +52,5 @@ def _backoff(retry: Retry, place: str) -> models.Backoff | None:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:g}s" if seconds < 1e5 else f"{seconds:.0f}s"
+    """A duration as Go reads it: without an exponent."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

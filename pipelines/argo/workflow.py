@@ -9,7 +9,7 @@ from hera.workflows import models
 from vqi.errors import VqiError
 from vqi_pipelines.argo.arguments import literal
 from vqi_pipelines.argo.containers import SCRATCH, container_template
-from vqi_pipelines.argo.graphs import Graph, component_graph, graph_template, wrapper_template
+from vqi_pipelines.argo.graphs import MOST_TEMPLATES, Graph, component_graph, graph_template, wrapper_template
 from vqi_pipelines.argo.keys import check_keys
 from vqi_pipelines.argo.names import dns_label, field_name, free_label
 from vqi_pipelines.argo.security import pod_security, pod_spec_patch
@@ -43,15 +43,26 @@ def lower(pipeline: Pipeline, settings: Settings = DEFAULT_SETTINGS) -> models.W
     if final := [task for task in pipeline.root.tasks.values() if task.always]:
         exit_name = free_label(f"{entry[:58]}-exit", {*names.values()})
         templates.insert(1, _exit_template(exit_name, root, final))
+    if len(templates) > MOST_TEMPLATES:
+        raise VqiError(
+            f"components: Argo 4 takes {MOST_TEMPLATES} templates in one workflow, got {len(templates)}: one for each "
+            "component with each choice of inputs and retries: use fewer, or compile parts as pipelines of their own"
+        )
     return models.WorkflowTemplate(
         api_version=API_VERSION,
         kind="WorkflowTemplate",
         metadata=models.ObjectMeta(
             name=dns_label(settings.name or pipeline.name, "name" if settings.name else "pipelineInfo.name"),
-            annotations={"workflows.argoproj.io/description": pipeline.description} if pipeline.description else None,
+            annotations=_annotations(pipeline) or None,
         ),
         spec=_spec(pipeline, settings, entry, exit_name, templates),
     )
+
+
+def _annotations(pipeline: Pipeline) -> dict[str, str]:
+    """What Argo's pages show of a template."""
+    shown = {"title": pipeline.display_name, "description": pipeline.description}
+    return {f"workflows.argoproj.io/{name}": text for name, text in shown.items() if text}
 
 
 def _spec(
@@ -135,16 +146,19 @@ def _check_always(pipeline: Pipeline) -> None:
         for task in component.dag.tasks.values() if component.dag else ():
             if task.always:
                 raise VqiError(
-                    f"components.{key}.dag.tasks.{task.name}.triggerPolicy: "
+                    f"components.{key}.dag.tasks.{task.name}.triggerPolicy.strategy: "
                     "an exit handler is supported only at the top of the pipeline"
                 )
     final = {task.name for task in pipeline.root.tasks.values() if task.always}
     for task in pipeline.root.tasks.values():
         for name in final & {*task.after}:
             raise VqiError(f"root.dag.tasks.{task.name}.dependentTasks: nothing can wait for the exit handler '{name}'")
-    for name, source in {**pipeline.root.outputs, **pipeline.root.artifact_outputs}.items():
-        if source.task in final:
-            raise VqiError(f"root.dag.outputs.{name}: an output of the exit handler '{source.task}' is not supported")
+    for name, choices in {**pipeline.root.outputs, **pipeline.root.artifact_outputs}.items():
+        for source in choices:
+            if source.task in final:
+                raise VqiError(
+                    f"root.dag.outputs.{name}: an output of the exit handler '{source.task}' is not supported"
+                )
 
 
 def _exit_template(name: str, root: Graph, tasks: list[Task]) -> models.Template:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 @click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
 @kubeflow_options
 def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], settings: KubeflowSettings) -> None:
-    """Compile the training pipeline, or the pipelines that a Python FILE defines.
+    """Compile the training pipeline, or those of a FILE: Python with @dsl.pipeline, or YAML that kfp compiled.
 
     \b
     kubeflow   IR YAML, for Kubeflow Pipelines
-    argo       plain Argo Workflows YAML, for pipelines of container components; what has no
-               equivalent there is refused by name
+    argo       plain Argo Workflows YAML; what has no equivalent there is refused by name, and what
+               changes nothing there is left out with a note
+
+    Steps are container components (@dsl.container_component) or Python components (@dsl.component). A pod of the
+    latter installs kfp from a package index when it starts, unless its image has it (install_kfp_package=False).
 
     The options from --registry on are for the training pipeline on Kubeflow; for Argo use the chart's values.
     """
@@ -42,5 +45,12 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
             "--registry and the options after it are for Kubeflow: add --target kubeflow, or leave them out "
             "(for Argo use the chart's values)"
         )
-    for path in write_other(file, output, chosen) if file else write_manifests(output, chosen, settings):
+    if file is None:
+        paths = write_manifests(output, chosen, settings)
+    else:
+        written = write_other(file, output, chosen)
+        paths = written.paths
+        for note in written.notes:
+            click.echo(f"note: {note}", err=True)
+    for path in paths:
         click.echo(path)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from vqi.errors import VqiError
 from vqi_pipelines.commands.options import parameter_options
 
+if TYPE_CHECKING:
+    from vqi_pipelines.ir.graph import Pipeline
+    from vqi_pipelines.local.state import RunState
+
 MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
+_MOST_IMAGES = 3  # in one line
 
 
 @click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--pipeline", "name", metavar="NAME", help="Which pipeline of FILE, if it defines several.")
 @parameter_options
 @click.option(
     "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
@@ -36,6 +46,8 @@ MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
     help="How each step is started: as a subprocess, or as a container of the images that 'make images' builds.",
 )
 def run(
+    file: Path | None,
+    name: str | None,
     files: tuple[Path, ...],
     assignments: tuple[str, ...],
     runs_dir: Path,
@@ -45,27 +57,32 @@ def run(
     no_cache: bool,
     launcher: str,
 ) -> None:
-    """Run the training pipeline on this machine.
+    """Run the training pipeline on this machine, or that of a FILE: Python with @dsl.pipeline, or compiled YAML.
 
     \b
     The results are written to runs/latest: table.md, table.csv, table.html, and one folder per
     category with its report.html. The same command again continues where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
+
+    \b
+    A step of a FILE runs its command with the programs and packages of this machine, not with those of
+    its image: one whose program is not installed fails. With --launcher podman or docker it runs in its
+    image, which must be on this machine, with an image of its own user, without a network. A Python
+    component (@dsl.component) gets the packages that are installed here.
     """
     from vqi.store.opening import STORE, absolute_places, check_places, open_store, store_uri
     from vqi.system.processor import granted_cpus
-    from vqi_pipelines.compiled import pipeline_to_run
-    from vqi_pipelines.ir import read_ir
     from vqi_pipelines.local import run_pipeline
     from vqi_pipelines.local.launchers import launcher_of
     from vqi_pipelines.local.progress import observer_for
-    from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, read_parameters
-    from vqi_pipelines.results import results_of
+    from vqi_pipelines.parameters import read_parameters
 
-    pipeline = read_ir(pipeline_to_run())
-    parameters = check_parameters(pipeline, read_parameters(files, assignments))
-    check_ranges(parameters)
-    parameters = absolute_paths(parameters)
+    if name and file is None:
+        raise VqiError("--pipeline: it names a pipeline of a FILE: add the file, or leave it out")
+    given = read_parameters(files, assignments)
+    pipeline, parameters = _training(given) if file is None else _of_file(file, name, given)
+    if file is not None and launcher == "subprocess":
+        click.echo(f"note: steps run with the programs of this machine, not in {_images(pipeline)}", err=True)
     kept = store_uri({STORE: store or os.environ.get(STORE) or "store"})
     open_store(kept).check()
     check_places([artifacts or "", *map(str, parameters.values())])
@@ -77,7 +94,40 @@ def run(
         use_cache=not no_cache,
         artifacts=artifacts,
         environment={STORE: kept, **absolute_places(os.environ)},
-        observer=observer_for(sys.stdout, results_of),
+        observer=observer_for(sys.stdout, _results(file)),
         launcher=launcher_of(launcher),
     )
     sys.exit(result.exit_code)
+
+
+def _training(given: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+    """The training pipeline with its parameters, checked against the steps' own models."""
+    from vqi_pipelines.compiled import pipeline_to_run
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges
+
+    pipeline = read_ir(pipeline_to_run())
+    parameters = check_parameters(pipeline, given)
+    check_ranges(parameters)
+    return pipeline, absolute_paths(parameters)
+
+
+def _of_file(file: Path, name: str | None, given: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+    from vqi_pipelines.definition import chosen_of
+    from vqi_pipelines.ir import read_ir
+    from vqi_pipelines.parameters import check_parameters
+
+    pipeline = read_ir(chosen_of(file, name).ir)
+    return pipeline, check_parameters(pipeline, given)
+
+
+def _images(pipeline: Pipeline) -> str:
+    names = sorted({part.container.image for part in pipeline.components.values() if part.container})
+    more = " ..." if len(names) > _MOST_IMAGES else ""
+    return f"the image {names[0]}" if len(names) == 1 else f"the images {', '.join(names[:_MOST_IMAGES])}{more}"
+
+
+def _results(file: Path | None) -> Callable[[RunState], list[str]]:
+    from vqi_pipelines.results import outputs_of, results_of
+
+    return results_of if file is None else outputs_of

@@ -49,6 +49,17 @@ class FromTask:
     output: str
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of two values of one type, or its opposite."""
+
+    left: FromConstant | FromInput  # an input of the task's own component
+    operator: str  # == != < <= > >=
+    right: FromConstant | FromInput
+    type: str  # STRING | NUMBER_DOUBLE | BOOLEAN
+    negated: bool = False
+
+
 Source = FromConstant | FromInput | FromTask
 ArtifactSource = FromInput | FromTask
 
@@ -83,8 +94,13 @@ class Task:
     artifacts: Mapping[str, ArtifactSource] = field(default_factory=dict)
     loop: Loop | None = None
     cache: bool = False
+    cache_key: str = ""  # chosen by the author; no backend but Kubeflow has it
     retry: Retry | None = None
+    condition: tuple[Comparison, ...] = ()  # it runs if all of them hold, otherwise it is skipped
     always: bool = False  # runs even if tasks that it waits for failed: an exit handler
+
+
+Choices = tuple[FromTask, ...]  # the first of them whose task was not skipped; one, if it cannot be
 
 
 @dataclass(frozen=True)
@@ -92,8 +108,8 @@ class Dag:
     """A graph of tasks, each after those that it waits for."""
 
     tasks: Mapping[str, Task]
-    outputs: Mapping[str, FromTask] = field(default_factory=dict)
-    artifact_outputs: Mapping[str, FromTask] = field(default_factory=dict)
+    outputs: Mapping[str, Choices] = field(default_factory=dict)
+    artifact_outputs: Mapping[str, Choices] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,3 +190,11 @@ class Pipeline:
     inputs: Mapping[str, Parameter]
     root: Dag
     components: Mapping[str, Component]
+    display_name: str = ""
+    storage_root: str = ""  # where Kubeflow stores artifacts
+
+    @property
+    def graphs(self) -> dict[str, Dag]:
+        """All graphs by their place in the IR, its own first."""
+        inner = {f"components.{key}.dag": part.dag for key, part in self.components.items() if part.dag}
+        return {"root.dag": self.root, **inner}

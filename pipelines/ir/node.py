@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -39,7 +39,7 @@ class Node:
         if key not in self._left:
             raise VqiError(f"{self.place or 'pipeline'}: expected the key '{key}', got {sorted(self.keys())}")
         value = self._left.pop(key)
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (isinstance(value, bool) and not _takes_bool(kind)):
             raise VqiError(f"{self.at(key)}: got {type(value).__name__}, which does not fit here")
         return value
 
@@ -77,12 +77,23 @@ class Node:
             raise VqiError(f"{self.at(key)}: {why.get(str(key), 'this construct')} is not supported")
 
 
+def _takes_bool(kind: type | tuple[type, ...]) -> bool:
+    """Whether true and false are meant; to Python they are whole numbers."""
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return bool in kinds or object in kinds
+
+
 # libyaml's parser takes a tenth of the time, if PyYAML was built with it.
 _SafeLoader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class StrictLoader(_SafeLoader):  # type: ignore[misc, valid-type]
-    """YAML without duplicate keys."""
+    """YAML without duplicate keys; a date is a text, as in JSON."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in _SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:

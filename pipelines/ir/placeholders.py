@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vqi.errors import VqiError
+from vqi_pipelines.ir.documents import load_json
 from vqi_pipelines.ir.values import to_text
 
 CHANNEL = "pipelinechannel--"  # begins the name of an input that only other inputs' values refer to
@@ -18,6 +19,11 @@ _PATHS = {
     "output_artifacts": re.compile(r"\.outputs\.artifacts\['([^']+)'\]\.path"),
     "output_parameters": re.compile(r"\.outputs\.parameters\['([^']+)'\]\.output_file"),
 }
+# kfp's PIPELINE_JOB_NAME, _RESOURCE_NAME and _ID, PIPELINE_JOB_CREATE_TIME_UTC, PIPELINE_TASK_NAME.
+JOB_NAMES = ("pipeline_job_name", "pipeline_job_resource_name", "pipeline_job_uuid")
+JOB_TIME = "pipeline_job_create_time_utc"
+TASK_NAME = "pipeline_task_name"
+_OF_RUN = re.compile(rf"\.({'|'.join((*JOB_NAMES, JOB_TIME, TASK_NAME))})")
 _PARAMETER = re.compile(r"\.inputs\.parameters\['([^']+)'\]")
 _STRUCTURES = {"Concat": ({"Concat"}, {"Concat"}), "IfPresent": ({"InputName", "Then"}, {"InputName", "Then", "Else"})}
 
@@ -31,6 +37,12 @@ class StepValues:
     output_artifacts: Mapping[str, str]
     output_parameters: Mapping[str, str]
     executor_input: str | None  # JSON
+    run: Mapping[str, str] = field(default_factory=dict)  # of the run and the task; see ``JOB_NAMES``
+
+
+def of_run(run: str, started_at: str, task: str) -> dict[str, str]:
+    """The values of a run's placeholders where a run has one name, for a task."""
+    return {**dict.fromkeys(JOB_NAMES, run), JOB_TIME: started_at, TASK_NAME: task}
 
 
 def executor_input(
@@ -87,7 +99,7 @@ def check_template(
             if inside == "":
                 continue
             kind, name = _named(inside)
-            if name not in known.get(kind, parameters):
+            if kind != "run" and name not in known.get(kind, parameters):
                 raise VqiError(f"the placeholder '{{{{${inside}}}}}' names '{name}', which the component does not have")
 
 
@@ -114,13 +126,17 @@ def resolve(part: str, values: StepValues) -> list[str]:
     """
     structure = _structure(part)
     if structure is None:
-        return [_PLACEHOLDER.sub(lambda match: _lookup(match[1], values), part)]
+        return [_filled(part, values)]
     if "Concat" in structure:
         return ["".join(text for element in structure["Concat"] for text in resolve(_as_text(element), values))]
     name = structure["InputName"]
     present = values.parameters.get(name) is not None or name in values.input_artifacts
     elements = _as_list(structure["Then"] if present else structure.get("Else", []))
     return [text for element in elements for text in resolve(_as_text(element), values)]
+
+
+def _filled(text: str, values: StepValues) -> str:
+    return _PLACEHOLDER.sub(lambda match: _lookup(match[1], values), text)
 
 
 def names_in(value: Any, place: str) -> list[str]:
@@ -136,10 +152,29 @@ def names_in(value: Any, place: str) -> list[str]:
     found = []
     for inside in _PLACEHOLDER.findall(value) if isinstance(value, str) else []:
         match = _PARAMETER.fullmatch(inside)
-        if not match:
+        if match:
+            found.append(match[1])
+        elif not _OF_RUN.fullmatch(inside):
             raise VqiError(f"{place}: the placeholder '{{{{${inside}}}}}' is not supported")
-        found.append(match[1])
     return found
+
+
+def has_placeholders(value: Any) -> bool:
+    """Whether a constant is to be filled in."""
+    if isinstance(value, dict | list):
+        return any(map(has_placeholders, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and _PLACEHOLDER.search(value) is not None
+
+
+def fill_run(value: Any, run: Mapping[str, str]) -> Any:
+    """A constant with the placeholders of the run and the task filled in."""
+    if isinstance(value, dict):
+        return {key: fill_run(part, run) for key, part in value.items()}
+    if isinstance(value, list):
+        return [fill_run(part, run) for part in value]
+    if not isinstance(value, str):
+        return value
+    return _PLACEHOLDER.sub(lambda match: run.get(match[1].removeprefix("."), match[0]), value)
 
 
 def fill_constant(value: Any, parameters: Mapping[str, Any]) -> Any:
@@ -153,17 +188,14 @@ def fill_constant(value: Any, parameters: Mapping[str, Any]) -> Any:
     whole = _PLACEHOLDER.fullmatch(value)
     if whole and (match := _PARAMETER.fullmatch(whole[1])):
         return _get(parameters, match[1], whole[1])
-    return resolve(value, StepValues(parameters, {}, {}, {}, None))[0] if "{{$" in value else value
+    return _filled(value, StepValues(parameters, {}, {}, {}, None))
 
 
 def _structure(part: str) -> dict[str, Any] | None:
     """The JSON of a ``Concat`` or ``IfPresent``; None for anything else."""
     if not part.startswith(('{"Concat"', '{"IfPresent"')):
         return None
-    try:
-        whole = json.loads(part)
-    except ValueError as error:
-        raise VqiError(f"expected JSON of a Concat or IfPresent, got '{part[:200]}'") from error
+    whole = load_json(part, "Concat or IfPresent")
     kind = next(iter(whole))
     structure = whole if kind == "Concat" else whole["IfPresent"]
     needed, allowed = _STRUCTURES[kind]
@@ -185,6 +217,8 @@ def _named(inside: str) -> tuple[str, str]:
     """The kind of a placeholder and the name in it."""
     if match := _PARAMETER.fullmatch(inside):
         return "parameters", match[1]
+    if match := _OF_RUN.fullmatch(inside):
+        return "run", match[1]
     for kind, pattern in _PATHS.items():
         if match := pattern.fullmatch(inside):
             return kind, match[1]
@@ -196,6 +230,11 @@ def _lookup(inside: str, values: StepValues) -> str:
     if inside == "" and values.executor_input is not None:
         return values.executor_input
     kind, name = _named(inside)
+    if kind == "run" and name not in values.run:
+        raise VqiError(
+            f"the placeholder '{{{{${inside}}}}}' is not supported in a container, whose template several tasks "
+            "share: give it as an argument, step(name=dsl.PIPELINE_TASK_NAME_PLACEHOLDER)"
+        )
     return to_text(_get(getattr(values, kind), name, inside))
 
 

@@ -7,10 +7,12 @@ be constants in the pipeline: one that comes from a parameter is refused.
 from __future__ import annotations
 
 from vqi.errors import VqiError
+from vqi_pipelines.ir import admission
 from vqi_pipelines.ir.graph import Claim, KeptValue, PodSettings, Toleration
 from vqi_pipelines.ir.node import Node
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_MOST_SECONDS = 2**31 - 1
 _KEPT = (("secretAsEnv", "Secret", "secret"), ("configMapAsEnv", "ConfigMap", "configMap"))
 
 
@@ -40,12 +42,15 @@ def _pod_settings(node: Node) -> PodSettings:
         env=tuple(value for names in _KEPT for part in _list(node, names[0]) for value in _kept(part, *names[1:])),
         claims=tuple(_claim(part) for part in _list(node, "pvcMount")),
         pull_policy=_pull_policy(node),
-        deadline_seconds=_seconds(node, "activeDeadlineSeconds"),
+        deadline_seconds=_seconds(node, "activeDeadlineSeconds", least=1),
         labels=_texts(metadata.node("labels")),
         annotations=_texts(metadata.node("annotations")),
     )
     for part in (selector, metadata, node):
         part.end()
+    admission.check_labels(settings.node_selector, selector.at("labels"))
+    admission.check_labels(settings.labels, metadata.at("labels"))
+    admission.check_annotations(settings.annotations, metadata.at("annotations"))
     return settings
 
 
@@ -74,6 +79,7 @@ def _toleration(node: Node) -> Toleration:
         seconds=_seconds(node, "tolerationSeconds"),
     )
     node.end(tolerationJson="a toleration from a parameter")
+    admission.check_toleration(toleration.key, toleration.operator, toleration.value, toleration.effect, node.place)
     return toleration
 
 
@@ -85,11 +91,15 @@ def _kept(node: Node, kind: str, prefix: str) -> list[KeptValue]:
     values = [KeptValue(p.take("envVar", str), kind, name, p.take(f"{prefix}Key", str), optional) for p in pairs]
     for part in (*pairs, node):
         part.end()
+    for pair, value in zip(pairs, values, strict=True):
+        admission.check_variable(value.variable, "", pair.at("envVar"))
+        admission.check_data_key(value.key, pair.at(f"{prefix}Key"))
     return values
 
 
 def _claim(node: Node) -> Claim:
     claim = Claim(_constant_name(node, "constant", "pvcNameParameter"), node.take("mountPath", str))
+    admission.check_mount_path(claim.path, node.at("mountPath"))
     node.end(taskOutputParameter="a claim that a task makes", componentInputParameter="a claim from a parameter")
     return claim
 
@@ -103,7 +113,9 @@ def _constant_name(node: Node, key: str, parameter: str) -> str:
     source.end(componentInputParameter="a name from a parameter", taskOutputParameter="a name from a task")
     if len(names) != 1:
         raise VqiError(f"{node.at(key)}: expected a name, got {' and '.join(sorted(names)) or 'nothing'}")
-    return str(names.pop())
+    name = str(names.pop())
+    admission.check_object(name, node.at(key))
+    return name
 
 
 def _pull_policy(node: Node) -> str | None:
@@ -113,11 +125,11 @@ def _pull_policy(node: Node) -> str | None:
     return policy
 
 
-def _seconds(node: Node, key: str) -> int | None:
+def _seconds(node: Node, key: str, least: int = 0) -> int | None:
     """A number of seconds; protobuf writes 64-bit ones as texts."""
-    text = str(node.maybe(key, (int, str), "")) or None
-    if text is None:
+    text = str(node.maybe(key, (int, str), ""))
+    if not text:
         return None
-    if not text.isdigit():
-        raise VqiError(f"{node.at(key)}: expected whole seconds, got '{text}'")
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= _MOST_SECONDS):
+        raise VqiError(f"{node.at(key)}: expected whole seconds from {least} to {_MOST_SECONDS}, got '{text[:50]}'")
     return int(text)

@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from vqi.errors import VqiError
+from vqi_pipelines.ir import admission
+from vqi_pipelines.ir.documents import load_documents
 from vqi_pipelines.ir.graph import Artifact, Component, Container, Parameter, Pipeline, PodSettings
-from vqi_pipelines.ir.node import Node, StrictLoader
+from vqi_pipelines.ir.node import Node
 from vqi_pipelines.ir.placeholders import check_template
 from vqi_pipelines.ir.platforms import read_pod_settings
 from vqi_pipelines.ir.references import check_references
 from vqi_pipelines.ir.tasks import read_dag
-from vqi_pipelines.ir.values import KINDS, typed
+from vqi_pipelines.ir.values import KINDS, from_ir
 
 _AMOUNTS = ("cpuLimit", "memoryLimit", "cpuRequest", "memoryRequest")
 _AMOUNT_TEXTS = ("resourceCpuLimit", "resourceMemoryLimit", "resourceCpuRequest", "resourceMemoryRequest")
+_MOST_AMOUNT = 1e9
+_MOST_CHARACTERS = 1000  # of an error
 
 
 def read_ir(text: str) -> Pipeline:
@@ -36,20 +38,43 @@ def read_ir(text: str) -> Pipeline:
         VqiError: It is not such a file, or it contains something that the backends cannot run; the message says where.
     """
     try:
-        documents = [document for document in yaml.load_all(text, StrictLoader) if document]
-    except yaml.YAMLError as error:
-        raise VqiError(f"the compiled pipeline is not YAML: {' '.join(str(error).split())}") from error
+        documents = _documents(text)
+        pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
+        return _pipeline(Node(documents[0], ""), pods)
+    except VqiError as error:  # some of them show a value of the file, which may have lines, and any length
+        said = " ".join(str(error).split())
+        raise VqiError(said if len(said) <= _MOST_CHARACTERS else f"{said[:_MOST_CHARACTERS]}...") from error
+
+
+def pipeline_name(text: str) -> str:
+    """The name of a compiled pipeline, of which nothing else is read.
+
+    Raises:
+        VqiError: It is no such file, or its name could not be that of a file.
+    """
+    info = _info(Node(_documents(text)[0], ""))
+    return info.name(info.take("name", str), "name")
+
+
+def _documents(text: str) -> list[Any]:
+    documents = load_documents(text)
     if not documents:
         raise VqiError("the compiled pipeline is empty: compile it with kfp 2")
     if len(documents) > 2:
         raise VqiError(f"the compiled pipeline: expected one or two YAML documents, got {len(documents)}")
-    pods = read_pod_settings(Node(documents[1], "")) if len(documents) > 1 else {}
-    return _pipeline(Node(documents[0], ""), pods)
+    return documents
+
+
+def _info(node: Node) -> Node:
+    if not node.has("pipelineInfo"):
+        raise VqiError(f"expected a pipeline that kfp 2 compiled, with 'pipelineInfo', got {node.keys()[:5]}")
+    return node.node("pipelineInfo")
 
 
 def _pipeline(node: Node, pods: Mapping[str, PodSettings]) -> Pipeline:
-    info = node.node("pipelineInfo")
+    info = _info(node)
     name, description = info.name(info.take("name", str), "name"), info.maybe("description", str, "")
+    display_name = info.maybe("displayName", str, "")
     info.end()
     executors = _executors(node.node("deploymentSpec"), pods)
     components = {key: _component(key, part, executors) for key, part in node.node("components").nodes()}
@@ -62,8 +87,9 @@ def _pipeline(node: Node, pods: Mapping[str, PodSettings]) -> Pipeline:
     root.end()
     for key, kind in (("schemaVersion", str), ("sdkVersion", str)):
         node.maybe(key, kind, "")
-    node.end(defaultPipelineRoot="a pipeline root")
-    return check_references(Pipeline(name, description, inputs, dag, components))
+    storage_root = node.maybe("defaultPipelineRoot", str, "")
+    node.end()
+    return check_references(Pipeline(name, description, inputs, dag, components, display_name, storage_root))
 
 
 # ------------------------------------------------------------------------------------------------------- components
@@ -85,10 +111,13 @@ def _executors(node: Node, pods: Mapping[str, PodSettings]) -> dict[str, Contain
 def _container(node: Node) -> Container:
     pairs = [Node(pair, f"{node.at('env')}[{place}]") for place, pair in enumerate(node.maybe("env", list, []))]
     env = tuple((pair.take("name", str), pair.take("value", str)) for pair in pairs)
-    for pair in pairs:
+    for pair, (name, value) in zip(pairs, env, strict=True):
         pair.end()
+        admission.check_variable(name, value, pair.at("name"))
+    image = node.take("image", str)
+    admission.check_image(image, node.at("image"))
     container = Container(
-        image=node.take("image", str),
+        image=image,
         command=node.texts("command"),
         args=node.texts("args"),
         env=env,
@@ -99,13 +128,46 @@ def _container(node: Node) -> Container:
 
 
 def _resources(node: Node) -> dict[str, Any]:
-    found = {key: node.take(key, (int, float)) for key in _AMOUNTS if node.has(key)}
-    found |= {key: node.take(key, str) for key in _AMOUNT_TEXTS if node.has(key)}
+    found: dict[str, Any] = {key: _amount(node, key) for key in _AMOUNTS if node.has(key)}
+    for key in (key for key in _AMOUNT_TEXTS if node.has(key)):
+        found[key] = node.take(key, str)
+        admission.check_amount(found[key], node.at(key))
+    for request, limit in zip(_AMOUNT_TEXTS[2:], _AMOUNT_TEXTS[:2], strict=True):
+        _check_request(found, request, limit, node.at(request))
     if node.has("accelerator"):
-        part = node.node("accelerator")
-        keys = [key for key in ("type", "count", "resourceType", "resourceCount") if part.has(key)]
-        found["accelerator"] = {key: part.take(key, str) for key in keys}
-        part.end()
+        found["accelerator"] = _accelerator(node.node("accelerator"))
+    node.end()
+    return found
+
+
+def _amount(node: Node, key: str) -> float:
+    """A number of cores or of 10^9 bytes, as older files have it."""
+    amount = node.take(key, (int, float))
+    if not 0 < amount < _MOST_AMOUNT:
+        raise VqiError(f"{node.at(key)}: expected a number above 0, got {amount}")
+    return float(amount)
+
+
+def _check_request(found: Mapping[str, Any], request: str, limit: str, place: str) -> None:
+    if request in found and limit in found:
+        least, most = (admission.quantity(found[key], place) for key in (request, limit))
+        if least > most:
+            raise VqiError(f"{place}: expected at most the limit of {found[limit]}, got {found[request]}")
+
+
+def _accelerator(node: Node) -> dict[str, str]:
+    """The device and how many; kfp writes each in two fields, of which the newer one may name a parameter."""
+    found: dict[str, str] = {}
+    checks = {"resourceType": admission.check_resource, "resourceCount": admission.check_count}
+    for key, check in checks.items():
+        old = key.removeprefix("resource").lower()
+        for name in (old, key):
+            text = str(node.maybe(name, (str, int), ""))  # protobuf writes 64-bit numbers as texts
+            if text and text != "0":
+                check(text, node.at(name))
+                found[name] = text
+        if old not in found and key not in found:
+            raise VqiError(f"{node.at(key)}: expected a device and how many, got {found or 'nothing'}")
     node.end()
     return found
 
@@ -160,7 +222,7 @@ def _parameter(name: str, node: Node, of_input: bool) -> Parameter:
         raise VqiError(f"{node.at('parameterType')}: {kind} is not supported")
     default = None
     if of_input and node.has("defaultValue"):
-        default = typed(node.take("defaultValue"), kind, node.at("defaultValue"))
+        default = from_ir(node.take("defaultValue"), kind, node.at("defaultValue"))
     optional = of_input and node.maybe("isOptional", bool, False)
     parameter = Parameter(name, kind, default, optional, node.maybe("description", str, ""))
     node.end(literals="a list of literals")

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from vqi.errors import VqiError
-from vqi_pipelines.ir.graph import ArtifactSource, Dag, FromConstant, FromInput, FromTask, Loop, Retry, Source, Task
+from vqi_pipelines.ir.conditions import read_condition
+from vqi_pipelines.ir.documents import load_json
+from vqi_pipelines.ir.graph import (
+    ArtifactSource,
+    Choices,
+    Comparison,
+    Dag,
+    FromConstant,
+    FromInput,
+    FromTask,
+    Loop,
+    Retry,
+    Source,
+    Task,
+)
 from vqi_pipelines.ir.node import Node
+from vqi_pipelines.ir.values import from_ir
 
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)s")
+_MOST_SECONDS = 10 * 365 * 24 * 3600  # Go's durations, which Argo has, end at 292 years
+_MOST_TRIES, _MOST_FACTOR = 1000, 1000
 _STRATEGIES = ("ALL_UPSTREAM_TASKS_SUCCEEDED", "ALL_UPSTREAM_TASKS_COMPLETED")
 
 
@@ -36,23 +53,33 @@ def read_dag(node: Node) -> Dag:
     return Dag({name: tasks[name] for name in order}, parameters, artifacts)
 
 
-def _output_parameter(node: Node) -> FromTask:
+def _output_parameter(node: Node) -> Choices:
     if node.has("valueFromOneof"):
-        node.end(valueFromOneof="one of several outputs (dsl.OneOf)")
-    source = node.node("valueFromParameter")
-    found = FromTask(source.take("producerSubtask", str), source.take("outputParameterKey", str))
-    source.end()
+        one_of = node.node("valueFromOneof")
+        found = _selected(one_of, "parameterSelectors", "outputParameterKey")
+        one_of.end()
+    else:
+        found = (_selector(node.node("valueFromParameter"), "outputParameterKey"),)
     node.end()
     return found
 
 
-def _output_artifact(node: Node) -> FromTask:
-    selectors = node.take("artifactSelectors", list)
-    if len(selectors) != 1:
-        raise VqiError(f"{node.at('artifactSelectors')}: one of several outputs (dsl.OneOf) is not supported")
-    selector = Node(selectors[0], f"{node.at('artifactSelectors')}[0]")
-    found = FromTask(selector.take("producerSubtask", str), selector.take("outputArtifactKey", str))
-    selector.end()
+def _output_artifact(node: Node) -> Choices:
+    found = _selected(node, "artifactSelectors", "outputArtifactKey")
+    node.end()
+    return found
+
+
+def _selected(node: Node, key: str, output: str) -> Choices:
+    """What one output may come from: one task, or one of several (dsl.OneOf)."""
+    selectors = node.take(key, list)
+    if not selectors:
+        raise VqiError(f"{node.at(key)}: expected an output of a task, got an empty list")
+    return tuple(_selector(Node(one, f"{node.at(key)}[{n}]"), output) for n, one in enumerate(selectors))
+
+
+def _selector(node: Node, output: str) -> FromTask:
+    found = FromTask(node.take("producerSubtask", str), node.take(output, str))
     node.end()
     return found
 
@@ -67,11 +94,13 @@ def _task(name: str, node: Node) -> Task:
     info.end()
     caching = node.node("cachingOptions")
     cache = caching.maybe("enableCache", bool, False)
-    caching.end(cacheKey="a cache key")
+    cache_key = caching.maybe("cacheKey", str, "")
+    caching.end()
     inputs = node.node("inputs")
     parameters = {key: _source(part) for key, part in inputs.node("parameters").nodes()}
     artifacts = {key: _artifact_source(part) for key, part in inputs.node("artifacts").nodes()}
     inputs.end()
+    condition, always = _trigger(node.node("triggerPolicy"))
     task = Task(
         name,
         component,
@@ -80,21 +109,24 @@ def _task(name: str, node: Node) -> Task:
         artifacts=artifacts,
         loop=_loop(node),
         cache=cache,
+        cache_key=cache_key,
         retry=_retry(node.node("retryPolicy")) if node.has("retryPolicy") else None,
-        always=_always(node),
+        condition=condition,
+        always=always,
     )
     node.end(artifactIterator="a loop over artifacts")
     return task
 
 
-def _always(node: Node) -> bool:
-    """Whether a task runs even if the tasks that it waits for failed."""
-    policy = node.node("triggerPolicy")
+def _trigger(policy: Node) -> tuple[tuple[Comparison, ...], bool]:
+    """The condition of a task, and whether it runs even if the tasks that it waits for failed."""
     strategy = policy.maybe("strategy", str, _STRATEGIES[0])
     if strategy not in _STRATEGIES:
         raise VqiError(f"{policy.at('strategy')}: {strategy} is not supported")
-    policy.end(condition="a condition (dsl.If)")
-    return bool(strategy == _STRATEGIES[1])
+    text = policy.maybe("condition", str, "")
+    condition = read_condition(text, policy.at("condition")) if text else ()
+    policy.end()
+    return condition, strategy == _STRATEGIES[1]
 
 
 def _after(named: Iterable[str], sources: Iterable[Source]) -> tuple[str, ...]:
@@ -154,37 +186,39 @@ def _loop(node: Node) -> Loop | None:
 
 
 def _raw_items(items: Node) -> FromConstant:
-    text = items.take("raw", str)
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise VqiError(f"{items.at('raw')}: expected a JSON list, got '{text[:200]}'") from error
-    if not isinstance(value, list):
-        raise VqiError(f"{items.at('raw')}: expected a JSON list, got '{text[:200]}'")
-    return FromConstant(value)
+    place = items.at("raw")
+    return FromConstant(from_ir(load_json(items.take("raw", str), place), "LIST", place))
 
 
 def _retry(node: Node) -> Retry:
-    tries = node.maybe("maxRetryCount", (int, float), 0)
-    if tries < 0 or int(tries) != tries:
-        raise VqiError(f"{node.at('maxRetryCount')}: expected a whole number of at least 0, got {tries}")
     retry = Retry(
-        max_retries=int(tries),
+        max_retries=_tries(node),
         backoff_seconds=_seconds(node, "backoffDuration", "0s"),
-        backoff_factor=float(node.maybe("backoffFactor", (int, float), 2.0)),
+        backoff_factor=_factor(node),
         backoff_max_seconds=_seconds(node, "backoffMaxDuration", "3600s"),
     )
     node.end()
     return retry
 
 
+def _tries(node: Node) -> int:
+    tries = node.maybe("maxRetryCount", (int, float), 0)
+    if not 0 <= tries <= _MOST_TRIES or tries % 1:
+        raise VqiError(f"{node.at('maxRetryCount')}: expected a whole number from 0 to {_MOST_TRIES}, got {tries}")
+    return int(tries)
+
+
+def _factor(node: Node) -> float:
+    factor = node.maybe("backoffFactor", (int, float), 0) or 2.0  # 0 is protobuf's "not set"
+    if not 0 < factor <= _MOST_FACTOR:
+        raise VqiError(f"{node.at('backoffFactor')}: expected a number up to {_MOST_FACTOR}, got {factor}")
+    return float(factor)
+
+
 def _seconds(node: Node, key: str, otherwise: str) -> float:
     """A duration as protobuf writes it, ``1.5s``, in seconds."""
     text = node.maybe(key, str, otherwise)
-    try:
-        value = float(text.removesuffix("s"))
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise VqiError(f"{node.at(key)}: expected a duration such as '5s', got '{text}'")
-    return value
+    match = _DURATION.fullmatch(text)
+    if not match or float(match[1]) > _MOST_SECONDS:
+        raise VqiError(f"{node.at(key)}: expected a duration such as '5s', up to {_MOST_SECONDS} s, got '{text[:50]}'")
+    return float(match[1])

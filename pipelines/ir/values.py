@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
 from vqi.errors import VqiError
 
@@ -17,10 +17,39 @@ KINDS = {
     "STRUCT": "a mapping",
 }
 _PYTHON = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
+# The format's numbers are floats: above this one, several whole numbers are the same float.
+_MOST_WHOLE: Final = 2**53 - 1
+
+
+def from_ir(value: Any, kind: str, place: str) -> Any:
+    """A constant of the IR, which writes all numbers as floats, checked against its type.
+
+    Whole numbers are whole again, also inside lists and mappings, as Kubeflow gives them to a step.
+
+    Raises:
+        VqiError: It does not fit, or a whole number is beyond 2^53, of which the IR does not hold all digits.
+    """
+    return typed(whole_numbers(value, place) if kind in ("NUMBER_INTEGER", "LIST", "STRUCT") else value, kind, place)
+
+
+def whole_numbers(value: Any, place: str) -> Any:
+    """A value of the IR with its whole numbers as such; see ``from_ir``."""
+    if isinstance(value, dict):
+        return {key: whole_numbers(part, f"{place}.{key}") for key, part in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(part, f"{place}[{number}]") for number, part in enumerate(value)]
+    if not isinstance(value, int | float) or isinstance(value, bool) or value % 1:
+        return value
+    if abs(value) > _MOST_WHOLE:
+        raise VqiError(
+            f"{place}: expected a whole number below 2^53, got {value:g}: kfp's format does not hold all digits of a "
+            "larger one: give it as a text"
+        )
+    return int(value)
 
 
 def typed(value: Any, kind: str, place: str) -> Any:
-    """A value checked against its type; numbers get the type's form, because the IR writes all of them as floats.
+    """A value checked against its type; numbers get the type's form.
 
     Raises:
         VqiError: It does not fit.
@@ -56,7 +85,7 @@ def from_text(text: str, kind: str, place: str) -> Any:
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
         value = float(text) if kind == "NUMBER_DOUBLE" else json.loads(text.lower() if kind == "BOOLEAN" else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise VqiError(f"{place}: expected {KINDS[kind]}, got '{text[:200]}'") from None
     return typed(value, kind, place)
 
@@ -79,6 +108,6 @@ def parse_output(text: str, kind: str, name: str) -> Any:
     place = f"output parameter '{name}'"
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise VqiError(f"{place}: expected {KINDS[kind]} as JSON, got '{text[:200]}'") from None
     return typed(value, kind, place)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.ir.python_components import installs_packages
 from vqi_pipelines.local import grants
 from vqi_pipelines.local.launch import Ended, Job, run_process
 from vqi_pipelines.local.limits import Limits, here, killed, limits_of, out_of_memory
@@ -79,6 +80,11 @@ class Containers:
         if "accelerator" in job.container.resources:
             raise VqiError(
                 f"launcher '{self._engine}' gives a step no accelerator: run it on a cluster, or as a subprocess"
+            )
+        if installs_packages(job.command) and not grants.needs_network(job):
+            raise VqiError(
+                f"launcher '{self._engine}': the step installs packages when it starts, and has no network: use an "
+                "image with kfp and install_kfp_package=False, or --launcher subprocess"
             )
         name = f"vqi-{re.sub('[^A-Za-z0-9_.-]', '-', job.label)}-{uuid.uuid4().hex[:8]}"
         command, environment = self._command(job, limits, ["--name", name])

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,21 @@ from vqi.errors import BAD_INPUT, VqiError
 from vqi.system.atomic import atomic_path
 from vqi.system.os_errors import explain
 from vqi.system.processor import granted_cpus
-from vqi_pipelines.ir.graph import Component, Dag, FromConstant, FromInput, FromTask, Loop, Pipeline, Source, Task
+from vqi_pipelines.ir.conditions import holds
+from vqi_pipelines.ir.graph import (
+    Choices,
+    Component,
+    Dag,
+    FromConstant,
+    FromInput,
+    FromTask,
+    Loop,
+    Pipeline,
+    Source,
+    Task,
+)
 from vqi_pipelines.ir.names import item_labels
-from vqi_pipelines.ir.placeholders import fill_constant
+from vqi_pipelines.ir.placeholders import fill_constant, fill_run, of_run
 from vqi_pipelines.ir.values import to_text, typed
 from vqi_pipelines.local import state
 from vqi_pipelines.local.launch import Launcher, Subprocesses
@@ -172,8 +184,8 @@ class _Execution:
         if len(done) < len(outcomes):
             return None
         return Outputs(
-            {name: done[source.task].parameters[source.output] for name, source in dag.outputs.items()},
-            {name: done[source.task].artifacts[source.output] for name, source in dag.artifact_outputs.items()},
+            {name: done[one.task].parameters[one.output] for name, one in _chosen(dag.outputs, done)},
+            {name: done[one.task].artifacts[one.output] for name, one in _chosen(dag.artifact_outputs, done)},
         )
 
     async def _task(
@@ -189,12 +201,17 @@ class _Execution:
             return None
         try:
             given = self._inputs(task, component, scope.inputs, done)
+            runs = holds(task.condition, given.parameters)
             items = self._items(task.loop, given) if task.loop else []
         except VqiError as error:
             view = self._run.task(_join(scope.prefix, task.name), place)
             view.exit_code = BAD_INPUT
             self._run.change(view, state.FAILED, str(error))
             return None
+        if not runs:
+            if component.container:
+                self._run.change(self._run.task(_join(scope.prefix, task.name)), state.SKIPPED)
+            return Outputs(skipped=True)
         if task.loop and component.dag:
             return await self._loop(task.loop, component.dag, items, Scope(given, scope.prefix, place))
         below = _join(scope.prefix, task.name)
@@ -227,7 +244,7 @@ class _Execution:
         Raises:
             VqiError: It is not a list.
         """
-        items = _value(loop.items, given, {})
+        items = _value(loop.items, given, {}, {})
         if not isinstance(items, list):
             raise VqiError(f"expected a list to loop over, got {items!r}")
         return items
@@ -241,7 +258,8 @@ class _Execution:
         Raises:
             VqiError: A value is not of the type that the component declares, or is missing.
         """
-        named = {name: _value(source, scope, done) for name, source in task.parameters.items()}
+        names = of_run(self._run.run_id, self._run.started_at, task.name)
+        named = {name: _value(source, scope, done, names) for name, source in task.parameters.items()}
         filled = {
             name: fill_constant(value, named) if isinstance(task.parameters[name], FromConstant) else value
             for name, value in named.items()
@@ -279,13 +297,26 @@ class _Execution:
 # ------------------------------------------------------------------------------------------------------- small pieces
 
 
-def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs]) -> Any:
+def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs], of_run: Mapping[str, str]) -> Any:
     """The value of a source; None if an optional input was not given."""
     if isinstance(source, FromConstant):
-        return source.value
+        return fill_run(source.value, of_run)
     if isinstance(source, FromInput):
         return scope.parameters.get(source.name)
     return done[source.task].parameters[source.output]
+
+
+def _chosen(outputs: Mapping[str, Choices], done: Mapping[str, Outputs]) -> Iterator[tuple[str, FromTask]]:
+    """For each output of a graph the first of its sources whose task was not skipped.
+
+    Raises:
+        VqiError: All of them were.
+    """
+    for name, choices in outputs.items():
+        source = next((one for one in choices if not done[one.task].skipped), None)
+        if source is None:
+            raise VqiError(f"output '{name}': all of {', '.join(one.task for one in choices)} were skipped")
+        yield name, source
 
 
 def _declared(component: Component, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import Container
+from vqi_pipelines.ir.python_components import is_python_component, without_installation
 from vqi_pipelines.local.cache import code_digest
 from vqi_pipelines.local.limits import killed
 from vqi_pipelines.sources import packages_digest
@@ -97,11 +98,23 @@ class Subprocesses:
         return {"code": code_digest(container.command[:3]), "packages": packages_digest()}
 
     def shown(self, job: Job) -> tuple[list[str], Mapping[str, str]]:
-        """See ``Launcher.shown``; ``python`` means the interpreter that runs this."""
-        program = sys.executable if job.command[0] in ("python", "python3") else shutil.which(job.command[0])
+        """See ``Launcher.shown``; ``python`` means the interpreter that runs this.
+
+        A Python component of kfp gets the packages of this interpreter: nothing is installed.
+        """
+        environment = {**job.environment, **dict(job.container.env)}
+        command = job.command
+        if is_python_component(command):
+            folder = str(Path(sys.executable).parent)
+            environment["PATH"] = f"{folder}{os.pathsep}{environment.get('PATH', os.defpath)}"
+            command = without_installation(command)
+        program = sys.executable if command[0] in ("python", "python3") else shutil.which(command[0])
         if program is None:
-            raise VqiError(f"the step's program '{job.command[0]}' is not installed on this machine")
-        return [program, *job.command[1:]], {**job.environment, **dict(job.container.env)}
+            raise VqiError(
+                f"the step's program '{command[0]}' is not installed on this machine: install it, or run the step in "
+                f"its image '{job.container.image}' with --launcher podman or docker"
+            )
+        return [program, *command[1:]], environment
 
     async def run(self, job: Job) -> Ended:
         """See ``Launcher.run``."""

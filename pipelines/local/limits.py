@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vqi.errors import VqiError
 from vqi.system.processor import granted_cpus
+from vqi_pipelines.ir.admission import quantity
 from vqi_pipelines.ir.graph import Container
 from vqi_pipelines.pod_annotations import LESS_MEMORY
-
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_FACTORS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_FACTORS |= {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGT", start=1)}
 
 
 @dataclass(frozen=True)
@@ -42,18 +37,6 @@ def limits_of(resources: Mapping[str, Any]) -> Limits:
 def here(limits: Limits) -> Limits:
     """The limits that have an effect on this machine: as many processors as it has, or more, are no limit."""
     return limits if limits.cpus is None or limits.cpus < granted_cpus() else replace(limits, cpus=None)
-
-
-def quantity(text: str, name: str) -> float:
-    """An amount as Kubernetes writes it: ``500m``, ``2``, ``512Mi``, ``1.5G``.
-
-    Raises:
-        VqiError: It is not such an amount.
-    """
-    match = _QUANTITY.fullmatch(text)
-    if not match or float(match[1]) == 0:
-        raise VqiError(f"{name}: expected an amount such as 500m, 2, 512Mi or 4G, got '{text}'")
-    return float(match[1]) * _FACTORS[match[2] or ""]
 
 
 def out_of_memory(container: Container, memory: int | None) -> str:

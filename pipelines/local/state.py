@@ -70,6 +70,7 @@ class RunState:
     tasks: dict[str, TaskState] = field(default_factory=dict)
     state: str = RUNNING
     began: float = field(default_factory=time.monotonic)
+    started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0
 
     def task(self, label: str, place: tuple[int, ...] = ()) -> TaskState:

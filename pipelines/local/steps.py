@@ -8,24 +8,27 @@ import shutil
 import signal
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, VqiError
 from vqi.system.os_errors import explain
 from vqi_pipelines.ir.graph import Component, Container, Retry, Task
 from vqi_pipelines.ir.names import file_name
-from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
-from vqi_pipelines.ir.values import parse_output
+from vqi_pipelines.ir.placeholders import StepValues, executor_input, of_run, resolve
+from vqi_pipelines.ir.values import parse_output, typed
 from vqi_pipelines.local import cache, state
 from vqi_pipelines.local.again import INPUTS, OUTPUTS, input_folder, make_folders, start_record
+from vqi_pipelines.local.executor_output import read_executor_output
 from vqi_pipelines.local.launch import Job, Launcher
 from vqi_pipelines.local.state import RunState, TaskState
 from vqi_pipelines.local.task_record import ArtifactRecord, StartRecord, TaskRecord, write_task
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
 
 PARTIAL = ".partial"
+EXECUTOR_OUTPUT = "executor_output.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Outputs:
 
     parameters: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, ArtifactRef] = field(default_factory=dict)
+    skipped: bool = False  # its condition did not hold: there are none
 
 
 @dataclass(frozen=True)
@@ -172,8 +176,12 @@ class StepRunner:
             output_artifacts={name: str(partial / OUTPUTS / file_name(name, a.schema)) for name, a in outputs},
             output_parameters={name: str(partial / "parameters" / name) for name in component.outputs},
             executor_input=None,
+            run=self._of_run(step),
         )
-        return with_executor_input(values, component, partial / "executor_output.json")
+        return with_executor_input(values, component, partial / EXECUTOR_OUTPUT)
+
+    def _of_run(self, step: Step) -> dict[str, str]:
+        return of_run(self._run.run_id, self._run.started_at, step.task.name)
 
     def _collect(self, step: Step, values: StepValues) -> Outputs:
         """Read the output parameters and move the artifacts to their final place.
@@ -181,11 +189,16 @@ class StepRunner:
         Raises:
             VqiError: The step succeeded but did not write what it declares.
         """
+        said = read_executor_output(step.view.folder / PARTIAL / EXECUTOR_OUTPUT)
         parameters = {
-            name: _output_parameter(Path(values.output_parameters[name]), declared.type, name)
+            name: typed(said.parameters[name], declared.type, f"output parameter '{name}'")
+            if name in said.parameters
+            else _output_parameter(Path(values.output_parameters[name]), declared.type, name)
             for name, declared in step.component.outputs.items()
         }
         for name, made in values.output_artifacts.items():
+            if not Path(made).exists() and said.metadata.get(name):
+                write_json(Path(made), said.metadata[name])
             if not Path(made).exists():
                 raise VqiError(f"the step ended without writing its output artifact '{name}'")
         view = step.view
@@ -249,6 +262,7 @@ class StepRunner:
             output_artifacts={name: f"<{name}>" for name in component.output_artifacts},
             output_parameters={name: f"<{name}>" for name in component.outputs},
             executor_input="<executor input>",
+            run=self._of_run(step),
         )
         return cache.step_key(
             step.task.component,
@@ -303,14 +317,16 @@ def with_executor_input(values: StepValues, component: Component, output_file: P
         {name: artifact.schema for name, artifact in component.input_artifacts.items()},
         str(output_file),
     )
-    return StepValues(
-        values.parameters, values.input_artifacts, values.output_artifacts, values.output_parameters, text
-    )
+    return replace(values, executor_input=text)
 
 
 def backoff(retry: Retry, number: int) -> float:
     """Seconds to wait before the retry of that number, counted from 1."""
-    return min(retry.backoff_max_seconds, retry.backoff_seconds * retry.backoff_factor ** (number - 1))
+    try:
+        wait = retry.backoff_seconds * retry.backoff_factor ** (number - 1)
+    except OverflowError:
+        return retry.backoff_max_seconds
+    return min(retry.backoff_max_seconds, wait)
 
 
 def _output_parameter(path: Path, kind: str, name: str) -> Any:

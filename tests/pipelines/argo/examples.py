@@ -1,6 +1,6 @@
 """Pipelines that are not the project's own: each construct that is lowered, and combinations of them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfp import dsl, kubernetes
 
@@ -62,9 +62,20 @@ def clean(note: str):
     return run("clean", note)
 
 
+@dsl.container_component
+def told(rest: str):
+    return run("told", dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER, rest)
+
+
+@dsl.container_component
+def page(seen: dsl.Input[dsl.HTML]):
+    return run("page", seen.path)
+
+
 @dsl.component
-def add(a: int, text: str) -> int:
-    return a + len(text)
+def add(a: int, text: str, shown: dsl.Output[dsl.Metrics]) -> NamedTuple("Sum", [("total", int), ("words", list)]):
+    shown.log_metric("share", 0.5)
+    return (a + len(text), [text])
 
 
 @dsl.pipeline(name="one-step")
@@ -172,6 +183,33 @@ def constants():
     train(rows=["a", 1, 2.5, {"b": []}], options={"deep": {"er": "größer"}}, rate=3.0)
 
 
+@dsl.pipeline(name="branches", display_name="Heads or tails", pipeline_root="s3://bucket/runs")
+def branches(face: str = "heads", limit: float = 300.5, on: bool = True):
+    measured = measure(name=face)
+    made = make()
+    with dsl.If(face == "heads"):
+        first = use(folder=made.outputs["folder"], name="first")
+    with dsl.Elif(measured.outputs["size"] > limit):
+        second = use(folder=made.outputs["folder"], name="second")
+    with dsl.Else():
+        third = use(folder=made.outputs["folder"], name="third")
+    tasks = (first, second, third)
+    said = say(word=dsl.OneOf(*(task.outputs["word"] for task in tasks)))
+    page(seen=dsl.OneOf(*(task.outputs["page"] for task in tasks)))
+    with dsl.If(on == True), dsl.ParallelFor(["a", "b"]) as item, dsl.If(item != "b"):  # noqa: E712 - what kfp reads
+        hello(who=item)
+    with dsl.If(face == '{{item}} "}}'):
+        hello(who="never").after(said)
+
+
+@dsl.pipeline(name="named")
+def named():
+    say(word=dsl.PIPELINE_JOB_NAME_PLACEHOLDER)
+    say(word=f"{dsl.PIPELINE_TASK_NAME_PLACEHOLDER} of {dsl.PIPELINE_JOB_ID_PLACEHOLDER}")
+    join(words=["since", dsl.PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER])
+    told(rest="x")
+
+
 @dsl.pipeline(name="placed")
 def placed():
     task = hello()
@@ -194,5 +232,5 @@ def python(text: str = "abc"):
 
 VALID = [
     one_step, chain, fan, limited, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
-    placed, python,
+    branches, named, placed, python,
 ]  # fmt: skip

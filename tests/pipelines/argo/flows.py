@@ -21,7 +21,7 @@ from vqi_pipelines.argo import lower, to_yaml
 from vqi_pipelines.ir.graph import Component, Pipeline
 from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.node import StrictLoader
-from vqi_pipelines.ir.placeholders import StepValues
+from vqi_pipelines.ir.placeholders import StepValues, of_run
 from vqi_pipelines.ir.values import parse_output, to_text
 from vqi_pipelines.local.execution import Scope, _Execution
 from vqi_pipelines.local.progress import PlainLines
@@ -101,6 +101,7 @@ class FakeRunner:
             output_artifacts={name: f"/outputs/{file_name(name, a.schema)}" for name, a in outputs},
             output_parameters={name: f"/outputs/{name}" for name in component.outputs},
             executor_input=None,
+            run=of_run(walker.WORKFLOW, walker.STARTED, step.task.name),
         )
         values = with_executor_input(values, component, Path("/outputs/executor_output.json"))
         artifacts = {paths[name]: ref.location for name, ref in step.given.artifacts.items()}
@@ -119,7 +120,8 @@ def local_flow(pipeline: Pipeline, given: Mapping[str, Any], fakes: Fakes) -> tu
     """What the local backend runs, and the pipeline's outputs; None when it failed."""
     runner = FakeRunner(fakes)
     values = check_parameters(pipeline, given)
-    run = RunState("run", Path("/nowhere"), pipeline.name, values, PlainLines(io.StringIO()))
+    run = RunState(walker.WORKFLOW, Path("/nowhere"), pipeline.name, values, PlainLines(io.StringIO()))
+    run.started_at = walker.STARTED
     execution = _Execution(pipeline, run, runner, RunFolder())
     outputs = asyncio.run(execution._graph(pipeline.root, Scope(Outputs(values))))
     if outputs is None:

@@ -85,9 +85,9 @@ class Maker:
         tasks: dict[str, Any] = {}
         outputs = Outputs()
         for _ in range(self.draw(st.integers(1, 3))):
-            kind = self.pick(("step", "step", "graph", "loop") if depth < 2 else ("step",))
+            kind = self.pick(("step", "step", "graph", "loop", "loop", "branches") if depth < 2 else ("step",))
             name = self.fresh(kind)
-            make = {"step": self.step, "graph": self.subgraph, "loop": self.loop}[kind]
+            make = {"step": self.step, "graph": self.subgraph, "loop": self.loop, "branches": self.branches}[kind]
             task, gives = make(name, sources, depth)
             if tasks and self.chance():
                 task["dependentTasks"] = [self.pick(list(tasks))]
@@ -191,6 +191,63 @@ class Maker:
             },
         }
         return {"componentRef": {"name": f"comp-{name}"}, **task}, published
+
+    def branches(self, name: str, sources: Sources, depth: int) -> tuple[dict[str, Any], Sources]:
+        """A graph of two graphs, one of which runs, with the outputs of that one."""
+        task, inside, definitions = self.passed(sources)
+        dag, outputs = self.graph(Sources(list(inside.parameters), list(inside.artifacts)), depth + 1)
+        published = self.publish(dag, Outputs(outputs.parameters, outputs.artifacts))
+        declared = {
+            "parameters": {key: {"parameterType": DECLARED.get(kind, kind)} for key, kind in published.parameters},
+            "artifacts": {key: {"artifactType": {"schemaTitle": schema}} for key, schema in published.artifacts},
+        }
+        # Both branches are the same component with the same inputs, and its outputs are those of either.
+        whole = {
+            "parameters": {name: {"componentInputParameter": name} for name in definitions["parameters"]},
+            "artifacts": {name: {"componentInputArtifact": name} for name in definitions["artifacts"]},
+        }
+        test = self.condition({key: part["parameterType"] for key, part in definitions["parameters"].items()})
+        self.components[f"comp-{name}-one"] = {
+            "dag": dag,
+            "inputDefinitions": definitions,
+            "outputDefinitions": declared,
+        }
+        names = {f"{name}-if": test, f"{name}-else": f"!({test})"}
+        self.components[f"comp-{name}"] = {
+            "dag": {
+                "tasks": {
+                    branch: {"componentRef": {"name": f"comp-{name}-one"}, "inputs": whole, "triggerPolicy": {"condition": text}}
+                    for branch, text in names.items()
+                },
+                "outputs": {
+                    "parameters": {
+                        key: {"valueFromOneof": {"parameterSelectors": [{"producerSubtask": branch, "outputParameterKey": key} for branch in names]}}
+                        for key, _ in published.parameters
+                    },
+                    "artifacts": {
+                        key: {"artifactSelectors": [{"producerSubtask": branch, "outputArtifactKey": key} for branch in names]}
+                        for key, _ in published.artifacts
+                    },
+                },
+            },
+            "inputDefinitions": definitions,
+            "outputDefinitions": declared,
+        }  # fmt: skip
+        return {"componentRef": {"name": f"comp-{name}"}, **task}, published
+
+    def condition(self, inputs: dict[str, str]) -> str:
+        """A comparison as dsl.If writes it."""
+        known = {name: kind for name, kind in inputs.items() if kind in SCALARS}
+        if not known:
+            return "'a' == 'b'"
+        name = self.pick(sorted(known))
+        value = f"inputs.parameter_values['{name}']"
+        return {
+            "STRING": f"{value} == 'plain'",
+            "NUMBER_INTEGER": f"int({value}) > 1",
+            "NUMBER_DOUBLE": f"{value} <= 0.5",
+            "BOOLEAN": f"{value} == true",
+        }[known[name]]
 
     def loop(self, name: str, sources: Sources, depth: int) -> tuple[dict[str, Any], Sources]:
         task, inside, definitions = self.passed(sources)

@@ -65,7 +65,7 @@ CONTAINER = "deploymentSpec/executors/exec-make/container"
         (copied(ROOT, "make", f"{LONG}-one"), None),
         (copied("components/comp-for-loop-1/dag/tasks", "use", "make"), None),
         (put(f"{ROOT}/make/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"nothing can wait for the exit handler 'make'"),
-        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy: an exit handler is supported only at the top"),
+        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy\.strategy: an exit handler is supported only at the top"),
         (put(f"{ROOT}/join/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), "cannot take an output of theirs"),
         (put("components/comp-make/outputDefinitions/artifacts/names", {"artifactType": {"schemaTitle": "system.Dataset"}}), r"comp-make\.outputDefinitions: 'names' is a parameter and an artifact"),
         (put(f"{ROOT}/for-loop-1/parameterIterator/items", {"raw": '["a", "../b"]'}), r"for-loop-1\.parameterIterator\.items\[1\]: '\.\./b' cannot be part of an artifact's key"),

@@ -1,5 +1,6 @@
 """What the lowered YAML does is what the local backend does: the same steps with the same inputs, the same outputs."""
 
+import json
 from typing import Any
 
 import pytest
@@ -26,9 +27,20 @@ def test_examples(pipeline: Any) -> None:
     assert argo_flow(read, given, Fakes(read)) == local
 
 
+@pytest.mark.parametrize("given", [{}, {"face": "tails"}, {"face": "tails", "limit": 1e4, "on": False}], ids=str)
+def test_branches(given: dict[str, Any]) -> None:
+    read = read_ir(ir_of(examples.branches))
+    local = local_flow(read, given, Fakes(read))
+    assert argo_flow(read, given, Fakes(read)) == local
+    ran = [json.loads(call)[0] for call in local[0]]
+    branch = {0: "first", 2: "second", 3: "third"}[2 * bool(given) + (given.get("limit") == 1e4)]
+    assert [call[3] for call in ran if call[1] == "use"] == [branch]
+    assert [call[3] for call in ran if call[1] == "hello"] == ([] if given.get("on") is False else ["a"])
+
+
 @pytest.mark.parametrize(
     ("pipeline", "failing"),
-    [(examples.fan, "use"), (examples.chain, "make"), (examples.guarded, "use"), (examples.limited, "join"), (examples.guarded, "clean")],
+    [(examples.fan, "use"), (examples.chain, "make"), (examples.guarded, "use"), (examples.limited, "join"), (examples.guarded, "clean"), (examples.branches, "use")],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )  # fmt: skip
 def test_a_failure_leaves_out_what_depends_on_it_and_nothing_else(pipeline: Any, failing: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-WORKFLOW = "wf-1"
+WORKFLOW, UID, STARTED = "wf-1", "wf-1", "2026-01-01T00:00:00Z"
 TAG = re.compile(r"\{\{(.*?)\}\}")
 COLLECTED = r"tasks\['(?P<task>[^']+)'\]\.outputs\.parameters\['(?P<output>[^']+)'\]"
 TEXTS = re.compile(rf"toJson\(map\(fromJSON\({COLLECTED}\), \{{type\(#\) == 'string' \? # : toJson\(#\)\}}\)\)")
@@ -21,6 +21,15 @@ NUMBERS = re.compile(rf"toJson\(map\(fromJSON\({COLLECTED}\), \{{fromJSON\(#\)\}
 WHOLE = re.compile(COLLECTED)
 QUOTED = re.compile(r"toJson\(inputs\.parameters\['([^']+)'\]\)")
 ITEM = re.compile(r"item matches '\^(?P<plain>[^']+)\$' \? item : '_' \+ sprig\.sha256sum\(item\)")
+
+
+# Conditions, and the choice of the branch that ran.
+PARAMETER = re.compile(
+    r"(workflow|inputs)\.parameters\['([^']+)'\]|tasks\['([^']+)'\]\.outputs\.parameters\['([^']+)'\]"
+)
+COMPARISON = re.compile(r"(.+?) (==|!=|<=|>=|<|>) (.+)")
+CHOICE = re.compile(r"tasks\['([^']+)'\]\.status == 'Succeeded' \? tasks\['\1'\]\.outputs\.(\w+)\['([^']+)'\]")
+LAST = re.compile(r"tasks\['([^']+)'\]\.outputs\.(\w+)\['([^']+)'\]")
 
 
 class StepFailedError(Exception):
@@ -65,7 +74,8 @@ class Walker:
         assert given.keys() <= declared.keys()
         values = {**declared, **given}
         assert None not in values.values(), values
-        scope = {f"workflow.parameters.{name}": value for name, value in values.items()} | {"workflow.name": WORKFLOW}
+        scope = {f"workflow.parameters.{name}": value for name, value in values.items()}
+        scope |= {"workflow.name": WORKFLOW, "workflow.uid": UID, "workflow.creationTimestamp.RFC3339": STARTED}
         self.globals = scope
         try:
             outputs = self.call(self.spec["entrypoint"], {}, {})
@@ -139,12 +149,16 @@ class Walker:
         outputs = template.get("outputs", {})
         return Outputs(
             {p["name"]: output_value(p["valueFrom"], scope) for p in outputs.get("parameters", [])},
-            {a["name"]: artifacts[reference(a["from"])] for a in outputs.get("artifacts", [])},
+            {a["name"]: artifacts[output_artifact(a, scope)] for a in outputs.get("artifacts", [])},
         )
 
     def task(self, task: Mapping[str, Any], scope: dict[str, str], artifacts: dict[str, str]) -> None:
         """Run a task, and put its outputs into the scopes of its graph."""
         prefix = f"tasks.{task['name']}.outputs"
+        if "when" in task and not holds(task["when"], scope):
+            scope[f"tasks.{task['name']}.status"] = "Skipped"
+            return
+        scope[f"tasks.{task['name']}.status"] = "Succeeded"  # otherwise the graph has no outputs
         if "withItems" in task or "withParam" in task:
             items = task["withItems"] if "withItems" in task else json.loads(resolve(task["withParam"], scope))
             assert "withItems" not in task or items
@@ -180,6 +194,61 @@ def depends(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
     return names
 
 
+def holds(when: str, scope: Mapping[str, str]) -> bool:
+    """Whether a condition holds; its comparisons are those that the lowering writes."""
+    match = TAG.fullmatch(when)
+    assert match, when
+    assert match[1].startswith("="), when
+    return all(compare(part, scope) for part in match[1][1:].split(" && "))
+
+
+def compare(text: str, scope: Mapping[str, str]) -> bool:
+    if text.startswith("!("):
+        return not compare(text[2:-1], scope)
+    match = COMPARISON.fullmatch(text)
+    assert match, text
+    left, right = operand(match[1], scope), operand(match[3], scope)
+    assert type(left) is type(right), text
+    found = {"==": left == right, "!=": left != right}
+    if match[2] not in found:
+        found = {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}  # type: ignore[operator]
+    return found[match[2]]
+
+
+def operand(text: str, scope: Mapping[str, str]) -> str | float:
+    if text.startswith("asFloat("):
+        return float(operand(text[len("asFloat(") : -1], scope))
+    if text.startswith("lower("):
+        return str(operand(text[len("lower(") : -1], scope)).lower()
+    if match := PARAMETER.fullmatch(text):
+        name = f"{match[1]}.parameters.{match[2]}" if match[1] else f"tasks.{match[3]}.outputs.parameters.{match[4]}"
+        return scope[name]
+    if text.startswith("'"):
+        return text[1:-1]
+    value: str | float = json.loads(text)
+    return value if isinstance(value, str) else float(value)
+
+
+def branch(text: str, scope: Mapping[str, str]) -> str | None:
+    """The reference that a choice among branches stands for; None if it is another expression."""
+    *tests, last = text.split(" : ")
+    matches = [*(CHOICE.fullmatch(part) for part in tests), LAST.fullmatch(last)]
+    if not tests or None in matches:
+        return None
+    for match in matches:
+        if match and scope[f"tasks.{match[1]}.status"] == "Succeeded":
+            return f"tasks.{match[1]}.outputs.{match[2]}.{match[3]}"
+    raise AssertionError(f"no branch ran: {text}")
+
+
+def output_artifact(artifact: Mapping[str, str], scope: Mapping[str, str]) -> str:
+    if "fromExpression" in artifact:
+        found = branch(artifact["fromExpression"], scope)
+        assert found, artifact
+        return found
+    return reference(artifact["from"])
+
+
 def reference(text: str) -> str:
     match = TAG.fullmatch(text)
     assert match, text
@@ -203,6 +272,8 @@ def output_value(source: Mapping[str, str], scope: Mapping[str, str]) -> str:
 
 def expression(text: str, scope: Mapping[str, str]) -> str:
     """The expressions that the lowering writes, and no others."""
+    if chosen := branch(text, scope):
+        return scope[chosen]
     if match := QUOTED.fullmatch(text):
         return json.dumps(scope[f"inputs.parameters.{match[1]}"], ensure_ascii=False)
     if match := ITEM.fullmatch(text):

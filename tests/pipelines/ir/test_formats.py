@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from tests.pipelines.argo.generated import pipelines
 from tests.pipelines.argo.test_generated import RELAXED
 from tests.pipelines.ir import formats
 from vqi.errors import VqiError
+from vqi_pipelines.argo import lower, to_yaml
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.node import Node
@@ -122,11 +123,14 @@ WITHOUT_EFFECT = {
     "kfp_kubernetes.SecurityContext.run_as_non_root": "on a cluster no step is root",
     "kfp_kubernetes.KubernetesExecutorConfig.security_context": "as its only field that is not refused",
 }
+AS_WITHOUT = ("ALL_UPSTREAM_TASKS_SUCCEEDED",)  # values that mean the same as none
 # The outputs of the pipeline are those of its graph; of their second declaration only the form is checked.
 DECLARED_AGAIN = ("root", "outputDefinitions")
 
 
-@dsl.pipeline(name="everything", description="Each construct that is read.")
+@dsl.pipeline(
+    name="everything", description="Each construct that is read.", display_name="All", pipeline_root="s3://bucket/runs"
+)
 def everything(count: int = 2, note: str = "done") -> dsl.Markdown:
     with dsl.ExitHandler(examples.clean(note=note)):
         examples.hello()
@@ -136,7 +140,13 @@ def everything(count: int = 2, note: str = "done") -> dsl.Markdown:
     with dsl.ParallelFor(made.outputs["names"], parallelism=2) as name:
         used = examples.use(folder=made.outputs["folder"], name=name)
     with dsl.ParallelFor(["a", "b"]) as word:
-        examples.say(word=word)
+        examples.say(word=word).set_caching_options(True, cache_key="words")
+    with dsl.If(count == 2):
+        one = examples.use(folder=made.outputs["folder"], name="x")
+    with dsl.Else():
+        two = examples.use(folder=made.outputs["folder"], name="y")
+    examples.say(word=dsl.OneOf(one.outputs["word"], two.outputs["word"]))
+    examples.page(seen=dsl.OneOf(one.outputs["page"], two.outputs["page"]))
     kubernetes.add_node_selector(made, "disk", "ssd")
     kubernetes.add_toleration(made, key="dedicated", operator="Equal", value="ml", effect="NoSchedule")
     kubernetes.use_secret_as_env(made, "keys", {"token": "API_TOKEN"}, optional=True)
@@ -162,9 +172,12 @@ def without_second_names(text: str) -> str:
 class Walk:
     """Every field of every message of a pipeline: changed if it is set, given a value if not."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self, text: str, backend: Callable[[str], Any] = read_ir, without_effect: Collection[str] = ()
+    ) -> None:
         self.documents = list(yaml.safe_load_all(text))
-        self.plain = read_ir(text)
+        self.backend, self.plain = backend, backend(text)
+        self.without_effect = {*WITHOUT_EFFECT, *without_effect}
         self.seen: set[tuple[str, bool]] = set()  # fields, and whether they were set
         self.walked: set[str] = set()  # messages
         self.read: set[str] = set()  # fields that make a difference
@@ -191,12 +204,12 @@ class Walk:
         for value in values:
             documents = list(self.documents)
             documents[number] = formats.with_value(documents[number], path, value, formats.alternatives(field))
-            if value == given:
+            if value == given or value in AS_WITHOUT:
                 continue
             said = self.outcome(documents)
             named = given is not None or any(name in said for name in (field.json_name, formats.SAMPLE))
             if not said or (said != "other" and not named):
-                if field.full_name not in WITHOUT_EFFECT:
+                if field.full_name not in self.without_effect:
                     yield f"{'.'.join(map(str, path))} = {value!r}: {said or 'no difference'}"
             elif given is None and re.search(rf"\b{field.json_name}: .* is not supported$", said):
                 self.refused.add(field.full_name)
@@ -206,7 +219,7 @@ class Walk:
     def outcome(self, documents: list[Any]) -> str:
         """Empty if the same was read as before, ``other``, or the error."""
         try:
-            return "" if read_ir("\n---\n".join(map(json.dumps, documents))) == self.plain else "other"
+            return "" if self.backend("\n---\n".join(map(json.dumps, documents))) == self.plain else "other"
         except VqiError as error:
             return str(error)
 
@@ -219,17 +232,45 @@ def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     assert formats.messages_below([kind.DESCRIPTOR for kind in KINDS], but=walk.refused - walk.read) == walk.walked
 
 
+# Of what the reader reads, what changes nothing in a workflow of Argo; vqi compile says it where it matters.
+WITHOUT_EFFECT_ON_ARGO = {
+    "ml_pipelines.PipelineSpec.default_pipeline_root": "said: artifacts are in Argo's own repository",
+    "ml_pipelines.PipelineTaskSpec.CachingOptions.cache_key": "said: every step runs",
+    "ml_pipelines.PipelineTaskSpec.CachingOptions.enable_cache": "every step runs",
+    "ml_pipelines.PipelineTaskSpec.caching_options": "as its only fields",
+    "ml_pipelines.ComponentInputsSpec.ParameterSpec.description": "a template's inputs have none",
+    "ml_pipelines.ComponentOutputsSpec.ParameterSpec.description": "a template's outputs have none",
+    "ml_pipelines.ComponentOutputsSpec.ParameterSpec.parameter_type": "all are texts",
+    "ml_pipelines.ComponentInputsSpec.ParameterSpec.is_optional": "what is not given has no input",
+    "ml_pipelines.ComponentInputsSpec.ArtifactSpec.is_optional": "what is not given has no input",
+    "ml_pipelines.ComponentInputsSpec.ParameterSpec.parameter_type": "all are texts",
+    "ml_pipelines.ComponentOutputsSpec.artifacts": "of a graph, one that no task makes",
+    "ml_pipelines.ArtifactTypeSchema.schema_title": "of what a graph is given",
+    "ml_pipelines.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec.cpu_limit": "resource_cpu_limit counts",
+    "ml_pipelines.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec.AcceleratorConfig.type": "resource_type counts",
+}
+
+
+def lowered(text: str) -> str:
+    return to_yaml(lower(read_ir(text)), comment="a test")
+
+
+def test_every_field_that_is_read_changes_the_workflow_or_is_known_not_to() -> None:
+    walk = Walk(without_second_names(ir_of(everything)), lowered, WITHOUT_EFFECT_ON_ARGO)
+    assert list(walk.dropped()) == []
+
+
 def test_a_field_that_is_dropped_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk notices a reader that takes a field and does nothing with it."""
     end = Node.end
 
     def forgetful(node: Node, **why: str) -> None:
-        for key in {"cacheKey", "emptyDirMounts"} & set(node.keys()):
+        for key in {"artifactIterator", "emptyDirMounts"} & set(node.keys()):
             node.take(key)
         end(node, **why)
 
     monkeypatch.setattr(Node, "end", forgetful)
-    messages = ("CachingOptions", "KubernetesExecutorConfig")
+    messages = ("PipelineTaskSpec", "KubernetesExecutorConfig")
     dropped = list(Walk(without_second_names(ir_of(everything))).dropped(only=messages))
-    assert [line.partition(" ")[0].rpartition(".")[2] for line in dropped] == ["cacheKey", "emptyDirMounts"]
+    assert [line.partition(" ")[0].rpartition(".")[2] for line in dropped] == ["artifactIterator", "emptyDirMounts"]
     assert all(line.endswith(": no difference") for line in dropped)

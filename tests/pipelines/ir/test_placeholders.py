@@ -1,11 +1,12 @@
 """Every form of placeholder that a compiled command can contain."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from vqi.errors import VqiError
-from vqi_pipelines.ir.placeholders import StepValues, executor_input, fill_constant, resolve
+from vqi_pipelines.ir.placeholders import StepValues, executor_input, fill_constant, fill_run, names_in, of_run, resolve
 
 VALUES = StepValues(
     parameters={"n": 5, "x": 0.5, "b": True, "l": ["a", 1], "d": {"k": "ü"}, "s": "a b", "trap": "{{$.inputs.parameters['n']}}"},
@@ -47,10 +48,24 @@ def test_resolve(part: str, expected: list[str]) -> None:
     assert resolve(part, VALUES) == expected
 
 
-@pytest.mark.parametrize("part", ["{{$.outputs.artifacts['page'].uri}}", "{{$.pipeline_job_name}}", parameter("none")])
+@pytest.mark.parametrize("part", ["{{$.outputs.artifacts['page'].uri}}", "{{$.pipeline_root}}", parameter("none")])
 def test_unknown_ones_are_errors(part: str) -> None:
     with pytest.raises(VqiError, match="the placeholder"):
         resolve(part, VALUES)
+
+
+def test_names_of_the_run_and_the_task() -> None:
+    run = of_run("run-7", "2026-01-01T00:00:00+00:00", "first")
+    values = replace(VALUES, run=run)
+    assert resolve("{{$.pipeline_job_name}}/{{$.pipeline_job_uuid}}", values) == ["run-7/run-7"]
+    assert resolve("{{$.pipeline_task_name}} {{$.pipeline_job_create_time_utc}}", values) == [
+        "first 2026-01-01T00:00:00+00:00"
+    ]
+    constant = ["{{$.pipeline_job_resource_name}}", {"k": f"{parameter('n')} {{{{$.pipeline_task_name}}}}"}, 2]
+    assert fill_run(constant, run) == ["run-7", {"k": f"{parameter('n')} first"}, 2]
+    assert names_in(constant, "x") == ["n"]
+    with pytest.raises(VqiError, match="give it as an argument"):
+        resolve("{{$.pipeline_task_name}}", VALUES)
 
 
 def test_executor_input() -> None:

@@ -123,17 +123,17 @@ CONTAINER = ("deploymentSpec", "executors", "exec-say", "container")
         ((*TASK, "inputs", "parameters", "wrod"), {"runtimeValue": {"constant": "x"}}, "did you mean 'word'"),
         ((*TASK, "inputs", "parameters", "word"), {"runtimeValue": {"constant": "{{$.inputs.parameters['a']}}"}}, "names the input 'a'"),
         ((*TASK, "inputs", "parameters", "word"), {"runtimeValue": {"constant": "{{$.job}}"}}, r"'\{\{\$\.job\}\}' is not supported"),
-        ((*TASK, "retryPolicy", "backoffDuration"), "soon", "expected a duration such as '5s', got 'soon'"),
-        ((*TASK, "retryPolicy", "maxRetryCount"), -1, "expected a whole number of at least 0, got -1"),
+        ((*TASK, "retryPolicy", "backoffDuration"), "soon", "expected a duration such as '5s', up to 315360000 s, got 'soon'"),
+        ((*TASK, "retryPolicy", "maxRetryCount"), -1, "expected a whole number from 0 to 1000, got -1"),
         ((*TASK, "dependentTasks"), [["x"]], r"dependentTasks\[0\]: expected a text"),
-        ((*TASK, "parameterIterator"), {"itemInput": "n", "items": {"raw": "[1"}}, "expected a JSON list"),
+        ((*TASK, "parameterIterator"), {"itemInput": "n", "items": {"raw": "[1"}}, "raw: expected JSON, got"),
         ((*TASK, "parameterIterator"), {"itemInput": "n", "items": {"raw": "[1]"}}, "a loop over a single container"),
         ((*CONTAINER, "env"), [{"name": "A"}], r"env\[0\]: expected the key 'value'"),
         ((*CONTAINER, "resources", "tpu"), 1, r"resources\.tpu: this construct is not supported"),
         ((*CONTAINER, "command"), [], "expected a container with a command, got no command"),
-        ((*CONTAINER, "args"), ["{{$.pipeline_job_name}}"], r"comp-say\.container\.args\[0\]: the placeholder '.*job_name\}\}' is not"),
+        ((*CONTAINER, "args"), ["{{$.pipeline_root}}"], r"comp-say\.container\.args\[0\]: the placeholder '.*pipeline_root\}\}' is not"),
         ((*CONTAINER, "args"), ["{{$.inputs.parameters['x']}}"], "names 'x', which the component does not have"),
-        ((*CONTAINER, "args"), ['{"Concat": ["a"'], "expected JSON of a Concat"),
+        ((*CONTAINER, "args"), ['{"Concat": ["a"'], "expected JSON, got"),
         ((*CONTAINER, "args"), ['{"IfPresent": {"Then": "a"}}'], "expected a Concat or IfPresent with"),
         ((*CONTAINER, "args"), ['{"IfPresent": {"InputName": "x", "Then": "a"}}'], "IfPresent names 'x'"),
         (("pipelineInfo", "name"), "../../elsewhere", r"pipelineInfo\.name: expected a name"),
@@ -169,7 +169,7 @@ def test_python_components_are_containers_too() -> None:
         return add(a=2).output
 
     pipeline = read_ir(compile_text(adds))
-    assert pipeline.root.outputs == {"Output": FromTask("add", "Output")}
+    assert pipeline.root.outputs == {"Output": (FromTask("add", "Output"),)}
     assert pipeline.root.tasks["add"].parameters["a"] == FromConstant(2)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import Dag, Parameter, Pipeline
-from vqi_pipelines.ir.values import KINDS, from_text, parse_output, to_text, typed
+from vqi_pipelines.ir.values import KINDS, from_ir, from_text, parse_output, to_text, typed
 from vqi_pipelines.parameters import check_parameters
 
 JSON = st.recursive(
@@ -36,9 +36,25 @@ def test_a_value_comes_back_from_a_step_and_a_command_line(pair: tuple[str, obje
         assert type(back) is type(value)
 
 
-@given(st.integers(-(2**53), 2**53))
+@given(st.integers(-(2**53) + 1, 2**53 - 1))
 def test_whole_numbers_are_floats_in_the_ir(value: int) -> None:
-    assert to_text(typed(float(value), "NUMBER_INTEGER", "x")) == str(value)
+    assert to_text(from_ir(float(value), "NUMBER_INTEGER", "x")) == str(value)
+    inside = from_ir({"a": [float(value), {"b": float(value)}]}, "STRUCT", "x")
+    assert to_text(inside) == f'{{"a": [{value}, {{"b": {value}}}]}}'
+
+
+@pytest.mark.parametrize("value", [float(2**53), 2**53, -(2**53), 1e20, 10**400])
+def test_a_whole_number_that_the_ir_cannot_hold_is_refused(value: float) -> None:
+    for kind, whole in (("NUMBER_INTEGER", value), ("LIST", [value]), ("STRUCT", {"a": {"b": [value]}})):
+        with pytest.raises(VqiError, match=r"^x[ab.\[\]0]*: expected a whole number below 2\^53, got "):
+            from_ir(whole, kind, "x")
+
+
+def test_other_values_of_the_ir_stay_as_they_are() -> None:
+    value = {"a": [0.5, True, None, "2.0", -1.5]}
+    assert to_text(from_ir(value, "STRUCT", "x")) == '{"a": [0.5, true, null, "2.0", -1.5]}'
+    assert to_text(from_ir(1e20, "NUMBER_DOUBLE", "x")) == "1e+20"
+    assert to_text(from_ir(3.0, "NUMBER_DOUBLE", "x")) == "3.0"
 
 
 @given(st.sampled_from(sorted(KINDS)), st.text() | JSON.map(json.dumps))
