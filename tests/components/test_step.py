@@ -58,7 +58,7 @@ def test_the_message_is_left_for_kubernetes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_error: OneError
 ) -> None:
     log = tmp_path / "termination-log"
-    monkeypatch.setattr(step, "TERMINATION_LOG", log)
+    monkeypatch.setenv("VQI_TERMINATION_LOG", str(log))
     one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
     assert not log.exists(), "not created where Kubernetes did not create it"
     log.touch()
