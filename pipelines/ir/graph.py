@@ -84,7 +84,18 @@ class Task:
     loop: Loop | None = None
     cache: bool = False
     retry: Retry | None = None
-    always: bool = False  # runs even if tasks that it waits for failed: an exit handler
+    always: bool = False  # runs even if tasks that it waits for failed
+
+    @property
+    def is_exit_handler(self) -> bool:
+        """Whether it runs at the end of all others, and takes nothing from them."""
+        return self.always and not self.producers
+
+    @property
+    def producers(self) -> frozenset[str]:
+        """The tasks whose outputs it takes."""
+        sources = [*self.parameters.values(), *self.artifacts.values()]
+        return frozenset(source.task for source in sources if isinstance(source, FromTask))
 
 
 @dataclass(frozen=True)

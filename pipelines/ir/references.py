@@ -68,8 +68,11 @@ def _checked_task(task: Task, place: str, dag: Dag, components: Mapping[str, Com
             raise VqiError(f"{place}.inputs.{name}: there is no input '{source.name}'")
         if isinstance(source, FromTask):
             _check_output(source, f"{place}.inputs.{name}", dag, components)
-    if task.always and any(isinstance(source, FromTask) for source in {**task.parameters, **task.artifacts}.values()):
-        raise VqiError(f"{place}: it runs even if the tasks before it failed, so it cannot take an output of theirs")
+    if task.always and task.producers and not any(dag.tasks[name].loop for name in task.producers):
+        raise VqiError(
+            f"{place}: it runs even if the tasks before it failed, so it cannot take an output of theirs, except for "
+            "what a loop collects"
+        )
     _check_complete(task, component, place)
     _check_loop(task, component, place)
     parameters = {

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from vqi.store.folder import FolderStore
 from vqi.store.opening import STORE, open_store
 from vqi.system.cache import CACHE, cache_folder
+from vqi_components.environment import SECRETS, TERMINATION
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
 
@@ -132,6 +133,7 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
     kept = downloads(job)
     if kept is not None:
         told[CACHE] = str(kept)
+    told |= {name: job.environment[name] for name in (TERMINATION, SECRETS) if name in job.environment}
     return {**told, **dict(job.container.env)}
 
 

@@ -70,6 +70,10 @@ class LiveTable:
     def changed(self, task: TaskState) -> None:
         """The table is redrawn by itself."""
 
+    def note(self, text: str) -> None:
+        """Print it above the table."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def end(self, run: RunState) -> None:
         """Leave the last table on the screen, and print where the results are."""
         self._ended = True
@@ -122,6 +126,10 @@ class PlainLines:
         seconds = f" {task.seconds:.1f} s" if task.state in (DONE, FAILED, STOPPED) else ""
         message = f": {task.message}" if task.message else ""
         self._say(f"{task.label} {task.state}{seconds}{message}")
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._say(text)
 
     def end(self, run: RunState) -> None:
         """Print how the run ended."""

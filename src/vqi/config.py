@@ -385,4 +385,5 @@ class Publish(StepConfig):
 class Summarize(StepConfig):
     """The result table over all categories."""
 
-    summaries: Texts = Field(description="the JSON summaries of the categories, from evaluate")
+    summaries: Texts = Field([], description="the JSON summaries of the categories, from evaluate")
+    categories: Texts = Field([], description="all categories: those without a summary failed")

@@ -55,9 +55,9 @@ def atomic_path(target: Path, mode: int | None = None) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with atomic_path(path) as temporary:
+def write_text(path: Path, text: str, mode: int | None = None) -> None:
+    """Write a text file whole or not at all; ``mode``: see ``atomic_path``."""
+    with atomic_path(path, mode) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
