@@ -38,7 +38,9 @@ class Commands(click.Group):
             if not is_known(error):
                 raise
             refusal = explain(error, ctx.invoked_subcommand)
-        click.echo(f"error: {refusal}", err=True)
+        from vqi.redaction import shown_line
+
+        click.echo(f"error: {shown_line(str(refusal))}", err=True)
         sys.exit(BAD_INPUT)
 
 

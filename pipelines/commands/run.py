@@ -8,16 +8,14 @@ from pathlib import Path
 
 import click
 
-from vqi_pipelines.commands.options import parameter_options
+from vqi_pipelines.commands.options import LocalPath, parameter_options
 
 MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
 
 
 @click.command()
 @parameter_options
-@click.option(
-    "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
-)
+@click.option("--runs-dir", default="runs", show_default=True, type=LocalPath(), help="Where runs are written.")
 @click.option(
     "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
 )
@@ -52,7 +50,7 @@ def run(
     category with its report.html. The same command again continues where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
     """
-    from vqi.store.opening import STORE, store_uri
+    from vqi.store.opening import STORE, check_store, store_uri
     from vqi.system.processor import granted_cpus
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
@@ -66,6 +64,9 @@ def run(
     parameters = check_parameters(pipeline, read_parameters(files, assignments))
     check_ranges(parameters)
     parameters = absolute_paths(parameters)
+    place = store_uri({STORE: store or os.environ.get(STORE) or "store"})
+    for uri in (place, *([artifacts] if artifacts else [])):
+        check_store(uri)
     result = run_pipeline(
         pipeline,
         parameters,
@@ -73,7 +74,7 @@ def run(
         parallelism=parallelism or min(granted_cpus(), MOST_PARALLEL),
         use_cache=not no_cache,
         artifacts=artifacts,
-        environment={STORE: store_uri({STORE: store or os.environ.get(STORE) or "store"})},
+        environment={STORE: place},
         observer=observer_for(sys.stdout, results_of),
         launcher=launcher_of(launcher),
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from vqi_pipelines.commands.options import LocalPath
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=LocalPath())
 @click.option("--shell", is_flag=True, help="Make the folder, and print the command for a shell instead.")
 @click.option("--store", metavar="URI", help="Datasets and models, if not where the run had them.")
 @click.option(
@@ -25,13 +27,12 @@ def step(folder: Path, shell: bool, store: str | None, assignments: tuple[str, .
     them. A step that writes to the store of datasets and models writes there as in a run.
     """
     from vqi.store.opening import STORE, store_uri
-    from vqi.system.paths import local_path
     from vqi_pipelines.local.again import prepare_again, run_again, shell_line
     from vqi_pipelines.parameters import read_parameters
 
     settings = {STORE: store_uri({STORE: store})} if store else {}
     given = read_parameters([], assignments)
-    again = prepare_again(local_path(folder), click.echo, settings, os.environ, given)
+    again = prepare_again(folder, click.echo, settings, os.environ, given)
     if shell:
         click.echo(shell_line(again, os.environ))
         return

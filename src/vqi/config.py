@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from vqi.errors import unknown
+from vqi.strict_json import from_json
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -50,7 +51,7 @@ def layer_names(value: str) -> tuple[str, ...]:
     if not value.startswith("["):
         return (value,) if value else ()
     try:
-        names = json.loads(value)
+        names = from_json(value)
     except ValueError as error:
         raise ValueError(f'expected a JSON list of layers, such as ["a", "b"], got {value!r}') from error
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
@@ -71,7 +72,7 @@ Layer = Annotated[
 
 
 def _from_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return from_json(value) if isinstance(value, str) else value
 
 
 TARGET_FPR = 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import Any
 from urllib.parse import unquote
 
 HIDDEN = "***"
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]*")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*$")
+_SCHEME = string.ascii_letters + string.digits + "+.-"
+# The look back and the possessive quantifier: a long text without an address is read once, not from each letter on.
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]++://[^\s'\"<>]*")
 _DIGEST = re.compile(r"#sha256=[0-9a-f]{64}$")
-_WEB = ("http", "https", "ftp", "ftps")
+_WEB = ("http", "https", "ftp", "ftps")  # the scheme may have something before it, as in a text that was cut
 _SHORTEST, _SHORTEST_VALUE = 4, 8  # characters of a login, of a value in a query; others appear elsewhere, too
 
 
@@ -89,7 +91,7 @@ def _parse(address: str) -> _Address:
     digest = match[0] if (match := _DIGEST.search(rest)) else ""
     rest = rest.removesuffix(digest)
     login, at, place = ("", "", rest) if scheme == "file" else _split_login(rest)
-    query = match[0] if scheme.lower() in _WEB and (match := re.search(r"[?#].*", place, re.DOTALL)) else ""
+    query = match[0] if scheme.lower().endswith(_WEB) and (match := re.search(r"[?#].*", place, re.DOTALL)) else ""
     return _Address(scheme, login + at, place.removesuffix(query), query, digest)
 
 
@@ -106,6 +108,7 @@ def _split_login(rest: str) -> tuple[str, str, str]:
 def _whole(text: str) -> list[str | _Address]:
     """A text as what is before its address and that; one without an address, or JSON, as it is."""
     before, separator, _ = text.partition("://")
-    if not separator or text.lstrip().startswith(("[", "{")) or not (scheme := _SCHEME.search(before)):
+    start = len(before.rstrip(_SCHEME))
+    if not separator or start == len(before) or text.lstrip().startswith(("[", "{")):
         return [text]
-    return [text[: scheme.start()], _parse(text[scheme.start() :])]
+    return [text[:start], _parse(text[start:])]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from vqi.config import SourceRequest
 from vqi.datasets.layout import Dataset
@@ -12,6 +11,7 @@ from vqi.datasets.tree import cached_dataset, fetch_tree, read_tree
 from vqi.errors import VqiError
 from vqi.store.interface import Store, VersionedStore
 from vqi.store.opening import open_store
+from vqi.system.paths import local_path
 
 
 def read(argument: str, request: SourceRequest) -> Dataset:
@@ -22,7 +22,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     """
     if not argument:
         raise VqiError("the source 'folder' needs a place: expected folder:<path, file:// or s3:// uri>")
-    store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
+    store = open_store(argument if "://" in argument else str(local_path(argument).resolve()))
     if isinstance(store, VersionedStore):
         return cached_dataset(*fetch_tree(store, store.list_versions(), request.only_categories))
     tree = read_tree([info.key for info in store.list()], store.uri, request.only_categories)

@@ -23,6 +23,7 @@ from vqi.errors import VqiError, unknown
 from vqi.store.opening import read_uri
 from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
+from vqi.system.paths import local_path
 from vqi.transfer.fetching import fetch, fetch_all, shown
 
 COLUMNS = ("path", "split", "label", "defect_type", "mask", "category")
@@ -202,7 +203,7 @@ def _reader(place: str) -> Callable[[], bytes]:
         return partial(read_uri, place)
     if scheme:
         raise VqiError(f"'{place}' cannot be read: expected http(s)://, s3:// or a path")
-    return partial(_read_file, Path(place).expanduser())
+    return partial(_read_file, local_path(place))
 
 
 def _read_file(path: Path) -> bytes:
