@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+import sys
+from collections import deque
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from vqi.config import StepConfig
-from vqi.errors import VqiError
+from vqi.errors import VqiError, unknown
+from vqi.records import cut
 from vqi.system.paths import local_path
 from vqi_components.environment import SECRETS
 
@@ -30,15 +33,7 @@ def parse(
         VqiError: An unknown flag, or one without its value.
         SystemExit: ``--help``.
     """
-    parser = _Parser(
-        prog=f"python -m vqi_components.{name}",
-        description=model.__doc__,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    for field, info in model.model_fields.items():
-        parser.add_argument(flag_of(field), dest=field, help=_help(info), metavar=_kind(info), **_switch(info))
-    given = vars(parser.parse_args([*_paired(argv, model)]))
+    given = _texts(name, model, argv)
     whole = _whole_values(environment.pop(SECRETS, "{}"))  # what this step starts does not need them
     given |= {field: text for field, text in whole.items() if field in given}
     paths = {field for field, info in model.model_fields.items() if info.annotation is Path}
@@ -50,14 +45,28 @@ def flag_of(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
-def _paired(argv: Sequence[str], model: type[StepConfig]) -> Iterator[str]:
-    """The command line with each flag and its value as one text, so that no value is taken for a flag."""
-    switches = {flag_of(field): info.annotation is bool for field, info in model.model_fields.items()}
-    texts = list(argv)
-    while texts:
-        flag = texts.pop(0)
-        alone = not texts or (switches.get(flag) and texts[0].partition("=")[0] in switches)
-        yield flag if flag not in switches or alone else f"{flag}={texts.pop(0)}"
+def _texts(name: str, model: type[StepConfig], argv: Sequence[str]) -> dict[str, str]:
+    """The text of each flag: what is behind it, whatever that looks like; a flag of a bool may have none."""
+    fields = {flag_of(field): field for field in model.model_fields}
+    given: dict[str, str] = {}
+    left = deque(argv)
+    while left:
+        flag, equals, text = left.popleft().partition("=")
+        if flag in ("-h", "--help"):
+            _Help(name, model).print_help()
+            sys.exit(0)
+        if flag not in fields:
+            hint = "'--help' lists the flags"
+            raise VqiError(f"{unknown('flag', flag, fields)}: {hint}" if flag[:1] == "-" else f"'{cut(flag)}': {hint}")
+        is_switch = model.model_fields[fields[flag]].annotation is bool
+        if not equals and is_switch and (not left or left[0].partition("=")[0] in fields):
+            text = "true"
+        elif not equals and not left:
+            raise VqiError(f"{flag}: expected a value behind it: '--help' lists the flags")
+        elif not equals:
+            text = left.popleft()
+        given[fields[flag]] = text
+    return given
 
 
 def _whole_values(text: str) -> Mapping[str, str]:
@@ -70,11 +79,13 @@ def _whole_values(text: str) -> Mapping[str, str]:
     return values
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are raised, not printed."""
+class _Help(argparse.ArgumentParser):
+    """The text of ``--help``."""
 
-    def error(self, message: str) -> NoReturn:
-        raise VqiError(f"{message}: '{self.prog} --help' lists the flags")
+    def __init__(self, name: str, model: type[StepConfig]) -> None:
+        super().__init__(prog=f"python -m vqi_components.{name}", description=model.__doc__)
+        for field, info in model.model_fields.items():
+            self.add_argument(flag_of(field), help=_help(info), metavar=_kind(info), **_switch(info))
 
 
 def _switch(info: FieldInfo) -> dict[str, Any]:
