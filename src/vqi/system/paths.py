@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from vqi.errors import VqiError
@@ -18,10 +19,8 @@ def local_path(text: str | Path) -> Path:
         raise VqiError("expected a path, got an empty text")
     if "\0" in shown:
         raise VqiError(f"{shown!r} is not a path: a path has no character of value 0")
-    try:
-        return Path(shown).expanduser()
-    except RuntimeError as error:
+    found = os.path.expanduser(shown)  # noqa: PTH111 - which leaves './~name' alone
+    if found.startswith("~"):
         user = shown.partition("/")[0]
-        raise VqiError(
-            f"{shown}: there is no home folder of '{user}': write ./{shown} for a folder of this name"
-        ) from error
+        raise VqiError(f"{shown}: there is no home folder of '{user}': write ./{shown} for a folder of this name")
+    return Path(found).absolute() if found.startswith("./~") else Path(found)

@@ -1,7 +1,5 @@
 """What a run keeps on the disk and shows: no secrets, nothing for other users, nothing of what was killed."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

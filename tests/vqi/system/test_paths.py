@@ -27,4 +27,4 @@ def test_the_advice_works_when_followed(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VqiError, match=r"write \./~no-such-user/a") as caught:
         local_path("~no-such-user/a")
-    assert local_path(str(caught.value).partition("write ")[2].partition(" for")[0]) == Path("~no-such-user/a")
+    assert local_path(str(caught.value).partition("write ")[2].partition(" for")[0]) == tmp_path / "~no-such-user" / "a"
