@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from vqi.redaction import shown_line
 from vqi_pipelines.local.state import (
     CACHED,
     DONE,
@@ -175,4 +176,4 @@ def _tail(task: TaskState) -> list[str]:
     if not task.log.is_file():
         return []
     lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [f"  | {line}" for line in lines[-_TAIL_LINES:]]
+    return [f"  | {shown_line(line)}" for line in lines[-_TAIL_LINES:]]

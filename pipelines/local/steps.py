@@ -144,7 +144,7 @@ class StepRunner:
         view = step.view
 
         def on_line(text: str) -> None:
-            view.last_line = text
+            view.last_line = shown_line(text)
 
         parameters, command = step.given.parameters, command_of(step.container, values)
         environment = {**os.environ, **self._settings, TERMINATION: str(partial / REASON)}

@@ -18,7 +18,7 @@ from pathlib import Path
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.store.interface import DIGESTS, READABLE, ObjectInfo, Store, check_key, corrupted
-from vqi.system.atomic import atomic_path, is_temporary
+from vqi.system.atomic import atomic_path, clear_old, is_temporary
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
 
@@ -137,6 +137,7 @@ def _locked(target: Path) -> Iterator[None]:
     folder = target.parent / DIGESTS
     folder.mkdir(parents=True, exist_ok=True)
     with held_folder(folder):
+        clear_old(target.parent)
         yield
 
 

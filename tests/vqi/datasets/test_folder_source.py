@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vqi.config import DatasetDownload
+from vqi.datasets import download
+from vqi.datasets.layout import Dataset
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 from vqi.store.opening import open_store
@@ -113,3 +116,11 @@ def test_unknown_sources() -> None:
         resolve("/data/parts")
     with pytest.raises(VqiError, match="write 'folder:s3://bucket/parts'"):
         resolve("s3://bucket/parts")
+
+
+def test_a_dataset_without_a_category_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever source gives it."""
+    empty = Dataset("empty", {})
+    monkeypatch.setattr(download, "resolve", lambda *unused: empty)
+    with pytest.raises(VqiError, match="folder:x: expected at least one category, found none"):
+        download.download(DatasetDownload(source="folder:x"), open_store(str(tmp_path / "store")))
