@@ -213,12 +213,10 @@ def test_a_terminal_that_is_not_utf_8(tmp_path: Path) -> None:
     """A name that Latin-1 does not have, in what the command prints."""
     (tmp_path / "bad\u2713.yaml").write_text("- a\n")
     command = [sys.executable, "-c", "from vqi_pipelines.cli import main; main()", "run", "-f", "bad\u2713.yaml"]
-    for encoding in ("latin-1", "ascii"):
-        environment = {**os.environ, "PYTHONIOENCODING": encoding}
-        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment)
-        assert done.returncode == 2
-        assert done.stderr.startswith(b"error: parameter file bad\\u2713.yaml: ")
-        assert b"Traceback" not in done.stderr
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2
+    assert done.stderr == b"error: parameter file bad\\u2713.yaml: expected YAML 'name: value' lines, got: list\n"
 
 
 def test_a_run_prints_to_a_terminal_that_is_not_utf_8() -> None:

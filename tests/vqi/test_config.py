@@ -7,7 +7,17 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from vqi import config
-from vqi.config import CutPaste, DatasetDownload, FeatureExtract, PcaFit, SslFinetune, StepConfig, Summarize, defaults
+from vqi.config import (
+    CutPaste,
+    DatasetDownload,
+    FeatureExtract,
+    PcaFit,
+    Preprocess,
+    SslFinetune,
+    StepConfig,
+    Summarize,
+    defaults,
+)
 
 MODELS = sorted(
     (
@@ -60,7 +70,7 @@ def test_the_default_setting_is_the_one_in_the_readme_and_the_issue() -> None:
     assert defaults(PcaFit).target_fpr == 0.05
     assert defaults(PcaFit).variance == 0.99
     assert defaults(FeatureExtract).engine == "auto"
-    assert not hasattr(defaults(Summarize), "summaries")
+    assert not hasattr(defaults(Preprocess), "category")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +94,7 @@ def test_the_default_setting_is_the_one_in_the_readme_and_the_issue() -> None:
         (DatasetDownload, {"source": ""}),
         (DatasetDownload, {"only_categories": "mono"}),
         (DatasetDownload, {"only_categories": [1]}),
-        (Summarize, {"summaries": "{"}),
+        ({"summaries": "{"}),
     ],
 )
 def test_out_of_range(model: type[StepConfig], values: dict[str, object]) -> None:

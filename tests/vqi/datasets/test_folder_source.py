@@ -120,7 +120,7 @@ def test_unknown_sources() -> None:
 
 def test_a_dataset_without_a_category_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever source gives it."""
-    empty = Dataset("empty", {})
+    empty = Dataset("empty", None, {})
     monkeypatch.setattr(download, "resolve", lambda *unused: empty)
     with pytest.raises(VqiError, match="folder:x: expected at least one category, found none"):
         download.download(DatasetDownload(source="folder:x"), open_store(str(tmp_path / "store")))
