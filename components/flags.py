@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from vqi.config import StepConfig
-from vqi.errors import VqiError
+from vqi.errors import VqiError, unknown
+from vqi.records import cut
+from vqi.system.paths import local_path
+from vqi_components.environment import SECRETS
 
 Arguments = TypeVar("Arguments", bound=StepConfig)
 
 
-def parse(name: str, model: type[Arguments], argv: Sequence[str]) -> Arguments:
-    """The arguments of the step ``name``. Only the flags count: no value comes from the environment or a file.
+def parse(
+    name: str, model: type[Arguments], argv: Sequence[str], environment: MutableMapping[str, str] = os.environ
+) -> Arguments:
+    """The arguments of the step ``name``. Only the flags count: no value comes from the environment or a file, but for
+    the secret parts of a flag that the local backend redacted.
 
     Raises:
         ValidationError: A value is missing, of the wrong type or out of its range.
         VqiError: An unknown flag, or one without its value.
         SystemExit: ``--help``.
     """
-    parser = _Parser(
-        prog=f"python -m vqi_components.{name}",
-        description=model.__doc__,
-        allow_abbrev=False,
-        argument_default=argparse.SUPPRESS,
-    )
-    for field, info in model.model_fields.items():
-        parser.add_argument(flag_of(field), dest=field, help=_help(info), metavar=_kind(info), **_switch(info))
-    return model.model_validate(vars(parser.parse_args(argv)))
+    given = _texts(name, model, argv)
+    whole = _whole_values(environment.pop(SECRETS, "{}"))  # what this step starts does not need them
+    given |= {field: text for field, text in whole.items() if field in given}
+    paths = {field for field, info in model.model_fields.items() if info.annotation is Path}
+    return model.model_validate({key: local_path(text) if key in paths else text for key, text in given.items()})
 
 
 def flag_of(field: str) -> str:
@@ -38,11 +45,47 @@ def flag_of(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
-class _Parser(argparse.ArgumentParser):
-    """Its errors are raised, not printed."""
+def _texts(name: str, model: type[StepConfig], argv: Sequence[str]) -> dict[str, str]:
+    """The text of each flag: what is behind it, whatever that looks like; a flag of a bool may have none."""
+    fields = {flag_of(field): field for field in model.model_fields}
+    given: dict[str, str] = {}
+    left = deque(argv)
+    while left:
+        flag, equals, text = left.popleft().partition("=")
+        if flag in ("-h", "--help"):
+            _Help(name, model).print_help()
+            sys.exit(0)
+        if flag not in fields:
+            hint = "'--help' lists the flags"
+            raise VqiError(f"{unknown('flag', flag, fields)}: {hint}" if flag[:1] == "-" else f"'{cut(flag)}': {hint}")
+        is_switch = model.model_fields[fields[flag]].annotation is bool
+        if not equals and is_switch and (not left or left[0].partition("=")[0] in fields):
+            text = "true"
+        elif not equals and not left:
+            raise VqiError(f"{flag}: expected a value behind it: '--help' lists the flags")
+        elif not equals:
+            text = left.popleft()
+        given[fields[flag]] = text
+    return given
 
-    def error(self, message: str) -> NoReturn:
-        raise VqiError(f"{message}: '{self.prog} --help' lists the flags")
+
+def _whole_values(text: str) -> Mapping[str, str]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise VqiError(f"{SECRETS}: expected a JSON mapping of texts: it is set by 'vqi run' only, unset it")
+    return values
+
+
+class _Help(argparse.ArgumentParser):
+    """The text of ``--help``."""
+
+    def __init__(self, name: str, model: type[StepConfig]) -> None:
+        super().__init__(prog=f"python -m vqi_components.{name}", description=model.__doc__)
+        for field, info in model.model_fields.items():
+            self.add_argument(flag_of(field), help=_help(info), metavar=_kind(info), **_switch(info))
 
 
 def _switch(info: FieldInfo) -> dict[str, Any]:

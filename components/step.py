@@ -15,16 +15,17 @@ from threadpoolctl import threadpool_limits
 
 from vqi.artifacts.files import write_text
 from vqi.config import StepConfig
-from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed, printable
+from vqi.errors import BAD_INPUT, UNAVAILABLE, UnavailableError, VqiError, not_installed
 from vqi.records import describe
+from vqi.redaction import shown_line
 from vqi.system.os_errors import explain, is_known
 from vqi.system.processor import threads
+from vqi_components.environment import TERMINATION, TERMINATION_BYTES, TERMINATION_LOG
 from vqi_components.flags import parse
+from vqi_components.outputs import claimed, outputs_of
 
 # For torch, which otherwise logs a page about the kernels that IPEX replaces in every step.
 QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
-# Kubernetes shows what a container writes there as the reason of its end; elsewhere the file does not exist.
-TERMINATION_LOG = Path("/dev/termination-log")
 
 # What `--executor-input` is, for the steps whose outputs Kubeflow shows.
 EXECUTOR_INPUT = "input: JSON from Kubeflow, where to write what its pages show of the outputs; empty elsewhere"
@@ -62,29 +63,37 @@ def main(name: str, model: type[Arguments], run: Callable[[Arguments], None], ar
         os.environ.setdefault(variable, value)
     try:
         arguments = parse(name, model, sys.argv[1:] if argv is None else argv)
-        with threadpool_limits(threads()):
+        with claimed(name, outputs_of(arguments)), threadpool_limits(threads()):
             run(arguments)
-    except ValidationError as error:
-        return _fail(describe(error))
-    except UnavailableError as error:
-        return _fail(str(error), UNAVAILABLE)
-    except VqiError as error:
-        return _fail(str(error))
-    except ModuleNotFoundError as error:
-        missing = not_installed(error.name)
-        if missing is None:
+    except Exception as error:
+        reason = _known(name, error)
+        if reason is None:
+            _hand_over(f"{type(error).__name__}: {error}: a defect of vqi, the step's log says where")
             raise
-        return _fail(f"the step {name} {missing}")
-    except OSError as error:
-        if not is_known(error):
-            raise
-        return _fail(explain(error, "output"))
+        line = shown_line(reason)
+        sys.stderr.write(f"error: {line}\n")
+        _hand_over(line)
+        return UNAVAILABLE if isinstance(error, UnavailableError) else BAD_INPUT
     return 0
 
 
-def _fail(message: str, code: int = BAD_INPUT) -> int:
-    message = printable(message)
-    sys.stderr.write(f"error: {message}\n")
-    if os.access(TERMINATION_LOG, os.W_OK):
-        TERMINATION_LOG.write_text(message, encoding="utf-8")
-    return code
+def _known(name: str, error: Exception) -> str | None:
+    """What is wrong, for an error that a user can do something about; None for a defect."""
+    if isinstance(error, ValidationError):
+        return describe(error)
+    if isinstance(error, VqiError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        missing = not_installed(error.name)
+        return f"the step {name} {missing}" if missing else None
+    if isinstance(error, OSError) and is_known(error):
+        return explain(error, "output")
+    return None
+
+
+def _hand_over(reason: str) -> None:
+    """Leave the reason of a failure where the one who started the step reads it, cut at its end."""
+    log = Path(os.environ.get(TERMINATION) or TERMINATION_LOG)
+    if log.is_file() and os.access(log, os.W_OK):
+        data = shown_line(reason).encode(errors="backslashreplace")[:TERMINATION_BYTES]
+        log.write_bytes(data.decode(errors="ignore").encode())

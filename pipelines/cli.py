@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from vqi.errors import BAD_INPUT, not_installed
@@ -9,6 +10,9 @@ from vqi.errors import BAD_INPUT, not_installed
 
 def main() -> None:
     """Run the command ``vqi``; an extra that is missing is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         from vqi_pipelines.commands.group import vqi
     except ModuleNotFoundError as error:

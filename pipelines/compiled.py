@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
 from vqi.system.cache import cache_folder
 from vqi.system.os_errors import reason
+from vqi.system.paths import local_path
+from vqi.system.scratch import scratch_folder
 from vqi_pipelines.sources import digest_of, modules_of, packages_digest
 
 COMPILED = "VQI_COMPILED_PIPELINE"
@@ -34,7 +35,7 @@ def pipeline_to_run() -> str:
             return training_ir()
         return kept_training_ir(folder / "compiled")
     try:
-        return Path(named).read_text(encoding="utf-8")
+        return local_path(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise VqiError(
             f"{COMPILED}: {named} cannot be read ({reason(error)}): name the file that 'vqi compile' wrote"
@@ -66,7 +67,7 @@ def ir_of(pipeline: object) -> str:
     """A kfp pipeline as PipelineSpec YAML."""
     from kfp.compiler import Compiler
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pipeline.yaml"
+    with scratch_folder() as folder:
+        path = folder / "pipeline.yaml"
         Compiler().compile(pipeline, str(path))
         return path.read_text(encoding="utf-8")

@@ -55,6 +55,8 @@ def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
     for executor in executors.values():
         executor["container"]["image"] = image_name(executor["container"]["image"], settings)
     for task, component in _steps(spec):
+        # Kubeflow makes of such a task a hook of each task that it waits for, and collects nothing from a failed loop
+        task.pop("triggerPolicy", None)
         _give_defaults(task, component)
         if settings.retries:
             task.setdefault("retryPolicy", {"maxRetryCount": settings.retries, **_BACKOFF})

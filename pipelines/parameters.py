@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from vqi import config
 from vqi.errors import VqiError, unknown
+from vqi.records import cut
 from vqi.records import problems as describe_each
+from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import from_text, to_text, typed
+from vqi_pipelines.parameter_files import read_parameter_file
 
 # Parameters of steps that have another name in the pipeline.
 _PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
@@ -27,26 +29,13 @@ def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[s
     """
     given: dict[str, Any] = {}
     for file in files:
-        given.update(_read_file(file))
+        given.update(read_parameter_file(file))
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         if not separator or not name:
-            raise VqiError(f"-p '{assignment}': expected name=value")
+            raise VqiError(f"-p '{cut(assignment)}': expected name=value")
         given[name] = value
     return given
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise VqiError(f"parameter file {file}: expected YAML 'name: value' lines, got: {reason}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise VqiError(f"parameter file {file}: expected YAML 'name: value' lines, got {type(content).__name__}")
-    return {str(name): value for name, value in content.items()}
 
 
 def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,9 +78,9 @@ def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(parameters)
     kind, separator, place = str(values["source"]).partition(":")
     if separator and "://" not in place:
-        values["source"] = f"{kind}:{Path(place).expanduser().absolute()}"
+        values["source"] = f"{kind}:{_absolute(place)}"
     if values["url"] and "://" not in values["url"]:
-        values["url"] = str(Path(values["url"]).expanduser().absolute())
+        values["url"] = _absolute(values["url"])
     values["weights"] = _absolute_file(values["weights"])
     checkpoint = values["finetune"].get("initial_checkpoint")
     if isinstance(checkpoint, str):
@@ -102,7 +91,11 @@ def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _absolute_file(weights: str) -> str:
     """A local ``<path>#sha256=<hex>`` with an absolute path; anything else as it is."""
     local = "#sha256=" in weights and "://" not in weights
-    return str(Path(weights).expanduser().absolute()) if local else weights
+    return _absolute(weights) if local else weights
+
+
+def _absolute(path: str) -> str:
+    return str(local_path(path).absolute())
 
 
 def check_ranges(parameters: Mapping[str, Any]) -> None:

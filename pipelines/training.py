@@ -182,6 +182,9 @@ def training(
         _writes_store(published)
         _sized(published, _SMALL)
 
-    summary = summarize(summaries=dsl.Collected(evaluated.outputs["summary"]))
+    summary = summarize(
+        summaries=dsl.Collected(evaluated.outputs["summary"]), categories=download.outputs["categories"]
+    )
+    summary.ignore_upstream_failure()  # a category that failed does not take the others' table with it
     _sized(summary, _SMALL)
     return summary.outputs["table"]

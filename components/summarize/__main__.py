@@ -9,7 +9,9 @@ from pydantic import Field
 from vqi.artifacts.files import write_text
 from vqi.artifacts.metrics import Summary
 from vqi.config import Summarize
+from vqi.errors import VqiError
 from vqi.pages.table import to_csv, to_html, to_markdown
+from vqi.progress import message
 from vqi.records import parse_json
 from vqi_components import executor_output, step
 
@@ -26,10 +28,15 @@ def run(arguments: Arguments) -> None:
     """Load, call, save."""
     texts = enumerate(arguments.summaries, start=1)
     rows = [parse_json(Summary, text, f"summaries: text {number}", "run evaluate again") for number, text in texts]
-    for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
-        write_text(arguments.table / name, render(rows))
-    write_text(arguments.table_page, to_markdown(rows))
     categories = [row.category for row in rows]
+    failed = [name for name in arguments.categories if name not in categories]
+    if not rows:
+        raise VqiError("there is no category with a result: see why each of them failed, and run the pipeline again")
+    for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
+        write_text(arguments.table / name, render(rows, failed))
+    write_text(arguments.table_page, to_markdown(rows, failed))
+    if failed:
+        message(f"the table is without {', '.join(failed)}: failed, as the logs of their steps say")
     executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": categories}})
 
 

@@ -37,10 +37,10 @@ def lower(pipeline: Pipeline, settings: Settings = DEFAULT_SETTINGS) -> models.W
     names = named_variants(pipeline)
     entry = names[root_variant(pipeline)]
     root = Graph(pipeline, pipeline.root, root_variant(pipeline), "root.dag", names)
-    ordinary = [task for task in pipeline.root.tasks.values() if not task.always]
+    ordinary = [task for task in pipeline.root.tasks.values() if not task.is_exit_handler]
     templates = [graph_template(entry, root, ordinary), *_component_templates(pipeline, names, settings)]
     exit_name = None
-    if final := [task for task in pipeline.root.tasks.values() if task.always]:
+    if final := [task for task in pipeline.root.tasks.values() if task.is_exit_handler]:
         exit_name = free_label(f"{entry[:58]}-exit", {*names.values()})
         templates.insert(1, _exit_template(exit_name, root, final))
     if len(templates) > MOST_TEMPLATES:
@@ -144,12 +144,12 @@ def _check_always(pipeline: Pipeline) -> None:
     """A task that runs whether or not the others succeed can only be the workflow's exit handler."""
     for key, component in pipeline.components.items():
         for task in component.dag.tasks.values() if component.dag else ():
-            if task.always:
+            if task.is_exit_handler:
                 raise VqiError(
                     f"components.{key}.dag.tasks.{task.name}.triggerPolicy.strategy: "
                     "an exit handler is supported only at the top of the pipeline"
                 )
-    final = {task.name for task in pipeline.root.tasks.values() if task.always}
+    final = {task.name for task in pipeline.root.tasks.values() if task.is_exit_handler}
     for task in pipeline.root.tasks.values():
         for name in final & {*task.after}:
             raise VqiError(f"root.dag.tasks.{task.name}.dependentTasks: nothing can wait for the exit handler '{name}'")

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from vqi.errors import VqiError
-from vqi_pipelines.commands.options import kubeflow_options
+from vqi_pipelines.commands.options import LocalPath, kubeflow_options
 
 if TYPE_CHECKING:
     from vqi_pipelines.kubeflow import KubeflowSettings
 
 
 @click.command("compile")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--output", default="manifests", show_default=True, type=click.Path(path_type=Path), help="Folder to write to."
-)
+@click.argument("file", required=False, type=LocalPath())
+@click.option("--output", default="manifests", show_default=True, type=LocalPath(), help="Folder to write to.")
 @click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
 @kubeflow_options
 def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], settings: KubeflowSettings) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vqi import __version__
-from vqi.errors import BAD_INPUT, VqiError, not_installed, printable
+from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.parameters import parameters
@@ -38,7 +38,9 @@ class Commands(click.Group):
             if not is_known(error):
                 raise
             refusal = explain(error, ctx.invoked_subcommand)
-        click.echo(f"error: {printable(refusal)}", err=True)
+        from vqi.redaction import shown_line
+
+        click.echo(f"error: {shown_line(str(refusal))}", err=True)
         sys.exit(BAD_INPUT)
 
 

@@ -12,13 +12,25 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class LocalPath(click.ParamType[Path]):
+    """A path on this machine; ``~`` is the home folder."""
+
+    name = "path"
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """See ``click.ParamType``."""
+        from vqi.system.paths import local_path
+
+        return local_path(value)
+
+
 def parameter_options(command: Command) -> Command:
     """The options ``-f`` and ``-p``, as ``files`` and ``assignments``: the same for every backend."""
     one = click.option(
         "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable."
     )
     file = click.option(
-        "-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), help="YAML parameter file; repeatable."
+        "-f", "--file", "files", multiple=True, type=LocalPath(), help="YAML parameter file; repeatable."
     )
     return file(one(command))
 

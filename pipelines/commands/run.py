@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqi.errors import VqiError
-from vqi_pipelines.commands.options import parameter_options
+from vqi_pipelines.commands.options import LocalPath, parameter_options
 
 if TYPE_CHECKING:
     from vqi_pipelines.ir.graph import Pipeline
@@ -25,9 +25,7 @@ _MOST_IMAGES = 3  # in one line
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--pipeline", "name", metavar="NAME", help="Which pipeline of FILE, if it defines several.")
 @parameter_options
-@click.option(
-    "--runs-dir", default="runs", show_default=True, type=click.Path(path_type=Path), help="Where runs are written."
-)
+@click.option("--runs-dir", default="runs", show_default=True, type=LocalPath(), help="Where runs are written.")
 @click.option(
     "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
 )
@@ -70,7 +68,7 @@ def run(
     image, which must be on this machine, with an image of its own user, without a network. A Python
     component (@dsl.component) gets the packages that are installed here.
     """
-    from vqi.store.opening import STORE, absolute_places, check_places, open_store, store_uri
+    from vqi.store.opening import STORE, absolute_places, check_places, check_store, open_store, store_uri
     from vqi.system.processor import granted_cpus
     from vqi_pipelines.local import run_pipeline
     from vqi_pipelines.local.launchers import launcher_of
@@ -84,6 +82,8 @@ def run(
     if file is not None and launcher == "subprocess":
         click.echo(f"note: steps run with the programs of this machine, not in {_images(pipeline)}", err=True)
     kept = store_uri({STORE: store or os.environ.get(STORE) or "store"})
+    for uri in (kept, *([artifacts] if artifacts else [])):
+        check_store(uri)
     open_store(kept).check()
     check_places([artifacts or "", *map(str, parameters.values())])
     result = run_pipeline(

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import click
 
+from vqi_pipelines.commands.options import LocalPath
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=LocalPath())
 @click.option("--shell", is_flag=True, help="Make the folder, and print the command for a shell instead.")
 @click.option("--store", metavar="URI", help="Datasets and models, if not where the run had them.")
-def step(folder: Path, shell: bool, store: str | None) -> None:
+@click.option(
+    "-p", "assignments", multiple=True, metavar="NAME=VALUE", help="A parameter whose secret the run did not keep."
+)
+def step(folder: Path, shell: bool, store: str | None, assignments: tuple[str, ...]) -> None:
     """Run one step of a run again, from the same inputs, with its log on the terminal.
 
     \b
@@ -23,9 +28,11 @@ def step(folder: Path, shell: bool, store: str | None) -> None:
     """
     from vqi.store.opening import STORE, store_uri
     from vqi_pipelines.local.again import prepare_again, run_again, shell_line
+    from vqi_pipelines.parameters import read_parameters
 
     settings = {STORE: store_uri({STORE: store})} if store else {}
-    again = prepare_again(folder, click.echo, settings, os.environ)
+    given = read_parameters([], assignments)
+    again = prepare_again(folder, click.echo, settings, os.environ, given)
     if shell:
         click.echo(shell_line(again, os.environ))
         return

@@ -97,7 +97,18 @@ class Task:
     cache_key: str = ""  # chosen by the author; no backend but Kubeflow has it
     retry: Retry | None = None
     condition: tuple[Comparison, ...] = ()  # it runs if all of them hold, otherwise it is skipped
-    always: bool = False  # runs even if tasks that it waits for failed: an exit handler
+    always: bool = False  # runs even if tasks that it waits for failed
+
+    @property
+    def is_exit_handler(self) -> bool:
+        """Whether it runs at the end of all others, and takes nothing from them."""
+        return self.always and not self.producers
+
+    @property
+    def producers(self) -> frozenset[str]:
+        """The tasks whose outputs it takes."""
+        sources = [*self.parameters.values(), *self.artifacts.values()]
+        return frozenset(source.task for source in sources if isinstance(source, FromTask))
 
 
 Choices = tuple[FromTask, ...]  # the first of them whose task was not skipped; one, if it cannot be

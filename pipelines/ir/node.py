@@ -96,14 +96,18 @@ class StrictLoader(_SafeLoader):  # type: ignore[misc, valid-type]
     }
 
 
-def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for place, key in enumerate(keys):
-        if isinstance(key, list | dict):
-            raise VqiError(f"line {node.start_mark.line + 1}: expected a text as key, got {key!r}")
-        if key in keys[:place]:
-            raise VqiError(f"line {node.start_mark.line + 1}: the key '{key}' is a duplicate")
-    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
+def unique_mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
+    """A mapping, refused where a key is a duplicate or is no text; for loaders of YAML."""
+    found: dict[Any, Any] = {}
+    for key_node, value in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line + 1
+        if isinstance(key, list | dict | set):
+            raise VqiError(f"line {line}: expected a text as key, got {key!r}")
+        if key in found:
+            raise VqiError(f"line {line}: the key '{key}' is a duplicate")
+        found[key] = loader.construct_object(value, deep=True)
+    return found
 
 
-StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, unique_mapping)

@@ -6,7 +6,9 @@ import json
 import math
 from typing import Any, Final
 
+from vqi import strict_json
 from vqi.errors import VqiError
+from vqi.records import cut
 
 KINDS = {
     "NUMBER_INTEGER": "a whole number",
@@ -56,13 +58,31 @@ def typed(value: Any, kind: str, place: str) -> Any:
     """
     if kind in _PYTHON:
         if isinstance(value, _PYTHON[kind]):
-            return value
+            return _standard(value, kind, place)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         if kind == "NUMBER_DOUBLE" and _is_finite(value):
             return float(value)
         if kind == "NUMBER_INTEGER" and (isinstance(value, int) or value.is_integer()):
             return int(value)
-    raise VqiError(f"{place}: expected {KINDS[kind]}, got {value!r}")
+    raise VqiError(f"{place}: expected {KINDS[kind]}, got {cut(repr(value))}")
+
+
+def _standard(value: Any, kind: str, place: str) -> Any:
+    """A value that JSON can hold, and a command line.
+
+    Raises:
+        VqiError: NaN or infinity in it, too many levels, or a character that no command line can have.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise VqiError(f"{place}: expected {KINDS[kind]} without a character of value 0, got {cut(repr(value))}")
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+        if isinstance(value, (list, dict)):
+            strict_json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise VqiError(f"{place}: expected {KINDS[kind]} of what JSON and UTF-8 can hold: {error}") from error
+    return value
 
 
 def _is_finite(value: float) -> bool:
@@ -80,13 +100,16 @@ def from_text(text: str, kind: str, place: str) -> Any:
         VqiError: It does not fit.
     """
     if kind == "STRING":
-        return text
+        return typed(text, kind, place)
     if kind == "LIST" and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        value = float(text) if kind == "NUMBER_DOUBLE" else json.loads(text.lower() if kind == "BOOLEAN" else text)
-    except (ValueError, RecursionError):
-        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{text[:200]}'") from None
+        value = (
+            float(text) if kind == "NUMBER_DOUBLE" else strict_json.loads(text.lower() if kind == "BOOLEAN" else text)
+        )
+    except ValueError as error:
+        why = "" if isinstance(error, json.JSONDecodeError) or kind == "NUMBER_DOUBLE" else f" ({error})"
+        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{cut(text)}'{why}") from None
     return typed(value, kind, place)
 
 
@@ -107,7 +130,7 @@ def parse_output(text: str, kind: str, name: str) -> Any:
         return text
     place = f"output parameter '{name}'"
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise VqiError(f"{place}: expected {KINDS[kind]} as JSON, got '{text[:200]}'") from None
+        value = strict_json.loads(text)
+    except ValueError:
+        raise VqiError(f"{place}: expected {KINDS[kind]} as JSON, got '{cut(text)}'") from None
     return typed(value, kind, place)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vqi.artifacts.files import write_json
 from vqi.digests import digest_json, sha256_file
+from vqi.errors import VqiError
+from vqi.records import Record, parse_json
+from vqi.system.atomic import remove
+from vqi.system.os_errors import reason
 from vqi_pipelines.sources import digest_of, modules_of
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A result: output parameters, and for each artifact where it is and its digest."""
+class ArtifactEntry(Record):
+    """Where an artifact is."""
+
+    location: str  # a file name, or a uri in an object store
+    digest: str
+    files: tuple[str, ...] | None = None  # of a folder in an object store
+
+
+class Entry(Record):
+    """A result: output parameters and artifacts."""
 
     folder: str  # of the task, relative to the runs folder
     parameters: dict[str, Any]
-    artifacts: dict[str, dict[str, Any]]  # name -> location (file name or uri), digest, files (of a folder)
+    artifacts: dict[str, ArtifactEntry]
+
+
+class DamagedEntryError(VqiError):
+    """An entry that cannot be used."""
 
 
 def content_digest(path: Path) -> str:
@@ -81,17 +94,36 @@ def entries_of(command: Sequence[str]) -> list[str]:
     return [command[2], f"{command[2]}.__main__"]
 
 
-def load_entry(folder: Path, key: str) -> Entry | None:
-    """The entry of a key; None if it is missing or incomplete."""
+def load_entry(folder: Path, key: str, parameters: Sequence[str], artifacts: Sequence[str]) -> Entry | None:
+    """The entry of a key; None where there is none.
+
+    Args:
+        folder: All entries.
+        key: From ``step_key``.
+        parameters: Names of the step's output parameters.
+        artifacts: Names of its output artifacts.
+
+    Raises:
+        DamagedEntryError: It is not what ``save_entry`` writes for such a step.
+    """
     path = folder / f"{key}.json"
-    if not path.is_file():
-        return None
     try:
-        return Entry(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):  # of another version; the step runs again and replaces it
+        entry = parse_json(Entry, path.read_bytes(), str(path), "the step runs again")
+    except FileNotFoundError:
         return None
+    except (OSError, VqiError) as error:
+        raise DamagedEntryError(f"{path}: {reason(error)}") from error
+    place = PurePosixPath(entry.folder)
+    inside = not place.is_absolute() and ".." not in place.parts
+    if not inside or {*entry.parameters} != {*parameters} or {*entry.artifacts} != {*artifacts}:
+        raise DamagedEntryError(f"{path}: it is not of this step")
+    return entry
 
 
 def save_entry(folder: Path, key: str, entry: Entry) -> None:
-    """Write an entry, complete or not at all."""
-    write_json(folder / f"{key}.json", entry.__dict__)
+    """Write an entry, complete or not at all; what is damaged is replaced."""
+    path = folder / f"{key}.json"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_file() or path.is_symlink():
+        remove(path)
+    write_json(path, entry.model_dump(exclude_none=True), mode=0o600)

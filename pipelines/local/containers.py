@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
+from vqi_components.environment import TERMINATION
 from vqi_pipelines.ir.graph import Container
 from vqi_pipelines.ir.python_components import installs_packages
 from vqi_pipelines.local import grants
@@ -151,7 +152,8 @@ class Containers:
             kept.mkdir(exist_ok=True)
             _give(kept, user)
         (job.folder / _TEMPORARY).mkdir(exist_ok=True)
-        for path in (job.folder, *(path for path in job.folder.rglob("*") if path.is_dir())):
+        reason = Path(job.environment[TERMINATION])
+        for path in (job.folder, reason, *(path for path in job.folder.rglob("*") if path.is_dir())):
             _give(path, user)
 
     def _reason(self, name: str, code: int, job: Job, limits: Limits) -> str:

@@ -9,13 +9,10 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from vqi.errors import BAD_INPUT, VqiError
-from vqi.system.atomic import atomic_path
-from vqi.system.os_errors import explain
 from vqi.system.processor import granted_cpus
 from vqi_pipelines.ir.conditions import holds
 from vqi_pipelines.ir.graph import (
@@ -34,13 +31,13 @@ from vqi_pipelines.ir.names import item_labels
 from vqi_pipelines.ir.placeholders import fill_constant, fill_run, of_run
 from vqi_pipelines.ir.values import to_text, typed
 from vqi_pipelines.local import state
+from vqi_pipelines.local.folders import PARTIAL, new_run
 from vqi_pipelines.local.launch import Launcher, Subprocesses
+from vqi_pipelines.local.private import PRIVATE_FOLDER
 from vqi_pipelines.local.refusals import check_runs_here
 from vqi_pipelines.local.state import Observer, RunState
-from vqi_pipelines.local.steps import PARTIAL, Outputs, Step, StepRunner
+from vqi_pipelines.local.steps import Outputs, Step, StepRunner
 from vqi_pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
-
-_LATEST = "latest"
 
 
 @dataclass(frozen=True)
@@ -85,46 +82,30 @@ def run_pipeline(
     launcher = launcher or Subprocesses()
     launcher.check(sorted({part.container.image for part in pipeline.components.values() if part.container}))
     runs_dir = runs_dir.absolute()
-    run_id, folder = _new_run(runs_dir, pipeline.name)
-    run = RunState(run_id, folder, pipeline.name, dict(parameters), observer)
-    transfer: Transfer = ObjectStore(artifacts, run_id) if artifacts else RunFolder()
-    threads = str(max(1, granted_cpus() // parallelism))
-    sizes = {"VQI_THREADS": threads, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
-    steps = StepRunner(
-        run,
-        runs_dir,
-        transfer,
-        launcher,
-        parallelism=parallelism,
-        use_cache=use_cache,
-        settings={**sizes, **environment},
-    )
-    run.save()
-    observer.begin(run)
-    try:
-        asyncio.run(_Execution(pipeline, run, steps, transfer).run())
-    finally:
-        observer.end(run)
+    notes: list[str] = []
+    with new_run(runs_dir, pipeline.name, notes.append) as folder:
+        run = RunState(folder.name, folder, pipeline.name, dict(parameters), observer)
+        transfer: Transfer = ObjectStore(artifacts, run.run_id) if artifacts else RunFolder()
+        threads = str(max(1, granted_cpus() // parallelism))
+        sizes = {"VQI_THREADS": threads, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+        steps = StepRunner(
+            run,
+            runs_dir,
+            transfer,
+            launcher,
+            parallelism=parallelism,
+            use_cache=use_cache,
+            settings={**sizes, **environment},
+        )
+        run.save()
+        observer.begin(run)
+        try:
+            for text in notes:
+                run.note(text)
+            asyncio.run(_Execution(pipeline, run, steps, transfer).run())
+        finally:
+            observer.end(run)
     return run
-
-
-def _new_run(runs_dir: Path, name: str) -> tuple[str, Path]:
-    """A new run folder, which ``latest`` then points at."""
-    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1000):
-            run_id = stem if number == 1 else f"{stem}-{number}"
-            try:
-                (runs_dir / run_id).mkdir()
-            except FileExistsError:
-                continue
-            with atomic_path(runs_dir / _LATEST) as link:
-                link.symlink_to(run_id)
-            return run_id, runs_dir / run_id
-    except OSError as error:
-        raise VqiError(f"the run cannot be written: {explain(error, runs_dir)} (--runs-dir)") from error
-    raise VqiError(f"runs folder {runs_dir}: too many runs in one second")
 
 
 class _Execution:
@@ -157,15 +138,13 @@ class _Execution:
     async def _whole(self) -> bool:
         """Run the root graph and place its outputs; returns whether everything succeeded."""
         outputs = await self._graph(self._pipeline.root, Scope(Outputs(self._run.parameters)))
-        if outputs is None:
-            return False
         await asyncio.to_thread(self._place_outputs, outputs)
-        return True
+        return outputs.complete
 
     # ------------------------------------------------------------------------------------------------------- graphs
 
-    async def _graph(self, dag: Dag, scope: Scope) -> Outputs | None:
-        """Run a graph; None when a task of it failed. Tasks that do not depend on that one still run."""
+    async def _graph(self, dag: Dag, scope: Scope) -> Outputs:
+        """Run a graph; when a task of it failed, those that do not depend on it still run, and it has their outputs."""
         results: dict[str, asyncio.Future[Outputs | None]] = {}
         places = {name: (*scope.place, index) for index, name in enumerate(dag.tasks)}
         for task in dag.tasks.values():
@@ -180,12 +159,11 @@ class _Execution:
                 future.cancel()
             await asyncio.gather(*results.values(), return_exceptions=True)
             raise
-        done = {name: outcome for name, outcome in outcomes.items() if outcome is not None}
-        if len(done) < len(outcomes):
-            return None
+        done = {name: outcome for name, outcome in outcomes.items() if outcome is not None and outcome.complete}
         return Outputs(
             {name: done[one.task].parameters[one.output] for name, one in _chosen(dag.outputs, done)},
             {name: done[one.task].artifacts[one.output] for name, one in _chosen(dag.artifact_outputs, done)},
+            complete=len(done) == len(outcomes),
         )
 
     async def _task(
@@ -195,7 +173,7 @@ class _Execution:
         component = self._component(task)
         before = {name: await results[name] for name in task.after}
         done = {name: outputs for name, outputs in before.items() if outputs is not None}
-        if len(done) < len(before) and not task.always:
+        if not _may_run(task, done):
             if component.container and not task.loop:
                 self._run.change(self._run.task(_join(scope.prefix, task.name)), state.SKIPPED)
             return None
@@ -222,21 +200,25 @@ class _Execution:
         return await self._steps.run(Step(task, component, component.container, given, self._run.task(below)))
 
     async def _loop(self, loop: Loop, dag: Dag, items: list[Any], scope: Scope) -> Outputs | None:
-        """Run a graph for each item in parallel; its output parameters become lists in the items' order."""
+        """Run a graph for each item in parallel; its output parameters become lists in the items' order.
+
+        What failed for an item is left out of the lists; None when it failed for all of them.
+        """
         slots = asyncio.Semaphore(loop.parallelism or max(1, len(items)))
 
         labels = item_labels(items, self._task_names)
 
-        async def iteration(index: int, item: Any) -> Outputs | None:
+        async def iteration(index: int, item: Any) -> Outputs:
             async with slots:
                 inputs = Outputs({**scope.inputs.parameters, loop.item_input: item}, scope.inputs.artifacts)
                 return await self._graph(dag, Scope(inputs, _join(scope.prefix, labels[index]), (*scope.place, index)))
 
         outcomes = await asyncio.gather(*(iteration(index, item) for index, item in enumerate(items)))
-        whole = [outcome for outcome in outcomes if outcome is not None]
-        if len(whole) < len(outcomes):
+        whole = [outcome for outcome in outcomes if outcome.complete]
+        if outcomes and not whole:
             return None
-        return Outputs({name: [outcome.parameters[name] for outcome in whole] for name in dag.outputs})
+        lists = {name: [outcome.parameters[name] for outcome in whole] for name in dag.outputs}
+        return Outputs(lists, complete=len(whole) == len(outcomes))
 
     def _items(self, loop: Loop, given: Outputs) -> list[Any]:
         """What a loop runs over.
@@ -284,7 +266,7 @@ class _Execution:
         """
         for name, ref in sorted(outputs.artifacts.items()):
             scratch = self._run.folder / PARTIAL
-            scratch.mkdir()
+            scratch.mkdir(PRIVATE_FOLDER)
             source = self._transfer.bring(ref, scratch)
             files = {file.name: file for file in sorted(source.iterdir())} if source.is_dir() else {}
             for top, file in (files or {f"{name}{source.suffix}": source}).items():
@@ -297,6 +279,16 @@ class _Execution:
 # ------------------------------------------------------------------------------------------------------- small pieces
 
 
+def _may_run(task: Task, done: Mapping[str, Outputs]) -> bool:
+    """Whether a task can run with what the tasks before it gave.
+
+    One that runs ``always`` needs what it takes from others; of a loop that is what did not fail.
+    """
+    if not task.always:
+        return all(name in done and done[name].complete for name in task.after)
+    return task.producers <= done.keys()
+
+
 def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs], of_run: Mapping[str, str]) -> Any:
     """The value of a source; None if an optional input was not given."""
     if isinstance(source, FromConstant):
@@ -307,16 +299,17 @@ def _value(source: Source, scope: Outputs, done: Mapping[str, Outputs], of_run: 
 
 
 def _chosen(outputs: Mapping[str, Choices], done: Mapping[str, Outputs]) -> Iterator[tuple[str, FromTask]]:
-    """For each output of a graph the first of its sources whose task was not skipped.
+    """For each output of a graph the first of its sources whose task was not skipped; none where that task failed.
 
     Raises:
         VqiError: All of them were.
     """
     for name, choices in outputs.items():
-        source = next((one for one in choices if not done[one.task].skipped), None)
+        source = next((one for one in choices if one.task not in done or not done[one.task].skipped), None)
         if source is None:
             raise VqiError(f"output '{name}': all of {', '.join(one.task for one in choices)} were skipped")
-        yield name, source
+        if source.task in done:
+            yield name, source
 
 
 def _declared(component: Component, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from vqi.store.folder import FolderStore
 from vqi.store.opening import IDENTITY, PLACES, STORE, open_store
 from vqi.store.s3_profiles import profile_files
 from vqi.system.cache import CACHE, cache_folder
+from vqi_components.environment import SECRETS, TERMINATION
 from vqi_pipelines.local.launch import Job
 from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, OFFLINE_IF, STORE_ACCESS, fitting
 
@@ -152,6 +153,7 @@ def variables(job: Job, *, sized: bool) -> dict[str, str]:
     kept = downloads(job)
     if kept is not None:
         told[CACHE] = str(kept)
+    told |= {name: job.environment[name] for name in (TERMINATION, SECRETS) if name in job.environment}
     return {**told, **dict(job.container.env)}
 
 

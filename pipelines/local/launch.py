@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vqi.errors import VqiError
+from vqi.redaction import redacted
 from vqi_pipelines.ir.graph import Container
 from vqi_pipelines.ir.python_components import is_python_component, without_installation
 from vqi_pipelines.local.cache import code_digest
 from vqi_pipelines.local.limits import killed
+from vqi_pipelines.local.private import open_log
 from vqi_pipelines.sources import packages_digest
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 SUBPROCESS = "subprocess"
+_LONGEST_LINE = 1 << 20  # bytes that are held until a line ends
 GRACE_SECONDS = 6  # from asking a step to end to killing it; with what follows, less than ten
 
 
@@ -43,6 +46,7 @@ class Job:
     environment: Mapping[str, str]  # of the run
     log: Path  # its output is appended there
     on_line: Callable[[str], None]  # called with each line of it
+    mask: Callable[[str], str] = redacted  # hides what no log may show
 
 
 @dataclass(frozen=True)
@@ -145,26 +149,37 @@ async def run_process(
         preexec_fn=_end_with_parent(with_parent),
     )
     try:
-        await _copy_lines(process, job.log, job.on_line)
+        await _copy_lines(process, job)
         return await process.wait()
     except BaseException:  # cancelled, or the log cannot be written
         await _end(process)
         raise
 
 
-async def _copy_lines(process: asyncio.subprocess.Process, log: Path, on_line: Callable[[str], None]) -> None:
+async def _copy_lines(process: asyncio.subprocess.Process, job: Job) -> None:
+    """Append each line to the log, masked, and report it. What rewrites a line on a terminal ends one here."""
     stream = process.stdout
     if stream is None:
         raise RuntimeError("the step was started without a pipe")
-    with log.open("ab") as file:
+    with open_log(job.log) as file:
+
+        def keep(line: bytes, end: bytes = b"\n") -> None:
+            text = job.mask(line.decode("utf-8", errors="replace"))
+            file.write(text.encode() + end)
+            if text.strip():
+                job.on_line(text.strip())
+
         rest = b""
         while chunk := await stream.read(1 << 16):
-            file.write(chunk)
-            file.flush()
-            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            *lines, rest = (rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
             for line in lines:
-                if text := line.decode("utf-8", errors="replace").strip():
-                    on_line(text)
+                keep(line)
+            if len(rest) > _LONGEST_LINE:
+                keep(rest)
+                rest = b""
+            file.flush()
+        if rest:
+            keep(rest, b"")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

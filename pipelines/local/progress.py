@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from vqi.redaction import shown_line
 from vqi_pipelines.local.state import (
     CACHED,
     DONE,
@@ -70,6 +71,10 @@ class LiveTable:
     def changed(self, task: TaskState) -> None:
         """The table is redrawn by itself."""
 
+    def note(self, text: str) -> None:
+        """Print it above the table."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def end(self, run: RunState) -> None:
         """Leave the last table on the screen, and print where the results are."""
         self._ended = True
@@ -123,6 +128,10 @@ class PlainLines:
         message = f": {task.message}" if task.message else ""
         self._say(f"{task.label} {task.state}{seconds}{message}")
 
+    def note(self, text: str) -> None:
+        """Print it."""
+        self._say(text)
+
     def end(self, run: RunState) -> None:
         """Print how the run ended."""
         self._ended.set()
@@ -167,4 +176,4 @@ def _tail(task: TaskState) -> list[str]:
     if not task.log.is_file():
         return []
     lines = task.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [f"  | {line}" for line in lines[-_TAIL_LINES:]]
+    return [f"  | {shown_line(line)}" for line in lines[-_TAIL_LINES:]]

@@ -11,8 +11,11 @@ from typing import Any, Protocol
 
 from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
+from vqi.redaction import redacted_value, shown_line
 from vqi.system.os_errors import explain
+from vqi_pipelines.local.private import PRIVATE
 
+RUN_FILE = "run.json"
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
 
@@ -54,6 +57,9 @@ class Observer(Protocol):
     def changed(self, task: TaskState) -> None:
         """A task has another state."""
 
+    def note(self, text: str) -> None:
+        """Something that a person should know of."""
+
     def end(self, run: RunState) -> None:
         """The run has ended."""
 
@@ -90,8 +96,12 @@ class RunState:
             task.started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         elif task.state == RUNNING:
             task.seconds = time.monotonic() - task.began
-        task.state, task.message = state, message
+        task.state, task.message = state, shown_line(message)
         self.observer.changed(task)
+
+    def note(self, text: str) -> None:
+        """Tell the observer what a person should know of."""
+        self.observer.note(shown_line(text))
 
     def count(self, state: str) -> int:
         """How many tasks are in a state."""
@@ -118,11 +128,11 @@ class RunState:
             "run_id": self.run_id,
             "pipeline": self.pipeline,
             "state": self.state,
-            "parameters": self.parameters,
+            "parameters": redacted_value(self.parameters),
             "seconds": round(self.seconds, 3),
             "tasks": tasks,
         }
         try:
-            write_json(self.folder / "run.json", content)
+            write_json(self.folder / RUN_FILE, content, PRIVATE)
         except OSError as error:
             raise VqiError(f"the run cannot be written: {explain(error, self.folder)} (--runs-dir)") from error

@@ -14,20 +14,24 @@ from typing import Any
 
 from vqi.artifacts.files import write_json
 from vqi.errors import BAD_INPUT, VqiError
+from vqi.redaction import redacted_value, shown_line
 from vqi.system.os_errors import explain
+from vqi_components.environment import TERMINATION
 from vqi_pipelines.ir.graph import Component, Container, Retry, Task
 from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, of_run, resolve
 from vqi_pipelines.ir.values import parse_output, typed
 from vqi_pipelines.local import cache, state
-from vqi_pipelines.local.again import INPUTS, OUTPUTS, input_folder, make_folders, start_record
+from vqi_pipelines.local.again import INPUTS, OUTPUTS, REASON, input_folder, make_folders, start_record
 from vqi_pipelines.local.executor_output import read_executor_output
+from vqi_pipelines.local.folders import PARTIAL
 from vqi_pipelines.local.launch import Job, Launcher
+from vqi_pipelines.local.private import make_folder, open_log
+from vqi_pipelines.local.secrets import Mask, environment_for, takes_secrets, with_secrets
 from vqi_pipelines.local.state import RunState, TaskState
 from vqi_pipelines.local.task_record import ArtifactRecord, StartRecord, TaskRecord, write_task
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
 
-PARTIAL = ".partial"
 EXECUTOR_OUTPUT = "executor_output.json"
 
 
@@ -38,6 +42,7 @@ class Outputs:
     parameters: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, ArtifactRef] = field(default_factory=dict)
     skipped: bool = False  # its condition did not hold: there are none
+    complete: bool = True  # False for a graph or a loop of which a part failed
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,8 @@ class StepRunner:
 
     def _fail(self, step: Step, message: str) -> None:
         step.view.exit_code = step.view.exit_code or BAD_INPUT
-        self._close(step, state.FAILED, message)
+        mask = Mask(step.given.parameters, os.environ)
+        self._close(step, state.FAILED, shown_line(mask(message)))
 
     def _close(self, step: Step, end: str, message: str = "") -> None:
         """Record and show a step without a result."""
@@ -127,11 +133,11 @@ class StepRunner:
         self._run.change(view, state.RUNNING)
         try:
             await asyncio.to_thread(self._prepare, step, partial)
-            values = self._values(step, partial)
+            values = self._values(step, partial, redacted=takes_secrets(step.container.command))
             ended = await self._launcher.run(self._job(step, partial, values))
             view.exit_code = ended.code
             if ended.code != 0:
-                raise VqiError(ended.reason or _failure(view))
+                raise VqiError(ended.reason or _failure(view, partial / REASON))
             outputs = await asyncio.to_thread(self._collect, step, values)
             await asyncio.to_thread(self._finish, key, step, outputs)
         finally:
@@ -143,18 +149,21 @@ class StepRunner:
         view = step.view
 
         def on_line(text: str) -> None:
-            view.last_line = text
+            view.last_line = shown_line(text)
 
+        parameters, command = step.given.parameters, command_of(step.container, values)
+        environment = {**os.environ, **self._settings, TERMINATION: str(partial / REASON)}
         return Job(
             view.label,
             step.container,
-            command_of(step.container, values),
+            command,
             folder=partial,
             inputs=[Path(path) for path in values.input_artifacts.values()],
-            parameters=step.given.parameters,
-            environment={**os.environ, **self._settings},
+            parameters=parameters,
+            environment={**environment, **environment_for(command, parameters)},
             log=view.log,
             on_line=on_line,
+            mask=Mask(parameters, environment),
         )
 
     def _prepare(self, step: Step, partial: Path) -> None:
@@ -164,12 +173,12 @@ class StepRunner:
         for name, ref in step.given.artifacts.items():
             self._transfer.bring(ref, input_folder(partial, name))
 
-    def _values(self, step: Step, partial: Path) -> StepValues:
-        """The paths that a step receives."""
+    def _values(self, step: Step, partial: Path, *, redacted: bool) -> StepValues:
+        """The parameters, whole or redacted, and the paths that a step receives."""
         component, given = step.component, step.given
         outputs = component.output_artifacts.items()
         values = StepValues(
-            parameters=given.parameters,
+            parameters=redacted_value(given.parameters) if redacted else given.parameters,
             input_artifacts={
                 name: str(self._transfer.path_of(ref, partial / INPUTS / name)) for name, ref in given.artifacts.items()
             },
@@ -224,9 +233,9 @@ class StepRunner:
             state=end,
             cached=end == state.CACHED,
             message=message,
-            parameters=step.given.parameters,
+            parameters=redacted_value(step.given.parameters),
             input_artifacts={name: self._input(ref) for name, ref in step.given.artifacts.items()},
-            output_parameters=outputs.parameters,
+            output_parameters=redacted_value(outputs.parameters),
             output_artifacts=made,
             started_at=view.started_at,
             seconds=round(view.elapsed(), 3),
@@ -242,10 +251,12 @@ class StepRunner:
         """How the step is started, for ``vqi step``; None if its command cannot be put together."""
         partial, container = step.view.folder / PARTIAL, step.container
         try:
-            command = command_of(container, self._values(step, partial))
+            command = command_of(container, self._values(step, partial, redacted=True))
         except VqiError:  # the reason why it failed, already in its message
             return None
-        return start_record(container, command, partial, self._launcher.name, self._transfer.place, self._settings)
+        secret = with_secrets(step.given.parameters)
+        launcher, place = self._launcher.name, self._transfer.place
+        return start_record(container, command, partial, launcher, place, self._settings, secret)
 
     # --------------------------------------------------------------------------------------------------------- cache
 
@@ -277,18 +288,24 @@ class StepRunner:
 
     def _reuse(self, key: str, step: Step) -> Outputs | None:
         """The outputs of an equal earlier step; None if there are none or one of them is gone."""
-        entry = cache.load_entry(self._entries, key)
+        component = step.component
+        try:
+            entry = cache.load_entry(self._entries, key, list(component.outputs), list(component.output_artifacts))
+        except cache.DamagedEntryError as error:
+            self._run.note(f"{step.view.label}: a damaged result of an earlier run is not used, and replaced: {error}")
+            return None
         if entry is None:
             return None
         view = step.view
-        view.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(view.folder)
         artifacts = {}
         for name, record in entry.artifacts.items():
             ref = self._transfer.reuse(record, view.folder, self._runs_dir / entry.folder)
             if ref is None:
                 return None
             artifacts[name] = ref
-        view.log.write_text(f"taken from {entry.folder}: inputs, parameters and code are the same\n", encoding="utf-8")
+        with open_log(view.log) as log:
+            log.write(f"taken from {entry.folder}: inputs, parameters and code are the same\n".encode())
         outputs = Outputs(dict(entry.parameters), artifacts)
         self._record(step, state.CACHED, outputs)
         self._remember(key, step, outputs)  # so that the earlier run may be deleted
@@ -296,9 +313,12 @@ class StepRunner:
         return outputs
 
     def _remember(self, key: str, step: Step, outputs: Outputs) -> None:
+        if with_secrets(outputs.parameters):  # they would be kept on the disk
+            return
         folder = str(step.view.folder.relative_to(self._runs_dir))
-        artifacts = {name: self._transfer.record(ref) for name, ref in outputs.artifacts.items()}
-        cache.save_entry(self._entries, key, cache.Entry(folder, outputs.parameters, artifacts))
+        artifacts = {name: cache.ArtifactEntry(**self._transfer.record(ref)) for name, ref in outputs.artifacts.items()}
+        entry = cache.Entry(folder=folder, parameters=outputs.parameters, artifacts=artifacts)
+        cache.save_entry(self._entries, key, entry)
 
 
 # ------------------------------------------------------------------------------------------------------- small pieces
@@ -339,11 +359,14 @@ def _output_parameter(path: Path, kind: str, name: str) -> Any:
     return parse_output(text, kind, name)
 
 
-def _failure(view: TaskState) -> str:
-    """Why a step failed: its own error line, or its exit code or signal."""
+def _failure(view: TaskState, reason: Path) -> str:
+    """Why a step failed: what it wrote to the file for that, its last line if it is an error, or its exit code."""
     code = view.exit_code or 0
     if code < 0:
         return f"ended by signal {signal.Signals(-code).name}"
+    with suppress(OSError):  # the step removed it
+        if text := shown_line(reason.read_text(encoding="utf-8", errors="replace")):
+            return text
     if view.last_line.startswith("error: "):
         return view.last_line.removeprefix("error: ")
     return f"exit code {code}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from vqi.artifacts.files import read_text, write_json
 from vqi.records import Record, parse_json
+from vqi_pipelines.local.private import PRIVATE
 
 TASK_FILE = "task.json"
 _AGAIN = "run the pipeline again"
@@ -25,6 +26,7 @@ class StartRecord(Record):
     settings: dict[str, str]  # the variables that the run itself sets
     needs: tuple[str, ...]  # names of variables
     may_need: tuple[str, ...]
+    secret: tuple[str, ...] = ()  # names of parameters whose secret parts are not kept
 
 
 class ArtifactRecord(Record):
@@ -55,7 +57,7 @@ class TaskRecord(Record):
 
 def write_task(folder: Path, record: TaskRecord) -> None:
     """Write ``task.json`` in a step's folder."""
-    write_json(folder / TASK_FILE, record.model_dump(exclude_unset=True))  # NaN is refused
+    write_json(folder / TASK_FILE, record.model_dump(exclude_unset=True), PRIVATE)  # NaN is refused
 
 
 def read_task(folder: Path) -> TaskRecord:

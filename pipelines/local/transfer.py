@@ -10,7 +10,8 @@ from typing import Any
 
 from vqi.store.interface import Store
 from vqi.store.opening import fetch_uri, open_store
-from vqi_pipelines.local.cache import content_digest
+from vqi_pipelines.local.cache import ArtifactEntry, content_digest
+from vqi_pipelines.local.private import make_private
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,20 @@ class RunFolder:
         """Give an output its final name."""
         final = task_folder / made.name
         _remove(final)
+        make_private(made)
         made.replace(final)
         return ArtifactRef(str(final), content_digest(final))
 
-    def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
+    def reuse(self, entry: ArtifactEntry, task_folder: Path, earlier: Path) -> ArtifactRef | None:
         """An equal artifact of an earlier run, linked into this one; None when it is gone or changed."""
-        source = earlier / record["location"]
-        if not source.exists() or content_digest(source) != record["digest"]:
+        source = earlier / Path(entry.location).name
+        if not source.exists() or content_digest(source) != entry.digest:
             return None
         final = task_folder / source.name
         _remove(final)
         link_tree(source, final)
-        return ArtifactRef(str(final), record["digest"])
+        make_private(final)
+        return ArtifactRef(str(final), entry.digest)
 
     def record(self, ref: ArtifactRef) -> dict[str, Any]:
         """What a cache entry records about an artifact."""
@@ -92,13 +95,15 @@ class ObjectStore:
             self._store.put_file(f"{key}/{name}", made / name)
         return ArtifactRef(self._store.uri_of(key), content_digest(made), files)
 
-    def reuse(self, record: dict[str, Any], task_folder: Path, earlier: Path) -> ArtifactRef | None:
+    def reuse(self, entry: ArtifactEntry, task_folder: Path, earlier: Path) -> ArtifactRef | None:
         """An equal artifact of an earlier run; None when it is gone. Its bytes are checked when it is read."""
-        location = str(record["location"])
-        files = None if record["files"] is None else tuple(record["files"])
-        key = location.removeprefix(self._store.uri.rstrip("/") + "/")
-        keys = [key] if files is None else [f"{key}/{name}" for name in files]
-        return ArtifactRef(location, record["digest"], files) if all(map(self._store.exists, keys)) else None
+        root = f"{self._store.uri.rstrip('/')}/"
+        if not entry.location.startswith(root):
+            return None
+        key = entry.location.removeprefix(root)
+        keys = [key] if entry.files is None else [f"{key}/{name}" for name in entry.files]
+        there = all(map(self._store.exists, keys))
+        return ArtifactRef(entry.location, entry.digest, entry.files) if there else None
 
     def record(self, ref: ArtifactRef) -> dict[str, Any]:
         """What a cache entry records about an artifact."""

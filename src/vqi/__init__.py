@@ -4,6 +4,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
 ``[T]`` imports torch, the others never do::
 
     errors                  errors of the user: one line that names the thing, what was expected, got, and what to do
+    redaction               texts without the logins and signatures of addresses, and without control characters
     strict_json             JSON text: one meaning or refused
     records                 frozen pydantic records: what travels between steps, unknown keys refused
     formatting              figures as they are printed for people

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from vqi import strict_json
 from vqi.errors import unknown
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
@@ -50,7 +51,7 @@ def layer_names(value: str) -> tuple[str, ...]:
     if not value.startswith("["):
         return (value,) if value else ()
     try:
-        names = json.loads(value)
+        names = strict_json.loads(value)
     except ValueError as error:
         raise ValueError(f'expected a JSON list of layers, such as ["a", "b"], got {value!r}') from error
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
@@ -71,7 +72,7 @@ Layer = Annotated[
 
 
 def _from_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return strict_json.loads(value) if isinstance(value, str) else value
 
 
 TARGET_FPR = 0.05
@@ -385,4 +386,5 @@ class Publish(StepConfig):
 class Summarize(StepConfig):
     """The result table over all categories."""
 
-    summaries: Texts = Field(description="the JSON summaries of the categories, from evaluate")
+    summaries: Texts = Field([], description="the JSON summaries of the categories, from evaluate")
+    categories: Texts = Field([], description="all categories: those without a summary failed")

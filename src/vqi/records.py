@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vqi import strict_json
 from vqi.errors import VqiError
+from vqi.redaction import redacted_value
 
 _LONGEST = 80  # characters of a value in an error
 
@@ -80,5 +81,9 @@ def problems(error: ValidationError, names: Mapping[str, str] | None = None) -> 
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    return cut(repr(redacted_value(value)))
+
+
+def cut(text: str) -> str:
+    """A text that somebody gave, at a length that an error can show."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -34,7 +34,7 @@ def loads(text: str | bytes) -> Any:
         )
     except RecursionError:
         raise _too_deep() from None
-    _check(value)
+    check_nesting(value)
     return value
 
 
@@ -64,8 +64,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _check(value: Any) -> None:
-    """Refuse what is too deep, and text that is not Unicode; level by level, since recursion has its own limit."""
+def check_nesting(value: Any) -> None:
+    """Refuse what is too deep, and text that is not Unicode; level by level, since recursion has its own limit.
+
+    Raises:
+        ValueError: It is either of them.
+    """
     level, depth = [value], 0
     while level:
         if depth == MOST_DEPTH and any(isinstance(one, dict | list) for one in level):

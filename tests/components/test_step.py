@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from vqi.config import PcaFit, Summarize
+from vqi.config import PcaFit, Preprocess
 from vqi.errors import UnavailableError
 from vqi_components import step
 
@@ -49,16 +49,16 @@ def test_output_below_a_file(chain: Any, tmp_path: Path, one_error: OneError, na
 
 def test_the_environment_fills_no_gap(monkeypatch: pytest.MonkeyPatch, one_error: OneError) -> None:
     monkeypatch.setenv("VARIANCE", "0.5")
-    monkeypatch.setenv("SUMMARIES", "[]")
+    monkeypatch.setenv("CATEGORY", "a")
     assert step.parse("pca_fit", PcaFit, []).variance == 0.99
-    assert "summaries: Field required" in one_error(step.main("summarize", Summarize, nothing, []))
+    assert "category: Field required" in one_error(step.main("preprocess", Preprocess, nothing, []))
 
 
 def test_the_message_is_left_for_kubernetes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_error: OneError
 ) -> None:
     log = tmp_path / "termination-log"
-    monkeypatch.setattr(step, "TERMINATION_LOG", log)
+    monkeypatch.setenv("VQI_TERMINATION_LOG", str(log))
     one_error(step.main("pca_fit", PcaFit, nothing, ["--variance", "2"]))
     assert not log.exists(), "not created where Kubernetes did not create it"
     log.touch()

@@ -1,6 +1,7 @@
 """The command ``vqi``: what it imports to show its help, and how it shows errors."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +173,54 @@ def test_an_unknown_source_is_refused_before_a_run_starts(
     done = CliRunner().invoke(vqi, ["run", "-p", f"source={source}"])
     assert (done.exit_code, done.output) == (2, f"error: {advice}\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("ftp://host/x", "unknown kind of store 'ftp://'"),
+        ("afile", "afile is a file: name a folder"),
+        ("afile/below", "afile is a file: name a folder"),
+        ("~no-such-user/x", "there is no home folder of '~no-such-user'"),
+        ("s3://key:planted@bucket", "a login in its address"),
+    ],
+)
+def test_a_store_that_cannot_be_one_is_refused_before_a_run_starts(
+    store: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("afile").touch()
+    for options in (["--store", store], ["--artifacts", store]):
+        done = CliRunner().invoke(vqi, ["run", *options])
+        assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+        assert said in done.output
+        assert "planted" not in done.output
+        assert [path.name for path in tmp_path.iterdir()] == ["afile"]
+
+
+def test_the_home_folder_in_the_paths_of_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "p.yaml").write_text("source: folder:/nowhere\n")
+    done = CliRunner().invoke(vqi, ["run", "-f", "~/p.yaml", "--runs-dir", "~/runs", "--store", "~/store"])
+    assert done.exit_code == 2
+    assert (tmp_path / "home" / "runs" / "latest").is_symlink(), done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_terminal_that_is_not_utf_8(tmp_path: Path) -> None:
+    """A name that Latin-1 does not have, in what the command prints."""
+    (tmp_path / "bad\u2713.yaml").write_text("- a\n")
+    command = [sys.executable, "-c", "from vqi_pipelines.cli import main; main()", "run", "-f", "bad\u2713.yaml"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2
+    assert done.stderr == b"error: parameter file bad\\u2713.yaml: expected YAML 'name: value' lines, got: list\n"
+
+
+def test_a_run_prints_to_a_terminal_that_is_not_utf_8() -> None:
+    code = "import sys; from vqi_pipelines import cli; sys.argv = ['vqi', '--version']\ntry: cli.main()\nexcept SystemExit: print('\u2713')"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.stdout.endswith(b"\\u2713\n"), done.stderr

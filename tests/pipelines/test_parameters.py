@@ -19,6 +19,7 @@ INTERNAL = {
     ("Preprocess", "dataset"): "dataset_download says where the dataset is",
     ("Preprocess", "category"): "the pipeline runs the step for each category",
     ("Summarize", "summaries"): "evaluate writes them",
+    ("Summarize", "categories"): "dataset_download says which there are",
 }
 
 

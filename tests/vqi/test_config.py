@@ -7,7 +7,17 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from vqi import config
-from vqi.config import CutPaste, DatasetDownload, FeatureExtract, PcaFit, SslFinetune, StepConfig, Summarize, defaults
+from vqi.config import (
+    CutPaste,
+    DatasetDownload,
+    FeatureExtract,
+    PcaFit,
+    Preprocess,
+    SslFinetune,
+    StepConfig,
+    Summarize,
+    defaults,
+)
 
 MODELS = sorted(
     (
@@ -23,8 +33,6 @@ MODELS = sorted(
 def test_every_parameter_says_what_it_means_and_its_default_is_in_range(model: type[StepConfig]) -> None:
     assert model.__doc__
     required = {name: "x" for name, field in model.model_fields.items() if field.is_required()}
-    if model is Summarize:
-        required = {"summaries": "[]"}
     values = {
         name: field.default for name, field in model.model_fields.items() if field.default is not PydanticUndefined
     }
@@ -60,7 +68,7 @@ def test_the_default_setting_is_the_one_in_the_readme_and_the_issue() -> None:
     assert defaults(PcaFit).target_fpr == 0.05
     assert defaults(PcaFit).variance == 0.99
     assert defaults(FeatureExtract).engine == "auto"
-    assert not hasattr(defaults(Summarize), "summaries")
+    assert not hasattr(defaults(Preprocess), "category")
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ __all__ = ["Json", "atomic_path", "read_json", "write_json", "write_text"]
 Json = dict[str, Any]
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON with sorted keys, whole or not at all; NaN and infinity are refused."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: object, mode: int | None = None) -> None:
+    """Write JSON with sorted keys, whole or not at all; NaN and infinity are refused. ``mode``: see ``atomic_path``."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n", mode)
 
 
 def read_text(path: Path, again: str) -> str:

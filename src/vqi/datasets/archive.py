@@ -21,6 +21,7 @@ from vqi.errors import VqiError
 from vqi.progress import message
 from vqi.store.opening import split_uri
 from vqi.system.cache import cache_folder
+from vqi.system.paths import local_path
 from vqi.transfer.fetching import fetch, shown
 from vqi.transfer.unpacking.unpack import Spool, unpack
 
@@ -51,7 +52,7 @@ def locate(place: str, sha256: str) -> Path:
         return fetch(signed, cache_folder(), sha256, identity=place, authorities=store.authorities)
     if scheme not in ("", "file"):
         raise VqiError(f"an archive at '{place}' cannot be fetched: expected http(s)://, s3:// or a path")
-    path = Path(place.removeprefix("file://")).expanduser()
+    path = local_path(place.removeprefix("file://"))
     if not path.is_file():
         raise VqiError(f"there is no archive at {path}: expected a tar or zip file")
     if sha256 and (got := sha256_file(path)) != sha256:

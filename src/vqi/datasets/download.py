@@ -61,6 +61,10 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
         VqiError: the source, a category or the store is wrong.
     """
     dataset = select(resolve(wanted.source, wanted), wanted.only_categories)
+    if not dataset.categories:
+        raise VqiError(
+            f"{shown_source(wanted.source)}: expected at least one category, found none: nothing to learn from"
+        )
     if dataset.licence is not None:
         message(
             f"licence of '{dataset.name}': {dataset.licence.name} ({dataset.licence.url}). {dataset.licence.notice}"

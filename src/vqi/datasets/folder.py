@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from vqi.config import SourceRequest
 from vqi.datasets.advice import WEB, instead
@@ -14,6 +13,7 @@ from vqi.errors import VqiError
 from vqi.store.folder import FolderStore
 from vqi.store.interface import VersionedStore
 from vqi.store.opening import open_store
+from vqi.system.paths import local_path
 
 
 def read(argument: str, request: SourceRequest) -> Dataset:
@@ -31,7 +31,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
             f"folders of a server cannot be listed, as that at {argument}: pack it as a zip, and write "
             "archive:<its address>"
         )
-    store = open_store(argument if "://" in argument else str(Path(argument).expanduser().resolve()))
+    store = open_store(argument if "://" in argument else str(local_path(argument).resolve()))
     if isinstance(store, VersionedStore):
         return cached_dataset(*fetch_tree(store, store.list_versions(), request.only_categories))
     if not isinstance(store, FolderStore):

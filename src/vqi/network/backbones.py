@@ -22,7 +22,7 @@ from torchvision.models import SwinTransformer, VisionTransformer
 from vqi.artifacts.backbone import BackboneHeader, BackboneRecord, FinetuneRecord
 from vqi.artifacts.tensors import load_tensors, tensor_metadata, write_safetensors
 from vqi.errors import VqiError, unknown
-from vqi.records import parse
+from vqi.records import cut, parse
 
 KIND = "vqi.backbone/2"
 PARENT_KIND = "vqi.parent/2"
@@ -124,11 +124,22 @@ def layer_shapes(backbone: Backbone, image_size: int = 224) -> list[tuple[str, s
     hooks = [
         module.register_forward_hook(_recorder(name, found)) for name, module in backbone.model.named_modules() if name
     ]
-    with torch.inference_mode():
-        backbone.model.eval()(torch.zeros(1, 3, image_size, image_size))
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.inference_mode():
+            backbone.model.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise takes_no_images(backbone, image_size, error) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
     return found
+
+
+def takes_no_images(backbone: Backbone, image_size: int, error: Exception) -> VqiError:
+    """The error for a network that cannot compute with images of a size, because it halves them too often, say."""
+    reason = cut(" ".join(str(error).split()))
+    name = backbone.record.name
+    return VqiError(f"{name} takes no images of {image_size} x {image_size} pixels: set a larger image_size ({reason})")
 
 
 def _recorder(name: str, found: list[tuple[str, str, tuple[int, ...]]]) -> Any:

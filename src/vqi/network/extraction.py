@@ -14,7 +14,7 @@ from torch import nn
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.errors import VqiError
-from vqi.network.backbones import Backbone
+from vqi.network.backbones import Backbone, takes_no_images
 from vqi.network.runtime import Forward, compile_network
 from vqi.network.truncation import truncate
 from vqi.progress import track
@@ -144,12 +144,12 @@ class Extractor:
             try:
                 with torch.inference_mode():
                     maps = self._network()(torch.zeros((1, *shape), dtype=torch.uint8))
-            except RuntimeError as error:
-                if self._pool > 1:
+            except (AssertionError, RuntimeError, ValueError) as error:
+                if self._pool > 1 and "output size is too small" in str(error):
                     raise VqiError(
                         f"pool {self._pool} does not fit the layer's map: {error}; use a smaller pool"
                     ) from error
-                raise
+                raise takes_no_images(self._backbone, shape[0], error) from error
             self._shapes[shape] = tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
         return self._shapes[shape]
 

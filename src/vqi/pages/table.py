@@ -23,30 +23,34 @@ HEADER = (
     "Best possible accuracy (uses test labels)",
 )
 
+_FAILED = ("failed", *[""] * (len(HEADER) - 2))  # the cells of a category without figures
 _RATES = ("accuracy", "false_alarm_rate", "recall", "oracle_accuracy")
 _AREAS = ("image_auroc", "pixel_auroc", "aupro")
 
 
-def to_csv(rows: Sequence[Summary]) -> str:
-    """The rows with all `COLUMNS` in full precision; an undefined figure is empty."""
+def to_csv(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
+    """The rows with all `COLUMNS` in full precision; an undefined figure is empty, and all of a failed category's."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_field(value) for _, value in row] for row in rows)
+    writer.writerows([name, *[""] * (len(COLUMNS) - 1)] for name in failed)
     return file.getvalue()
 
 
-def to_markdown(rows: Sequence[Summary]) -> str:
-    """The columns of `HEADER`, rates in percent; a row of means where there is more than one category."""
+def to_markdown(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
+    """The columns of `HEADER`, rates in percent; a row of means where there is more than one category with figures."""
     body = [_cells(row) for row in rows]
+    body += [[_escaped(name), *_FAILED] for name in failed]
     body += [["**Mean**", *cells[1:]] for cells in _mean_cells(rows)]
     aligned = ["---", *["---:"] * (len(HEADER) - 1)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [HEADER, aligned, *body])
 
 
-def to_html(rows: Sequence[Summary]) -> str:
+def to_html(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
     """One self-contained page, without JavaScript, that looks like the reports."""
     body = [[row.category, *_cells(row)[1:], area(row.pixel_auroc), area(row.aupro)] for row in rows]
+    body += [[name, *_FAILED, "", ""] for name in failed]
     mean = [[*cells, *pixels] for cells, pixels in zip(_mean_cells(rows), _mean_pixel_cells(rows), strict=True)]
     pixels = any(row.pixel_auroc is not None or row.aupro is not None for row in rows)
     return render(

@@ -28,7 +28,7 @@ from vqi.store.interface import (
     check_path,
     corrupted,
 )
-from vqi.system.atomic import atomic_path, is_temporary
+from vqi.system.atomic import atomic_path, clear_old, is_temporary
 from vqi.system.files import open_regular
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
@@ -199,6 +199,7 @@ def _locked(target: Path) -> Iterator[None]:
     folder = target.parent / DIGESTS
     folder.mkdir(parents=True, exist_ok=True)
     with held_folder(folder):
+        clear_old(target.parent)
         yield
 
 

@@ -6,13 +6,16 @@ The sha256 of every object is kept on put and checked on get.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vqi.errors import VqiError
+from vqi.redaction import redacted
 from vqi.store.folder import FolderStore
 from vqi.store.interface import ObjectInfo, Store, VersionedStore, VersionInfo, check_key
+from vqi.system.paths import local_path
 
 __all__ = [
     "ObjectInfo",
@@ -20,6 +23,7 @@ __all__ = [
     "VersionInfo",
     "VersionedStore",
     "check_key",
+    "check_store",
     "fetch_uri",
     "open_store",
     "read_uri",
@@ -88,6 +92,24 @@ def open_store(uri: str) -> Store:
     raise VqiError(f"unknown kind of store '{scheme}://' in '{uri}': {EXPECTED}")
 
 
+def check_store(uri: str) -> None:
+    """Check, before anything else is done, that a store can be at ``uri``. Nothing is written, no server is asked.
+
+    Raises:
+        VqiError: As ``open_store``; it holds a login, or is in a place where no folder can be.
+    """
+    if redacted(uri) != uri:
+        raise VqiError(f"store {redacted(uri)}: a login in its address: put it into {' and '.join(VARIABLES[2:4])}")
+    store = open_store(uri)
+    if not isinstance(store, FolderStore):
+        return
+    there = next(one for one in (store.root, *store.root.parents) if one.exists())
+    if not there.is_dir():
+        raise VqiError(f"store {uri}: {there} is a file: name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise VqiError(f"store {uri}: this user cannot write to {there}: name another folder, or ask for the right")
+
+
 def store_uri(environment: Mapping[str, str]) -> str:
     """The store of datasets and models: ``$VQI_STORE``; a path becomes the URI of a folder.
 
@@ -148,7 +170,7 @@ def plain_path(uri: str) -> Path:
     """A plain path as an absolute one; an empty one is an error."""
     if not uri:
         raise VqiError(f"the URI of a store is empty: {EXPECTED}")
-    return Path(uri).expanduser().absolute()
+    return local_path(uri).absolute()
 
 
 def file_path(uri: str) -> Path:

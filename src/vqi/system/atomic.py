@@ -11,12 +11,14 @@ import errno
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".tmp-"  # begins every temporary name; the rest is random, so that concurrent writers do not collide
+_ABANDONED = 24 * 60 * 60  # seconds after which nobody writes to a temporary name any more
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a write, which does not say to which file
 
 
@@ -55,9 +57,9 @@ def atomic_path(target: Path, mode: int | None = None) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with atomic_path(path) as temporary:
+def write_text(path: Path, text: str, mode: int | None = None) -> None:
+    """Write a text file whole or not at all; ``mode``: see ``atomic_path``."""
+    with atomic_path(path, mode) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
@@ -67,6 +69,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def clear_old(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder, if it is older than any write takes."""
+    for left in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):  # another process removes it as well
+            if left.lstat().st_mtime < time.time() - _ABANDONED:
+                remove(left)
 
 
 def _rename(temporary: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vqi.errors import VqiError
 from vqi.system.os_errors import explain
+from vqi.system.paths import local_path
 
 CACHE = "VQI_CACHE"
 
@@ -15,7 +16,7 @@ CACHE = "VQI_CACHE"
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where fetched files are kept: ``$VQI_CACHE``, else ``vqi`` in the user's cache folder. It is made."""
     home = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(environment.get(CACHE) or f"{home}/vqi").expanduser().absolute()
+    folder = local_path(environment.get(CACHE) or f"{home}/vqi").absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -101,7 +101,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
 def network_reason(error: Exception) -> str:
     """Why a request failed, in one line without the addresses of Python objects, and of urls, which may be signed."""
     plain = re.sub(r"<[^>]*>(: )?|with url: \S+ ?|https?://\S+", "", " ".join(str(error).split()))
-    return plain[-200:] or type(error).__name__
+    return plain[:200] or type(error).__name__
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -230,7 +230,19 @@ def python(text: str = "abc"):
     add(a=2, text=text)
 
 
+@dsl.container_component
+def collect(words: list = []):  # noqa: B006 - as kfp wants it
+    return run("join", words)
+
+
+@dsl.pipeline(name="tolerant")
+def tolerant(names: list = ["a", "b"]):  # noqa: B006 - as kfp wants it
+    with dsl.ParallelFor(names) as name:
+        said = say(word=name)
+    collect(words=dsl.Collected(said.outputs["out"])).ignore_upstream_failure()
+
+
 VALID = [
-    one_step, chain, fan, limited, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
+    one_step, chain, fan, limited, tolerant, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
     branches, named, placed, python,
 ]  # fmt: skip

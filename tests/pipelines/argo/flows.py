@@ -124,7 +124,7 @@ def local_flow(pipeline: Pipeline, given: Mapping[str, Any], fakes: Fakes) -> tu
     run.started_at = walker.STARTED
     execution = _Execution(pipeline, run, runner, RunFolder())
     outputs = asyncio.run(execution._graph(pipeline.root, Scope(Outputs(values))))
-    if outputs is None:
+    if not outputs.complete:
         return runner.flow, None
     artifacts = {name: ref.location for name, ref in outputs.artifacts.items()}
     return runner.flow, ({name: canonical(to_text(v)) for name, v in outputs.parameters.items()}, artifacts)

@@ -9,6 +9,7 @@ from tests.pipelines.argo import examples
 from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.graph import Pipeline
 
 GIVEN: dict[str, dict[str, Any]] = {
     "numbers": {"names": ["a", "b", "c"]},
@@ -55,6 +56,46 @@ def test_the_exit_handler_runs_after_a_failure() -> None:
     flow, _ = argo_flow(read, {"note": "swept"}, Fakes(read, {"make"}))
     assert sum("swept" in call for call in flow) == 1
     assert len(flow) == 2
+
+
+class OneFails(Fakes):
+    """A step fails for one item of a loop."""
+
+    def __init__(self, pipeline: Pipeline, name: str, item: str) -> None:
+        super().__init__(pipeline)
+        self.name, self.item = name, item
+
+    def fails(self, name: str, identity: str) -> bool:
+        return name == self.name and f'"{self.item}"' in identity
+
+
+def test_what_collects_from_a_loop_runs_with_what_did_not_fail_and_the_graph_still_fails() -> None:
+    read = read_ir(ir_of(examples.tolerant))
+    given = {"names": ["a", "b", "c"]}
+    flow, outputs = local_flow(read, given, OneFails(read, "say", "word=b!"))
+    assert outputs is None
+    joined = [call for call in flow if '"join"' in call]
+    assert len(joined) == 1, "it ran"
+    assert argo_flow(read, given, OneFails(read, "say", "word=b!")) == (flow, None)
+    whole = local_flow(read, given, Fakes(read))
+    assert whole[1] is not None
+    assert argo_flow(read, given, Fakes(read)) == whole
+    assert not {*joined} & {*whole[0]}, "with fewer words"
+
+
+def test_the_training_pipeline_without_one_category() -> None:
+    read = read_ir(training_ir().replace("- python\n        - -m\n", "- run\n"))
+    fakes = OneFails(read, "vqi_components.preprocess", "../1/11")
+    fakes.parameters = lambda component, seen: (
+        Fakes.parameters(fakes, component, seen)
+        | (  # type: ignore[method-assign]
+            {"categories": '["mono", "../1/11"]'} if "categories" in component.outputs else {}
+        )
+    )
+    flow, outputs = local_flow(read, {}, fakes)
+    assert outputs is None
+    assert sum("vqi_components.summarize" in call for call in flow) == 1
+    assert argo_flow(read, {}, fakes) == (flow, None)
 
 
 def test_the_training_pipeline() -> None:

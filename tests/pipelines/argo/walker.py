@@ -133,18 +133,18 @@ class Walker:
             ready = [
                 task
                 for name, task in tasks.items()
-                if name not in done | failed and depends(task, tasks) <= done | failed
+                if name not in done | failed and waited_for(task, tasks) <= done | failed
             ]
             assert ready, "the tasks wait for each other"
             for task in ready:
                 try:
-                    if depends(task, tasks) & failed:
+                    if not all(is_met(condition, done, failed) for condition in conditions(task)):
                         raise StepFailedError
                     self.task(task, scope, artifacts)
                     done.add(task["name"])
                 except StepFailedError:
                     failed.add(task["name"])
-        if failed:
+        if failed & targets(template["dag"], tasks):
             raise StepFailedError
         outputs = template.get("outputs", {})
         return Outputs(
@@ -163,12 +163,13 @@ class Walker:
             items = task["withItems"] if "withItems" in task else json.loads(resolve(task["withParam"], scope))
             assert "withItems" not in task or items
             outcomes = [self.iteration(task, scope, artifacts, item) for item in items]
+            whole = [outcome for outcome in outcomes if outcome is not None]
+            names = whole[0].parameters if whole else {}
+            for name in names:
+                scope[f"{prefix}.parameters.{name}"] = aggregate([outcome.parameters[name] for outcome in whole])
             if None in outcomes:
                 raise StepFailedError
             self.at_once.append(len(items))
-            names = outcomes[0].parameters if outcomes else {}
-            for name in names:
-                scope[f"{prefix}.parameters.{name}"] = aggregate([outcome.parameters[name] for outcome in outcomes])
             return
         outputs = self.once(task, scope, artifacts)
         scope.update({f"{prefix}.parameters.{name}": value for name, value in outputs.parameters.items()})
@@ -188,8 +189,15 @@ class Walker:
         return self.call(task["template"], parameters, given)
 
 
-def depends(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
-    names = {part.strip() for part in task["depends"].split("&&")} if "depends" in task else set()
+def conditions(task: Mapping[str, Any]) -> list[list[tuple[str, str]]]:
+    """What a task waits for: of each condition the alternatives, a task and what it must have become."""
+    parts = task["depends"].split("&&") if "depends" in task else []
+    alternatives = [part.strip().removeprefix("(").removesuffix(")").split("||") for part in parts]
+    return [[one.strip().partition(".")[::2] for one in part] for part in alternatives]  # type: ignore[misc]
+
+
+def waited_for(task: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
+    names = {name for condition in conditions(task) for name, _ in condition}
     assert names <= tasks.keys(), names
     return names
 
@@ -247,6 +255,20 @@ def output_artifact(artifact: Mapping[str, str], scope: Mapping[str, str]) -> st
         assert found, artifact
         return found
     return reference(artifact["from"])
+
+
+def is_met(condition: list[tuple[str, str]], done: set[str], failed: set[str]) -> bool:
+    known = {"": done, "Succeeded": done, "Failed": failed, "Errored": failed}
+    return any(name in known[state] for name, state in condition)
+
+
+def targets(dag: Mapping[str, Any], tasks: Mapping[str, Any]) -> set[str]:
+    """The tasks that decide whether a graph succeeded: those that it names, or those that no other waits for."""
+    if "target" in dag:
+        names = set(dag["target"].split(" "))
+        assert names <= tasks.keys(), names
+        return names
+    return tasks.keys() - {name for task in tasks.values() for name in waited_for(task, tasks)}
 
 
 def reference(text: str) -> str:

@@ -141,7 +141,7 @@ def test_refused_with_its_place(path: str, value: object, message: str) -> None:
         ("", "empty"),
         ("a: [", "not YAML"),
         ("- 1", "expected a mapping"),
-        ("a: 1\na: 2", "line 1: the key 'a' is a duplicate"),
+        ("a: 1\na: 2", "line 2: the key 'a' is a duplicate"),
         ("a: 1\n---\nplatforms: {}", r"platforms\.kubernetes"),
         ("pipelineInfo: {name: 3}", "pipelineInfo.name: got int"),
     ],

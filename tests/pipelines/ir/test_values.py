@@ -20,7 +20,7 @@ JSON = st.recursive(
 BY_KIND = {
     "NUMBER_INTEGER": st.integers(),
     "NUMBER_DOUBLE": st.floats(allow_nan=False, allow_infinity=False),
-    "STRING": st.text(),
+    "STRING": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     "BOOLEAN": st.booleans(),
     "LIST": st.lists(JSON, max_size=4),
     "STRUCT": st.dictionaries(st.text(), JSON, max_size=4),

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vqi.config import SourceRequest
+from vqi.config import DatasetDownload, SourceRequest
+from vqi.datasets import download
+from vqi.datasets.layout import Dataset
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
 from vqi.photographs.decoding import UnreadableImage
@@ -228,3 +230,11 @@ def test_unknown_sources() -> None:
         resolve("elvp")
     with pytest.raises(VqiError, match="did you mean 'folder'"):
         resolve("foldr:x")
+
+
+def test_a_dataset_without_a_category_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever source gives it."""
+    empty = Dataset("empty", None, {})
+    monkeypatch.setattr(download, "resolve", lambda *unused: empty)
+    with pytest.raises(VqiError, match="folder:x: expected at least one category, found none"):
+        download.download(DatasetDownload(source="folder:x"), open_store(str(tmp_path / "store")))

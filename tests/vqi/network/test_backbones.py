@@ -290,3 +290,10 @@ def test_load_refuses_other_files(tmp_path: Path, saved: dict[str, Path]) -> Non
         load_backbone(saved["w.safetensors"], 64)
     with pytest.raises(VqiError, match="missing"):
         load_backbone(tmp_path / "missing", 64)
+
+
+def test_a_network_too_small_for_the_images_is_one_line() -> None:
+    with pytest.raises(
+        VqiError, match="torchvision/alexnet takes no images of 32 x 32 pixels: set a larger image_size"
+    ):
+        layer_shapes(build("torchvision/alexnet", "random", image_size=32), 32)

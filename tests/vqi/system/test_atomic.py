@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vqi.system.atomic import atomic_path, is_temporary, write_text
+from vqi.system.atomic import atomic_path, clear_old, is_temporary, write_text
 
 
 def left(folder: Path) -> list[str]:
@@ -117,3 +117,14 @@ def test_what_a_killed_process_leaves_can_be_told(tmp_path: Path) -> None:
     (name,) = left(tmp_path)
     assert is_temporary(name)
     assert not is_temporary("table.csv")
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    old, new, other = (tmp_path / name for name in (".tmp-old", ".tmp-new", "old"))
+    for path in (old, new, other):
+        path.mkdir()
+        (path / "file").touch()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    clear_old(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tmp-new", "old"]
