@@ -32,6 +32,7 @@ _PING = {
 _ENGINE_FAILED = 125  # exit code of `run` when the container was not started
 _KILLED = 128 + signal.SIGKILL
 _ANSWER_SECONDS = 60
+_OWN_IMAGES = "vqi"  # their names begin so
 _MOST_PROCESSES = "4096"  # threads count; docker has no limit by itself
 # Runs the step and, when it was killed, keeps what its cgroup (version 1 or 2) counted: podman before 5 and docker on
 # some kernels do not distinguish a kill for lack of memory, and the cgroup is gone with the container.
@@ -185,9 +186,11 @@ class Containers:
             VqiError: There is no image of that name, or its user is root or not a number.
         """
         answer = self._ask("image", "inspect", "--format", "{{.Id}} {{.Config.User}}", image)
+        ours, make = image.startswith(_OWN_IMAGES), f"'make images ENGINE={self._engine}'"
         if answer.returncode:
+            builds = f"{make} builds it, " if ours else ""
             raise VqiError(
-                f"container image '{image}' is not on this machine: 'make images ENGINE={self._engine}' builds it, "
+                f"container image '{image}' is not on this machine: {builds}"
                 f"'{self._engine} pull {image}' fetches it from a registry"
             )
         identity, _, user = answer.stdout.strip().partition(" ")
@@ -195,7 +198,7 @@ class Containers:
         if not number.isdecimal() or int(number) == 0:
             raise VqiError(
                 f"container image '{image}': expected a USER that is a number other than 0, got '{user or 'root'}': "
-                f"build it again with 'make images ENGINE={self._engine}'"
+                f"build it again with {make if ours else 'such a USER: here and on a cluster no step is root'}"
             )
         return identity, int(number)
 

@@ -56,9 +56,9 @@ def tolerant_of_a_limited_loop(document: dict[str, Any]) -> None:
     ("change", "message"),
     [
         (put(f"{CONTAINER}/args/0", "say {{item}}"), r"components\.comp-make\.container\.args\[0\]: 'say \{\{item\}\}' contains '\{\{'"),
-        (put(f"{CONTAINER}/image", "{{x}}"), r"components\.comp-make\.container\.image: "),
+        (put(f"{CONTAINER}/image", "{{x}}"), r"exec-make\.container\.image: expected an image"),
         (put(f"{CONTAINER}/env", [{"name": "A", "value": "{{workflow.name}}"}]), r"comp-make\.container\.env\.A"),
-        (put(f"{CONTAINER}/resources", {"resourceCpuLimit": "{{$.inputs.parameters['x']}}"}), r"comp-make\.container\.resources"),
+        (put(f"{CONTAINER}/resources", {"resourceCpuLimit": "{{$.inputs.parameters['x']}}"}), r"resourceCpuLimit: a resource from a parameter"),
         (put(f"{ROOT}/make/inputs/parameters/count", {"runtimeValue": {"constant": "{{$.inputs.parameters['nope']}}"}}), "names the input 'nope'"),
         (put(f"{ROOT}/make/retryPolicy", {"maxRetryCount": 2, "backoffDuration": "3s", "backoffFactor": 1.5}), r"components\.comp-make\.backoffFactor: expected a whole number, got 1.5"),
         (put("root/inputDefinitions/parameters/extra", {"parameterType": "STRING", "isOptional": True}), r"root\.inputDefinitions\.parameters\.extra: an optional parameter without a default"),

@@ -276,6 +276,20 @@ def test_a_broken_machine_is_one_line(case: str, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('[ "$1" != image ] || exit 1', "image 'tools:1' is not on this machine: 'docker pull tools:1' fetches it from a registry"),
+        ('[ "$1" != image ] || echo "sha256:00 "', "got 'root': build it again with such a USER: here and on a cluster no step is root"),
+    ],
+)  # fmt: skip
+def test_an_image_of_somebody_else(script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(tmp_path, script)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(VqiError, match=message):
+        Containers("docker").check(["tools:1"])
+
+
 COUNTS = {
     "version 1": ("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "out of memory"),
     "version 2": ("low 0\nhigh 0\nmax 31\noom 1\noom_kill 1\noom_group_kill 0\n", "out of memory"),

@@ -43,7 +43,11 @@ def test_all_settings_are_read() -> None:
     [
         (f"{EXECUTOR}/emptyDirMounts", [{}], r"exec-hello\.emptyDirMounts: "),
         (f"{EXECUTOR}/imagePullPolicy", "Sometimes", r"imagePullPolicy: expected one of Always, IfNotPresent, Never"),
-        (f"{EXECUTOR}/activeDeadlineSeconds", "soon", r"activeDeadlineSeconds: expected whole seconds, got 'soon'"),
+        (
+            f"{EXECUTOR}/activeDeadlineSeconds",
+            "soon",
+            r"activeDeadlineSeconds: expected whole seconds from 1 to 2147483647, got 'soon'",
+        ),
         (f"{EXECUTOR}/tolerations", [{"tolerationJson": {}}], r"tolerations\[0\]\.tolerationJson: a toleration from a"),
         (f"{EXECUTOR}/secretAsEnv", [{"keyToEnv": []}], r"secretAsEnv\[0\]\.secretName: expected a name, got nothing"),
         (
