@@ -35,7 +35,7 @@ def image_auroc(labels: Labels, scores: Scores) -> float | None:
     return _share(roc_auc_score(labels, scores)) if _both_classes(labels) else None
 
 
-def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int) -> tuple[float, float] | None:
+def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int = 1000) -> tuple[float, float] | None:
     """95 % interval of the image AUROC, from its variance under resampling within each class; see `vqi.intervals`.
 
     Returns:

@@ -9,7 +9,7 @@ from pydantic import Field
 from vqi.config import SslFinetune
 from vqi.records import Record
 
-_Positive = Annotated[float, Field(gt=0)]
+_Spread = Annotated[float, Field(ge=0)]
 
 
 class Runtime(Record):
@@ -25,7 +25,7 @@ class BackboneRecord(Record):
 
     name: str  # with the library: timm/... or torchvision/...
     mean: tuple[float, float, float]  # of the pixels in [0, 1], one per channel
-    std: tuple[_Positive, _Positive, _Positive]
+    std: tuple[_Spread, _Spread, _Spread]
     weights: str  # where the weights come from
     weights_sha256: str  # of the file they were read from; empty for random and downloaded ones
     licence: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from vqi.artifacts.files import write_json
 from vqi.records import Record
@@ -20,14 +20,6 @@ class ImageAreas(Record):
     image_auroc: Share | None
     image_auroc_low: Share | None
     image_auroc_high: Share | None
-
-    @model_validator(mode="after")
-    def _interval_holds_the_figure(self) -> ImageAreas:
-        figures = (self.image_auroc_low, self.image_auroc, self.image_auroc_high)
-        known = [one for one in figures if one is not None]
-        if known != sorted(known):
-            raise ValueError(f"image_auroc_low, image_auroc, image_auroc_high: expected ascending figures, got {known}")
-        return self
 
 
 class PixelAreas(Record):

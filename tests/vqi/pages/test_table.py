@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqi.artifacts.metrics import Summary
+from vqi.formatting import text_of
 from vqi.pages.table import COLUMNS, to_csv, to_html, to_markdown
 
 HEADER = (
@@ -72,7 +73,7 @@ def test_columns_are_those_that_others_script_against() -> None:
 def test_csv_keeps_every_bit(cases: list[tuple[str, float | None, float]]) -> None:
     rows = [row(name, image_auroc=auroc, threshold=threshold) for name, auroc, threshold in cases]
     read = list(csv.DictReader(io.StringIO(to_csv(rows))))
-    assert [one["category"] for one in read] == [name for name, _, _ in cases]
+    assert [text_of(one["category"]) for one in read] == [name for name, _, _ in cases]
     assert [float(one["threshold"]) for one in read] == [threshold for _, _, threshold in cases]
     assert [float(one["image_auroc"]) if one["image_auroc"] else None for one in read] == [a for _, a, _ in cases]
 
