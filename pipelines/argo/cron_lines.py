@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from vqi.errors import VqiError
 
@@ -31,7 +32,7 @@ class _Field:
     highest: int
     names: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def pattern(self) -> str:
         """A list of values, ranges and steps."""
         any_value = "|".join(f"{self.value(low)}(?:-{self.values(low)})?" for low in self.numbers)

@@ -61,6 +61,7 @@ def schema() -> Draft7Validator:
     return Draft7Validator(whole["properties"]["schedule"]["properties"]["schedules"]["items"])
 
 
+@cache
 def read(line: str) -> str | None:
     try:
         return check_cron_line(line, "line")
@@ -68,6 +69,7 @@ def read(line: str) -> str | None:
         return None
 
 
+@cache
 def lines() -> list[str]:
     random = Random(14)
     return [a_line(random) for _ in range(fuzz_cases(400, 60_000))]
