@@ -44,7 +44,7 @@ def _kind(place: str) -> str:
 
 def _local(place: str) -> Path | None:
     """The path, where there is something of that name on this machine."""
-    if "://" in place and not place.startswith("file:///"):
+    if not place or ("://" in place and not place.startswith("file:///")):
         return None
     path = Path(place.removeprefix("file://"))
     try:

@@ -225,6 +225,13 @@ def test_a_name_that_cannot_be_kept(tmp_path: Path, name: bytes) -> None:
         bad.read()
 
 
+@pytest.mark.parametrize("source", ["folder", "archive"])
+@pytest.mark.parametrize("place", ["~nobody-of-that-name/x", "a\0b"])
+def test_what_is_no_path_is_one_line(source: str, place: str) -> None:
+    with pytest.raises(VqiError, match=r"^'.*' is not a path: "):
+        resolve(f"{source}:{place}")
+
+
 def test_unknown_sources() -> None:
     with pytest.raises(VqiError, match=r"unknown dataset source 'elvp': did you mean 'elpv'\?"):
         resolve("elvp")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from vqi.store.opening import open_store
 from vqi.store.s3 import S3Store
 from vqi.store.s3_connections import Patience
 
-LONGEST_SECONDS = 20.0  # for a call, with the patience below
+MOST_REQUESTS = 100  # for a call, with the bounds below
 NEW = bytes(range(256)) * 30_000  # more than a part
 
 
@@ -88,9 +87,9 @@ def calls(store: S3Store, server: FaultyServer, folder: Path) -> dict[str, tuple
     }
 
 
-def outcome(call: Callable[[], Any], expected: Callable[[], Any]) -> str:
+def outcome(server: FaultyServer, call: Callable[[], Any], expected: Callable[[], Any]) -> str:
     """``right`` or ``refused``; anything else is a failure."""
-    started = time.monotonic()
+    before = server.number
     try:
         result = call()
     except VqiError as error:
@@ -102,7 +101,7 @@ def outcome(call: Callable[[], Any], expected: Callable[[], Any]) -> str:
     else:
         assert result == expected(), f"a wrong answer: {str(result)[:200]}"
         told = "right"
-    assert time.monotonic() - started < LONGEST_SECONDS
+    assert server.number - before < MOST_REQUESTS
     return told
 
 
@@ -126,19 +125,21 @@ def test_each_call_ends_with_what_is_true_or_with_one_line(
         store = open_store("s3://bucket/p")
         assert isinstance(store, S3Store)
         told = {
-            what: outcome(call, true)
+            what: outcome(server, call, true)
             for what, (call, true) in calls(store, server, tmp_path).items()
             if what not in AS_IF_CHANGED.get(name, ())
         }
-    assert ("refused" in told.values()) == (name not in HARMLESS), told
+    assert "refused" in told.values() or name in HARMLESS, "the fault was not seen"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".tmp")] == []
 
 
 def test_without_a_fault_all_is_right(impatient: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Else the faults would be found in the server of the tests."""
+    monkeypatch.setattr("vqi.store.s3_connections.STORE", Patience())  # on a busy machine
+    monkeypatch.setattr("vqi.store.s3_clients.REQUEST_SECONDS", timedelta(seconds=300))
     with serving() as server:
         monkeypatch.setenv("VQI_S3_ENDPOINT", server.endpoint)
         store = open_store("s3://bucket/p")
         assert isinstance(store, S3Store)
-        told = {what: outcome(call, true) for what, (call, true) in calls(store, server, tmp_path).items()}
+        told = {what: outcome(server, call, true) for what, (call, true) in calls(store, server, tmp_path).items()}
     assert set(told.values()) == {"right"}, told

@@ -16,6 +16,7 @@ import pytest
 
 from vqi.errors import UnavailableError, VqiError
 from vqi.store.opening import open_store
+from vqi.store.s3_connections import STORE
 from vqi.store.s3_credentials import keys_of, profile_in_use
 from vqi.store.s3_settings import Server, read_server
 
@@ -92,6 +93,12 @@ def test_a_file_that_has_no_profiles(tmp_path: Path, text: str | bytes) -> None:
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(VqiError, match=r"credentials is not a file of AWS profiles: expected \[name\]"):
         used({"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": str(file)})
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer than what is near needs."""
+    monkeypatch.setattr("vqi.store.s3_credentials.METADATA", STORE)
 
 
 class KeyServer(http.server.ThreadingHTTPServer):
