@@ -33,7 +33,7 @@ KEYS = {
         "datasets": "layout shards",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
-        "preparation": "appearance data_report images value_range",
+        "preparation": "appearance data_report images reading value_range",
         "store": "folder interface opening s3 s3_clients s3_errors",
         "system": "atomic locks memory os_errors processor scratch",
         "transfer": "web",
