@@ -18,14 +18,15 @@ Split = Literal["train", "test", "ground_truth"]
 
 GOOD = "good"
 MASK_ENDING = "_mask"
-EXTENSIONS = frozenset(
+READ = frozenset(
     {"png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"}
     | {"pgm", "ppm", "pbm", "pnm", "jp2", "j2k", "jpc", "j2c"}
-    | {"heic", "heif", "avif"}  # taken, and refused by name when they are decoded: nobody left them out on purpose
 )
+# Those of phones are taken too, and refused by name when they are decoded: nobody left them out on purpose.
+EXTENSIONS = READ | {"heic", "heif", "avif"}
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
-    f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(EXTENSIONS))}"
+    f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(READ))}"
 )
 
 
