@@ -11,9 +11,9 @@ from vqi.datasets.layout import SPLITS, is_hidden, is_image_name, printable
 # Endings of photographs that are not read. What has another one is taken for no image at all.
 PHOTOGRAPHS = frozenset(
     """
-    heic heif avif jxl jp2 j2k jpx jpf jxr wdp hdp dng nef nrw cr2 cr3 crw arw sr2 srf raf orf rw2 pef srw x3f raw 3fr
-    iiq exr hdr pfm dcm dicom fits fit psd psb xcf svg eps ico icns tga pcx sgi ras pgm ppm pbm pnm dds cine
-    mp4 mov avi mkv npy npz mat jfif jpe jif
+    heic heif avif jxl jpx jpf jxr wdp hdp dng nef nrw cr2 cr3 crw arw sr2 srf raf orf rw2 pef srw x3f raw 3fr
+    iiq exr hdr pfm dcm dicom fits fit psd psb xcf svg eps ico icns tga pcx sgi ras dds cine
+    mp4 mov avi mkv npy npz mat jif
     """.split()  # noqa: SIM905 - a list of words
 )
 TEMPORARY_STARTS = (".#", "~$", ".~lock.", "#")

@@ -20,35 +20,30 @@ import numpy.typing as npt
 
 from vqi import __version__
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note
-from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow, ValueRange
+from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
 from vqi.config import Preprocess, defaults
 from vqi.datasets.layout import Place, Shard, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
-from vqi.photographs.cost import cost
 from vqi.photographs.decoding import (
     Decoded,
-    Largest,
     UnreadableImage,
     decode,
     decode_image,
-    largest_value,
 )
-from vqi.photographs.depth import may_be_deep
 from vqi.photographs.similarity import shrink
 from vqi.preparation import masks
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
+from vqi.preparation.reading import Source
 from vqi.preparation.value_range import decide
 from vqi.progress import message, track
 from vqi.system import processor
-from vqi.system.memory import MemoryBudget, give_back_large_blocks
 from vqi.system.os_errors import explain
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
-BEGIN = 32  # bytes of a file that say whether it can be deeper than 8 bits
 _DEFAULT = defaults(Preprocess)
 NAMED = 5  # files named in an error; the report and the log name all
 
@@ -107,8 +102,10 @@ def prepare(
         take_unreadable(shard.unreadable, findings)
         _require_train(category, [member.place for member in members], findings.unreadable)
         findings.mask_problems += masks.problems(archive.namelist(), {m.path: m.mask for m in members})
-        source, count = _Source(archive, max_pixels), threads or processor.threads()
-        values, findings.warnings = source.value_range(members, count)
+        source, threads = Source(archive, max_pixels), threads or processor.threads()
+        deep = [m.path for m in members if m.place.split == "train" and source.may_be_deep(m.path)]
+        largest = dict(zip(deep, in_order(deep, source.largest, threads), strict=True))
+        values, findings.warnings = decide(largest)
         record = ImagesRecord(
             version=__version__,
             category=category,
@@ -122,10 +119,10 @@ def prepare(
         with ImagesWriter(out_dir, record) as writer:
 
             def work(member: Member) -> Loaded:
-                with source.read(member) as (data, mask):
+                with source.read(member.path, member.mask) as (data, mask):
                     return load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
 
-            for item in track(in_order(members, work, count), len(members), f"decode {category}"):
+            for item in track(in_order(members, work, threads), len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(findings.index) + len(findings.unreadable), max_bad_fraction)
             writer.finish(findings.index)
@@ -133,43 +130,6 @@ def prepare(
     for text in made.image_warnings:
         message(f"warning: {category}: {text}")
     return made
-
-
-class _Source:
-    """Reads files of a shard, in several threads, with no more in memory at a time than half of what is granted."""
-
-    def __init__(self, archive: zipfile.ZipFile, max_pixels: int) -> None:
-        give_back_large_blocks()
-        self._archive, self._max_pixels = archive, max_pixels
-        self._budget = MemoryBudget(processor.granted_memory() // 2)
-
-    @contextmanager
-    def read(self, member: Member) -> Iterator[tuple[bytes, bytes | None]]:
-        """The bytes of an image and of its mask, once there is memory to decode the larger of them."""
-        needed = max(self._cost(path) for path in (member.path, member.mask) if path)
-        with self._budget.hold(needed):
-            yield self._archive.read(member.path), self._archive.read(member.mask) if member.mask else None
-
-    def value_range(self, members: Iterable[Member], threads: int) -> tuple[ValueRange | None, list[str]]:
-        """White of the training images that are deeper than 8 bits, and what to warn of. Others are hardly read."""
-        deep = [member for member in members if member.place.split == "train" and self._may_be_deep(member.path)]
-        found = dict(zip([member.path for member in deep], in_order(deep, self._largest, threads), strict=True))
-        return decide({path: largest for path, largest in found.items() if largest is not None})
-
-    def _largest(self, member: Member) -> Largest | None:
-        with self.read(member) as (data, _):
-            try:
-                return largest_value(data, member.path, self._max_pixels)
-            except UnreadableImage:
-                return None  # reported when it is decoded
-
-    def _may_be_deep(self, path: str) -> bool:
-        with self._archive.open(path) as file:
-            return may_be_deep(file.read(BEGIN))
-
-    def _cost(self, path: str) -> int:
-        with self._archive.open(path) as file:
-            return cost(file, self._archive.getinfo(path).file_size)
 
 
 def find_members(names: Iterable[str]) -> list[Member]:

@@ -14,15 +14,16 @@ from vqi.photographs.decoding import Largest
 from vqi.photographs.depth import white_for
 
 
-def decide(found: Mapping[str, Largest]) -> tuple[ValueRange | None, list[str]]:
+def decide(looked: Mapping[str, Largest | None]) -> tuple[ValueRange | None, list[str]]:
     """The range of a category, and what to warn of.
 
     Args:
-        found: By path, of all training images deeper than 8 bits.
+        looked: By path, of the training images; None for those of 8 bits.
 
     Returns:
-        None where there are none.
+        None where no image is deeper than 8 bits.
     """
+    found = {path: largest for path, largest in looked.items() if largest is not None}
     if not found:
         return None, []
     brightest = max(found, key=lambda path: found[path].value)

@@ -64,6 +64,11 @@ def test_any_known_ending_in_any_case_and_any_name(tmp_path: Path) -> None:
         "f.tiff",
         "g.webp",
         "h.gif",
+        "i.jfif",
+        "j.JPE",
+        "k.pgm",
+        "l.jp2",
+        "m.HEIC",
         "né 良品 #1%41?.png",
         "n" * 240 + ".png",
     ]
