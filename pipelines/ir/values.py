@@ -42,8 +42,8 @@ def whole_numbers(value: Any, place: str) -> Any:
         return value
     if abs(value) > _MOST_WHOLE:
         raise VqiError(
-            f"{place}: expected a whole number below 2^53, got {str(value)[:30]}: kfp's format does not hold all digits "
-            "of a larger one: give it as a text"
+            f"{place}: expected a whole number below 2^53, got {str(value)[:30]}: kfp's format does not hold all "
+            "digits of a larger one: give it as a text"
         )
     return int(value)
 
