@@ -153,8 +153,8 @@ class Containers:
             kept.mkdir(exist_ok=True)
             _give(kept, user)
         (job.folder / _TEMPORARY).mkdir(exist_ok=True)
-        reason = Path(job.environment[TERMINATION])
-        for path in (job.folder, reason, *(path for path in job.folder.rglob("*") if path.is_dir())):
+        reasons = [Path(job.environment[TERMINATION])] if TERMINATION in job.environment else []
+        for path in (job.folder, *reasons, *(path for path in job.folder.rglob("*") if path.is_dir())):
             _give(path, user)
 
     def _reason(self, name: str, code: int, job: Job, limits: Limits) -> str:
