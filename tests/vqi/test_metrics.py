@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from vqi import metrics
 from vqi.errors import VqiError
+from vqi.intervals import auroc_interval
 
 LABELS = np.array([0, 0, 0, 1, 1])
 SCORES = np.array([0.1, 0.4, 0.35, 0.8, 0.35])
@@ -111,6 +112,14 @@ def test_auroc_ignores_a_monotone_change(case: tuple[np.ndarray, np.ndarray]) ->
     assert metrics.image_auroc(labels, scores) == pytest.approx(metrics.image_auroc(labels, np.exp(scores / 10)))
 
 
+def two_kinds_of_good() -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores whose AUROC varies more than the model of its interval expects."""
+    labels = np.repeat([0, 1], [20, 150])
+    scores = np.round(np.random.default_rng(0).normal(size=170) + 3 * labels, 1)
+    scores[:6] += 9
+    return labels, scores
+
+
 def test_bootstrap_holds_the_figure_and_is_repeatable() -> None:
     random = np.random.default_rng(0)
     labels = np.repeat([0, 1], [100, 150])
@@ -119,8 +128,7 @@ def test_bootstrap_holds_the_figure_and_is_repeatable() -> None:
     assert low < metrics.image_auroc(labels, scores) < high
     assert 0.04 < high - low < 0.2  # Hanley-McNeil's standard error is 0.028 here
     assert (low, high) == metrics.bootstrap_interval(labels, scores, seed=3, repeats=1000)
-    spread = np.where(labels == 1, 3 * scores, scores)  # more than the model of the interval expects
-    first, other = (metrics.bootstrap_interval(labels, spread, seed, repeats=1000) for seed in (3, 4))
+    first, other = (metrics.bootstrap_interval(*two_kinds_of_good(), seed, repeats=1000) for seed in (3, 4))
     assert first != other
 
 
@@ -222,14 +230,15 @@ def test_negated_scores_mirror_the_auroc(case: tuple[np.ndarray, np.ndarray]) ->
 def test_bootstrap_is_the_auroc_of_resampled_images() -> None:
     # against the slow way: resample, then scikit-learn
     random = np.random.default_rng(5)
-    labels = np.repeat([0, 1], [30, 40])
-    scores = np.round(random.normal(size=70) + labels, 1)
+    labels, scores = two_kinds_of_good()
     slow = []
     for _ in range(2000):
         rows = np.concatenate([random.choice(np.flatnonzero(labels == one), (labels == one).sum()) for one in (0, 1)])
         slow.append(roc_auc_score(labels[rows], scores[rows]))
-    expected = np.quantile(slow, [0.025, 0.975])
-    assert metrics.bootstrap_interval(labels, scores, seed=1, repeats=2000) == pytest.approx(expected, abs=0.015)
+    auroc = roc_auc_score(labels, scores)
+    expected = auroc_interval(auroc, float(np.var(slow)), 20, 150)
+    assert metrics.bootstrap_interval(labels, scores, seed=1, repeats=2000) == pytest.approx(expected, abs=0.01)
+    assert auroc_interval(auroc, 0.0, 20, 150) != pytest.approx(expected, abs=0.05), "else it proves nothing"
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
