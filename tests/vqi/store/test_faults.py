@@ -113,7 +113,7 @@ AS_IF_CHANGED = {
     "status 404 without a word": {"exists"},
 }
 HARMLESS = {"object: no date", "object: compressed", "put: knows no conditions"}
-CHOSEN = sorted(FAULTS)[:: max(1, len(FAULTS) // fuzz_cases(25, len(FAULTS)))]
+CHOSEN = sorted(FAULTS)[:: max(1, len(FAULTS) // fuzz_cases(12, len(FAULTS)))]
 
 
 @pytest.mark.parametrize("name", CHOSEN)
