@@ -13,12 +13,12 @@ from pathlib import Path
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
-from vqi.datasets.layout import Dataset, Entry, check_categories, place_of, printable
+from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
 from vqi.datasets.shards import CATALOG, read_catalog, shard_name
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
-from vqi.errors import UnavailableError, VqiError
+from vqi.errors import UnavailableError, VqiError, printable
 from vqi.formatting import count
 from vqi.photographs.decoding import UnreadableImage, image_size
 from vqi.progress import message, track

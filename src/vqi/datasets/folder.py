@@ -6,10 +6,10 @@ from functools import partial
 
 from vqi.config import SourceRequest
 from vqi.datasets.advice import WEB, instead
-from vqi.datasets.layout import Dataset, printable
+from vqi.datasets.layout import Dataset
 from vqi.datasets.local import checked, walk
 from vqi.datasets.tree import cached_dataset, fetch_tree, read_tree
-from vqi.errors import VqiError
+from vqi.errors import VqiError, printable
 from vqi.store.folder import FolderStore
 from vqi.store.interface import VersionedStore
 from vqi.store.opening import open_store

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.left_out import LeftOut, Unreadable
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError, printable, unknown
 from vqi.photographs.decoding import UnreadableImage
 
 Split = Literal["train", "test", "ground_truth"]
@@ -129,11 +129,6 @@ def unreadable(path: str, reason: str) -> Entry:
         raise UnreadableImage(path, reason)
 
     return Entry(path, read)
-
-
-def printable(text: str) -> str:
-    """A name that a terminal and JSON can show: control characters and bytes that are not UTF-8 as escapes."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def _named_plainly(entry: Entry) -> Entry:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from vqi.artifacts.left_out import ENDINGS, EXAMPLES, REASONS, LeftOut, Reason
-from vqi.datasets.layout import SPLITS, is_hidden, is_image_name, printable
+from vqi.datasets.layout import SPLITS, is_hidden, is_image_name
+from vqi.errors import printable
 
 # Endings of photographs that are not read. What has another one is taken for no image at all.
 PHOTOGRAPHS = frozenset(

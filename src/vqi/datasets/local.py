@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vqi.artifacts.left_out import Reason
-from vqi.datasets.layout import printable
-from vqi.errors import VqiError
+from vqi.errors import VqiError, printable
 from vqi.photographs.decoding import UnreadableImage
 from vqi.store.interface import DIGESTS
 from vqi.system.os_errors import explain, reason
