@@ -75,4 +75,5 @@ def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dic
 def test_cut_short_features(chain: Any, tmp_path: Path, one_error: OneError) -> None:
     whole = (chain.folder / "features.safetensors").read_bytes()
     (tmp_path / "f").write_bytes(whole[:-1000])
-    assert "the file is cut short" in one_error(chain.run("pca_fit", features=tmp_path / "f", detector=tmp_path / "d"))
+    said = one_error(chain.run("pca_fit", features=tmp_path / "f", detector=tmp_path / "d"))
+    assert "a file that is cut short" in said

@@ -58,6 +58,9 @@ class FeatureNetwork(TruncatedNetwork):
         feature_map = to_map(output, self.channels_last, self.prefix_tokens)
         if self.pool == 0:
             return feature_map.mean(dim=(2, 3), keepdim=True)  # B x C x 1 x 1
+        height, width = feature_map.shape[2:]
+        if self.pool > min(height, width):
+            raise VqiError(f"pool {self.pool} does not fit the layer's map of {height} x {width}: use a smaller pool")
         return nn.functional.avg_pool2d(feature_map, self.pool) if self.pool > 1 else feature_map
 
 
@@ -145,10 +148,6 @@ class Extractor:
                 with torch.inference_mode():
                     maps = self._network()(torch.zeros((1, *shape), dtype=torch.uint8))
             except (AssertionError, RuntimeError, ValueError) as error:
-                if self._pool > 1 and "output size is too small" in str(error):
-                    raise VqiError(
-                        f"pool {self._pool} does not fit the layer's map: {error}; use a smaller pool"
-                    ) from error
                 raise takes_no_images(self._backbone, shape[0], error) from error
             self._shapes[shape] = tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
         return self._shapes[shape]
