@@ -100,7 +100,8 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 def network_reason(error: Exception) -> str:
     """Why a request failed, in one line without the addresses of Python objects, and of urls, which may be signed."""
-    plain = re.sub(r"<[^>]*>(: )?|with url: \S+ ?|https?://\S+", "", " ".join(str(error).split()))
+    noise = r"<[^>]*>(: )?|\w+\(host='[^']*', port=\d+\)(: )?|with url: \S+ ?|https?://\S+"
+    plain = re.sub(noise, "", " ".join(str(error).split()))
     return plain[:200] or type(error).__name__
 
 
