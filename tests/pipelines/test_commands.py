@@ -162,8 +162,8 @@ def test_an_unknown_name_lists_ten_names_at_most() -> None:
     [
         ("foldr:x", "unknown dataset source 'foldr': did you mean 'folder'?"),
         ("foldr:x/y", "unknown dataset source 'foldr': did you mean 'folder'?"),
-        ("data/parts", "unknown dataset source 'data/parts': for a folder of images write 'folder:data/parts'"),
-        ("s3://b/p", "unknown dataset source 's3://b/p': for a folder of images write 'folder:s3://b/p'"),
+        ("data/parts", "unknown dataset source 'data/parts': for the images at that place write 'folder:data/parts'"),
+        ("s3://b/p", "unknown dataset source 's3://b/p': for the images at that place write 'folder:s3://b/p'"),
     ],
 )
 def test_an_unknown_source_is_refused_before_a_run_starts(
@@ -171,7 +171,9 @@ def test_an_unknown_source_is_refused_before_a_run_starts(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(vqi, ["run", "-p", f"source={source}"])
-    assert (done.exit_code, done.output) == (2, f"error: {advice}\n")
+    assert done.exit_code == 2
+    assert done.output.startswith(f"error: {advice}")
+    assert done.output.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

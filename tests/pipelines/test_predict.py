@@ -25,7 +25,7 @@ THRESHOLD = 100.0
 
 class MadeUp(Model):
     def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
-        self.image_size, self.max_pixels, self.threshold = 8, 4096, THRESHOLD
+        self.image_size, self.max_pixels, self.white, self.threshold = 8, 4096, None, THRESHOLD
 
     def _prediction(self, name: str, pixels: np.ndarray) -> Prediction:
         score = float(pixels.mean())

@@ -55,5 +55,5 @@ def test_a_file_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "file").touch()
     done = CliRunner().invoke(vqi, ["run", "--store", "file"])
     assert done.exit_code == 2
-    assert "Not a directory: there is a file where a folder is needed" in done.output
+    assert "is a file: name a folder" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

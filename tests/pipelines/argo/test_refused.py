@@ -70,7 +70,7 @@ def tolerant_of_a_limited_loop(document: dict[str, Any]) -> None:
         (copied(ROOT, "make", f"{LONG}-one"), None),
         (copied("components/comp-for-loop-1/dag/tasks", "use", "make"), None),
         (put(f"{ROOT}/make/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"nothing can wait for the exit handler 'make'"),
-        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy: an exit handler is supported only at the top"),
+        (put("components/comp-for-loop-1/dag/tasks/use/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), r"comp-for-loop-1\.dag\.tasks\.use\.triggerPolicy\.strategy: an exit handler is supported only at the top"),
         (put(f"{ROOT}/join/triggerPolicy", {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}), None),  # of what did not fail
         (tolerant_of_a_limited_loop, "not supported on Argo for a loop with a limit"),
         (put("components/comp-make/outputDefinitions/artifacts/names", {"artifactType": {"schemaTitle": "system.Dataset"}}), r"comp-make\.outputDefinitions: 'names' is a parameter and an artifact"),

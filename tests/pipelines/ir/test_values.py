@@ -13,12 +13,16 @@ from vqi_pipelines.ir.values import KINDS, from_ir, from_text, parse_output, to_
 from vqi_pipelines.parameters import check_parameters
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
 BY_KIND = {
-    "NUMBER_INTEGER": st.integers(),
+    "NUMBER_INTEGER": st.integers(-(2**63) + 1, 2**63 - 1),
     "NUMBER_DOUBLE": st.floats(allow_nan=False, allow_infinity=False),
     "STRING": st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     "BOOLEAN": st.booleans(),
