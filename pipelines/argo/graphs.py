@@ -82,9 +82,7 @@ def graph_template(name: str, graph: Graph, tasks: Collection[Task]) -> models.T
         inputs=_inputs(graph),
         outputs=_outputs(graph.dag, scope),
         # tasks that do not depend on a failed one still run
-        dag=models.DAGTemplate(
-            tasks=[_task(task, graph, scope) for task in chosen], fail_fast=False, target=_target(chosen, scope)
-        ),
+        dag=models.DAGTemplate(tasks=[_task(task, graph, scope) for task in chosen], fail_fast=False),
     )
 
 
@@ -178,34 +176,11 @@ def _call(
         name=scope.labels[task.name],
         template=template,
         when=when(task, component, scope, place),
-        depends=" && ".join(_condition(name, task, graph, scope) for name in _waited_for(task, graph)) or None,
+        depends=" && ".join(scope.labels[name] for name in _waited_for(task, graph)) or None,
         arguments=models.Arguments(parameters=parameters or None, artifacts=artifacts or None)
         if parameters or artifacts
         else None,
     )
-
-
-def _condition(name: str, task: Task, graph: Graph, scope: GraphScope) -> str:
-    """What a task that it waits for must have become; Argo collects from a loop what did not fail."""
-    label, before = scope.labels[name], graph.dag.tasks[name]
-    if not task.always or not before.loop or name not in task.producers:
-        return label
-    if needs_wrapper(before):
-        raise VqiError(
-            f"{scope.place}.tasks.{task.name}: it runs even if the loop '{name}' failed for an item, which is not "
-            "supported on Argo for a loop with a limit of items at the same time"
-        )
-    return f"({label}.Succeeded || {label}.Failed || {label}.Errored)"
-
-
-def _target(tasks: Collection[Task], scope: GraphScope) -> str | None:
-    """The tasks that decide whether the graph succeeded; Argo by itself asks only those that no other waits for."""
-    loops = {task.name for task in tasks if task.loop}
-    tolerated = loops & {name for task in tasks if task.always for name in task.producers}
-    if not tolerated:
-        return None
-    waited_for = {name for task in tasks for name in task.after} - tolerated
-    return " ".join(scope.labels[task.name] for task in tasks if task.name not in waited_for)
 
 
 def _waited_for(task: Task, graph: Graph) -> list[str]:

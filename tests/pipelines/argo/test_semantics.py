@@ -1,6 +1,7 @@
 """What the lowered YAML does is what the local backend does: the same steps with the same inputs, the same outputs."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -76,7 +77,8 @@ def test_what_collects_from_a_loop_runs_with_what_did_not_fail_and_the_graph_sti
     assert outputs is None
     joined = [call for call in flow if '"join"' in call]
     assert len(joined) == 1, "it ran"
-    assert argo_flow(read, given, OneFails(read, "say", "word=b!")) == (flow, None)
+    on_argo = argo_flow(read, given, OneFails(read, "say", "word=b!"))
+    assert on_argo == (flow - Counter(joined), None), "Argo needs the whole loop"
     whole = local_flow(read, given, Fakes(read))
     assert whole[1] is not None
     assert argo_flow(read, given, Fakes(read)) == whole
@@ -95,7 +97,8 @@ def test_the_training_pipeline_without_one_category() -> None:
     flow, outputs = local_flow(read, {}, fakes)
     assert outputs is None
     assert sum("vqi_components.summarize" in call for call in flow) == 1
-    assert argo_flow(read, {}, fakes) == (flow, None)
+    summarized = Counter(call for call in flow if "vqi_components.summarize" in call)
+    assert argo_flow(read, {}, fakes) == (flow - summarized, None), "Argo needs the whole loop"
 
 
 def test_the_training_pipeline() -> None:
