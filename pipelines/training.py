@@ -185,6 +185,6 @@ def training(
     summary = summarize(
         summaries=dsl.Collected(evaluated.outputs["summary"]), categories=download.outputs["categories"]
     )
-    summary.ignore_upstream_failure()  # a category that failed does not take the others' table with it
+    summary.ignore_upstream_failure()  # with vqi run, the others have their table
     _sized(summary, _SMALL)
     return summary.outputs["table"]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.pipelines.argo import examples
 from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
+from vqi_pipelines.argo.notes import left_out
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline
@@ -83,6 +84,13 @@ def test_what_collects_from_a_loop_runs_with_what_did_not_fail_and_the_graph_sti
     assert whole[1] is not None
     assert argo_flow(read, given, Fakes(read)) == whole
     assert not {*joined} & {*whole[0]}, "with fewer words"
+
+
+def test_that_argo_needs_the_whole_loop_is_said() -> None:
+    (note,) = left_out(read_ir(ir_of(examples.tolerant)))
+    assert note.endswith("ignore_upstream_failure is left out: on Argo it needs all of the loop")
+    assert ".tasks.collect: " in note
+    assert left_out(read_ir(ir_of(examples.fan))) == []
 
 
 def test_the_training_pipeline_without_one_category() -> None:
