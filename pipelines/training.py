@@ -33,6 +33,9 @@ _SOURCES_HERE = "elpv|folder:.*|archive:.*"
 _NAMED_WEIGHTS = "(?!pretrained$).*"  # a path, or none
 _TABLE = "csv:.*"
 
+# The key in the store under which the steps of a run leave what the last one reads; filled in by each backend.
+_RUN = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+
 # What a step's container requests, so that a node has it, and its limits: (cpu, memory). The chart's values are made
 # from these.
 _SMALL = (("100m", "256Mi"), ("1", "2Gi"))
@@ -177,14 +180,19 @@ def training(
             detector=fitted.outputs["detector"],
             metrics=evaluated.outputs["metrics"],
             report=evaluated.outputs["report"],
+            run=_RUN,
+            dataset=download.outputs["dataset"],
+            summary=evaluated.outputs["summary"],
         )
-        published.set_caching_options(False)  # the store may have been emptied; an equal model is not written again
+        # The store may have been emptied; an equal model is not written again. No cached step is told the run.
+        published.set_caching_options(False)
         _writes_store(published)
         _sized(published, _SMALL)
 
-    summary = summarize(
-        summaries=dsl.Collected(evaluated.outputs["summary"]), categories=download.outputs["categories"]
-    )
-    summary.ignore_upstream_failure()  # with vqi run, the others have their table
+    # The fan-in goes through the store: no argument grows with the categories, and the others have their table when one
+    # of them failed.
+    summary = summarize(run=_RUN, dataset=download.outputs["dataset"]).after(published).ignore_upstream_failure()
+    summary.set_caching_options(False)  # what the store holds changes outside the pipeline
+    _writes_store(summary)
     _sized(summary, _SMALL)
     return summary.outputs["table"]

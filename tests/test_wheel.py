@@ -173,7 +173,7 @@ def test_without_extras_a_step_that_runs_a_network_says_what_it_needs(
 def test_without_extras_the_other_steps_work(installed: Callable[..., Environment], tmp_path: Path) -> None:
     done = installed()("python", "-m", "vqi_components.summarize", "--help")
     assert done.returncode == 0, done
-    assert "--summaries" in done.stdout
+    assert "--table-page" in done.stdout
     flags = [f"--{name}={tmp_path / name}" for name in ("catalog", "dataset", "categories")]
     says_what_to_install(
         installed()("python", "-m", "vqi_components.dataset_download", *flags, VQI_STORE=tmp_path.as_uri()), "embedded"

@@ -2,7 +2,10 @@
 
 from kfp import dsl
 
+from vqi.config import Publish, defaults
 from vqi_components.declare import LIGHT_IMAGE, step
+
+_DEFAULT = defaults(Publish)
 
 
 @dsl.container_component
@@ -12,6 +15,9 @@ def publish(
     metrics: dsl.Input[dsl.Metrics],
     report: dsl.Input[dsl.HTML],
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
+    run: str = _DEFAULT.run,
+    dataset: str = _DEFAULT.dataset,
+    summary: str = _DEFAULT.summary,
 ):
     return step(
         "publish",
@@ -20,5 +26,8 @@ def publish(
         detector=detector.path,
         metrics=metrics.path,
         report=report.path,
+        run=run,
+        dataset=dataset,
+        summary=summary,
         decision=decision,
     )

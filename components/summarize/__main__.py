@@ -1,5 +1,6 @@
 """Runs the step ``summarize``."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +8,10 @@ from pathlib import Path
 from pydantic import Field
 
 from vqi.artifacts.files import write_text
-from vqi.artifacts.metrics import Summary
 from vqi.config import Summarize
-from vqi.errors import VqiError
+from vqi.outcomes import conclude, forget_old, read_outcomes
 from vqi.pages.table import to_csv, to_html, to_markdown
-from vqi.progress import message
-from vqi.records import parse_json
+from vqi.store.opening import open_store, store_uri
 from vqi_components import executor_output, step
 
 
@@ -26,18 +25,15 @@ class Arguments(Summarize):
 
 def run(arguments: Arguments) -> None:
     """Load, call, save."""
-    texts = enumerate(arguments.summaries, start=1)
-    rows = [parse_json(Summary, text, f"summaries: text {number}", "run evaluate again") for number, text in texts]
-    categories = [row.category for row in rows]
-    failed = [name for name in arguments.categories if name not in categories]
-    if not rows:
-        raise VqiError("there is no category with a result: see why each of them failed, and run the pipeline again")
+    store = open_store(store_uri(os.environ))
+    found = read_outcomes(store, arguments.run, arguments.dataset)
     for name, render in {"table.md": to_markdown, "table.csv": to_csv, "table.html": to_html}.items():
-        write_text(arguments.table / name, render(rows, failed))
-    write_text(arguments.table_page, to_markdown(rows, failed))
-    if failed:
-        message(f"the table is without {', '.join(failed)}: failed, as the logs of their steps say")
-    executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": categories}})
+        write_text(arguments.table / name, render(found.rows, found.failed))
+    write_text(arguments.table_page, to_markdown(found.rows, found.failed))
+    categories = [row.category for row in found.rows]
+    executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": len(categories)}})
+    forget_old(store, arguments.run)
+    conclude(found)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,16 +10,16 @@ _DEFAULT = defaults(Summarize)
 
 @dsl.container_component
 def summarize(
+    run: str,
     table: dsl.Output[dsl.Artifact],
     table_page: dsl.Output[dsl.Markdown],
-    summaries: list = _DEFAULT.summaries,  # type: ignore[type-arg]
-    categories: list = _DEFAULT.categories,  # type: ignore[type-arg]
+    dataset: str = _DEFAULT.dataset,
 ):
     return step(
         "summarize",
         LIGHT_IMAGE,
-        summaries=summaries,
-        categories=categories,
+        run=run,
+        dataset=dataset,
         table=table.path,
         table_page=table_page.path,
         executor_input=EXECUTOR_INPUT,

@@ -10,13 +10,13 @@ from typing import Any
 
 from vqi.errors import VqiError
 from vqi_pipelines.ir.graph import ArtifactSource, FromConstant, FromInput, FromTask, Pipeline, Source, Task
-from vqi_pipelines.ir.placeholders import JOB_NAMES, JOB_TIME, TASK_NAME, has_placeholders, names_in
+from vqi_pipelines.ir.placeholders import JOB_ID, JOB_NAMES, JOB_TIME, TASK_NAME, has_placeholders, names_in
 from vqi_pipelines.ir.values import to_text
 
 # What the placeholders of a run are on Argo: the workflow's name and id are unique, and its name is shown.
 OF_RUN = {
     **dict.fromkeys(JOB_NAMES, "{{workflow.name}}"),
-    "pipeline_job_uuid": "{{workflow.uid}}",
+    JOB_ID: "{{workflow.uid}}",
     JOB_TIME: "{{workflow.creationTimestamp.RFC3339}}",
 }
 _REFERENCE = re.compile(r"\{\{\$\.(?:inputs\.parameters\['([^']+)'\]|(\w+))\}\}")

@@ -39,6 +39,8 @@ from vqi_pipelines.ir.graph import (
 ONE = "each"  # the only task of a wrapper
 MOST_TASKS = MOST_TEMPLATES = 200  # of a graph, and of a workflow: the custom resources of Argo 4 take no more
 
+_ENDS = ("Succeeded", "Failed", "Errored", "Skipped", "Omitted")  # all that a task can have become
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -82,7 +84,9 @@ def graph_template(name: str, graph: Graph, tasks: Collection[Task]) -> models.T
         inputs=_inputs(graph),
         outputs=_outputs(graph.dag, scope),
         # tasks that do not depend on a failed one still run
-        dag=models.DAGTemplate(tasks=[_task(task, graph, scope) for task in chosen], fail_fast=False),
+        dag=models.DAGTemplate(
+            tasks=[_task(task, graph, scope) for task in chosen], fail_fast=False, target=_target(chosen, graph, scope)
+        ),
     )
 
 
@@ -176,11 +180,34 @@ def _call(
         name=scope.labels[task.name],
         template=template,
         when=when(task, component, scope, place),
-        depends=" && ".join(scope.labels[name] for name in _waited_for(task, graph)) or None,
+        depends=" && ".join(_condition(name, task, scope) for name in _waited_for(task, graph)) or None,
         arguments=models.Arguments(parameters=parameters or None, artifacts=artifacts or None)
         if parameters or artifacts
         else None,
     )
+
+
+def _tolerates(task: Task, name: str) -> bool:
+    """Whether a task runs whatever became of a task before it. What it takes from others has to be there."""
+    return task.always and not task.is_exit_handler and name not in task.producers
+
+
+def _condition(name: str, task: Task, scope: GraphScope) -> str:
+    """What a task that is waited for must have become."""
+    label = scope.labels[name]
+    return f"({' || '.join(f'{label}.{end}' for end in _ENDS)})" if _tolerates(task, name) else label
+
+
+def _target(tasks: Collection[Task], graph: Graph, scope: GraphScope) -> str | None:
+    """The tasks that decide whether a graph succeeded; None for what Argo itself asks, those that no other waits for.
+
+    A task whose failure is tolerated decides, too: the run has failed, although what came after it succeeded.
+    """
+    tolerated = {name for task in tasks for name in _waited_for(task, graph) if _tolerates(task, name)}
+    if not tolerated:
+        return None
+    waited_for = {name for task in tasks for name in task.after} - tolerated
+    return " ".join(scope.labels[task.name] for task in tasks if task.name not in waited_for)
 
 
 def _waited_for(task: Task, graph: Graph) -> list[str]:

@@ -18,7 +18,10 @@ def left_out(pipeline: Pipeline) -> list[str]:
             where = f"{place}.tasks.{task.name}"
             if task.cache_key:
                 found.append(f"{where}: cache_key '{task.cache_key}' is left out: on Argo every step runs")
-            if task.always and task.producers:
-                # Argo 4.0.2 never starts a task that takes what a loop collects where all of the loop failed
-                found.append(f"{where}: ignore_upstream_failure is left out: on Argo it needs all of the loop")
+            # Argo 4.0.2 never starts a task that takes what a loop collects where all of the loop failed
+            found += [
+                f"{where}: ignore_upstream_failure does not hold for '{name}', whose output it takes: on Argo it runs "
+                "only where all of that succeeded"
+                for name in (sorted(task.producers) if task.always else ())
+            ]
     return found

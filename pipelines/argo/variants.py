@@ -34,10 +34,11 @@ def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
     component = pipeline.components[task.component]
     defaults = {name for name, parameter in component.inputs.items() if parameter.default is not None}
     given = {name for name, source in task.parameters.items() if _is_given(source, graph.parameters)}
-    item = {task.loop.item_input} if task.loop else set()
+    if task.loop:
+        given = given - _unread_items(task.loop, component) | {task.loop.item_input}
     return Variant(
         task.component,
-        frozenset(defaults | (given | item if component.dag else given & component.inputs.keys())),
+        frozenset(defaults | (given if component.dag else given & component.inputs.keys())),
         frozenset(name for name, source in task.artifacts.items() if _is_given(source, graph.artifacts)),
         task.retry,
     )
@@ -45,7 +46,19 @@ def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
 
 def wrapper_variant(inner: Variant, loop: Loop) -> Variant:
     """The template around a loop that limits how many of its iterations run at the same time."""
-    return replace(inner, parameters=inner.parameters - {loop.item_input}, retry=None, loop=loop)
+    return replace(inner, parameters=inner.parameters - {loop.item_input} | _items_of(loop), retry=None, loop=loop)
+
+
+def _items_of(loop: Loop) -> frozenset[str]:
+    """The input with the list that a loop runs over; none if that is written in the pipeline."""
+    return frozenset({loop.items.name} if isinstance(loop.items, FromInput) else ())
+
+
+def _unread_items(loop: Loop, component: Component) -> frozenset[str]:
+    """That input, if no task inside reads it: each iteration would be given the whole list, for nobody."""
+    tasks = component.dag.tasks.values() if component.dag else ()
+    sources = [source for task in tasks for source in task.parameters.values()]
+    return _items_of(loop) - {source.name for source in sources if isinstance(source, FromInput)}
 
 
 def needs_wrapper(task: Task) -> bool:

@@ -14,7 +14,7 @@ from vqi_pipelines.argo.keys import check_keys
 from vqi_pipelines.argo.names import dns_label, field_name, free_label
 from vqi_pipelines.argo.security import pod_security, pod_spec_patch
 from vqi_pipelines.argo.settings import Settings
-from vqi_pipelines.argo.variants import Variant, named_variants, root_variant
+from vqi_pipelines.argo.variants import Variant, named_variants, root_variant, wrapper_variant
 from vqi_pipelines.ir.graph import Parameter, Pipeline, Task
 from vqi_pipelines.ir.values import to_text
 
@@ -126,14 +126,11 @@ def _component_templates(
 
 def _inner_of(wrapper: Variant, names: Mapping[Variant, str]) -> Variant:
     """The variant that a wrapper runs for each item."""
-    item = wrapper.loop.item_input if wrapper.loop else ""
+    loop = wrapper.loop
     return next(
-        variant
-        for variant in names
-        if variant.component == wrapper.component
-        and not variant.loop
-        and variant.artifacts == wrapper.artifacts
-        and variant.parameters == wrapper.parameters | {item}
+        v
+        for v in names
+        if loop and v.component == wrapper.component and wrapper_variant(v, loop) == wrapper and not v.loop
     )
 
 

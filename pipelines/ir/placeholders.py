@@ -20,7 +20,8 @@ _PATHS = {
     "output_parameters": re.compile(r"\.outputs\.parameters\['([^']+)'\]\.output_file"),
 }
 # kfp's PIPELINE_JOB_NAME, _RESOURCE_NAME and _ID, PIPELINE_JOB_CREATE_TIME_UTC, PIPELINE_TASK_NAME.
-JOB_NAMES = ("pipeline_job_name", "pipeline_job_resource_name", "pipeline_job_uuid")
+JOB_ID = "pipeline_job_uuid"
+JOB_NAMES = ("pipeline_job_name", "pipeline_job_resource_name", JOB_ID)
 JOB_TIME = "pipeline_job_create_time_utc"
 TASK_NAME = "pipeline_task_name"
 _OF_RUN = re.compile(rf"\.({'|'.join((*JOB_NAMES, JOB_TIME, TASK_NAME))})")
@@ -40,9 +41,9 @@ class StepValues:
     run: Mapping[str, str] = field(default_factory=dict)  # of the run and the task; see ``JOB_NAMES``
 
 
-def of_run(run: str, started_at: str, task: str) -> dict[str, str]:
-    """The values of a run's placeholders where a run has one name, for a task."""
-    return {**dict.fromkeys(JOB_NAMES, run), JOB_TIME: started_at, TASK_NAME: task}
+def of_run(run: str, uid: str, started_at: str, task: str) -> dict[str, str]:
+    """The values of a run's placeholders where a run has one name, for a task; ``uid`` is no other run's anywhere."""
+    return {**dict.fromkeys(JOB_NAMES, run), JOB_ID: uid, JOB_TIME: started_at, TASK_NAME: task}
 
 
 def executor_input(

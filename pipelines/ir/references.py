@@ -100,10 +100,11 @@ def _checked_task(task: Task, place: str, dag: Dag, components: Mapping[str, Com
                 raise VqiError(
                     f"{place}.inputs.{name}: task '{source.task}' may be skipped: take dsl.OneOf of its branches"
                 )
-    if task.always and task.producers and not any(dag.tasks[name].loop for name in task.producers):
+    takes_all = task.producers and task.producers == {*task.after}
+    if task.always and takes_all and not any(dag.tasks[name].loop for name in task.producers):
         raise VqiError(
-            f"{place}: it runs even if the tasks before it failed, so it cannot take an output of theirs, except for "
-            "what a loop collects"
+            f"{place}: it runs even if the tasks before it failed, so it cannot take an output of each of them, except "
+            "for what a loop collects"
         )
     _check_complete(task, component, place)
     _check_loop(task, component, place)

@@ -240,7 +240,7 @@ class _Execution:
         Raises:
             VqiError: A value is not of the type that the component declares, or is missing.
         """
-        names = of_run(self._run.run_id, self._run.started_at, task.name)
+        names = of_run(self._run.run_id, self._run.uid, self._run.started_at, task.name)
         named = {name: _value(source, scope, done, names) for name, source in task.parameters.items()}
         filled = {
             name: fill_constant(value, named) if isinstance(task.parameters[name], FromConstant) else value

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 from vqi.artifacts.files import write_json
@@ -78,6 +79,10 @@ class RunState:
     began: float = field(default_factory=time.monotonic)
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0
+    uid: str = ""  # the id, and what no run in another folder has that began in the same second
+
+    def __post_init__(self) -> None:
+        self.uid = self.uid or f"{self.run_id}-{token_hex(4)}"
 
     def task(self, label: str, place: tuple[int, ...] = ()) -> TaskState:
         """The task of that label, waiting when it is new; ``place`` is its place in the pipeline."""
@@ -126,6 +131,7 @@ class RunState:
         tasks = {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()}
         content = {
             "run_id": self.run_id,
+            "uid": self.uid,
             "pipeline": self.pipeline,
             "state": self.state,
             "parameters": redacted_value(self.parameters),

@@ -190,7 +190,7 @@ class StepRunner:
         return with_executor_input(values, component, partial / EXECUTOR_OUTPUT)
 
     def _of_run(self, step: Step) -> dict[str, str]:
-        return of_run(self._run.run_id, self._run.started_at, step.task.name)
+        return of_run(self._run.run_id, self._run.uid, self._run.started_at, step.task.name)
 
     def _collect(self, step: Step, values: StepValues) -> Outputs:
         """Read the output parameters and move the artifacts to their final place.

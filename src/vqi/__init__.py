@@ -23,6 +23,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     network/            [T] images -> features of any layer: backbones, their weights, what runs them
     self_supervised/    [T] a backbone -> a backbone fine-tuned on good images
     detectors/              features -> what is normal; scores, anomaly maps, threshold
+    outcomes                what became of each category of a run, in the store, for the table
     evaluation              features and a detector -> scores, metrics, what the report shows
     pages/                  what people read: report, table, data page
     models/                 the versions of published models in the store

@@ -382,9 +382,17 @@ class Evaluate(StepConfig):
 class Publish(StepConfig):
     """Write a complete, versioned model package to the object store."""
 
+    run: str = Field(
+        "", description="id of the run, under which the category's row of the table is left; empty = it is not left"
+    )
+    dataset: str = Field("", description="uri of the dataset in the object store, from dataset_download")
+    summary: str = Field("", description="the category's row of the table as JSON, from evaluate")
+
 
 class Summarize(StepConfig):
     """The result table over all categories."""
 
-    summaries: Texts = Field([], description="the JSON summaries of the categories, from evaluate")
-    categories: Texts = Field([], description="all categories: those without a summary failed")
+    run: str = Field(description="id of the run, under which each category's row was left", min_length=1)
+    dataset: str = Field(
+        "", description="uri of the dataset, whose catalog names the categories; empty = the one that the rows name"
+    )

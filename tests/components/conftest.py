@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 BACKBONE, LAYER, SIZE = "tf_efficientnet_lite0", "blocks.2", 64
-CATEGORY = "bracket"
+CATEGORY, RUN = "bracket", "run-1"
 
 
 def run_step(name: str, store: Path | str | None = None, **flags: object) -> int:
@@ -94,14 +93,15 @@ class Chain:
                 "metrics": at / "metrics.json",
                 "report": at / "report.html",
                 "decision": at / "decision",
+                "run": RUN,
             },
-            "summarize": {"table": at / "table", "table_page": at / "table_page.md"},
+            "summarize": {"table": at / "table", "table_page": at / "table_page.md", "run": RUN},
         }
         flags = settings[name]
-        if name == "preprocess":
+        if name in ("preprocess", "publish", "summarize"):
             flags["dataset"] = (at / "dataset").read_text()
-        if name == "summarize":
-            flags["summaries"] = json.dumps([(at / "summary").read_text()])
+        if name == "publish":
+            flags["summary"] = (at / "summary").read_text()
         return flags
 
     def run(self, name: str, **changed: object) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.components.conftest import RUN
 from vqi.models.registry import fetch_model
 
 OneError = Callable[[int], str]
@@ -27,7 +28,7 @@ def test_an_equal_model_is_not_published_again(chain: Any, tmp_path: Path) -> No
 
 
 def test_wrong_artifact(chain: Any, tmp_path: Path, one_error: OneError) -> None:
-    flags = {"decision": tmp_path / "d", "detector": chain.folder / "features.safetensors"}
+    flags = {"decision": tmp_path / "d", "detector": chain.folder / "features.safetensors", "run": ""}
     assert "expected format 'vqi.detector/3'" in one_error(chain.run("publish", **flags))
     assert not (tmp_path / "d").exists()
 
@@ -38,3 +39,17 @@ def test_store_is_not_set_or_of_another_kind(chain: Any, tmp_path: Path, one_err
     assert "VQI_STORE is not set" in one_error(other.run("publish", decision=tmp_path / "d"))
     other.store = "gs://bucket"
     assert "unknown kind of store 'gs://'" in one_error(other.run("publish", decision=tmp_path / "d"))
+
+
+def test_the_row_of_the_table_is_left_in_the_store_at_the_end(chain: Any, tmp_path: Path, one_error: OneError) -> None:
+    left = chain.store / "runs" / RUN / "summaries" / "bracket.json"
+    content = json.loads(left.read_text())
+    assert content["summary"] == json.loads((chain.folder / "summary").read_text())
+    assert (content["category"], content["failure"]) == ("bracket", "")
+    assert content["dataset"] == (chain.folder / "dataset").read_text()
+    left.unlink()
+    assert chain.run("publish", decision=tmp_path / "d", run="") == 0
+    assert not left.exists(), "by hand, without a run"
+    assert chain.run("publish", decision=tmp_path / "d") == 0
+    assert json.loads(left.read_text()) == content, "though the model was there"
+    assert "summary: Invalid JSON" in one_error(chain.run("publish", decision=tmp_path / "e", summary="{"))

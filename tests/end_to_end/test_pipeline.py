@@ -113,7 +113,8 @@ def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
     assert f"model: {model} (an equal model is the newest version)" in again.stdout
     assert table(trained) == before
     states = task_states(trained)
-    assert {state for name, state in states.items() if not name.endswith(("dataset-download", "publish"))} == {"cached"}
+    ran = {name.rpartition("/")[2] for name, state in states.items() if state != "cached"}
+    assert ran == {"dataset-download", "publish", "summarize"}, "those that ask the store"
     assert not (trained / "store" / "models" / "parts" / "bracket" / "v2").exists()
     other = run(trained, source="folder:parts", **FAST | {"variance": 0.9}, categories='["bracket"]')
     assert other.returncode == 0, other.stderr
@@ -123,6 +124,24 @@ def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
     back = run(trained, source="folder:parts", **FAST)
     assert back.returncode == 0, back.stderr
     assert table(trained) == before
+
+
+def test_a_category_that_fails_leaves_the_others_table(parts: Path, tmp_path: Path) -> None:
+    shutil.copytree(parts, tmp_path / "parts")
+    for image in (tmp_path / "parts" / "fabric" / "train" / "good").iterdir():
+        image.write_bytes(b"no image")
+    done = run(tmp_path, source="folder:parts", **FAST)
+    assert done.returncode == 2, done.stdout
+    assert "\nfabric/preprocess failed: " in done.stdout
+    assert "\n- fabric failed: did not finish: the log of its last step says why\n" in done.stdout
+    first, second = table(tmp_path)
+    assert (first["category"], second["category"]) == ("bracket", "fabric")
+    assert float(first["image_auroc"]) > 0.9
+    assert {value for name, value in second.items() if name != "category"} == {""}
+    again = vqi("step", tmp_path / "runs" / "latest" / "summarize", cwd=tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    made = tmp_path / "runs" / "latest" / "summarize" / "again" / "outputs" / "table" / "table.csv"
+    assert made.read_text() == (tmp_path / "runs" / "latest" / "table.csv").read_text()
 
 
 def task_states(folder: Path) -> dict[str, str]:

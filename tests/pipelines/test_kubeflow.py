@@ -149,14 +149,18 @@ def test_kubernetes_own_library_writes_the_same() -> None:
 
 
 def test_no_caching() -> None:
-    assert {name for name, task in steps(training_ir()).items() if not task.cache} == {"dataset-download", "publish"}
+    assert {name for name, task in steps(training_ir()).items() if not task.cache} == {
+        "dataset-download", "publish", "summarize",
+    }  # fmt: skip
     assert not any(task.cache for task in steps(for_kubeflow(training_ir(), KubeflowSettings(cache=False))).values())
 
 
 def test_secrets_and_resources_of_the_training_pipeline() -> None:
     containers = {name: part.container for name, part in read_ir(training_ir()).components.items() if part.container}
     with_store = {name for name, container in containers.items() if container.pod.env}
-    assert with_store == {f"comp-{name}" for name in ("dataset-download", "preprocess", "ssl-finetune", "publish")}
+    assert with_store == {
+        f"comp-{name}" for name in ("dataset-download", "preprocess", "ssl-finetune", "publish", "summarize")
+    }
     for name, container in containers.items():
         assert container.resources.keys() >= {
             "resourceCpuLimit", "resourceCpuRequest", "resourceMemoryLimit", "resourceMemoryRequest",

@@ -18,8 +18,11 @@ TRAINING = Path(__file__).parents[2] / "pipelines" / "training.py"
 INTERNAL = {
     ("Preprocess", "dataset"): "dataset_download says where the dataset is",
     ("Preprocess", "category"): "the pipeline runs the step for each category",
-    ("Summarize", "summaries"): "evaluate writes them",
-    ("Summarize", "categories"): "dataset_download says which there are",
+    ("Publish", "run"): "the backend says which it is",
+    ("Publish", "dataset"): "dataset_download says where the dataset is",
+    ("Publish", "summary"): "evaluate writes it",
+    ("Summarize", "run"): "the backend says which it is",
+    ("Summarize", "dataset"): "dataset_download says where the dataset is",
 }
 
 

@@ -92,7 +92,7 @@ def test_the_default_setting_is_the_one_in_the_readme_and_the_issue() -> None:
         (DatasetDownload, {"source": ""}),
         (DatasetDownload, {"only_categories": "mono"}),
         (DatasetDownload, {"only_categories": [1]}),
-        (Summarize, {"summaries": "{"}),
+        (Summarize, {"run": ""}),
     ],
 )
 def test_out_of_range(model: type[StepConfig], values: dict[str, object]) -> None:
@@ -102,5 +102,5 @@ def test_out_of_range(model: type[StepConfig], values: dict[str, object]) -> Non
 
 def test_lists_are_one_json_text_on_a_command_line() -> None:
     texts = ['{"a": "ä"}', "x, y"]
-    assert Summarize(summaries=json.dumps(texts)).summaries == texts  # type: ignore[arg-type]
-    assert Summarize(summaries=texts).summaries == texts
+    assert DatasetDownload(only_categories=json.dumps(texts)).only_categories == texts  # type: ignore[arg-type]
+    assert DatasetDownload(only_categories=texts).only_categories == texts

@@ -13,8 +13,9 @@ from pathlib import Path
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
+from vqi.datasets.catalogs import CATALOG, read_catalog
 from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
-from vqi.datasets.shards import CATALOG, read_catalog, shard_name
+from vqi.datasets.shards import shard_name
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vqi.artifacts.catalog import Catalog
 from vqi.artifacts.left_out import of_category
+from vqi.datasets.catalogs import CATALOG, read_catalog
 from vqi.datasets.layout import Shard
 from vqi.errors import VqiError, unknown
-from vqi.records import parse_json
-from vqi.store.interface import Store
 from vqi.store.names import key_of
 from vqi.store.opening import open_store
-
-CATALOG = "catalog.json"
 
 
 def open_shard(uri: str, category: str, folder: Path) -> Shard:
@@ -41,14 +37,6 @@ def open_shard(uri: str, category: str, folder: Path) -> Shard:
         )
     unreadable = catalog.categories[category].unreadable
     return Shard(path, got, catalog.licence, unreadable, of_category(catalog.left_out, category))
-
-
-def read_catalog(store: Store, folder: str) -> Catalog | None:
-    """The catalog of a dataset; None where there is none, which means that the dataset is not complete."""
-    key = f"{folder}/{CATALOG}".lstrip("/")
-    if not store.exists(key):
-        return None
-    return parse_json(Catalog, store.get_bytes(key), store.uri_of(key), "run dataset_download again")
 
 
 def shard_name(category: str) -> str:

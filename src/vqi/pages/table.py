@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vqi.artifacts.metrics import Summary
@@ -24,11 +25,12 @@ HEADER = (
 )
 
 _FAILED = ("failed", *[""] * (len(HEADER) - 2))  # the cells of a category without figures
+_NONE: Mapping[str, str] = MappingProxyType({})  # category -> why it has no figures
 _RATES = ("accuracy", "false_alarm_rate", "recall", "oracle_accuracy")
 _AREAS = ("image_auroc", "pixel_auroc", "aupro")
 
 
-def to_csv(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
+def to_csv(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
     """The rows with all `COLUMNS` in full precision; an undefined figure is empty, and all of a failed category's."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -38,16 +40,21 @@ def to_csv(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
     return file.getvalue()
 
 
-def to_markdown(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
-    """The columns of `HEADER`, rates in percent; a row of means where there is more than one category with figures."""
+def to_markdown(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
+    """The columns of `HEADER`, rates in percent; a row of means where there is more than one category with figures.
+
+    Below it why each category of ``failed`` has none.
+    """
     body = [_cells(row) for row in rows]
     body += [[_escaped(name), *_FAILED] for name in failed]
     body += [["**Mean**", *cells[1:]] for cells in _mean_cells(rows)]
     aligned = ["---", *["---:"] * (len(HEADER) - 1)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in [HEADER, aligned, *body])
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in [HEADER, aligned, *body])
+    reasons = [f"- {_escaped(name)} failed: {_escaped(why)}\n" for name, why in failed.items()]
+    return "".join([table, *(["\n"] if reasons else []), *reasons])
 
 
-def to_html(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
+def to_html(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
     """One self-contained page, without JavaScript, that looks like the reports."""
     body = [[row.category, *_cells(row)[1:], area(row.pixel_auroc), area(row.aupro)] for row in rows]
     body += [[name, *_FAILED, "", ""] for name in failed]
@@ -60,6 +67,7 @@ def to_html(rows: Sequence[Summary], failed: Sequence[str] = ()) -> str:
         mean=mean if pixels else [cells[: len(HEADER)] for cells in mean],
         targets=sorted({short_percent(row.target_fpr) for row in rows}),
         pixels=pixels,
+        failed=failed,
     )
 
 

@@ -242,7 +242,16 @@ def tolerant(names: list = ["a", "b"]):  # noqa: B006 - as kfp wants it
     collect(words=dsl.Collected(said.outputs["out"])).ignore_upstream_failure()
 
 
+@dsl.pipeline(name="after-all")
+def after_all(note: str = "n"):
+    noted = say(word=note)
+    made = make().after(noted)
+    with dsl.ParallelFor(made.outputs["names"], parallelism=2) as name:
+        used = use(folder=made.outputs["folder"], name=name)
+    hello(who=noted.outputs["out"]).after(used).ignore_upstream_failure()
+
+
 VALID = [
-    one_step, chain, fan, limited, tolerant, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
+    one_step, chain, fan, limited, tolerant, after_all, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
     branches, named, placed, python,
 ]  # fmt: skip

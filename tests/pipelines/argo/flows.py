@@ -101,7 +101,7 @@ class FakeRunner:
             output_artifacts={name: f"/outputs/{file_name(name, a.schema)}" for name, a in outputs},
             output_parameters={name: f"/outputs/{name}" for name in component.outputs},
             executor_input=None,
-            run=of_run(walker.WORKFLOW, walker.STARTED, step.task.name),
+            run=of_run(walker.WORKFLOW, walker.UID, walker.STARTED, step.task.name),
         )
         values = with_executor_input(values, component, Path("/outputs/executor_output.json"))
         artifacts = {paths[name]: ref.location for name, ref in step.given.artifacts.items()}
@@ -120,7 +120,7 @@ def local_flow(pipeline: Pipeline, given: Mapping[str, Any], fakes: Fakes) -> tu
     """What the local backend runs, and the pipeline's outputs; None when it failed."""
     runner = FakeRunner(fakes)
     values = check_parameters(pipeline, given)
-    run = RunState(walker.WORKFLOW, Path("/nowhere"), pipeline.name, values, PlainLines(io.StringIO()))
+    run = RunState(walker.WORKFLOW, Path("/nowhere"), pipeline.name, values, PlainLines(io.StringIO()), uid=walker.UID)
     run.started_at = walker.STARTED
     execution = _Execution(pipeline, run, runner, RunFolder())
     outputs = asyncio.run(execution._graph(pipeline.root, Scope(Outputs(values))))

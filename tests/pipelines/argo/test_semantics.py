@@ -5,9 +5,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.pipelines.argo import examples
-from tests.pipelines.argo.flows import Fakes, argo_flow, local_flow
+from tests.pipelines.argo import examples, walker
+from tests.pipelines.argo.flows import Fakes, argo_flow, identity, local_flow
+from vqi_pipelines.argo import lower, to_yaml
 from vqi_pipelines.argo.notes import left_out
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
@@ -86,27 +88,61 @@ def test_what_collects_from_a_loop_runs_with_what_did_not_fail_and_the_graph_sti
     assert not {*joined} & {*whole[0]}, "with fewer words"
 
 
-def test_that_argo_needs_the_whole_loop_is_said() -> None:
+def test_that_argo_needs_what_a_task_takes_is_said() -> None:
     (note,) = left_out(read_ir(ir_of(examples.tolerant)))
-    assert note.endswith("ignore_upstream_failure is left out: on Argo it needs all of the loop")
-    assert ".tasks.collect: " in note
+    assert ".tasks.collect: ignore_upstream_failure does not hold for 'for-loop-1'" in note
+    (note,) = left_out(read_ir(ir_of(examples.after_all)))
+    assert ".tasks.hello: ignore_upstream_failure does not hold for 'say'" in note
     assert left_out(read_ir(ir_of(examples.fan))) == []
 
 
-def test_the_training_pipeline_without_one_category() -> None:
+@pytest.mark.parametrize(("failing", "runs"), [("use", 1), ("make", 1), ("say", 0), ("hello", 1)])
+def test_what_runs_whatever_became_of_others_runs_and_the_run_fails(failing: str, runs: int) -> None:
+    read = read_ir(ir_of(examples.after_all))
+    flow, outputs = local_flow(read, {}, Fakes(read, {failing}))
+    assert outputs is None
+    assert sum('"hello"' in call for call in flow) == runs
+    assert argo_flow(read, {}, Fakes(read, {failing})) == (flow, None)
+
+
+@pytest.mark.parametrize("failing", ["../1/11", "mono"], ids=["one", "all"])
+def test_the_training_pipeline_without_some_categories(failing: str) -> None:
     read = read_ir(training_ir().replace("- python\n        - -m\n", "- run\n"))
-    fakes = OneFails(read, "vqi_components.preprocess", "../1/11")
+    fakes = OneFails(read, "vqi_components.preprocess", failing)
+    categories = ["mono", "../1/11"] if failing != "mono" else ["mono"]
     fakes.parameters = lambda component, seen: (
         Fakes.parameters(fakes, component, seen)
         | (  # type: ignore[method-assign]
-            {"categories": '["mono", "../1/11"]'} if "categories" in component.outputs else {}
+            {"categories": json.dumps(categories)} if "categories" in component.outputs else {}
         )
     )
     flow, outputs = local_flow(read, {}, fakes)
     assert outputs is None
     assert sum("vqi_components.summarize" in call for call in flow) == 1
-    summarized = Counter(call for call in flow if "vqi_components.summarize" in call)
-    assert argo_flow(read, {}, fakes) == (flow - summarized, None), "Argo needs the whole loop"
+    assert sum("vqi_components.publish" in call for call in flow) == len(categories) - 1
+    assert argo_flow(read, {}, fakes) == (flow, None)
+
+
+def test_no_argument_grows_with_the_categories() -> None:
+    read = read_ir(training_ir().replace("- python\n        - -m\n", "- run\n"))
+    names = [f"category {number}" for number in range(2000)]
+    fakes = Fakes(read)
+    fakes.parameters = lambda component, seen: (  # type: ignore[method-assign]
+        Fakes.parameters(fakes, component, seen)
+        | ({"categories": json.dumps(names)} if "categories" in component.outputs else {})
+    )
+    document, longest = yaml.safe_load(to_yaml(lower(read), comment="a test")), [0]
+
+    def step(call: walker.Call, parameters: list[str], artifacts: list[str]) -> walker.Outputs:
+        longest.append(max(map(len, call.command)))
+        component, seen = fakes.components[call.command[1]], identity(call.command, call.artifacts)
+        return walker.Outputs(fakes.parameters(component, seen), fakes.artifacts(component, seen))
+
+    run = walker.Walker(document, step)
+    assert run.run({}) is not None
+    assert run.at_once == [2000]
+    assert max(longest) < 2000
+    assert run.longest_argument < 200, "of a template: Argo keeps it for each iteration"
 
 
 def test_the_training_pipeline() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-WORKFLOW, UID, STARTED = "wf-1", "wf-1", "2026-01-01T00:00:00Z"
+WORKFLOW, UID, STARTED = "wf-1", "uid-1", "2026-01-01T00:00:00Z"
 TAG = re.compile(r"\{\{(.*?)\}\}")
 COLLECTED = r"tasks\['(?P<task>[^']+)'\]\.outputs\.parameters\['(?P<output>[^']+)'\]"
 TEXTS = re.compile(rf"toJson\(map\(fromJSON\({COLLECTED}\), \{{type\(#\) == 'string' \? # : toJson\(#\)\}}\)\)")
@@ -67,6 +67,7 @@ class Walker:
         self.calls: list[Call] = []
         self.keys: list[str] = []
         self.at_once: list[int] = []
+        self.longest_argument = 0
 
     def run(self, given: Mapping[str, str]) -> Outputs | None:
         """Run it; None when something failed."""
@@ -186,6 +187,7 @@ class Walker:
         arguments = task.get("arguments", {})
         parameters = {p["name"]: resolve(p["value"], scope) for p in arguments.get("parameters", [])}
         given = {a["name"]: artifacts[reference(a["from"])] for a in arguments.get("artifacts", [])}
+        self.longest_argument = max([self.longest_argument, *map(len, parameters.values())])
         return self.call(task["template"], parameters, given)
 
 
@@ -258,7 +260,7 @@ def output_artifact(artifact: Mapping[str, str], scope: Mapping[str, str]) -> st
 
 
 def is_met(condition: list[tuple[str, str]], done: set[str], failed: set[str]) -> bool:
-    known = {"": done, "Succeeded": done, "Failed": failed, "Errored": failed}
+    known = {"": done, "Succeeded": done, "Skipped": done, "Failed": failed, "Errored": failed, "Omitted": failed}
     return any(name in known[state] for name, state in condition)
 
 

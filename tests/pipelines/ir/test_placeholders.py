@@ -55,9 +55,9 @@ def test_unknown_ones_are_errors(part: str) -> None:
 
 
 def test_names_of_the_run_and_the_task() -> None:
-    run = of_run("run-7", "2026-01-01T00:00:00+00:00", "first")
+    run = of_run("run-7", "run-7-a1", "2026-01-01T00:00:00+00:00", "first")
     values = replace(VALUES, run=run)
-    assert resolve("{{$.pipeline_job_name}}/{{$.pipeline_job_uuid}}", values) == ["run-7/run-7"]
+    assert resolve("{{$.pipeline_job_name}}/{{$.pipeline_job_uuid}}", values) == ["run-7/run-7-a1"]
     assert resolve("{{$.pipeline_task_name}} {{$.pipeline_job_create_time_utc}}", values) == [
         "first 2026-01-01T00:00:00+00:00"
     ]

@@ -40,7 +40,9 @@ STEPS = [
     "publish",
     "summarize",
 ]
-ON_THE_STORE = {"dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True}  # may write there
+ON_THE_STORE = {
+    "dataset_download": True, "preprocess": False, "ssl_finetune": True, "publish": True, "summarize": True,
+}  # may write there  # fmt: skip
 
 
 def job_of(

@@ -20,7 +20,7 @@ KEYS = {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting progress records redaction strict_json",
         "artifacts": "catalog files left_out",
-        "datasets": "advice archive arrangements bucket download elpv folder layout left_out local objects placing public "
+        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out local objects placing public "
         "shards sources splits table table_rows table_text tree words",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
@@ -33,7 +33,7 @@ KEYS = {
         "components": "environment executor_output flags outputs step",
         "ground": "config digests errors formatting intervals metrics progress records redaction strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
-        "datasets": "layout shards",
+        "datasets": "catalogs layout shards",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report images masks reading value_range",
@@ -78,21 +78,26 @@ KEYS = {
     },
     "publish": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors progress records redaction strict_json",
-        "artifacts": "backbone detector features files images tables tensors threshold",
+        "ground": "config digests errors formatting outcomes progress records redaction strict_json",
+        "artifacts": "backbone catalog detector features files images left_out metrics tables tensors threshold",
+        "datasets": "catalogs",
         "detectors": "calibration grid interface patch_pca pca registry subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
-        "system": "atomic files locks os_errors paths processor",
+        "system": "atomic concurrency files locks memory os_errors paths processor",
         "transfer": "timely web",
     },
     "summarize": {
         "components": "environment executor_output flags outputs step",
-        "ground": "config errors formatting progress records redaction strict_json",
-        "artifacts": "files metrics",
+        "ground": "config digests errors formatting outcomes progress records redaction strict_json",
+        "artifacts": "catalog files left_out metrics",
+        "datasets": "catalogs",
         "pages": "rendering table templates",
-        "system": "atomic files os_errors paths processor",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
+        "s3_profiles s3_reading s3_settings",
+        "system": "atomic concurrency files locks memory os_errors paths processor",
+        "transfer": "timely web",
     },
 }
 TORCH_ROOMS = {"network", "self_supervised"}

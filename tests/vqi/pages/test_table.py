@@ -102,6 +102,14 @@ def test_zero_counts_in_the_mean() -> None:
     assert "| 2.5 % |" in to_markdown([row(false_alarm_rate=0.0), row(false_alarm_rate=0.05)]).splitlines()[-1]
 
 
+def test_why_a_category_has_no_figures_is_below_the_table() -> None:
+    *table, empty, first, second = to_markdown([row("a"), row("b")], {"c|d": "a *reason*", "e": "another"}).splitlines()
+    assert [line.split(" | ")[0] for line in table[2:]] == ["| a", "| b", "| c\\|d", "| e", "| **Mean**"]
+    assert (empty, first, second) == ("", "- c\\|d failed: a \\*reason\\*", "- e failed: another")
+    assert "<li><strong>c|d</strong>: a &lt;reason&gt;</li>" in to_html([row()], {"c|d": "a <reason>"})
+    assert "What failed" not in to_html([row()])
+
+
 def test_markdown_cells_cannot_break_the_table() -> None:
     body = to_markdown([row("a|b\n<script>*")]).splitlines()[2]
     assert body.startswith(r"| a\|b &lt;script>\* | 431 |")
