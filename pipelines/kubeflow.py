@@ -18,6 +18,7 @@ from vqi_pipelines.ir.graph import Toleration
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Waits 10, 20, 40 s ...
 _BACKOFF = {"backoffDuration": "10s", "backoffFactor": 2.0, "backoffMaxDuration": "300s"}
+_ALWAYS, _TAKEN = "ALL_UPSTREAM_TASKS_COMPLETED", "taskOutputParameter"
 
 Document = dict[str, Any]
 
@@ -54,9 +55,8 @@ def for_kubeflow(ir: str, settings: KubeflowSettings) -> str:
     executors: Document = spec["deploymentSpec"]["executors"]
     for executor in executors.values():
         executor["container"]["image"] = image_name(executor["container"]["image"], settings)
+    _make_exit_tasks(spec)
     for task, component in _steps(spec):
-        # Kubeflow makes of such a task a hook of each task that it waits for, and collects nothing from a failed loop
-        task.pop("triggerPolicy", None)
         _give_defaults(task, component)
         if settings.retries:
             task.setdefault("retryPolicy", {"maxRetryCount": settings.retries, **_BACKOFF})
@@ -83,6 +83,49 @@ def _steps(spec: Document) -> Iterator[tuple[Document, Document]]:
             component = components[task["componentRef"]["name"]]
             if "executorLabel" in component:
                 yield task, component
+
+
+def _make_exit_tasks(spec: Document) -> None:
+    """Make what runs although others failed an exit task of one graph, which is all that Kubeflow 2.17 runs then.
+
+    It makes of such a task a hook of each task that it waits for or takes something from, and forgets that of a loop.
+    So the loop goes into a graph of its own, and the task takes nothing: kfp asks for defaults for that. One that waits
+    for several others, or for a step, needs all of them.
+    """
+    tasks: Document = spec["root"]["dag"]["tasks"]
+    for name, task in [*tasks.items()]:
+        if task.get("triggerPolicy", {}).get("strategy") != _ALWAYS:
+            continue
+        inputs: Document = task.get("inputs", {}).get("parameters", {})
+        taken = {key: one[_TAKEN]["producerTask"] for key, one in inputs.items() if _TAKEN in one}
+        graph, *others = sorted({*task["dependentTasks"]} - {*taken.values()}) or [""]
+        waiting = [key for key, one in tasks.items() if graph in one.get("dependentTasks", [])]
+        if others or waiting != [name] or "dag" not in spec["components"][tasks[graph]["componentRef"]["name"]]:
+            del task["triggerPolicy"]
+            continue
+        for key in taken:
+            del inputs[key]
+        if "parameterIterator" in tasks[graph]:
+            graph = _put_into_a_graph(graph, tasks, spec["components"])
+        task["dependentTasks"] = [graph]
+
+
+def _put_into_a_graph(name: str, tasks: Document, components: Document) -> str:
+    """Put a loop into a task of its own, which only contains it; returns that task's name."""
+    loop, whole = tasks.pop(name), f"{name}-whole"
+    key = f"{loop['componentRef']['name']}-whole"
+    inside = components[loop["componentRef"]["name"]]["inputDefinitions"]
+    declared: Document = {}
+    passed: Document = {}
+    for kind, source in (("parameters", "componentInputParameter"), ("artifacts", "componentInputArtifact")):
+        if given := loop.get("inputs", {}).get(kind):
+            declared[kind] = {one: inside[kind][one] for one in given}
+            passed[kind] = {one: {source: one} for one in given}
+    outer = {part: loop[part] for part in ("inputs", "dependentTasks", "taskInfo") if part in loop}
+    tasks[whole] = {"componentRef": {"name": key}, **outer}
+    inner = {part: value for part, value in loop.items() if part != "dependentTasks"} | {"inputs": passed}
+    components[key] = {"dag": {"tasks": {name: inner}}, "inputDefinitions": declared}
+    return whole
 
 
 def _give_defaults(task: Document, component: Document) -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from kfp import dsl, kubernetes
 
-from tests.pipelines.argo import examples
+from tests.pipelines.argo import examples, walker
 from tests.pipelines.argo.flows import Fakes, local_flow
 from vqi.errors import VqiError
 from vqi.store.opening import VARIABLES
@@ -38,6 +38,8 @@ def steps_of(pipeline: Pipeline) -> list[Task]:
 
 
 GIVEN: dict[str, dict[str, Any]] = {"numbers": {"names": ["a"]}, "structures": {"names": ["a"]}}
+# Not compared by what runs: the command of one names no component, and an exit task of the other takes nothing.
+CHANGED = ("python", "after-all")
 each = pytest.mark.parametrize("pipeline", examples.VALID, ids=lambda pipeline: pipeline.name)
 
 
@@ -46,7 +48,7 @@ def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
     """The same steps with the same inputs; the same text, if no input relies on a default."""
     ir, text = ir_of(pipeline), for_kubeflow(ir_of(pipeline), KubeflowSettings(retries=0, non_root=False))
     given = GIVEN.get(pipeline.name, {})
-    if pipeline.name != "python":  # its command names no component
+    if pipeline.name not in CHANGED:
         before, after = read_ir(ir), read_ir(text)
         assert local_flow(after, given, Fakes(after)) == local_flow(before, given, Fakes(before))
     assert (text == ir) == (pipeline.name in ("one-step", "chain", "limited", "numbers", "constants", "python"))
@@ -55,21 +57,70 @@ def test_nothing_said_is_nothing_changed(pipeline: Any) -> None:
 @each
 def test_the_local_backend_runs_what_is_made_for_kubeflow(pipeline: Any) -> None:
     """With settings, too: the same calls and the same outputs as the plain pipeline."""
-    if pipeline.name != "python":  # its command names no component
+    if pipeline.name not in CHANGED:
         check_same_flow(ir_of(pipeline))
 
 
 def test_the_local_backend_runs_the_training_pipeline_that_is_made_for_kubeflow() -> None:
-    assert check_same_flow(training_ir().replace("- python\n        - -m\n", "- run\n")) >= 8
+    ir = training_ir().replace("- python\n        - -m\n", "- run\n")
+    before, after = read_ir(ir), read_ir(for_kubeflow(ir, replace(SETTINGS, pull_secrets=())))
+    (flow, _), (same, outputs) = local_flow(before, {}, Fakes(before)), local_flow(after, {}, Fakes(after))
+    assert outputs is not None
+    assert len(flow) >= 8
+    changed = [call for call in [*(flow - same), *(same - flow)] if "vqi_components.summarize" not in call]
+    assert not changed
+    assert flow.total() == same.total()
+    (last,) = [call for call in same if "vqi_components.summarize" in call]
+    assert '"--dataset", ""' in last, "an exit task takes nothing from others"
+    assert f'"--run", "{walker.UID}"' in last
 
 
-def check_same_flow(ir: str) -> int:
+def check_same_flow(ir: str) -> None:
     settings = replace(SETTINGS, pull_secrets=(), retries=3, cache=False)  # only Kubeflow has pull secrets
     before, after = read_ir(ir), read_ir(for_kubeflow(ir, settings))
     given = GIVEN.get(before.name, {})
-    flow = local_flow(before, given, Fakes(before))
-    assert local_flow(after, given, Fakes(after)) == flow
-    return len(flow[0])
+    assert local_flow(after, given, Fakes(after)) == local_flow(before, given, Fakes(before))
+
+
+def test_the_last_step_is_the_exit_task_of_a_graph_with_the_loop() -> None:
+    """The form in which kfp compiles dsl.ExitHandler, whose task Kubeflow runs whatever became of the rest."""
+    root = next(yaml.safe_load_all(for_kubeflow(training_ir(), KubeflowSettings())))["root"]["dag"]["tasks"]
+    guarded = next(yaml.safe_load_all(ir_of(examples.guarded)))["root"]["dag"]["tasks"]
+    assert root["summarize"]["triggerPolicy"] == guarded["clean"]["triggerPolicy"]
+    assert (root["summarize"]["dependentTasks"], guarded["clean"]["dependentTasks"]) == (
+        ["for-loop-1-whole"], ["exit-handler-1"],
+    )  # fmt: skip
+    assert root["summarize"]["inputs"]["parameters"].keys() == {"dataset", "run"}
+    assert not any("taskOutputParameter" in source for source in root["summarize"]["inputs"]["parameters"].values())
+    whole = root["for-loop-1-whole"]
+    assert "parameterIterator" not in whole, "Kubeflow 2.17 forgets the hook of a loop"
+    assert (whole["dependentTasks"], whole["taskInfo"]) == (["dataset-download"], {"name": "category"})
+
+
+@pytest.mark.parametrize("pipeline", [examples.after_all, training], ids=lambda pipeline: pipeline.name)
+def test_an_exit_task_runs_whatever_became_of_the_loop(pipeline: Any) -> None:
+    read = read_ir(for_kubeflow(ir_of(pipeline).replace("- python\n        - -m\n", "- run\n"), KubeflowSettings()))
+    failing, last = {"training": ("vqi_components.preprocess", "vqi_components.summarize")}.get(
+        pipeline.name, ("use", '"hello"')
+    )
+    flow, outputs = local_flow(read, {}, Fakes(read, {failing}))
+    assert outputs is None
+    assert sum(last in call for call in flow) == 1
+
+
+def test_what_cannot_be_an_exit_task_needs_what_it_waits_for() -> None:
+    for pipeline in (examples.tolerant, two_before):
+        spec = next(yaml.safe_load_all(for_kubeflow(ir_of(pipeline), KubeflowSettings())))
+        assert not any("triggerPolicy" in task for task in spec["root"]["dag"]["tasks"].values()), pipeline.name
+    spec = next(yaml.safe_load_all(for_kubeflow(ir_of(examples.guarded), KubeflowSettings())))
+    assert "triggerPolicy" in spec["root"]["dag"]["tasks"]["clean"], "an exit handler stays one"
+
+
+@dsl.pipeline(name="two-before")
+def two_before():
+    with dsl.ParallelFor(["a"]) as name:
+        said = examples.say(word=name)
+    examples.hello(who="all").after(said, examples.make()).ignore_upstream_failure()
 
 
 @pytest.mark.parametrize("pipeline", [*examples.VALID, training], ids=lambda pipeline: pipeline.name)
