@@ -20,6 +20,7 @@ OF_RUN = {
     JOB_TIME: "{{workflow.creationTimestamp.RFC3339}}",
 }
 _REFERENCE = re.compile(r"\{\{\$\.(?:inputs\.parameters\['([^']+)'\]|(\w+))\}\}")
+_MARK = "\0"  # in no YAML
 # An item that may be part of an artifact's key as it is; any other is replaced by its digest, after a character with
 # which no plain item begins.
 _PLAIN_ITEM = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}"
@@ -48,13 +49,30 @@ def literal(text: str, place: str) -> str:
     return text
 
 
+def unexpanded(text: str, before: str = "") -> str:
+    """A text that Kubernetes leaves unchanged in a container's command, arguments and environment.
+
+    It replaces ``$(NAME)`` there, and ``$$`` by ``$``. What follows at the end of a text, or as a reference, is not
+    known: ``before`` is a character that stands for one.
+    """
+    return re.sub(rf"\$(?=[$({before}]|\Z)", "$$", text)
+
+
 def input_parameter(name: str, is_root: bool = False) -> str:
     """A reference to an input of a graph or step; the inputs of the root are the workflow's."""
     return f"{{{{{'workflow' if is_root else 'inputs'}.parameters.{name}}}}}"
 
 
-def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) -> str:
+def parameter_text(source: Source, scope: GraphScope, task: Task, place: str, *, to_step: bool = False) -> str:
     """The argument that stands for the source of a task's parameter.
+
+    Args:
+        source: Of the parameter.
+        scope: Of the graph.
+        task: Whose parameter it is.
+        place: Place in the IR.
+        to_step: Whether a container takes it, on whose command line Kubernetes replaces ``$(NAME)``. What comes from
+            elsewhere is not known here and stays as it is: it may go through conditions and keys of artifacts.
 
     Raises:
         VqiError: The value cannot be written in Argo.
@@ -64,21 +82,25 @@ def parameter_text(source: Source, scope: GraphScope, task: Task, place: str) ->
     if isinstance(source, FromTask):
         return _task_output(source, scope)
     if not has_placeholders(source.value):
-        return literal(to_text(source.value), place)
+        text = literal(to_text(source.value), place)
+        return unexpanded(text) if to_step else text
     if names_in(source.value, place) and not isinstance(source.value, str):
         raise VqiError(
             f"{place}: inputs inside a list or a mapping are not supported on Argo: {str(source.value)[:200]!r}"
         )
-    return _filled(to_text(source.value), scope, task, place)
+    return _filled(to_text(source.value), scope, task, place, to_step)
 
 
-def _filled(text: str, scope: GraphScope, task: Task, place: str) -> str:
+def _filled(text: str, scope: GraphScope, task: Task, place: str, to_step: bool) -> str:
     """A constant with references in place of what it names."""
     of_run = {**OF_RUN, TASK_NAME: task.name}
+    if to_step:
+        text = unexpanded(_REFERENCE.sub(lambda match: f"{_MARK}{match[0]}", text), _MARK).replace(_MARK, "")
     parts = _REFERENCE.split(text)  # text, input, name of the run, text, ...
     filled = [literal(parts[0], place)]
     for name, run, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        filled.append(parameter_text(task.parameters[name], scope, task, place) if name else of_run[run])
+        value = parameter_text(task.parameters[name], scope, task, place, to_step=to_step) if name else of_run[run]
+        filled.append(value)
         filled.append(literal(rest, place))
     return "".join(filled)
 

@@ -11,7 +11,7 @@ from typing import Any
 from hera.workflows import models
 
 from vqi.errors import VqiError
-from vqi_pipelines.argo.arguments import OF_RUN, input_parameter, json_value, literal
+from vqi_pipelines.argo.arguments import OF_RUN, input_parameter, json_value, literal, unexpanded
 from vqi_pipelines.argo.executor_output import with_outputs_as_files
 from vqi_pipelines.argo.keys import KEY_PREFIX, artifact_key
 from vqi_pipelines.argo.names import field_name
@@ -79,6 +79,8 @@ def _metadata(labels: Mapping[str, str], annotations: Mapping[str, str]) -> mode
 
 def _inputs(component: Component, variant: Variant, place: str) -> models.Inputs | None:
     parameters = [input_declaration(p, place) for name, p in component.inputs.items() if name in variant.parameters]
+    for parameter in parameters:
+        parameter.value = parameter.value and unexpanded(parameter.value)
     if component.output_artifacts:
         parameters.append(models.Parameter(name=KEY_PREFIX))
     check_parameter_count(parameters, place)
@@ -227,7 +229,7 @@ def _resolved(part: str, values: StepValues, component: Component, place: str) -
         raise VqiError(f"{place}: {error}") from error
     for text in texts:
         literal(text, place)
-    return [_unmarked(text, component) for text in texts]
+    return [_unmarked(unexpanded(text, _MARK), component) for text in texts]
 
 
 def _unmarked(text: str, component: Component) -> str:
@@ -245,7 +247,10 @@ def _unmarked(text: str, component: Component) -> str:
 def _environment(container: Container, place: str) -> list[models.EnvVar]:
     """The variables of a step; its home is writable, and its user has a name, which libraries may ask for."""
     plain = {"HOME": "/tmp", "USER": "step", **dict(container.env)}  # noqa: S108 - a volume of the pod's own
-    variables = [models.EnvVar(name=name, value=literal(value, f"{place}.env.{name}")) for name, value in plain.items()]
+    variables = [
+        models.EnvVar(name=name, value=unexpanded(literal(value, f"{place}.env.{name}")))
+        for name, value in plain.items()
+    ]
     for kept in container.pod.env:
         chosen: dict[str, Any] = {"name": kept.object, "key": kept.key, "optional": kept.optional or None}
         source = (

@@ -162,7 +162,9 @@ def _call(
     parameters = [
         models.Parameter(
             name=field_name(name, f"{place}.inputs.parameters"),
-            value=parameter_text(source, scope, task, f"{place}.inputs.parameters.{name}"),
+            value=parameter_text(
+                source, scope, task, f"{place}.inputs.parameters.{name}", to_step=component.container is not None
+            ),
         )
         for name, source in task.parameters.items()
         if name in variant.parameters

@@ -21,6 +21,8 @@ Split = Literal["train", "test", "ground_truth"]
 SPLITS: dict[str, Split] = {"train": "train", "test": "test", "ground_truth": "ground_truth"}
 GOOD = "good"
 MASK_ENDING = "_mask"
+# What Kubernetes and Argo replace wherever they find it in what a step is given; neither can be told to leave it.
+_FILLED_IN = ("$(", "$$", "{{")
 SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"))
 EXTENSIONS = frozenset(
     {"png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"}
@@ -103,6 +105,11 @@ def check_names(dataset: Dataset) -> Dataset:
     for category, entries in dataset.categories.items():
         if not _is_plain(category) or category.startswith("."):
             raise VqiError(f"a category of '{dataset.name}' is called {category!a}: give it a plain name")
+        if found := next((text for text in _FILLED_IN if text in category), ""):
+            raise VqiError(
+                f"a category of '{dataset.name}' is called {category!a}: expected a name without '{found}', which a "
+                "cluster would fill in: rename it"
+            )
         for entry in entries:
             if not all(_is_plain(part) for part in entry.path.split("/")[:-1]):
                 raise VqiError(f"category '{category}' has a file {entry.path!a}: give it a plain name")

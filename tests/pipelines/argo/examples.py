@@ -178,6 +178,18 @@ def texts(who: str = "you", n: int = 3):
     say(word=f"{first.outputs['out']} and {who}")
 
 
+@dsl.container_component
+def shell(name: str, price: str = "$$ $(HOME)"):
+    return run("shell", "-c", "echo $(HOME) $$ $", f"$(HOME){name}$", dsl.ConcatPlaceholder(["$", name]), price)
+
+
+@dsl.pipeline(name="dollars")
+def dollars(who: str = "you"):
+    shell(name="(HOME) $$$").set_env_variable("PLACE", "at $(HOME)")
+    told = say(word="plain")
+    shell(name=f"${told.outputs['out']} $(HOME) for {who}", price="$$(HOME)")
+
+
 @dsl.pipeline(name="constants")
 def constants():
     train(rows=["a", 1, 2.5, {"b": []}], options={"deep": {"er": "größer"}}, rate=3.0)
@@ -252,6 +264,6 @@ def after_all(note: str = "n"):
 
 
 VALID = [
-    one_step, chain, fan, limited, tolerant, after_all, nested, numbers, structures, inside, guarded, stubborn, choices, texts, constants,
+    one_step, chain, fan, limited, tolerant, after_all, nested, numbers, structures, inside, guarded, stubborn, choices, texts, dollars, constants,
     branches, named, placed, python,
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tests.pipelines.argo import examples
+from tests.pipelines.argo.walker import expanded
 from vqi_pipelines.argo import lower
 from vqi_pipelines.compiled import ir_of
 from vqi_pipelines.ir import read_ir
@@ -31,6 +32,7 @@ def test_return_values_and_metadata_become_files(tmp_path: Path) -> None:
     command = [*container["command"], *container["args"]]
     for reference, value in filled.items():
         command = [text.replace(reference, value) for text in command]
+    command = [expanded(text) for text in command]
     own = command.index(next(text for text in command if "pip install" in text)) - 2
     command = [*command[:own], *without_installation(command[own:])]  # kfp is installed here
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"

@@ -108,8 +108,8 @@ class Walker:
     def pod(self, template: Mapping[str, Any], scope: Mapping[str, str], artifacts: Mapping[str, str]) -> Outputs:
         container = template["container"]
         paths = {a["name"]: a["path"] for a in template.get("inputs", {}).get("artifacts", [])}
-        command = [resolve(part, scope) for part in (*container["command"], *container.get("args", []))]
-        env = tuple((pair["name"], pair["value"]) for pair in container["env"] if "value" in pair)
+        command = [expanded(resolve(part, scope)) for part in (*container["command"], *container.get("args", []))]
+        env = tuple((pair["name"], expanded(pair["value"])) for pair in container["env"] if "value" in pair)
         call = Call(tuple(command), env, {paths[name]: content for name, content in artifacts.items()})
         outputs = template.get("outputs", {})
         for artifact in outputs.get("artifacts", []):
@@ -189,6 +189,11 @@ class Walker:
         given = {a["name"]: artifacts[reference(a["from"])] for a in arguments.get("artifacts", [])}
         self.longest_argument = max([self.longest_argument, *map(len, parameters.values())])
         return self.call(task["template"], parameters, given)
+
+
+def expanded(text: str) -> str:
+    """A text of a container as Kubernetes hands it to the program; ``HOME`` is a variable that each step has."""
+    return re.sub(r"\$(\$|\(HOME\))", lambda match: "$" if match[1] == "$" else "/tmp", text)
 
 
 def conditions(task: Mapping[str, Any]) -> list[list[tuple[str, str]]]:

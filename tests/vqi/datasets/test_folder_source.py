@@ -229,6 +229,15 @@ def test_a_name_that_cannot_be_kept(tmp_path: Path, name: bytes) -> None:
         bad.read()
 
 
+@pytest.mark.parametrize(("name", "text"), [("$(HOSTNAME)", "$("), ("a{{b}}", "{{"), ("5$$", "$$")])
+def test_a_category_whose_name_a_cluster_would_fill_in(tmp_path: Path, name: str, text: str) -> None:
+    touch(tmp_path / "parts" / name, "train/good/1.png")
+    with pytest.raises(VqiError) as caught:
+        resolve(f"folder:{tmp_path}/parts")
+    said = f"is called '{name}': expected a name without '{text}', which a cluster would fill in: rename it"
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("source", ["folder", "archive"])
 @pytest.mark.parametrize("place", ["~nobody-of-that-name/x", "a\0b"])
 def test_what_is_no_path_is_one_line(source: str, place: str) -> None:
