@@ -40,6 +40,7 @@ from tests.cluster.runs import (
     plain,
     plain_run,
     second,
+    spoiled_run,
     stopped_run,
 )
 from tests.cluster.settings import CHART, PARAMETERS, missing, own_store, values_of
@@ -48,7 +49,7 @@ from tests.conftest import write_defect_dataset
 
 __all__ = [
     "chart_schedule", "claim", "claim_run", "elpv_run", "faulty_run", "nap_schedule", "parts_run", "plain", "plain_run",
-    "second", "stopped_run",
+    "second", "spoiled_run", "stopped_run",
 ]  # fmt: skip
 
 # What takes long is started first, where a chosen test needs it, and runs in parallel with the others.
@@ -163,9 +164,13 @@ def first(
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two datasets as folders: ``parts``, made up, with masks; and ``elpv``, a few cells."""
+    """Datasets as folders: ``parts``, made up, with masks; ``spoiled``, one category of which is no photographs; and
+    ``elpv``, a few cells."""
     folder = tmp_path_factory.mktemp("photographs")
     write_defect_dataset(folder / "parts", size=64, train=16)
+    write_defect_dataset(folder / "spoiled", size=64, train=16)
+    for image in (folder / "spoiled" / "fabric" / "train" / "good").iterdir():
+        image.write_bytes(b"no photograph")
     write_elpv(folder / "elpv", train=12, test=6)
     return folder
 

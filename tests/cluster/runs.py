@@ -188,6 +188,13 @@ def stopped_run(stocked: Release) -> Workflow:
 
 
 @pytest.fixture(scope="session")
+def spoiled_run(stocked: Release) -> Workflow:
+    """A run of two categories, one of which fails."""
+    flags = one_category(source="folder:s3://photographs/spoiled", categories=["bracket", "fabric"])
+    return submit(stocked.namespace, stocked.template, *flags)
+
+
+@pytest.fixture(scope="session")
 def faulty_run(chart_schedule: Release, photographs: Path) -> Workflow:
     """A run to which things happen while it trains, with an object store that no other run uses."""
     with chart_schedule.reached() as store:

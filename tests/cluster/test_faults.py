@@ -1,5 +1,7 @@
 """What goes wrong on clusters, and what happens to a run then."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import datetime
 
@@ -90,6 +92,51 @@ def test_a_step_over_its_memory_limit(tight: Release, survivor: tuple[Workflow, 
     assert run.ended().startswith("Failed")
     (node,) = run.nodes("feature-extract")  # it would not fit the next time either
     assert node.message.startswith("main: OOMKilled (exit code 137)")
+
+
+# ------------------------------------------------------------------------------------------------ a category that fails
+
+
+def table_of(run: Workflow, stocked: Release, name: str) -> str:
+    with stocked.reached() as store:
+        return store.get("vqi-artifacts", f"{run.name}/summarize/table/{name}").decode()
+
+
+def test_a_failed_category_leaves_the_table_of_the_others(spoiled_run: Workflow, stocked: Release) -> None:
+    assert spoiled_run.ended().startswith("Failed")
+    (failed,) = [node for node in spoiled_run.nodes() if node.phase == "Failed"]
+    assert failed.step == "preprocess"
+    (last,) = spoiled_run.nodes("summarize")
+    assert last.phase == "Succeeded"
+    first, second = csv.DictReader(io.StringIO(table_of(spoiled_run, stocked, "table.csv")))
+    assert (first["category"], second["category"]) == ("bracket", "fabric")
+    assert float(first["image_auroc"]) > 0
+    assert {value for name, value in second.items() if name != "category"} == {""}
+    assert "- fabric failed: did not finish" in table_of(spoiled_run, stocked, "table.md")
+
+
+def test_a_retry_makes_the_table_again(spoiled_run: Workflow) -> None:
+    """Otherwise it would go on naming a category that did not fail the second time."""
+    spoiled_run.ended()
+    before = last_starts(spoiled_run)
+    argo("retry", "-n", spoiled_run.namespace, spoiled_run.name)
+    until(
+        "the table again",
+        lambda: last_starts(spoiled_run).get("summarize", before["summarize"]) > before["summarize"],
+        180,
+    )
+    assert spoiled_run.ended().startswith("Failed"), "nobody changed the photographs"
+    again = last_starts(spoiled_run)
+    assert again["evaluate"] == before["evaluate"], "what had succeeded was not run again"
+
+
+def test_a_run_of_which_all_failed_ends_and_names_them(stocked: Release) -> None:
+    flags = one_category(source="folder:s3://photographs/spoiled", categories=["fabric"])
+    run = submit(stocked.namespace, stocked.template, *flags)
+    assert run.ended().startswith("Failed")
+    (last,) = run.nodes("summarize")
+    assert last.message.startswith("main: Error (exit code 2): 1 of 1 category failed: fabric (did not finish: ")
+    assert "- fabric failed: " in table_of(run, stocked, "table.md"), "what a failed step wrote is kept"
 
 
 # ----------------------------------------------------------------------------------------------------- stop and retry

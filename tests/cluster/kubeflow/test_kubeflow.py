@@ -88,7 +88,7 @@ def test_report_and_table(whole: Run, local: Path, artifact_bytes: Bytes) -> Non
             assert page.startswith("<!DOCTYPE html>")
             assert category in page
     table = whole.artifact("table_page")
-    assert (table.type, table.properties["categories"]) == ("system.Markdown", list(CATEGORIES))
+    assert (table.type, table.properties["categories"]) == ("system.Markdown", len(CATEGORIES))
     assert artifact_bytes(table.uri).decode() == (local / "table.md").read_text()
 
 
