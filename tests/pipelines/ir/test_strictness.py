@@ -10,6 +10,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
+from tests.pipelines.argo import examples
 from vqi.errors import VqiError
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
@@ -192,7 +193,12 @@ def test_real_constructs_that_are_refused_by_name() -> None:
     def platform():
         kubernetes.empty_dir_mount(say(n=1), "scratch", "/scratch")
 
+    @dsl.pipeline(name="ignoring")
+    def ignoring():
+        examples.hello(who=examples.say(word="x").outputs["out"]).ignore_upstream_failure()
+
     for pipeline, message in (
+        (ignoring, r"root\.dag\.tasks\.hello: .*it cannot take an output of each of them"),
         (collected, r"isArtifactList: a list of artifacts"),
         (imported, r"exec-importer\.importer: an importer is not supported"),
         (platform, r"platforms\.kubernetes\.deploymentSpec\.executors\.exec-say\.emptyDirMounts"),

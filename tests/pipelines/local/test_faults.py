@@ -135,6 +135,58 @@ def test_root_parameters_reach_into_the_loop_and_summaries_come_back(training_sh
     assert again.run_id != done.run_id
 
 
+# ------------------------------------------------------------------------------------------ a fan-in outside of the run
+
+
+@dsl.container_component
+def leave(category: str, run: str, place: str, bad: str):
+    return shell(
+        'test "$4" != all -a "$1" != "$4" || exit 2; mkdir -p "$3/$2"; touch "$3/$2/$1"', category, run, place, bad
+    )
+
+
+@dsl.container_component
+def gather(run: str, place: str, found: dsl.OutputPath(str), dataset: str = ""):
+    return shell(
+        'mkdir -p "$2/$1"; ls "$2/$1" | tr "\\n" " " > "$3"; printf %s "$4" >> "$3"', run, place, found, dataset
+    )
+
+
+@dsl.pipeline(name="outside")
+def outside(place: str, source: str = "elpv", bad: str = ""):
+    run = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    download = dataset_download(source=source)
+    with dsl.ParallelFor(download.outputs["categories"], name="category") as category:
+        left = leave(category=category, run=run, place=place, bad=bad)
+        left.set_caching_options(False)
+    last = gather(run=run, place=place, dataset=download.outputs["dataset"]).after(left).ignore_upstream_failure()
+    last.set_caching_options(False)
+
+
+@pytest.mark.parametrize(
+    ("bad", "found"), [("", "mono poly elpv@1"), ("mono", "poly elpv@1"), ("all", "elpv@1")], ids=str
+)
+def test_the_last_step_finds_what_those_left_that_did_not_fail(tmp_path: Path, bad: str, found: str) -> None:
+    done = run(read(outside), tmp_path, place=str(tmp_path / "store"), bad=bad)
+    assert (done.exit_code == 0) == (bad == "")
+    assert states(done)["gather"] == "done"
+    assert record(done, "gather")["output_parameters"]["found"] == found
+    assert [path.name for path in (tmp_path / "store").iterdir()] == [done.uid]
+
+
+def test_the_last_step_needs_what_it_takes(tmp_path: Path) -> None:
+    done = run(read(outside), tmp_path, place=str(tmp_path / "store"), source="none")
+    assert states(done) == {"dataset-download": "failed", "gather": "skipped"}
+
+
+def test_two_runs_of_one_name_have_their_own_id(tmp_path: Path) -> None:
+    """Those of two folders may begin in the same second."""
+    first, second = (RunState("20260101-000000-x", tmp_path, "x", {}, PlainLines(io.StringIO())) for _ in range(2))
+    assert first.run_id == second.run_id
+    assert first.uid != second.uid
+    assert first.uid.startswith(first.run_id)
+
+
 def test_what_failed_before_the_loop(training_shape: Pipeline, tmp_path: Path) -> None:
     done = run(training_shape, tmp_path, source="none")
     assert states(done) == {"dataset-download": "failed", "summarize": "skipped"}
