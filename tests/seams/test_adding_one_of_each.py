@@ -34,8 +34,7 @@ from vqi.detectors.interface import""",
     },
     "source": {
         "src/vqi/datasets/sources.py": {
-            "from vqi.datasets.layout import": "from vqi.datasets import drawn\nfrom vqi.datasets.layout import",
-            '    "elpv": elpv.read,': '    "drawn": drawn.read,\n    "elpv": elpv.read,',
+            '    "elpv": "elpv",': '    "drawn": "drawn",\n    "elpv": "elpv",',
         },
     },
     "method": {

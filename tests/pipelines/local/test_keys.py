@@ -40,7 +40,7 @@ KEYS = {
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic files locks memory os_errors paths processor scratch",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "ssl_finetune": {
         "components": "environment flags outputs step",
@@ -51,7 +51,7 @@ KEYS = {
         "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic files locks os_errors paths processor scratch",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "feature_extract": {
         "components": "environment flags outputs step",
@@ -79,13 +79,13 @@ KEYS = {
     "publish": {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
-        "artifacts": "backbone detector features files images tables tensors threshold",
+        "artifacts": "backbone decision detector features files images tables tensors threshold",
         "detectors": "calibration grid interface patch_pca pca registry subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic files locks os_errors paths processor",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "summarize": {
         "components": "environment executor_output flags outputs step",
