@@ -24,6 +24,7 @@ RELAXED = settings(
 GENERATE = settings(RELAXED, phases=[Phase.generate])  # nothing to shrink: all of them are checked together
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @RELAXED
 @given(document=pipelines(), data=st.data())
@@ -43,6 +44,7 @@ CONSTRUCTS = (
 )  # fmt: skip
 
 
+@pytest.mark.no_cover
 def test_the_generator_makes_every_construct() -> None:
     """Otherwise the property above would prove less than it seems to."""
     made: list[str] = []
@@ -57,6 +59,7 @@ def test_the_generator_makes_every_construct() -> None:
     assert not missing
 
 
+@pytest.mark.no_cover
 def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
 
@@ -74,6 +77,7 @@ def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) 
     assert lint(*sorted(tmp_path.iterdir())) == ""
 
 
+@pytest.mark.no_cover
 def test_a_fault_in_an_argument_is_seen() -> None:
     """The comparison notices one wrong constant that a step receives, wherever it is."""
     seen: Counter[str] = Counter()

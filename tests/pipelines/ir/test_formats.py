@@ -69,6 +69,7 @@ def test_what_is_made_for_kubeflow_is_of_its_format(compiled: dict[str, str], se
         assert check_nothing_is_lost(made) == 3 + steps  # every step has a pod
 
 
+@pytest.mark.no_cover
 @RELAXED
 @given(document=pipelines())
 def test_what_is_generated_is_of_the_format(document: dict[str, Any]) -> None:
@@ -225,6 +226,7 @@ class Walk:
             return str(error)
 
 
+@pytest.mark.no_cover
 def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     walk = Walk(without_second_names(ir_of(everything)))
     assert list(walk.dropped()) == []
@@ -256,11 +258,13 @@ def lowered(text: str) -> dict[str, Any]:
     return to_dict(lower(read_ir(text)))
 
 
+@pytest.mark.no_cover
 def test_every_field_that_is_read_changes_the_workflow_or_is_known_not_to() -> None:
     walk = Walk(without_second_names(ir_of(everything)), lowered, WITHOUT_EFFECT_ON_ARGO)
     assert list(walk.dropped()) == []
 
 
+@pytest.mark.no_cover
 def test_a_field_that_is_dropped_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk notices a reader that takes a field and does nothing with it."""
     end = Node.end

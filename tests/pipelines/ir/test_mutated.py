@@ -55,6 +55,7 @@ def outcome(text: str) -> str:
     return "lowered"
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_no_mutated_pipeline_ends_in_a_traceback() -> None:
     documents = [list(yaml.safe_load_all(ir_of(pipeline))) for pipeline in PIPELINES]
@@ -120,6 +121,7 @@ def tasks(component: str, count: int) -> dict[str, Any]:
     return {f"t{n}": {"componentRef": {"name": component}} for n in range(count)}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("levels", "width"), [(30, 2), (60, 1), (2000, 1)])
 def test_pipelines_that_unfold_without_end(levels: int, width: int) -> None:
     assert "expected at most 10000 tasks in 50 levels" in outcome(

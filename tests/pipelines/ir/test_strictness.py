@@ -78,6 +78,7 @@ def test_values_have_the_types_of_their_parameters() -> None:
     assert not inner.cache
 
 
+@pytest.mark.no_cover
 def test_no_key_is_overlooked(documents: list[dict[str, Any]]) -> None:
     """A key that the reader does not know is refused in every mapping of a compiled file."""
     free = ("constant", "defaultValue")  # values of parameters may hold any key
@@ -96,6 +97,7 @@ def test_no_key_is_overlooked(documents: list[dict[str, Any]]) -> None:
     assert len(seen) > 60
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("odd", [None, -1.5, "odd", [], {}, [{"odd": [1]}], {"odd": 1}, True])
 def test_nothing_malformed_ends_in_a_traceback(documents: list[dict[str, Any]], odd: Any) -> None:
     document = documents[0]
@@ -108,6 +110,7 @@ def test_nothing_malformed_ends_in_a_traceback(documents: list[dict[str, Any]], 
             assert "\n" not in str(error)  # noqa: PT017 - not every change is an error, but no other error may occur
 
 
+@pytest.mark.no_cover
 def test_nothing_missing_ends_in_a_traceback(documents: list[dict[str, Any]]) -> None:
     for path in places(documents[0]):
         changed = copied(documents[0])
