@@ -227,6 +227,7 @@ class Walk:
 
 
 @pytest.mark.no_cover
+@pytest.mark.slow
 def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     walk = Walk(without_second_names(ir_of(everything)))
     assert list(walk.dropped()) == []
@@ -259,6 +260,7 @@ def lowered(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.no_cover
+@pytest.mark.slow
 def test_every_field_that_is_read_changes_the_workflow_or_is_known_not_to() -> None:
     walk = Walk(without_second_names(ir_of(everything)), lowered, WITHOUT_EFFECT_ON_ARGO)
     assert list(walk.dropped()) == []
