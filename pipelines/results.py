@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from vqi.artifacts.catalog import Catalog
 from vqi.artifacts.data_report import read_data_report
+from vqi.artifacts.decision import Decision
 from vqi.artifacts.left_out import merged
 from vqi.errors import VqiError
 from vqi.formatting import count
@@ -90,8 +91,6 @@ def _left_out(run: RunState) -> Iterator[str]:
 
 def _models(run: RunState) -> Iterator[str]:
     """Where the models of a run are, from its ``publish`` tasks' decisions, with whether each is a new one."""
-    from vqi.models.registry import Decision  # the stores, which a run that publishes nothing does not need
-
     for task in _done(run):
         if task.folder.name == "publish":
             try:

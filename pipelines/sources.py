@@ -79,24 +79,27 @@ def _source_of(module: str) -> Path | None:
 
 @cache
 def _imports_of(path: Path) -> tuple[str, ...]:
-    return tuple(_imports(ast.parse(path.read_bytes())))
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
     """The names that a module imports; some of them are names inside modules."""
-    if isinstance(tree, ast.If) and _is_for_types(tree.test):
-        children: Iterable[ast.AST] = tree.orelse
-    else:
-        children = ast.iter_child_nodes(tree)
-    if isinstance(tree, ast.Import):
-        yield from (alias.name for alias in tree.names)
-    elif isinstance(tree, ast.ImportFrom) and tree.module and tree.level == 0:
-        yield tree.module
-        yield from (f"{tree.module}.{alias.name}" for alias in tree.names)
-    elif isinstance(tree, ast.Call):
-        yield from _made_at_run_time(tree)
-    for child in children:
-        yield from _imports(child)
+    text = path.read_bytes()
+    return tuple(_imports(ast.parse(text), with_calls=b"import_module" in text))
+
+
+def _imports(tree: ast.AST, with_calls: bool) -> Iterator[str]:
+    """See ``_imports_of``; of a module without such calls only the statements are read, a fifth of the nodes."""
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        children = ast.iter_child_nodes(node)
+        if isinstance(node, ast.If) and _is_for_types(node.test):
+            children = iter(node.orelse)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call):
+            yield from _made_at_run_time(node)
+        left += [child for child in children if with_calls or not isinstance(child, ast.expr)]
 
 
 def _is_for_types(test: ast.expr) -> bool:

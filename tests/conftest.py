@@ -46,6 +46,7 @@ LONGEST = (
     "containers",
     "end_to_end",
     "components",
+    "seams",
     "vqi/self_supervised",
     "pipelines/local",
     "vqi/transfer",

@@ -205,6 +205,7 @@ def test_with_click_alone_each_command_has_help(installed: Callable[..., Environ
     assert {name.split()[0] for name in commands()} <= set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_with_the_extra_pipelines_it_compiles_what_the_repository_has(
     installed: Callable[..., Environment], tmp_path: Path
 ) -> None:
@@ -215,6 +216,7 @@ def test_with_the_extra_pipelines_it_compiles_what_the_repository_has(
     assert written == {path: (ROOT / path).read_text() for path in written}
 
 
+@pytest.mark.slow
 def test_a_run_says_which_extra_its_steps_need(
     installed: Callable[..., Environment], make_defect_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:

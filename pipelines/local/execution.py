@@ -137,7 +137,10 @@ class _Execution:
 
     async def _whole(self) -> bool:
         """Run the root graph and place its outputs; returns whether everything succeeded."""
+        containers = [part.container for part in self._pipeline.components.values() if part.container]
+        ahead = asyncio.ensure_future(asyncio.to_thread(self._steps.read_code, containers))
         outputs = await self._graph(self._pipeline.root, Scope(Outputs(self._run.parameters)))
+        await ahead
         await asyncio.to_thread(self._place_outputs, outputs)
         return outputs.complete
 

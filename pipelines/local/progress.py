@@ -1,4 +1,4 @@
-"""Observers of a run: a live table on a terminal, plain lines elsewhere."""
+"""Observers of a run: plain lines, and on a terminal the table of ``live_table``."""
 
 from __future__ import annotations
 
@@ -7,35 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
 from vqi.redaction import shown_line
-from vqi_pipelines.local.state import (
-    CACHED,
-    DONE,
-    FAILED,
-    RUNNING,
-    SKIPPED,
-    STOPPED,
-    WAITING,
-    Observer,
-    RunState,
-    TaskState,
-)
+from vqi_pipelines.local.state import DONE, FAILED, RUNNING, STATES, STOPPED, WAITING, Observer, RunState, TaskState
 from vqi_pipelines.local.task_record import TASK_FILE
 
-_LOOKS = {
-    WAITING: ("·", "dim"),
-    RUNNING: ("▶", "bold cyan"),
-    DONE: ("✔", "green"),
-    CACHED: ("✔", "blue"),
-    FAILED: ("✘", "bold red"),
-    SKIPPED: ("-", "dim"),
-    STOPPED: ("■", "yellow"),
-}
 _TAIL_LINES = 15  # of a failed step's log
 _EVERY_SECONDS = 10.0  # between plain lines about running steps
 
@@ -50,58 +25,11 @@ def no_results(run: RunState) -> list[str]:
 
 def observer_for(stream: TextIO, results: Results = no_results) -> Observer:
     """The observer that suits the output; ``results`` describes a run's results in the terms of its pipeline."""
-    return LiveTable(Console(file=stream), results) if stream.isatty() else PlainLines(stream, results)
+    if not stream.isatty():
+        return PlainLines(stream, results)
+    from vqi_pipelines.local.live_table import live_table  # rich takes long to import
 
-
-class LiveTable:
-    """One row per task, redrawn when it changes."""
-
-    def __init__(self, console: Console, results: Results = no_results) -> None:
-        self._console, self._results = console, results
-        self._live: Live | None = None
-        self._ended = False
-        self._run: RunState | None = None
-
-    def begin(self, run: RunState) -> None:
-        """Show the table."""
-        self._run = run
-        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4)
-        self._live.start()
-
-    def changed(self, task: TaskState) -> None:
-        """The table is redrawn by itself."""
-
-    def note(self, text: str) -> None:
-        """Print it above the table."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def end(self, run: RunState) -> None:
-        """Leave the last table on the screen, and print where the results are."""
-        self._ended = True
-        if self._live is not None:
-            self._live.stop()
-        for line in closing_lines(run, self._results):
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, expand=False)
-        for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
-            table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
-        tasks = self._run.in_order() if self._run else []
-        room = len(tasks) if self._ended else max(1, self._console.height - 2)  # the header, and the cursor's line
-        for task in most_telling(tasks, room):
-            symbol, style = _LOOKS[task.state]
-            seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
-            detail = task.message or (task.last_line if task.state == RUNNING else "")
-            table.add_row(Text(symbol, style), task.label, Text(task.state, style), seconds, Text(detail, "dim"))
-        return table
-
-
-def most_telling(tasks: list[TaskState], room: int) -> list[TaskState]:
-    """As many tasks as there is room for, in their order; failed and running ones take precedence over waiting ones."""
-    rank = {FAILED: 0, RUNNING: 0, STOPPED: 0, WAITING: 1}
-    chosen = sorted(range(len(tasks)), key=lambda place: (rank.get(tasks[place].state, 2), place))[:room]
-    return [tasks[place] for place in sorted(chosen)]
+    return live_table(stream, results)
 
 
 class PlainLines:
@@ -161,7 +89,7 @@ def closing_lines(run: RunState, results: Results = no_results) -> list[str]:
     for task in run.in_order():
         if task.state == FAILED:
             lines += ["", f"{task.label} failed: {task.message}", f"  log: {task.log}", *_tail(task)]
-    counts = ", ".join(f"{run.count(state)} {state}" for state in _LOOKS if run.count(state))
+    counts = ", ".join(f"{run.count(state)} {state}" for state in STATES if run.count(state))
     lines += ["", f"{run.state} in {run.seconds:.1f} s ({counts})", *results(run)]
     if run.state in (FAILED, STOPPED):
         lines.append("the same command again continues where this run stopped")

@@ -19,6 +19,7 @@ from vqi_pipelines.local.private import PRIVATE
 RUN_FILE = "run.json"
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
+STATES = (WAITING, RUNNING, DONE, CACHED, FAILED, SKIPPED, STOPPED)  # in the order in which they are counted
 
 STOPPED_CODE = 128 + signal.SIGINT  # as in a shell for a command that was interrupted
 FIXABLE = (BAD_INPUT, UNAVAILABLE)  # exit codes of steps that print one line on what to do

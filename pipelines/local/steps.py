@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,10 +74,16 @@ class StepRunner:
         self._slots = asyncio.Semaphore(parallelism)
         self._use_cache, self._settings = use_cache, settings
 
+    def read_code(self, containers: Iterable[Container]) -> None:
+        """Read the code that the steps' keys depend on, while the first step runs and this process waits for it."""
+        for container in containers:
+            with suppress(VqiError, OSError, SyntaxError):  # said when the key of such a step is computed
+                self._launcher.code_of(container)
+
     async def run(self, step: Step) -> Outputs | None:
         """Run a step, or reuse an equal earlier result; None when it failed, with the reason in its view."""
         try:
-            key = await asyncio.to_thread(self._key, step)
+            key = await asyncio.to_thread(self._key, step) if step.task.cache else ""
         except VqiError as error:
             self._fail(step, str(error))
             return None

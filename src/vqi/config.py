@@ -85,7 +85,7 @@ Mapping = Annotated[dict[str, Any], BeforeValidator(_from_json)]
 class Settings(BaseModel):
     """Unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class StepConfig(Settings):

@@ -17,7 +17,7 @@ _LONGEST = 80  # characters of a value in an error
 class Record(BaseModel):
     """What all records share. Numbers are finite: NaN and infinity are refused when read and when made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 HIDDEN = "***"
 _SCHEME = string.ascii_letters + string.digits + "+.-"
@@ -25,6 +25,12 @@ def redacted(text: str) -> str:
     ``https://me:pass@host/a.zip?X-Amz-Signature=1`` -> ``https://***@host/a.zip?***``.
     """
     return _ADDRESS.sub(lambda match: _parse(match[0]).redacted, text) if "://" in text else text
+
+
+def shown(url: str) -> str:
+    """A url for people, without the login and the signature that may be in it."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def shown_line(text: str) -> str:

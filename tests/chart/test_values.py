@@ -43,6 +43,7 @@ def tried(values: dict[str, Any], name: str = "rel") -> tuple[str, list[dict[str
         return str(error), []
 
 
+@pytest.mark.no_cover
 def test_made_up_values(request: pytest.FixtureRequest) -> None:
     """Refused by the chart or taken by the schemas; by Argo's own as well, where all cases are asked for."""
     count = fuzz_cases(30, 2000)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import click
@@ -120,8 +121,8 @@ def test_compile_refuses_an_unusable_output_in_one_line(place: str, tmp_path: Pa
 def test_predict_refuses_an_unusable_output_before_it_scores(
     output: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a model: what would score is replaced by what fails the test when it is called."""
-    from vqi.models import model
+    """Without a model, and without torch: what would score is replaced by what fails the test when it is called."""
+    module = ModuleType("vqi.models.model")
 
     class Unused:
         def __init__(self, *settings: str) -> None:
@@ -130,7 +131,10 @@ def test_predict_refuses_an_unusable_output_before_it_scores(
         def predict(self, images: object) -> None:
             raise AssertionError("scored before the output was opened")
 
-    monkeypatch.setattr(model, "Model", Unused)
+    for name in ("Prediction", "write_overlays"):
+        setattr(module, name, None)
+    module.Model = Unused  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (8, 8)).save("good.png")
     Path("afile").touch()

@@ -90,6 +90,7 @@ ATOMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.no_cover
 def test_no_file_and_no_assignment_ends_in_a_traceback(pipeline: Pipeline, tmp_path: Path) -> None:
     """What is accepted, every backend can hold: as JSON, as a text of a command line, as a file."""
     file = tmp_path / "p.yaml"

@@ -9,8 +9,8 @@ import pytest
 from tests.vqi.made import data_report
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.data_report import write_data_report
+from vqi.artifacts.decision import Decision
 from vqi.artifacts.left_out import LeftOut, Unreadable
-from vqi.models.registry import Decision
 from vqi_pipelines.local.progress import PlainLines, closing_lines
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
 from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, write_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from vqi.transfer.fetching import shown
+from vqi.redaction import shown
 
 ARCHIVE_ENDINGS = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst|zip)$", re.IGNORECASE)
 WEB = ("http://", "https://")

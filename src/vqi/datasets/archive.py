@@ -19,10 +19,11 @@ from vqi.datasets.placing import is_unsplit_good
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message
+from vqi.redaction import shown
 from vqi.store.opening import split_uri
 from vqi.system.cache import cache_folder
 from vqi.system.paths import local_path
-from vqi.transfer.fetching import fetch, shown
+from vqi.transfer.fetching import fetch
 from vqi.transfer.unpacking.unpack import Spool, unpack
 
 

@@ -23,11 +23,11 @@ from vqi.errors import UnavailableError, VqiError, printable
 from vqi.formatting import count
 from vqi.photographs.decoding import UnreadableImage, image_size
 from vqi.progress import message, track
+from vqi.redaction import shown
 from vqi.store.interface import Store
 from vqi.store.names import key_of
 from vqi.system.os_errors import explain
 from vqi.system.scratch import scratch_folder
-from vqi.transfer.fetching import shown
 from vqi.transfer.unpacking.spool import require_room
 
 SNAPSHOT = "snapshot.json"  # next to the catalog, where the source can change

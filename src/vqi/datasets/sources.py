@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from vqi.config import SourceRequest
-from vqi.datasets import archive, bucket, elpv, folder, public, table
 from vqi.datasets.advice import is_place, source_of
-from vqi.datasets.layout import Dataset, check_names
 from vqi.errors import VqiError, closest
 
-__all__ = ["SOURCES", "Dataset", "resolve"]
+if TYPE_CHECKING:
+    from vqi.datasets.layout import Dataset
 
-# name -> what reads it, given the text behind 'name:' and what else was asked for
-SOURCES: dict[str, Callable[[str, SourceRequest], Dataset]] = {
-    "archive": archive.read,
-    "bucket": bucket.read,
-    "csv": table.read,
-    "btad": partial(public.read, "btad"),
-    "elpv": elpv.read,
-    "folder": folder.read,
-    "kolektor-sdd": partial(public.read, "kolektor-sdd"),
-    "magnetic-tile": partial(public.read, "magnetic-tile"),
-    "mpdd": partial(public.read, "mpdd"),
-    "mvtec-ad": partial(public.read, "mvtec-ad"),
-    "visa": partial(public.read, "visa"),
+# name -> the module of this package that reads it: its function ``read`` is given the text behind 'name:' and what else
+# was asked for, after the name itself where the module reads several. It is imported when it is needed: what fetches
+# and unpacks takes long to import, and to check a name is quick.
+SOURCES: dict[str, str] = {
+    "archive": "archive",
+    "bucket": "bucket",
+    "csv": "table",
+    "btad": "public",
+    "elpv": "elpv",
+    "folder": "folder",
+    "kolektor-sdd": "public",
+    "magnetic-tile": "public",
+    "mpdd": "public",
+    "mvtec-ad": "public",
+    "visa": "public",
 }
 AS_IT_IS = SourceRequest.model_validate({})
-TAKE_URL = frozenset(public.origins())
+TAKE_URL = frozenset(name for name, module in SOURCES.items() if module == "public")
 TAKE_SHA256 = TAKE_URL | {"archive"}
 
 
@@ -60,7 +61,12 @@ def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     name, argument = split_source(source)
     _refuse_unused("url", request.url, name, TAKE_URL)
     _refuse_unused("sha256", request.sha256, name, TAKE_SHA256)
-    return check_names(SOURCES[name](argument, request))
+    from vqi.datasets.layout import check_names
+
+    read = import_module(f"vqi.datasets.{SOURCES[name]}").read
+    names = (name,) if name in TAKE_URL else ()
+    dataset: Dataset = read(*names, argument, request)
+    return check_names(dataset)
 
 
 def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:

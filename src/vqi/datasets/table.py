@@ -20,11 +20,12 @@ from vqi.datasets.objects import fetch_objects, open_versions
 from vqi.datasets.table_rows import Row, file_name, read_table
 from vqi.errors import VqiError
 from vqi.photographs.decoding import UnreadableImage
+from vqi.redaction import shown
 from vqi.store.interface import VersionedStore, VersionInfo
 from vqi.store.opening import file_path, read_uri
 from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
-from vqi.transfer.fetching import NotThere, fetch, fetch_all, shown
+from vqi.transfer.fetching import NotThere, fetch, fetch_all
 
 Read = Callable[[], bytes]
 

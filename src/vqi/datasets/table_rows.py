@@ -16,7 +16,7 @@ from vqi.datasets.layout import GOOD, is_image_name
 from vqi.datasets.table_text import COLUMNS, FLAGS, parse_table
 from vqi.datasets.words import DEFECTIVE, Meaning, meaning_of, meaning_of_label
 from vqi.errors import VqiError
-from vqi.transfer.fetching import shown
+from vqi.redaction import shown
 
 TRUE, FALSE = ("1", "1.0", "true", "t", "yes", "y"), ("0", "0.0", "false", "f", "no", "n")
 NO_DEFECT = ("none", "-", "--")  # as a type of defect

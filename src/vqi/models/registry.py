@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from vqi.artifacts.decision import Decision
 from vqi.errors import UnavailableError, VqiError
 from vqi.models.package import FILES, MANIFEST, Manifest, check_package, manifest_of, read_manifest
 from vqi.progress import message
@@ -19,15 +20,6 @@ from vqi.store.opening import fetch_uri, open_store, read_uri
 
 _RESERVED = "reserved.json"
 _VERSION = re.compile(r"v([1-9][0-9]{0,17})")
-
-
-class Decision(Record):
-    """What ``publish`` decided."""
-
-    published: bool  # whether something was written
-    model: str  # uri of the version
-    version: int
-    reason: str
 
 
 class _Reservation(Record):

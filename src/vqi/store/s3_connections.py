@@ -16,9 +16,9 @@ from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from vqi.errors import VqiError
+from vqi.redaction import shown
 from vqi.store.s3_errors import NotS3Error
 from vqi.transfer.timely import POOLS
-from vqi.transfer.web import shown
 
 CONNECTIONS = 16  # kept open, for many small objects at a time
 RETRIES, FIRST_WAIT = 4, 0.25  # seconds, doubled from one attempt to the next

@@ -19,15 +19,15 @@ import urllib3
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import VqiError
 from vqi.progress import message, track
+from vqi.redaction import shown
 from vqi.system.concurrency import at_once
 from vqi.system.locks import held_file
 from vqi.system.os_errors import explain
 from vqi.transfer import web
 from vqi.transfer.pace import pieces_of
 from vqi.transfer.parts import Part, Version
-from vqi.transfer.web import shown
 
-__all__ = ["NotThere", "fetch", "fetch_all", "name_for", "shown"]
+__all__ = ["NotThere", "fetch", "fetch_all", "name_for"]
 
 ATTEMPTS = 6  # in a row that bring nothing, or little
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, doubled from one attempt to the next; a random part of it is waited

@@ -9,7 +9,7 @@ import requests
 import urllib3
 
 from vqi.errors import VqiError
-from vqi.transfer.web import shown
+from vqi.redaction import shown
 
 PIECE = 1 << 19  # bytes read at a time: they are still in the processor's cache when they are hashed and written
 LARGEST = 1 << 40  # bytes of a file: a server that does not say a size may have no end

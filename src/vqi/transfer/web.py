@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from vqi.errors import VqiError
+from vqi.redaction import shown
 from vqi.transfer.timely import POOLS
 
 TOKENS = "VQI_HTTP_TOKENS"
@@ -32,12 +33,6 @@ ADVICE = {
     407: "the proxy wants a login: put it into https_proxy",
     410: "it was removed: find the new address and set 'url'",
 }
-
-
-def shown(url: str) -> str:
-    """A url for people, without the login and the signature that may be in it."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def session(authorities: Path | None = None) -> requests.Session:

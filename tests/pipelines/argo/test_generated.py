@@ -24,11 +24,12 @@ RELAXED = settings(
 GENERATE = settings(RELAXED, phases=[Phase.generate])  # nothing to shrink: all of them are checked together
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @RELAXED
 @given(document=pipelines(), data=st.data())
 def test_the_same_flows(document: dict[str, Any], data: Any) -> None:
-    pipeline = read_ir(yaml.safe_dump(document))
+    pipeline = read_ir(yaml.dump(document, Dumper=yaml.CSafeDumper))
     steps = sorted(c.container.command[1] for c in pipeline.components.values() if c.container)
     failing = data.draw(st.sets(st.sampled_from(steps), max_size=1))
     local = local_flow(pipeline, {}, Fakes(pipeline, failing))
@@ -43,6 +44,7 @@ CONSTRUCTS = (
 )  # fmt: skip
 
 
+@pytest.mark.no_cover
 def test_the_generator_makes_every_construct() -> None:
     """Otherwise the property above would prove less than it seems to."""
     made: list[str] = []
@@ -50,13 +52,14 @@ def test_the_generator_makes_every_construct() -> None:
     @settings(GENERATE, max_examples=100)
     @given(document=pipelines())
     def gather(document: dict[str, Any]) -> None:
-        made.append(yaml.safe_dump(document))
+        made.append(yaml.dump(document, Dumper=yaml.CSafeDumper))
 
     gather()
     missing = [wanted for wanted in CONSTRUCTS if sum(wanted in text for text in made) < 2]
     assert not missing
 
 
+@pytest.mark.no_cover
 def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
 
@@ -65,7 +68,7 @@ def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) 
     def check(document: dict[str, Any]) -> None:
         seen["made"] += 1
         path = tmp_path / f"{seen['made']}.yaml"
-        template = lower(read_ir(yaml.safe_dump(document)))
+        template = lower(read_ir(yaml.dump(document, Dumper=yaml.CSafeDumper)))
         path.write_text(
             to_yaml(template, comment="x").replace("name: made-up\nspec", f"name: made-up-{seen['made']}\nspec")
         )
@@ -74,6 +77,7 @@ def test_argo_takes_what_is_generated(lint: Callable[..., str], tmp_path: Path) 
     assert lint(*sorted(tmp_path.iterdir())) == ""
 
 
+@pytest.mark.no_cover
 def test_a_fault_in_an_argument_is_seen() -> None:
     """The comparison notices one wrong constant that a step receives, wherever it is."""
     seen: Counter[str] = Counter()
@@ -81,7 +85,7 @@ def test_a_fault_in_an_argument_is_seen() -> None:
     @GENERATE
     @given(document=pipelines())
     def check(document: dict[str, Any]) -> None:
-        text = yaml.safe_dump(document)
+        text = yaml.dump(document, Dumper=yaml.CSafeDumper)
         if "constant: plain" in text:
             good, bad = read_ir(text), read_ir(text.replace("constant: plain", "constant: faulty", 1))
             seen["noticed" if argo_flow(bad, {}, Fakes(bad)) != local_flow(good, {}, Fakes(good)) else "missed"] += 1

@@ -28,7 +28,7 @@ def with_value(documents: list[dict[str, Any]], path: tuple[Any, ...], value: An
     for key in path[:-1]:
         part = part[key] if isinstance(part, list) else part.setdefault(key, {})
     part[path[-1]] = value
-    return yaml.safe_dump_all(copied)
+    return yaml.dump_all(copied, Dumper=yaml.CSafeDumper)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from tests.pipelines.argo.generated import pipelines
 from tests.pipelines.argo.test_generated import RELAXED
 from tests.pipelines.ir import formats
 from vqi.errors import VqiError
-from vqi_pipelines.argo import lower, to_yaml
+from vqi_pipelines.argo import lower
+from vqi_pipelines.argo.document import to_dict
 from vqi_pipelines.compiled import ir_of, training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.node import Node
@@ -68,11 +69,12 @@ def test_what_is_made_for_kubeflow_is_of_its_format(compiled: dict[str, str], se
         assert check_nothing_is_lost(made) == 3 + steps  # every step has a pod
 
 
+@pytest.mark.no_cover
 @RELAXED
 @given(document=pipelines())
 def test_what_is_generated_is_of_the_format(document: dict[str, Any]) -> None:
     """Otherwise the properties of generated pipelines would prove nothing about what kfp writes."""
-    check_nothing_is_lost(yaml.safe_dump(document))
+    check_nothing_is_lost(yaml.dump(document, Dumper=yaml.CSafeDumper))
 
 
 TASK = ("root", "dag", "tasks", "hello")
@@ -98,7 +100,7 @@ def test_a_planted_fault_is_seen(compiled: dict[str, str], document: int, path: 
     documents = list(yaml.safe_load_all(compiled["placed"]))
     documents[document] = formats.with_value(documents[document], path, value)
     with pytest.raises(json_format.ParseError):
-        formats.messages_of(yaml.safe_dump_all(documents))
+        formats.messages_of(yaml.dump_all(documents, Dumper=yaml.CSafeDumper))
 
 
 def test_what_is_lost_is_seen(compiled: dict[str, str]) -> None:
@@ -166,7 +168,7 @@ def without_second_names(text: str) -> str:
         for key, name in (("secretAsEnv", "secretName"), ("configMapAsEnv", "configMapName"), ("pvcMount", "constant")):
             for part in pod.get(key, []):
                 del part[name]
-    return yaml.safe_dump_all([spec, platforms])
+    return yaml.dump_all([spec, platforms], Dumper=yaml.CSafeDumper)
 
 
 class Walk:
@@ -224,6 +226,8 @@ class Walk:
             return str(error)
 
 
+@pytest.mark.no_cover
+@pytest.mark.slow
 def test_every_field_of_the_formats_is_read_or_refused_by_its_name() -> None:
     walk = Walk(without_second_names(ir_of(everything)))
     assert list(walk.dropped()) == []
@@ -251,15 +255,18 @@ WITHOUT_EFFECT_ON_ARGO = {
 }
 
 
-def lowered(text: str) -> str:
-    return to_yaml(lower(read_ir(text)), comment="a test")
+def lowered(text: str) -> dict[str, Any]:
+    return to_dict(lower(read_ir(text)))
 
 
+@pytest.mark.no_cover
+@pytest.mark.slow
 def test_every_field_that_is_read_changes_the_workflow_or_is_known_not_to() -> None:
     walk = Walk(without_second_names(ir_of(everything)), lowered, WITHOUT_EFFECT_ON_ARGO)
     assert list(walk.dropped()) == []
 
 
+@pytest.mark.no_cover
 def test_a_field_that_is_dropped_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk notices a reader that takes a field and does nothing with it."""
     end = Node.end

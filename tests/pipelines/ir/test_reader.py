@@ -90,7 +90,7 @@ def test_the_training_pipeline() -> None:
 def edited(change: Callable[[dict[str, Any]], None]) -> str:
     document = yaml.safe_load(compile_text(small))
     change(document)
-    return yaml.safe_dump(document)
+    return yaml.dump(document, Dumper=yaml.CSafeDumper)
 
 
 def put(path: str, value: object) -> Callable[[dict[str, Any]], None]:

@@ -1,6 +1,7 @@
 """The IR reader on the whole of a compiled file: no key is overlooked, and no malformed file ends in a traceback."""
 
 import copy
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,11 @@ def at(document: Any, path: tuple[Any, ...]) -> Any:
     return document
 
 
+def copied(document: dict[str, Any]) -> dict[str, Any]:
+    """A copy to change; JSON is quicker than ``copy``, and than writing YAML, of which it is a part."""
+    return json.loads(json.dumps(document))
+
+
 def test_values_have_the_types_of_their_parameters() -> None:
     pipeline = read_ir(compile_text(full))
     first = pipeline.root.tasks["say"]
@@ -73,6 +79,7 @@ def test_values_have_the_types_of_their_parameters() -> None:
     assert not inner.cache
 
 
+@pytest.mark.no_cover
 def test_no_key_is_overlooked(documents: list[dict[str, Any]]) -> None:
     """A key that the reader does not know is refused in every mapping of a compiled file."""
     free = ("constant", "defaultValue")  # values of parameters may hold any key
@@ -84,31 +91,33 @@ def test_no_key_is_overlooked(documents: list[dict[str, Any]]) -> None:
             if alike in seen:
                 continue
             seen.add(alike)
-            changed = copy.deepcopy(document)
+            changed = copied(document)
             at(changed, path)["surprise"] = 1
             with pytest.raises(VqiError, match="surprise"):
-                read_ir(yaml.safe_dump(changed))
+                read_ir(json.dumps(changed))
     assert len(seen) > 60
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("odd", [None, -1.5, "odd", [], {}, [{"odd": [1]}], {"odd": 1}, True])
 def test_nothing_malformed_ends_in_a_traceback(documents: list[dict[str, Any]], odd: Any) -> None:
     document = documents[0]
     for path in places(document):
-        changed = copy.deepcopy(document)
+        changed = copied(document)
         at(changed, path[:-1])[path[-1]] = odd
         try:
-            read_ir(yaml.safe_dump(changed))
+            read_ir(json.dumps(changed))
         except VqiError as error:
             assert "\n" not in str(error)  # noqa: PT017 - not every change is an error, but no other error may occur
 
 
+@pytest.mark.no_cover
 def test_nothing_missing_ends_in_a_traceback(documents: list[dict[str, Any]]) -> None:
     for path in places(documents[0]):
-        changed = copy.deepcopy(documents[0])
+        changed = copied(documents[0])
         del at(changed, path[:-1])[path[-1]]
         try:
-            read_ir(yaml.safe_dump(changed))
+            read_ir(json.dumps(changed))
         except VqiError as error:
             assert str(error)  # noqa: PT017
 
@@ -147,7 +156,7 @@ def test_refused(documents: list[dict[str, Any]], path: tuple[str, ...], value: 
     changed = copy.deepcopy(documents[0])
     at(changed, path[:-1])[path[-1]] = value
     with pytest.raises(VqiError, match=message):
-        read_ir(yaml.safe_dump(changed))
+        read_ir(yaml.dump(changed, Dumper=yaml.CSafeDumper))
 
 
 @dsl.container_component
@@ -210,7 +219,7 @@ def test_real_constructs_that_are_refused_by_name() -> None:
 def test_an_empty_second_document_says_nothing() -> None:
     text = compile_text(full)
     empty = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-say": {}}}}}}
-    assert read_ir(f"{text}\n---\n{yaml.safe_dump(empty)}").name == "full"
+    assert read_ir(f"{text}\n---\n{yaml.dump(empty, Dumper=yaml.CSafeDumper)}").name == "full"
     with pytest.raises(VqiError, match=r"platforms\.aws"):
         read_ir(f"{text}\n---\n{yaml.safe_dump({'platforms': {'kubernetes': {}, 'aws': {}}})}")
     with pytest.raises(VqiError, match="got 3"):
@@ -228,7 +237,7 @@ def test_the_user_of_a_step(context: dict[str, Any], message: str) -> None:
     def with_context(context: dict[str, Any]) -> str:
         executors = {"exec-say": {"securityContext": context}}
         document = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
-        return f"{compile_text(full)}\n---\n{yaml.safe_dump(document)}"
+        return f"{compile_text(full)}\n---\n{yaml.dump(document, Dumper=yaml.CSafeDumper)}"
 
     assert read_ir(with_context({"runAsNonRoot": True})) == read_ir(compile_text(full))
     with pytest.raises(VqiError, match=message):

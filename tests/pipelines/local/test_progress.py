@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from vqi_pipelines.local.progress import LiveTable, PlainLines, most_telling, observer_for
+from vqi_pipelines.local.live_table import LiveTable, most_telling
+from vqi_pipelines.local.progress import PlainLines, observer_for
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, WAITING, Observer, RunState, TaskState
 
 

@@ -15,7 +15,7 @@ from tests.vqi.datasets.test_archive import content, packed
 from vqi.config import Division, SourceRequest
 from vqi.datasets import public
 from vqi.datasets.arrangements import ARRANGEMENTS
-from vqi.datasets.sources import SOURCES, resolve
+from vqi.datasets.sources import SOURCES, TAKE_URL, resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
@@ -24,8 +24,8 @@ ACCEPT = SourceRequest(accept_license=True)
 
 
 def test_the_records() -> None:
+    assert public.origins().keys() == TAKE_URL == {name for name, module in SOURCES.items() if module == "public"}
     for name, origin in public.origins().items():
-        assert name in SOURCES
         assert origin.arrangement in ARRANGEMENTS
         assert all(url.startswith("https://") for url in origin.urls)
         assert re.fullmatch("([0-9a-f]{64})?", origin.sha256)

@@ -26,6 +26,11 @@ def features() -> Features:
     return Features(maps(24, 0), maps(5, 1), features_record(settings=FeatureExtract(layer='["a", "b"]')))
 
 
+def test_the_default_is_one_of_them() -> None:
+    """A run does not look it up."""
+    assert PcaFit().kind in DETECTORS
+
+
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_a_detector_is_the_same_when_loaded_again(kind: str, features: Features, tmp_path: Path) -> None:
     settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2)

@@ -11,12 +11,13 @@ import pytest
 
 from tests.fuzz import fuzz_cases
 from tests.vqi.made import detector_artifact, images_record
+from vqi.artifacts.decision import Decision
 from vqi.artifacts.detector import load_detector, save_detector
 from vqi.artifacts.files import write_json, write_text
 from vqi.artifacts.images import ValueRange
 from vqi.errors import VqiError
 from vqi.models.package import MANIFEST
-from vqi.models.registry import Decision, fetch_model, publish
+from vqi.models.registry import fetch_model, publish
 from vqi.store.interface import Store
 from vqi.store.names import key_of
 from vqi.store.opening import open_store

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,34 +20,22 @@ from vqi.network.building import build
 from vqi.self_supervised import training
 from vqi.self_supervised.checkpoint import Checkpoint, State, check_state, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.methods import finetune
-from vqi.self_supervised.training import training_key
+from vqi.self_supervised.training import Tuned, training_key
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
 
-EPOCHS = 4
+EPOCHS = 3
 ROOT = Path(__file__).parents[3]
 
-# Trains as the test does, and is killed in the middle of its third epoch.
+# Trains as the test does, until it is killed.
 KILLED = """
 import os, signal, sys
-from tests.vqi.self_supervised.test_checkpoint import EPOCHS, SIDE, parts, settings
-from vqi.network.building import build
-from vqi.self_supervised.methods import finetune
-from vqi.self_supervised import training
+from tests.vqi.self_supervised.test_checkpoint import start
 from vqi.store.opening import open_store
 
-step = training.Trainer._step
-calls = []
-def dying(self, rows, generator):
-    calls.append(rows)
-    if training.Checkpoint(open_store(sys.argv[1]), sys.argv[4]).load() is not None and len(calls) >= int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, rows, generator)
-training.Trainer._step = dying
-training.training_key = lambda *given: sys.argv[4]
-wanted = settings(sys.argv[2], EPOCHS, optimizer="adamw", lr=0.001, frozen_up_to=sys.argv[5])
-finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, open_store(sys.argv[1]))
+start(sys.argv[2], sys.argv[3], open_store(sys.argv[1]), lambda: os.kill(os.getpid(), signal.SIGKILL))
 """
+IN_THE_THIRD = 10  # of the calls: in each epoch three batches of 8 train, and one is measured
 SIDE = 64
 
 
@@ -60,23 +48,64 @@ def store(tmp_path: Path) -> Store:
     return open_store(f"file://{tmp_path / 'store'}")
 
 
-@pytest.mark.parametrize(("method", "frozen_up_to"), [("cutpaste", "auto"), ("simsiam", "")])
-def test_killed_in_the_middle_of_an_epoch(
-    store: Store, method: str, frozen_up_to: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+class Ended(BaseException):
+    """What ends a training in this process."""
+
+
+def start(method: str, frozen_up_to: str, store: Store | None = None, end: Callable[[], None] | None = None) -> Tuned:
+    """Train; ``end`` is called in the middle of the third epoch, when there is a checkpoint."""
+    calls: list[object] = []
+    step = training.Trainer._step
+
+    def counted(self: training.Trainer, rows: Any, generator: Any) -> Any:
+        calls.append(rows)
+        if end is not None and store is not None and len(calls) >= IN_THE_THIRD and Checkpoint(store, "one").load():
+            end()
+        return step(self, rows, generator)
+
     wanted = settings(method, EPOCHS, optimizer="adamw", lr=0.001, frozen_up_to=frozen_up_to)
-    whole = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted)
-    # three batches of 8 train and one is measured each epoch: the tenth call is in the middle of the third
-    command = [sys.executable, "-c", KILLED, store.uri, method, "10", "one", frozen_up_to]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Trainer, "_step", counted)
+        patch.setattr(training, "training_key", lambda *given: "one")
+        return finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, store)
+
+
+def killed(method: str, frozen_up_to: str, store: Store) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", KILLED, store.uri, method, frozen_up_to]
     died = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    monkeypatch.setattr(training, "training_key", lambda *given: "one")
+
+
+def ended(method: str, frozen_up_to: str, store: Store) -> None:
+    """As ``killed``, without another process, which takes seconds to start."""
+
+    def end() -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        start(method, frozen_up_to, store, end)
+
+
+@pytest.mark.parametrize(
+    ("method", "frozen_up_to", "how"),
+    [("cutpaste", "auto", killed), ("simsiam", "", ended)],
+    ids=["cutpaste", "simsiam"],
+)
+def test_killed_in_the_middle_of_an_epoch(
+    store: Store,
+    method: str,
+    frozen_up_to: str,
+    how: Callable[[str, str, Store], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = start(method, frozen_up_to)
+    how(method, frozen_up_to, store)
     left = Checkpoint(store, "one").load()
     assert left is not None
     assert len(left.log) == 2
     capsys.readouterr()
-    resumed = finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, store)
+    resumed = start(method, frozen_up_to, store)
     assert "continuing after epoch 2 of an earlier start" in capsys.readouterr().err
     expected = whole.backbone.model.state_dict()
     for name, tensor in resumed.backbone.model.state_dict().items():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.vqi.self_supervised.test_training import moved, parts
+from tests.vqi.self_supervised.test_training import SMALL_HEADS, moved, parts
 from vqi.artifacts.images import Images
 from vqi.config import FINETUNE, Finetune, SslFinetune
 from vqi.errors import VqiError
@@ -15,7 +15,8 @@ from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Tuned
 
 SIDE = 64
-START: dict[str, Any] = {"batch_size": 4, "precision": "fp32", "optimizer": "sgd", "lr": 0.01, "freeze_epochs": 0}
+QUICK: dict[str, Any] = {"batch_size": 4, "precision": "fp32", "optimizer": "sgd", "lr": 0.01, "freeze_epochs": 0}
+START = {"simsiam": QUICK | SMALL_HEADS, "cutpaste": QUICK}
 COMMON: dict[str, Any] = {
     "batch_size": 3,
     "optimizer": "adamw",
@@ -33,7 +34,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "simsiam": {
         **COMMON,
         "initial_checkpoint": f"/nowhere/c.pth#sha256={'0' * 64}",
-        "projection_width": 64,
+        "projection_width": 24,
         "prediction_width": 16,
         "crop_min_scale": 0.9,
         "flip": 0,
@@ -77,7 +78,7 @@ def parent() -> Backbone:
 
 @cache
 def unchanged(method: str, epochs: int) -> Tuned:
-    return trained(build("resnet18", "random", 0, SIDE), coloured(), method, START, epochs)
+    return trained(build("resnet18", "random", 0, SIDE), coloured(), method, START[method], epochs)
 
 
 def trained(parent: Backbone, images: Images, method: str, options: dict[str, Any], epochs: int) -> Tuned:
@@ -96,14 +97,14 @@ def test_each_key_is_tried(method: str, model: type[Finetune]) -> None:
 def test_another_value_gives_another_training(
     parent: Backbone, method: str, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, changed = coloured(), START | {key: CHANGED[method][key]}
+    images, changed = coloured(), START[method] | {key: CHANGED[method][key]}
     if key == "initial_checkpoint":
         with pytest.raises(VqiError, match=r"'/nowhere/c.pth': no such file"):
             trained(parent, images, method, changed, 1)
         return
     if key == "patience":  # the validation loss does not get better, so that it ends early
         monkeypatch.setattr("vqi.self_supervised.training.Trainer.measure", lambda self, rows: 1.0)
-        without, other = (trained(parent, images, method, options, 3) for options in (START, changed))
+        without, other = (trained(parent, images, method, options, 3) for options in (START[method], changed))
         assert (len(without.log), len(other.log)) == (3, 2)
         return
     epochs = 2 if key == "freeze_epochs" else 1

@@ -24,6 +24,7 @@ from vqi.self_supervised.training import Trainer, split
 
 SIDE = 64
 QUICK = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "precision": "fp32", "frozen_up_to": ""}
+SMALL_HEADS = {"projection_width": 32, "prediction_width": 8}  # of SimSiam: by default they are larger than the network
 
 
 def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
@@ -55,8 +56,9 @@ def parent() -> Backbone:
 
 
 def settings(method: str = "cutpaste", epochs: int = 2, layer: str = "layer2", **options: Any) -> SslFinetune:
+    quick = QUICK | SMALL_HEADS if method == "simsiam" else QUICK
     return SslFinetune(
-        method=method, backbone_name="resnet18", weights="random", epochs=epochs, layer=layer, finetune=QUICK | options
+        method=method, backbone_name="resnet18", weights="random", epochs=epochs, layer=layer, finetune=quick | options
     )
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from vqi.errors import VqiError
+from vqi.redaction import shown
 from vqi.transfer import fetching, parts, web
-from vqi.transfer.fetching import fetch, fetch_all, name_for, shown
+from vqi.transfer.fetching import fetch, fetch_all, name_for
 from vqi.transfer.unpacking import spool
 
 DATA = random.Random(0).randbytes(3_000_000)

@@ -1,0 +1,79 @@
+"""Shows a run on a terminal: a table with a row per task, which is redrawn."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from vqi_pipelines.local.progress import Results, closing_lines, no_results
+from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, RunState, TaskState
+
+_LOOKS = {
+    WAITING: ("·", "dim"),
+    RUNNING: ("▶", "bold cyan"),
+    DONE: ("✔", "green"),
+    CACHED: ("✔", "blue"),
+    FAILED: ("✘", "bold red"),
+    SKIPPED: ("-", "dim"),
+    STOPPED: ("■", "yellow"),
+}
+
+
+def live_table(stream: TextIO, results: Results) -> LiveTable:
+    """The observer for a terminal."""
+    return LiveTable(Console(file=stream), results)
+
+
+class LiveTable:
+    """One row per task, redrawn when it changes."""
+
+    def __init__(self, console: Console, results: Results = no_results) -> None:
+        self._console, self._results = console, results
+        self._live: Live | None = None
+        self._ended = False
+        self._run: RunState | None = None
+
+    def begin(self, run: RunState) -> None:
+        """Show the table."""
+        self._run = run
+        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4)
+        self._live.start()
+
+    def changed(self, task: TaskState) -> None:
+        """The table is redrawn by itself."""
+
+    def note(self, text: str) -> None:
+        """Print it above the table."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def end(self, run: RunState) -> None:
+        """Leave the last table on the screen, and print where the results are."""
+        self._ended = True
+        if self._live is not None:
+            self._live.stop()
+        for line in closing_lines(run, self._results):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, expand=False)
+        for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
+            table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+        tasks = self._run.in_order() if self._run else []
+        room = len(tasks) if self._ended else max(1, self._console.height - 2)  # the header, and the cursor's line
+        for task in most_telling(tasks, room):
+            symbol, style = _LOOKS[task.state]
+            seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
+            detail = task.message or (task.last_line if task.state == RUNNING else "")
+            table.add_row(Text(symbol, style), task.label, Text(task.state, style), seconds, Text(detail, "dim"))
+        return table
+
+
+def most_telling(tasks: list[TaskState], room: int) -> list[TaskState]:
+    """As many tasks as there is room for, in their order; failed and running ones take precedence over waiting ones."""
+    rank = {FAILED: 0, RUNNING: 0, STOPPED: 0, WAITING: 1}
+    chosen = sorted(range(len(tasks)), key=lambda place: (rank.get(tasks[place].state, 2), place))[:room]
+    return [tasks[place] for place in sorted(chosen)]
