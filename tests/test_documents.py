@@ -1,4 +1,4 @@
-"""What the documents link to exists: files, and headings in them. What they repeat of pyproject.toml is what it says."""
+"""Links of the documents lead to files, and to headings in them; bounds of packages are those of the project."""
 
 import re
 import tomllib
