@@ -75,6 +75,7 @@ def _from_json(value: Any) -> Any:
     return strict_json.loads(value) if isinstance(value, str) else value
 
 
+ALWAYS_ALLOWED = 3  # unreadable images of a category, unless max_bad_fraction is 0: one of 20 is no reason to stop
 TARGET_FPR = 0.05
 TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
 # On a command line a list is one JSON text, and is parsed here: its texts may themselves be JSON.
@@ -152,10 +153,11 @@ class Preprocess(StepConfig):
     category: str = Field(description="the category to prepare")
     image_size: int = Field(224, ge=32, le=2048, description="height and width in pixels that images are resized to")
     max_bad_fraction: float = Field(
-        0.01,
+        0.05,
         ge=0,
         le=1,
-        description="unreadable images are skipped and listed up to this fraction; beyond it the step fails",
+        description="unreadable images are skipped and listed up to this fraction of a category, and up to "
+        f"{ALWAYS_ALLOWED} in any case; beyond that the step fails; 0 = none",
     )
     max_pixels: int = Field(
         100_000_000, ge=1024, description="an image with more pixels than this is not decoded (decompression bombs)"

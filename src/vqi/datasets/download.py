@@ -14,7 +14,7 @@ from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
 from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
-from vqi.datasets.shards import CATALOG, read_catalog, shard_name
+from vqi.datasets.shards import CATALOG, dataset_address, read_catalog, shard_name
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
@@ -52,6 +52,11 @@ class DatasetHandle:
     uri: str
     categories: list[str]  # sorted
     catalog: Catalog
+
+    @property
+    def address(self) -> str:
+        """The URI with what was left out; see ``dataset_address``."""
+        return dataset_address(self.uri, self.catalog.left_out)
 
 
 def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:

@@ -6,10 +6,14 @@ exists, all is there. The shards are uncompressed zip files whose bytes depend o
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from vqi.artifacts.catalog import Catalog
-from vqi.artifacts.left_out import of_category
+from vqi.artifacts.left_out import LeftOut, of_category
 from vqi.datasets.layout import Shard
 from vqi.errors import VqiError, unknown
 from vqi.records import parse_json
@@ -18,14 +22,39 @@ from vqi.store.names import key_of
 from vqi.store.opening import open_store
 
 CATALOG = "catalog.json"
+_LEFT_OUT = re.compile(r"#left-out=[0-9a-f]{12}$")
 
 
-def open_shard(uri: str, category: str, folder: Path) -> Shard:
+def dataset_address(uri: str, left_out: Sequence[LeftOut]) -> str:
+    """What ``dataset_download`` gives to the next steps: the URI of a dataset and, behind a ``#``, a digest of what
+    was left out.
+
+    That is in the catalog, which changes without the images; a step that reads it must not be taken from an earlier run
+    then.
+    """
+    if not left_out:
+        return uri
+    text = json.dumps([one.model_dump(mode="json") for one in left_out], sort_keys=True)
+    return f"{uri}#left-out={hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def dataset_uri(address: str) -> str:
+    """The URI in what ``dataset_address`` made."""
+    return _LEFT_OUT.sub("", address)
+
+
+def open_shard(dataset: str, category: str, folder: Path) -> Shard:
     """Fetch the shard of a category into ``folder``. It is hashed once, during the transfer.
+
+    Args:
+        dataset: Its URI, or what ``dataset_address`` made of that.
+        category: Of the dataset.
+        folder: On this machine.
 
     Raises:
         VqiError: the dataset is not (completely) there, has no such category, or the shard is damaged.
     """
+    uri = dataset_uri(dataset)
     store = open_store(uri)
     catalog = read_catalog(store, "")
     if catalog is None:
