@@ -33,7 +33,7 @@ KEYS = {
         "components": "environment executor_output flags outputs step",
         "ground": "config digests errors formatting intervals metrics progress records redaction strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
-        "datasets": "layout shards",
+        "datasets": "layout shards words",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report images masks reading value_range",

@@ -304,6 +304,17 @@ def test_a_category_without_train_images(tmp_path: Path) -> None:
         run(tmp_path, {"train/good/a.png": b"", "test/good/a.png": encode(grey(1))}, max_bad_fraction=0.9)
 
 
+@pytest.mark.parametrize(
+    ("folders", "named"), [(("good", "cut"), ""), (("ng", "defective-x"), ""), (("mwema", "cut", "ng"), "cut, mwema ")]
+)
+def test_a_test_without_good_parts_is_said(tmp_path: Path, folders: tuple[str, ...], named: str) -> None:
+    """One of the folders may have a name of good parts in a language that is not known."""
+    report = run(tmp_path, good_files() | {f"test/{name}/0.png": encode(grey(5)) for name in folders})
+    said = [text for text in report.image_warnings if "has a name of good parts" in text]
+    assert len(said) == bool(named)
+    assert not said or f"one of the folders {named}holds good parts, rename it good" in said[0]
+
+
 def test_one_image_and_no_test_at_all(tmp_path: Path) -> None:
     assert run(tmp_path, good_files(1)).counts == {"train": {"good": 1}, "test": {}}
     assert load_images(tmp_path / "images").masks.shape == (0, 32, 32)
