@@ -136,12 +136,11 @@ def cut_values(images: int) -> list[str]:
 
 def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
     """What to say where the test has images that the training saw."""
-    if not across and not near_across:
-        return []
-    return [
-        f"{count(len(across), 'file')} in both train and test, and {count(len(near_across), 'pair')} across them that "
-        "seem to show the same part: the test looks better than it is."
-    ]
+    found = [f"{count(len(across), 'file')} in both train and test"] if across else []
+    if near_across:
+        alike = "that seems" if len(near_across) == 1 else "that seem"
+        found.append(f"{count(len(near_across), 'pair')} across train and test {alike} to show the same part")
+    return [f"{', and '.join(found)}: the test looks better than it is."] if found else []
 
 
 def no_good_in_test(folders: Sequence[str]) -> list[str]:
