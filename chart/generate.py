@@ -18,12 +18,12 @@ from vqi_pipelines.argo.cron_lines import cron_schema
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.image_names import REGISTRY, TAG
 from vqi_pipelines.ir import read_ir
+from vqi_pipelines.ir.values import MOST_WHOLE
 from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"
 PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML reads as text without quotes
-MOST = 2**53
 HEAD = """# The chart `vqi`
 
 Installs the training pipeline as a WorkflowTemplate of Argo Workflows (3.7 or 4, which must already be installed),
@@ -164,7 +164,7 @@ def _schema_of(field: dict[str, Any]) -> dict[str, Any]:
     """The constraints of a value: its type and range, without its meaning."""
     kept = {key: value for key, value in field.items() if key not in ("title", "description", "default")}
     if kept.get("type") == "integer" and not {"maximum", "exclusiveMaximum"} & kept.keys():
-        kept["maximum"] = MOST  # Helm reads numbers as floating-point ones
+        kept["maximum"] = MOST_WHOLE  # Helm reads numbers as floating-point ones
     return kept
 
 

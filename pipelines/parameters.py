@@ -14,7 +14,7 @@ from vqi.records import cut
 from vqi.records import problems as describe_each
 from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
-from vqi_pipelines.ir.values import from_text, to_text, typed
+from vqi_pipelines.ir.values import as_given, to_text
 from vqi_pipelines.parameter_files import read_parameter_file
 
 # Parameters of steps that have another name in the pipeline.
@@ -51,8 +51,7 @@ def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, 
     for name, parameter in pipeline.inputs.items():
         if name in given:
             value = to_text(given[name]) if name in lists and isinstance(given[name], list) else given[name]
-            convert = from_text if isinstance(value, str) else typed
-            values[name] = convert(value, parameter.type, f"parameter '{name}'")
+            values[name] = as_given(value, parameter.type, f"parameter '{name}'")
         elif parameter.default is None and not parameter.optional:
             raise VqiError(f"parameter '{name}' has no default: set it with -p {name}=...")
         else:

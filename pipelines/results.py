@@ -61,7 +61,7 @@ def _done(run: RunState) -> list[TaskState]:
 
 
 def _warnings(run: RunState) -> Iterator[str]:
-    """What ``preprocess`` found in the images of each category that makes the figures worth little."""
+    """What ``preprocess`` could not read of each category, and what makes its figures worth little."""
     for task in _done(run):
         path = task.folder / "data_report"
         if task.folder.name == "preprocess" and path.is_file():
@@ -69,6 +69,10 @@ def _warnings(run: RunState) -> Iterator[str]:
                 report = read_data_report(path)
             except VqiError:  # a task of that name in another pipeline may report something else
                 continue
+            if report.unreadable:
+                bad, total = report.unreadable[0], report.images + len(report.unreadable)
+                where = f"{report.category}: {len(report.unreadable)} of {count(total, 'image')}"
+                yield f"unreadable: {where}, left out, for example {bad.path}: {bad.reason}"
             yield from (f"warning: {report.category}: {text}" for text in report.image_warnings)
 
 
@@ -83,10 +87,6 @@ def _left_out(run: RunState) -> Iterator[str]:
                 yield f"left out: not known: {error}"
                 continue
             yield from (f"left out: {one.text}" for one in merged(catalog.left_out))
-            unread = [(name, one) for name, entry in catalog.categories.items() for one in entry.unreadable]
-            if unread:
-                name, one = unread[0]
-                yield f"unreadable: {count(len(unread), 'file')}, for example {name}/{one.path}: {one.reason}"
 
 
 def _models(run: RunState) -> Iterator[str]:

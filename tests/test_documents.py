@@ -1,6 +1,7 @@
-"""What the documents link to exists: files, and headings in them."""
+"""Links of the documents lead to files, and to headings in them; bounds of packages are those of the project."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,22 @@ def test_every_guide_is_named_in_the_readme() -> None:
     guides = [path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")]
     assert guides
     assert not [str(guide) for guide in guides if str(guide) not in text]
+
+
+def test_the_bounds_of_packages_are_those_of_the_project() -> None:
+    """Each package that is needed to run anything has a row, with the bound of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["torch"], *extras["command"], *extras["pipelines"]]
+    ours = ("vqi", "intel-extension-for-pytorch")  # the second is why torch is what it is
+    names = {re.match("[A-Za-z0-9._-]+", one)[0]: one.partition(";")[0] for one in needed}
+    declared = {name: one.removeprefix(name) for name, one in names.items() if name not in ours}
+    told = {}
+    for line in (ROOT / "docs" / "security.md").read_text().splitlines():
+        cells = [re.findall("`([^`]*)`", cell) for cell in line.split("|")[1:3]]
+        if len(cells) == 2 and cells[0] and cells[1]:
+            bounds = cells[1] if len(cells[1]) == len(cells[0]) else cells[1] * len(cells[0])
+            told |= dict(zip(cells[0], bounds, strict=True))
+    assert told == declared
+    for requirement in re.findall("`([a-z0-9]+>=[0-9.]+)`", (ROOT / "docs" / "security.md").read_text()):
+        assert any(one.startswith(requirement) for one in extras["dev"]), requirement

@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> None:
     with only_max_pixels():
         handle = download(step.settings_of(arguments, DatasetDownload), store)
     write_json(arguments.catalog, handle.catalog.model_dump(mode="json"))
-    write_text(arguments.dataset, handle.uri)
+    write_text(arguments.dataset, handle.address)
     step.write_list(arguments.categories, handle.categories)
 
 

@@ -15,7 +15,7 @@ from vqi_pipelines.argo.cron_lines import check_cron_line
 from vqi_pipelines.argo.names import dns_label
 from vqi_pipelines.argo.workflow import API_VERSION
 from vqi_pipelines.ir.graph import Pipeline
-from vqi_pipelines.ir.values import from_text, to_text, typed
+from vqi_pipelines.ir.values import as_given, to_text
 
 _MOST_CHARACTERS = 52  # Argo appends the time of a run
 
@@ -76,8 +76,7 @@ def _arguments(pipeline: Pipeline, given: Mapping[str, Any]) -> models.Arguments
         if name not in pipeline.inputs:
             raise unknown("parameter", name, pipeline.inputs)
         place = f"parameter '{name}'"
-        convert = from_text if isinstance(value, str) else typed
-        text = to_text(convert(value, pipeline.inputs[name].type, place))
+        text = to_text(as_given(value, pipeline.inputs[name].type, place))
         found.append(models.Parameter(name=name, value=literal(text, place)))
     for name, parameter in pipeline.inputs.items():
         if parameter.default is None and name not in given:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from vqi.errors import VqiError
+from vqi_pipelines.image_names import is_image
 
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _FACTORS = {"": 1.0, "m": 1e-3} | {letter: 1000.0**power for power, letter in enumerate("kMGTPE", start=1)}
@@ -15,12 +16,6 @@ _OBJECT = re.compile(rf"{_PART}(?:\.{_PART})*")
 _KEY_NAME = re.compile(r"[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _DATA_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 _VARIABLE = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
-# The reference of an image: <host[:port]/>name<:tag><@digest>, as registries define it.
-_FOLDER = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?"
-_IMAGE = re.compile(
-    rf"(?:{_HOST}/)?{_FOLDER}(?:/{_FOLDER})*(?::[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(?:@[a-z0-9]+:[0-9a-f]{{32,}})?"
-)
 _OPERATORS, _EFFECTS = ("Exists", "Equal"), ("", "NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
@@ -39,7 +34,7 @@ def quantity(text: str, place: str) -> float:
 def check_image(text: str, place: str) -> None:
     """Check the name of a container image."""
     _no_parameter(text, place, "an image")
-    if not _IMAGE.fullmatch(text):
+    if not is_image(text):
         raise VqiError(f"{place}: expected an image such as registry.example.com/name:tag, got '{text[:200]}'")
 
 

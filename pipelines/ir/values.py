@@ -20,7 +20,8 @@ KINDS = {
 }
 _PYTHON = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
 # The format's numbers are floats: above this one, several whole numbers are the same float.
-_MOST_WHOLE: Final = 2**53 - 1
+MOST_WHOLE: Final = 2**53 - 1
+_HOLD_WHOLE = ("NUMBER_INTEGER", "LIST", "STRUCT")
 
 
 def from_ir(value: Any, kind: str, place: str) -> Any:
@@ -31,7 +32,19 @@ def from_ir(value: Any, kind: str, place: str) -> Any:
     Raises:
         VqiError: It does not fit, or a whole number is beyond 2^53, of which the IR does not hold all digits.
     """
-    return typed(whole_numbers(value, place) if kind in ("NUMBER_INTEGER", "LIST", "STRUCT") else value, kind, place)
+    return typed(whole_numbers(value, place) if kind in _HOLD_WHOLE else value, kind, place)
+
+
+def as_given(value: Any, kind: str, place: str) -> Any:
+    """A value that a person gives, as a text or in a parameter file, checked against its type.
+
+    Raises:
+        VqiError: It does not fit, or a whole number is beyond 2^53: Kubeflow would get another one.
+    """
+    made = from_text(value, kind, place) if isinstance(value, str) else typed(value, kind, place)
+    if kind in _HOLD_WHOLE:
+        whole_numbers(made, place)
+    return made
 
 
 def whole_numbers(value: Any, place: str) -> Any:
@@ -42,7 +55,7 @@ def whole_numbers(value: Any, place: str) -> Any:
         return [whole_numbers(part, f"{place}[{number}]") for number, part in enumerate(value)]
     if not isinstance(value, int | float) or isinstance(value, bool) or value % 1:
         return value
-    if abs(value) > _MOST_WHOLE:
+    if abs(value) > MOST_WHOLE:
         raise VqiError(
             f"{place}: expected a whole number below 2^53, got {str(value)[:30]}: kfp's format does not hold all "
             "digits of a larger one: give it as a text"

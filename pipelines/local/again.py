@@ -22,7 +22,7 @@ from vqi_pipelines.ir.values import to_text
 from vqi_pipelines.local.launch import Ended, Job, Launcher
 from vqi_pipelines.local.launchers import launcher_of
 from vqi_pipelines.local.private import PRIVATE, PRIVATE_FOLDER, make_folder, make_private
-from vqi_pipelines.local.secrets import Mask, environment_for, takes_secrets, with_secrets
+from vqi_pipelines.local.secrets import Mask, secretly, takes_secrets, with_secrets
 from vqi_pipelines.local.task_record import TASK_FILE, ArtifactRecord, StartRecord, TaskRecord, read_task
 from vqi_pipelines.local.transfer import ArtifactRef, ObjectStore, RunFolder, Transfer
 
@@ -129,7 +129,8 @@ def prepare_again(
     command = [text.replace(start.folder, str(scratch)) for text in start.command]
     if not takes_secrets(command):
         command = [_unredacted(text, record.parameters, parameters, start.secret) for text in command]
-    told |= {TERMINATION: str(scratch / REASON), **environment_for(command, parameters)}
+    command, secret = secretly(command, parameters)
+    told |= {TERMINATION: str(scratch / REASON), **secret}
     pod = PodSettings(
         env=tuple(KeptValue(name, "Secret", "", name) for name in (*start.needs, *start.may_need)),
         annotations=start.annotations,

@@ -1,5 +1,6 @@
 """Secrets among a step's parameters, such as the login in an address: no file keeps them, no log shows them, and no
-command line of a step of this project has them."""
+command line of a step of this project or of a Python component has them. Another program takes its parameters where its
+author put them, which is its command line: a run says so."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 from vqi.redaction import HIDDEN, redacted, redacted_value, secrets_in
 from vqi_components.environment import SECRETS
+from vqi_pipelines.ir.python_components import is_python_component, with_parameters_of
 from vqi_pipelines.ir.values import to_text
 from vqi_pipelines.local.cache import entries_of
 
@@ -26,15 +28,29 @@ def with_secrets(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def takes_secrets(command: Sequence[str]) -> bool:
-    """Whether a command is a step of this project, which takes secrets from its environment; others have them in their
-    command."""
+    """Whether a command takes secrets from its environment: a step of this project, and a Python component; others have
+    them in their command."""
+    return is_python_component(command) or _is_own(command)
+
+
+def secretly(command: Sequence[str], parameters: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """A command that is redacted as one that gets the whole values of its secret parameters; the variable for that."""
+    whole = with_secrets(parameters)
+    if not whole or not takes_secrets(command):
+        return list(command), {}
+    if _is_own(command):
+        return list(command), {SECRETS: json.dumps({name: to_text(value) for name, value in whole.items()})}
+    return with_parameters_of(SECRETS, command), {SECRETS: json.dumps(whole)}
+
+
+def shown_secrets(command: Sequence[str], parameters: Mapping[str, Any]) -> list[str]:
+    """The parameters whose secrets are in a command: where every user of a machine sees them."""
+    whole = {name: secrets_in(value) for name, value in with_secrets(parameters).items()}
+    return [name for name, found in whole.items() if any(secret in text for secret in found for text in command)]
+
+
+def _is_own(command: Sequence[str]) -> bool:
     return any(entry.startswith(_OWN_STEPS) for entry in entries_of(command))
-
-
-def environment_for(command: Sequence[str], parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The variable by which a step gets the whole values of the flags that are redacted in its command."""
-    whole = {name: to_text(value) for name, value in with_secrets(parameters).items()}
-    return {SECRETS: json.dumps(whole)} if whole and takes_secrets(command) else {}
 
 
 class Mask:

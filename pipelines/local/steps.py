@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from vqi_pipelines.local.executor_output import read_executor_output
 from vqi_pipelines.local.folders import PARTIAL
 from vqi_pipelines.local.launch import Job, Launcher
 from vqi_pipelines.local.private import make_folder, open_log
-from vqi_pipelines.local.secrets import Mask, environment_for, takes_secrets, with_secrets
+from vqi_pipelines.local.secrets import Mask, secretly, shown_secrets, takes_secrets, with_secrets
 from vqi_pipelines.local.state import RunState, TaskState
 from vqi_pipelines.local.task_record import ArtifactRecord, StartRecord, TaskRecord, write_task
 from vqi_pipelines.local.transfer import ArtifactRef, Transfer
@@ -73,6 +73,7 @@ class StepRunner:
         self._run, self._runs_dir, self._transfer, self._launcher = run, runs_dir, transfer, launcher
         self._slots = asyncio.Semaphore(parallelism)
         self._use_cache, self._settings = use_cache, settings
+        self._said: set[str] = set()
 
     def read_code(self, containers: Iterable[Container]) -> None:
         """Read the code that the steps' keys depend on, while the first step runs and this process waits for it."""
@@ -157,8 +158,10 @@ class StepRunner:
         def on_line(text: str) -> None:
             view.last_line = shown_line(text)
 
-        parameters, command = step.given.parameters, command_of(step.container, values)
+        parameters = step.given.parameters
+        command, secret = secretly(command_of(step.container, values), parameters)
         environment = {**os.environ, **self._settings, TERMINATION: str(partial / REASON)}
+        self._say_what_is_shown(step, command)
         return Job(
             view.label,
             step.container,
@@ -166,11 +169,22 @@ class StepRunner:
             folder=partial,
             inputs=[Path(path) for path in values.input_artifacts.values()],
             parameters=parameters,
-            environment={**environment, **environment_for(command, parameters)},
+            environment={**environment, **secret},
             log=view.log,
             on_line=on_line,
             mask=Mask(parameters, environment),
         )
+
+    def _say_what_is_shown(self, step: Step, command: Sequence[str]) -> None:
+        """Say once for each program which secrets its command line shows: its author put them there."""
+        names = shown_secrets(command, step.given.parameters)
+        if names and step.component.name not in self._said:
+            self._said.add(step.component.name)
+            self._run.note(
+                f"{step.view.label}: the secret part of {' and '.join(names)} is on the command line of its program, "
+                "which every user of this machine can see: let the program take it from a variable "
+                "(kfp.kubernetes.use_secret_as_env) or from a file"
+            )
 
     def _prepare(self, step: Step, partial: Path) -> None:
         """Empty folders for a step, with its inputs fetched into them."""

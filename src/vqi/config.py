@@ -7,6 +7,7 @@ test compares the kfp signatures with it. An unknown key is an error.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
@@ -75,6 +76,8 @@ def _from_json(value: Any) -> Any:
     return strict_json.loads(value) if isinstance(value, str) else value
 
 
+_MOST_KEYS, _LONGEST_KEY = 3, 40  # in an error
+ALWAYS_ALLOWED = 3  # unreadable images of a category, unless max_bad_fraction is 0: one of 20 is no reason to stop
 TARGET_FPR = 0.05
 TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
 # On a command line a list is one JSON text, and is parsed here: its texts may themselves be JSON.
@@ -152,10 +155,11 @@ class Preprocess(StepConfig):
     category: str = Field(description="the category to prepare")
     image_size: int = Field(224, ge=32, le=2048, description="height and width in pixels that images are resized to")
     max_bad_fraction: float = Field(
-        0.01,
+        0.05,
         ge=0,
         le=1,
-        description="unreadable images are skipped and listed up to this fraction; beyond it the step fails",
+        description="unreadable images are skipped and listed up to this fraction of a category, and up to "
+        f"{ALWAYS_ALLOWED} in any case; beyond that the step fails; 0 = none",
     )
     max_pixels: int = Field(
         100_000_000, ge=1024, description="an image with more pixels than this is not decoded (decompression bombs)"
@@ -270,6 +274,12 @@ FINETUNE: dict[str, type[Finetune]] = {
 }
 
 
+def _first(keys: Iterable[str]) -> str:
+    """A few keys, for an error."""
+    names = [key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}..." for key in sorted(keys)]
+    return ", ".join(names[:_MOST_KEYS]) + (f" and {len(names) - _MOST_KEYS} more" if len(names) > _MOST_KEYS else "")
+
+
 class SslFinetune(StepConfig):
     """Provide the backbone: pretrained weights as they are, or fine-tuned on the good images."""
 
@@ -300,8 +310,11 @@ class SslFinetune(StepConfig):
     def _fits_method(self) -> SslFinetune:
         if self.method == "pretrained":
             if self.epochs != 0 or self.finetune:
-                got = f"epochs {self.epochs}" if self.epochs else f"finetune {self.finetune}"
-                raise ValueError(f"method 'pretrained' does not train: expected epochs 0 and no finetune, got {got}")
+                got = f"epochs {self.epochs}" if self.epochs else f"finetune with {_first(self.finetune)}"
+                raise ValueError(
+                    f"method 'pretrained' does not train: expected epochs 0 and no finetune, got {got}; take another "
+                    f"method ({', '.join(FINETUNE)}) or leave it out"
+                )
             return self
         if self.method not in FINETUNE:
             raise ValueError(str(unknown("method", self.method, ["pretrained", *FINETUNE])))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vqi.artifacts.metrics import Summary
-from vqi.datasets.catalogs import CATALOG, read_catalog
+from vqi.datasets.catalogs import CATALOG, dataset_uri, read_catalog
 from vqi.errors import UnavailableError, VqiError
 from vqi.formatting import count
 from vqi.progress import message
@@ -172,7 +172,8 @@ def _ended(store: Store) -> tuple[str, ...]:
         return ()
 
 
-def _categories(uri: str) -> list[str]:
+def _categories(dataset: str) -> list[str]:
+    uri = dataset_uri(dataset)
     catalog = read_catalog(open_store(uri), "")
     if catalog is None:
         raise VqiError(f"no complete dataset at {uri}: {CATALOG} is missing; run dataset_download again")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import compile as compiling
 from tests.benchmarks import (
+    auroc_interval,
     default_setting,
     engines,
     finetune,
@@ -24,6 +24,7 @@ from tests.benchmarks import (
     sources,
     sources_kills,
 )
+from tests.benchmarks import compile as compiling
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "pca": pca.main,
@@ -38,12 +39,13 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "finetune": finetune.main,
     "finetune_settings": finetune_settings.main,
     "preload": preload.main,
+    "auroc_interval": auroc_interval.main,
     "sources_archive": sources.archive,
     "sources_objects": sources.objects,
     "sources_pack": sources.pack,
     "sources_kills": sources_kills.main,
 }
-HOURS = {"finetune_settings"}  # run only when they are named
+HOURS = {"finetune_settings", "auroc_interval"}  # run only when they are named
 GROUPS = {"sources": [name for name in BENCHMARKS if name.startswith("sources_")]}
 
 

@@ -84,6 +84,10 @@ def test_same_input_same_bytes_another_seed_others(chain: Any, tmp_path: Path) -
         ({"weights": f"/nowhere/w.safetensors#sha256={'0' * 64}"}, "'/nowhere/w.safetensors': no such file"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0, got '-1'"),
         ({"epochs": 3}, "method 'pretrained' does not train: expected epochs 0 and no finetune, got epochs 3"),
+        (
+            {"finetune": json.dumps(dict.fromkeys(["x" * 3000, "lr", "patience", "hue", "blur"], 1))},
+            "got finetune with blur, hue, lr and 2 more; take another method (simsiam, cutpaste) or leave it out",
+        ),
         ({"method": "simsiam"}, "after freeze_epochs 0: expected more epochs than that, got 0"),
         ({"method": "cutpaste", "epochs": 1}, "after freeze_epochs 1: expected more epochs than that, got 1"),
         ({"method": "simsiam", "epochs": 1, "finetune": '{"flp": 0}'}, "did you mean 'flip'?"),

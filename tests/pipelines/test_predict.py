@@ -99,6 +99,22 @@ def test_every_odd_file_has_its_row_and_does_not_end_the_others(tmp_path: Path) 
     assert "note: 1 file in p left out: the names are not those of images" in lines
 
 
+def test_photographs_of_a_kind_that_is_not_read(tmp_path: Path) -> None:
+    draw("p/a.png")
+    for name in ("p/b.HEIC", "p/in/c.dng", "p/readme.txt", "p/.d.heic"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    done = predict("p", "p/b.HEIC")
+    assert (
+        "warning: 2 photographs in p not scored, because their kind is not read, for example b.HEIC: save "
+        in done.stderr
+    )
+    assert "note: 1 file in p left out" in done.stderr
+    found = {row["path"]: row.get("error", "") for row in rows(done.stdout)}
+    assert found.keys() == {"p/a.png", "p/b.HEIC"}
+    assert found["p/b.HEIC"].startswith("p/b.HEIC: a HEIC image, which is not read: convert it to JPEG or PNG")
+
+
 def test_a_folder_that_holds_nothing_does_not_end_the_others(tmp_path: Path) -> None:
     Path("empty").mkdir()
     draw("a.png")

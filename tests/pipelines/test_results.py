@@ -60,8 +60,14 @@ def test_warnings_of_the_images_come_first(tmp_path: Path) -> None:
         task = run.task(f"{category}/preprocess", (place, 1))
         task.folder.mkdir(parents=True)
         run.change(task, DONE)
-        write_data_report(task.folder / "data_report", data_report(category=category, image_warnings=said))
-    assert results_of(run)[:2] == ["warning: mono: all black", "warning: mono: all flat"]
+        bad = Unreadable(path="train/good/z.png", reason="a link to nowhere")
+        report = data_report(category=category, image_warnings=said, unreadable=(bad,) * len(said))
+        write_data_report(task.folder / "data_report", report)
+    assert results_of(run)[:3] == [
+        f"unreadable: mono: 2 of {report.images + 2} images, left out, for example train/good/z.png: a link to nowhere",
+        "warning: mono: all black",
+        "warning: mono: all flat",
+    ]
     (tmp_path / "mono" / "preprocess" / "data_report").write_text("of another pipeline")
     assert not [line for line in results_of(run) if line.startswith("warning")]
 
@@ -83,16 +89,14 @@ def test_what_was_left_out_of_the_dataset(tmp_path: Path) -> None:
         LeftOut(category=category, reason="kind", files=2, endings={".dng": 2}, examples=(f"{category}/a.dng",))
         for category in ("mono", "poly")
     ]
-    bad = Unreadable(path="train/good/z.png", reason="a link to nowhere")
-    entry = CategoryEntry(bytes=1, sha256="", files={}, image_sizes={}, unreadable=(bad,))
+    entry = CategoryEntry(bytes=1, sha256="", files={}, image_sizes={})
     catalog = Catalog(
         name="d", source="folder:d", digest="", licence=None, categories={"mono": entry}, left_out=tuple(left)
     )
     (task.folder / "catalog").write_text(catalog.model_dump_json())
-    assert results_of(run)[:2] == [
-        "left out: 4 photographs of a kind that is not read (.dng 4), for example mono/a.dng; save as PNG, JPEG or TIFF",
-        "unreadable: 1 file, for example mono/train/good/z.png: a link to nowhere",
-    ]
+    assert results_of(run)[0] == (
+        "left out: 4 photographs of a kind that is not read (.dng 4), for example mono/a.dng; save as PNG, JPEG or TIFF"
+    )
     (task.folder / "catalog").write_text("{")
     assert results_of(run)[0].startswith("left out: not known: ")
 

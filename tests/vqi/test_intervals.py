@@ -39,19 +39,29 @@ def odd_good(auroc: float) -> tuple[Draw, Draw]:
     return lambda r, n: r.normal(size=n) + np.where(r.random(n) < share, 20, 0), lambda r, n: r.normal(size=n) + 20
 
 
+def beyond(auroc: float) -> tuple[Draw, Draw]:
+    """Some defects score below all good parts: a sample without one of them does not show it."""
+    return lambda r, n: r.normal(size=n), lambda r, n: r.normal(size=n) + np.where(r.random(n) < 1 - auroc, -20, 20)
+
+
+def good_beyond(auroc: float) -> tuple[Draw, Draw]:
+    """Some good parts score above all defects."""
+    return lambda r, n: r.normal(size=n) + np.where(r.random(n) < 1 - auroc, 40, 0), lambda r, n: r.normal(size=n) + 20
+
+
 def apart() -> tuple[Draw, Draw]:
     """Told apart without a mistake."""
     return lambda r, n: r.random(n), lambda r, n: 2 + r.random(n)
 
 
-@pytest.mark.parametrize("law", [normal, invisible, wide, odd_good][: fuzz_cases(2, 4)])
+@pytest.mark.parametrize("law", [normal, beyond, invisible, wide, odd_good, good_beyond][: fuzz_cases(2, 6)])
 @pytest.mark.parametrize(("good", "bad"), COUNTS)
 def test_coverage(good: int, bad: int, law: Callable[[float], tuple[Draw, Draw]]) -> None:
     """Of 95 %, less what chance explains of so many tries."""
     tries = fuzz_cases(30, 1000)
     labels = np.repeat([0, 1], [good, bad])
     random = np.random.default_rng([good, bad])
-    for auroc in (0.8, 0.9, 0.95, 0.99, 1.0):
+    for auroc in (0.6, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0):
         draw_good, draw_bad = law(auroc) if auroc < 1 else apart()
         held = 0
         for seed in range(tries):
@@ -64,6 +74,15 @@ def test_coverage(good: int, bad: int, law: Callable[[float], tuple[Draw, Draw]]
 def test_two_images_prove_little() -> None:
     low, high = bootstrap_interval(np.array([0, 1]), np.array([1.0, 2.0]), 0, 1000) or (1, 0)
     assert (low, high) == (pytest.approx(0.025), 1)  # as of a proportion that was seen once of once
+
+
+@pytest.mark.parametrize("images", [3, 30, 100, 500])
+def test_what_a_sample_cannot_show_is_allowed_for(images: int) -> None:
+    """Told apart without a mistake: a share that hides in one sample of 20 is not excluded; the rule of three."""
+    low, high = auroc_interval(1.0, 0.0, images, 5 * images)
+    assert low**images <= 0.05 + 1e-9
+    assert high == 1
+    assert images < 30 or low == pytest.approx(1 - 3 / images, abs=0.005)
 
 
 def test_it_is_that_of_a_proportion_where_one_image_of_a_class_decides() -> None:

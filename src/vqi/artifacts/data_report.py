@@ -65,7 +65,7 @@ class DataReport(Record):
     separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
     target_fpr: float
     smallest_false_alarm_rate: float
-    image_warnings: tuple[str, ...]  # those of the pixels themselves: their range, nearly black or flat
+    image_warnings: tuple[str, ...]  # of the images: their range, nearly black or flat, none of good parts to test
     warnings: tuple[str, ...]
     mask_problems: tuple[MaskProblem, ...]
     left_out: tuple[LeftOut, ...] = ()  # what else the source has, in this category and outside of all

@@ -13,7 +13,7 @@ from pathlib import Path
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
-from vqi.datasets.catalogs import CATALOG, read_catalog
+from vqi.datasets.catalogs import CATALOG, dataset_address, read_catalog
 from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
 from vqi.datasets.shards import shard_name
 from vqi.datasets.sources import resolve
@@ -53,6 +53,11 @@ class DatasetHandle:
     uri: str
     categories: list[str]  # sorted
     catalog: Catalog
+
+    @property
+    def address(self) -> str:
+        """The URI with what was left out; see ``dataset_address``."""
+        return dataset_address(self.uri, self.catalog.left_out)
 
 
 def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:

@@ -30,7 +30,7 @@ def reason_of(key: str) -> Reason:
     if any(map(is_hidden, (*folders, name))):
         return "hidden"
     if not is_image_name(name):
-        return "kind" if _ending(name).removeprefix(".") in PHOTOGRAPHS else "other"
+        return "kind" if is_photograph(name) else "other"
     splits = [SPLITS.get(part.casefold()) for part in folders]
     within = next((number for number, split in enumerate(splits) if split is not None), None)
     if within is None:
@@ -38,6 +38,11 @@ def reason_of(key: str) -> Reason:
     if len(folders) - within > 2:
         return "sub-folder"
     return "train" if splits[within] == "train" else "outside"
+
+
+def is_photograph(name: str) -> bool:
+    """Whether a file's name ends like that of a photograph of a kind that is not read."""
+    return _ending(name).removeprefix(".") in PHOTOGRAPHS
 
 
 def summary(

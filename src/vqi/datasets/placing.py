@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vqi.datasets.layout import GOOD, SPLITS, is_hidden, is_image_name
 from vqi.datasets.words import DEFECTIVE, meaning_of
@@ -70,7 +70,24 @@ def arranged(paths: Iterable[str], root: str = "") -> dict[str, str]:
         if free in found:
             raise VqiError(f"{root}{path} and {root}{found[free]} would have the same name: rename one of them")
         found[free] = path
+    _ask_where_all_but_one_have_masks(found, root)
     return found
+
+
+def _ask_where_all_but_one_have_masks(found: Mapping[str, str], root: str) -> None:
+    """Test folders of which none is known to hold good parts, and all but one have masks: that one may hold them.
+
+    Its name may be of any language.
+    """
+    folders: dict[str, dict[str, str]] = {"test": {}, "ground_truth": {}}
+    for place, path in found.items():
+        split, kind, _ = place.split("/")
+        if split in folders:
+            folders[split][kind] = path
+    tested, masked = folders["test"], folders["ground_truth"]
+    bare = [kind for kind in tested if kind not in masked and meaning_of(kind) != "defective"]
+    if GOOD not in tested and len(bare) == 1 and len(tested) > 1:
+        raise UnclearFolderError(f"{root}{tested[bare[0]].partition('/')[0]}/", bare[0])
 
 
 def is_unsplit_good(path: str) -> bool:

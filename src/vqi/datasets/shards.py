@@ -9,19 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqi.artifacts.left_out import of_category
-from vqi.datasets.catalogs import CATALOG, read_catalog
+from vqi.datasets.catalogs import CATALOG, dataset_uri, read_catalog
 from vqi.datasets.layout import Shard
 from vqi.errors import VqiError, unknown
 from vqi.store.names import key_of
 from vqi.store.opening import open_store
 
 
-def open_shard(uri: str, category: str, folder: Path) -> Shard:
+def open_shard(dataset: str, category: str, folder: Path) -> Shard:
     """Fetch the shard of a category into ``folder``. It is hashed once, during the transfer.
+
+    Args:
+        dataset: Its URI, or what ``dataset_address`` made of that.
+        category: Of the dataset.
+        folder: On this machine.
 
     Raises:
         VqiError: the dataset is not (completely) there, has no such category, or the shard is damaged.
     """
+    uri = dataset_uri(dataset)
     store = open_store(uri)
     catalog = read_catalog(store, "")
     if catalog is None:

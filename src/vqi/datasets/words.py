@@ -25,15 +25,27 @@ _GOOD = """
     gut gute guten gutes io inordnung fehlerfrei einwandfrei mangelfrei makellos unbeschadigt
     bon bonne bons bonnes conforme conformes sain sains bueno buena buenos buenas bien correcto aprobado
     buono buona buoni buone conformi idoneo bom boa boas aprovado
-    goed goede dobry dobra dobre bra god gode godkand godkendt
-    hyva iyi saglam норма нормальные годен годные хорошие исправные
-    良品 良 正常 正常品 合格 合格品 好 好品 無欠陥 无缺陷 無缺陷 无瑕疵 정상 양품 합격
+    fehlerlos tadellos freigegeben bestanden ohnebefund mangelfreie
+    valide valides accepte acceptee acceptes acceptees acceptabel acceptables aprobada aprobados correcta correctos
+    aceptado aceptados aceptada aceptadas correctas freigabe zdrave spravne
+    perfeito aprovada aceito semdefeito nondifettosi accettato
+    goed goede goedgekeurd dobry dobra dobre dobrze dobro dobri poprawne prawidlowe wporzadku vporadku bezvadne vyhovuje
+    bra god gode godkand godkendt godkjent feilfri fejlfri felfri defektfri
+    hyva hyvat kunnossa virheeton iyi saglam kusursuz hatasız hatasiz kabul megfelelo hibatlan
+    corect bun bune faradefecte ispravno ispravan bezbledne baik bagus đạt binhthuong καλα καλο κανονικο ομαλα
+    норма норм нормальные годен годный годные хорошо хорошие исправен исправные бездефектов бездефектные добре справний
+    良品 良 良好 正品 正常 正常品 合格 合格品 好 好品 好的 优良 優良 無欠陥 无缺陷 無缺陷 无瑕疵
+    無異常 异常なし 異常なし 정상 정상품 양품 양호 합격 ปกติ सही سليم جيد תקין טוב
+    undefected unscathed pristine spotless
 """
 # The words that many people use: next to a word that is not known they are worth a question.
-_PLAIN_GOOD = "good ok okay normal gut pass passed 良品 正常"
+_PLAIN_GOOD = """
+    good ok okay normal normale gut gute pass passed accepted healthy flawless undamaged conforming conforme bueno
+    bon buono dobre 良品 正常
+"""
 _DEFECT = """
     defect defects defective anomaly anomalies anomalous fault faults faulty flaw flaws flawed damage damages damaged
-    error errors fail fails failed failure bad broken scrap reject rejected rejects nok ng nio ko abnormal
+    issue issues error errors fail fails failed failure bad broken scrap reject rejected rejects nok ng nio ko abnormal
     fehler fehlerhaft mangel mangelhaft defekt defekte schaden ausschuss schlecht schlechtteil
     defaut defauts defectueux mauvais anomalie anomalies defecto defectos defectuoso malo mala rechazado
     difetto difetti difettoso anomalo anomalia scarto defeito defeituoso ruim fout defekter vadne wada dalig
@@ -56,7 +68,8 @@ _FILLER = """
 _UNCLEAR = """
     negative negatives neg positive positives pos true false yes
     no ja nein reference references ref golden gold master masters
-    template templates standard baseline regular typical usual nominals valid new original
+    template templates standard baseline regular typical usual nominals valid valido valida new original sound whole
+    complete usable serviceable acceptability estandar conformite geprueft gepruft checked tested
     free none unknown unlabeled unlabelled unsorted unclear unsure uncertain undecided doubtful maybe review todo tbd
     0 class0 label0 type0 c0 00 000
 """
@@ -64,12 +77,23 @@ _UNCLEAR = """
 _LABELS: dict[str, Meaning] = {"0": "good", "0.0": "good", "1": "defective", "1.0": "defective"}
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+
+
+def _tokens(name: str) -> list[str]:
+    """The words of a name in lower case, without accents; ``GoodParts_2`` has good, parts and 2."""
+    parted = _CAMEL.sub(" ", unicodedata.normalize("NFKC", name))
+    bare = "".join(one for one in unicodedata.normalize("NFKD", parted.casefold()) if not unicodedata.combining(one))
+    return re.findall(r"[^\W_\d]+|\d+", unicodedata.normalize("NFKC", bare))
+
+
+def _words(*texts: str) -> frozenset[str]:
+    """The words of lists above, as a name with that word is read."""
+    return frozenset("".join(_tokens(word)) for text in texts for word in text.split())
 
 
 def _any(*texts: str) -> str:
-    return "|".join(sorted((re.escape(word) for text in texts for word in text.split()), key=len, reverse=True))
+    return "|".join(sorted(map(re.escape, _words(*texts)), key=len, reverse=True))
 
 
 _ABOUT = rf"(?:{_any(_FILLER)}|\d+)*"
@@ -80,7 +104,6 @@ _IS_NO_DEFECT = re.compile(
     rf"{_ABOUT}(?:(?:{_any(_NOT)}){_ABOUT}(?:{_any(_DEFECT)})|(?:{_any(_DEFECT)}){_ABOUT}(?:{_any(_FREE)})"
     rf"|(?:{_any(_FREE)}){_ABOUT}(?:{_any(_DEFECT)})){_ABOUT}"
 )
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
 @lru_cache(maxsize=4096)
@@ -101,10 +124,3 @@ def meaning_of(name: str) -> Meaning:
 def meaning_of_label(label: str) -> Meaning:
     """What a label of a table says: as ``meaning_of``, with 0 for good and 1 for defective."""
     return _LABELS.get(label.strip()) or meaning_of(label)
-
-
-def _tokens(name: str) -> list[str]:
-    """The words of a name in lower case, without accents; ``GoodParts_2`` has good, parts and 2."""
-    parted = _CAMEL.sub(" ", unicodedata.normalize("NFKC", name))
-    bare = "".join(one for one in unicodedata.normalize("NFKD", parted.casefold()) if not unicodedata.combining(one))
-    return re.findall(r"[^\W_\d]+|\d+", unicodedata.normalize("NFKC", bare))

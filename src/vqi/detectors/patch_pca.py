@@ -50,12 +50,13 @@ class PatchPca(Detector):
         require_two(len(train))
         grid, centre = finest(train.shapes), _centre(train)
         whole = moments(_positions(train), centre)
+        fitted = whole.fit(settings.variance, len(train)).in_single()  # first: it refuses what no fold can score
         held_out = np.full(len(train), np.nan)
         for fold in folds:
             rest = whole.without(moments(_positions(train.rows(fold)), centre))
             model = rest.fit(settings.variance, len(train) - len(fold))
             held_out[fold] = cls(model, grid).score(train.rows(fold))
-        return Fitted(cls(whole.fit(settings.variance, len(train)).in_single(), grid), held_out)
+        return Fitted(cls(fitted, grid), held_out)
 
     def score(self, maps: FeatureMaps) -> DoubleArray:
         """The root of the mean of the highest squared residuals, (M,)."""

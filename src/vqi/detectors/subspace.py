@@ -19,6 +19,7 @@ from vqi.errors import VqiError
 _BLOCK_BYTES = 32 << 20  # of float32 that are centred at a time
 _ORTHONORMAL = 0.1  # how far components may be from it
 _PROBES = 4
+TOO_LARGE = "the features are too large, their products are not finite: use another layer"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,13 @@ class Subspace:
     explained_variance: FloatArray | DoubleArray  # (K,)
 
     def in_single(self) -> Subspace:
-        """The same in float32."""
+        """The same in float32.
+
+        Raises:
+            VqiError: The variance is beyond what float32 holds.
+        """
+        if self.explained_variance.max(initial=0) > np.finfo(np.float32).max:
+            raise VqiError(TOO_LARGE)
         parts = (self.mean, self.components, self.explained_variance)
         return Subspace(*(part.astype(np.float32) for part in parts))
 
@@ -252,7 +259,7 @@ def leading(matrix: DoubleArray, variance: float, images: int, mean: DoubleArray
         VqiError: There is no variance except rounding, or the matrix is not finite.
     """
     if not np.isfinite(matrix).all():
-        raise VqiError("the features are too large, their products are not finite: use another layer")
+        raise VqiError(TOO_LARGE)
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     total = float(values.sum())

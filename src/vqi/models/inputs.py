@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vqi.datasets.layout import EXTENSIONS, is_image_name
+from vqi.datasets.left_out import is_photograph
 from vqi.errors import VqiError
 from vqi.formatting import count
 from vqi.progress import message
@@ -44,7 +45,8 @@ class _Search:
     """Of one folder, to the bottom."""
 
     def __init__(self, top: Path) -> None:
-        self._top, self._others = top, 0
+        self._top = top
+        self._others: list[str] = []  # names
         self._images: list[Path] = []
         self._failed: list[Path | Failure] = []
         self._seen = {_identity(top)}
@@ -54,10 +56,17 @@ class _Search:
         for folder, below, names in os.walk(self._top, followlinks=True, onerror=self._unreadable):
             below[:] = [name for name in below if not name.startswith(".") and self._is_new(Path(folder, name))]
             images = [name for name in names if is_image_name(name)]
-            self._others += sum(not name.startswith(".") for name in names) - len(images)
+            self._others += sorted({name for name in names if not name.startswith(".")} - set(images))
             self._images += [Path(folder, name) for name in images]
-        if self._others:
-            message(f"note: {count(self._others, 'file')} in {self._top} left out: the names are not those of images")
+        photographs = [name for name in self._others if is_photograph(name)]
+        if photographs:
+            kind = "its kind is" if len(photographs) == 1 else "their kind is"
+            message(
+                f"warning: {count(len(photographs), 'photograph')} in {self._top} not scored, because {kind} not read, "
+                f"for example {photographs[0]}: save as PNG, JPEG or TIFF"
+            )
+        if rest := len(self._others) - len(photographs):
+            message(f"note: {count(rest, 'file')} in {self._top} left out: the names are not those of images")
         if not self._images and not self._failed:
             endings = ", ".join(sorted(EXTENSIONS))
             self._failed.append(_failure(self._top, f"expected image files ({endings}), got none"))

@@ -21,11 +21,14 @@ from vqi.artifacts.data_report import (
 from vqi.artifacts.images import IndexRow
 from vqi.artifacts.left_out import LeftOut, Unreadable, missing_photographs
 from vqi.artifacts.threshold import good_images_needed, smallest_rate
+from vqi.datasets.layout import GOOD
+from vqi.datasets.words import meaning_of
 from vqi.formatting import count
 from vqi.photographs.similarity import SIDE, near_duplicates
 from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
 
 Groups = tuple[tuple[str, ...], ...]  # of paths
+MOST_NAMED = 5  # folders in a warning
 
 
 @dataclass
@@ -61,6 +64,7 @@ def report(
     near_within, near_across = similar(findings)
     areas = separation(index, findings.looks)
     pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
+    pixels += no_good_in_test(list(counts["test"]))
     good = sum(row.split == "train" for row in index)
     return DataReport(
         category=category,
@@ -132,11 +136,26 @@ def cut_values(images: int) -> list[str]:
 
 def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
     """What to say where the test has images that the training saw."""
-    if not across and not near_across:
+    found = [f"{count(len(across), 'file')} in both train and test"] if across else []
+    if near_across:
+        alike = "that seems" if len(near_across) == 1 else "that seem"
+        found.append(f"{count(len(near_across), 'pair')} across train and test {alike} to show the same part")
+    return [f"{', and '.join(found)}: the test looks better than it is."] if found else []
+
+
+def no_good_in_test(folders: Sequence[str]) -> list[str]:
+    """What to say where no test folder has a name of good parts: one of another language would be taken for a defect.
+
+    Args:
+        folders: Those of the test split, by their names in the layout.
+    """
+    unknown = sorted(folder for folder in folders if meaning_of(folder) != "defective")
+    if GOOD in folders or not unknown:
         return []
+    shown = ", ".join(unknown[:MOST_NAMED]) + (", ..." if len(unknown) > MOST_NAMED else "")
     return [
-        f"{count(len(across), 'file')} in both train and test, and {count(len(near_across), 'pair')} across them that "
-        "seem to show the same part: the test looks better than it is."
+        "no folder of test has a name of good parts, so all test images count as defective, and neither false alarms "
+        f"nor AUROC are measured. If one of the folders {shown} holds good parts, rename it {GOOD}."
     ]
 
 

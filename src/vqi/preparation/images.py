@@ -22,8 +22,9 @@ from vqi import __version__
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note
 from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
-from vqi.config import Preprocess, defaults
+from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults
 from vqi.datasets.layout import Place, Shard, place_of
+from vqi.datasets.catalogs import dataset_uri
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.photographs.decoding import (
@@ -94,7 +95,7 @@ def prepare(
         The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
 
     Raises:
-        VqiError: there is nothing to train on, more than ``max_bad_fraction`` of the images are unreadable, the shard
+        VqiError: there is nothing to train on, more images are unreadable than ``max_bad_fraction`` allows, the shard
             is damaged, or the disk is full. Nothing is left at ``out_dir`` then.
     """
     with _open_shard(shard.path) as archive, _disk_errors(out_dir):
@@ -109,7 +110,7 @@ def prepare(
         record = ImagesRecord(
             version=__version__,
             category=category,
-            dataset=dataset.rstrip("/").rpartition("/")[2],
+            dataset=dataset_uri(dataset).rstrip("/").rpartition("/")[2],
             shard=shard.sha256,
             image_size=image_size,
             max_bad_fraction=max_bad_fraction,
@@ -209,6 +210,7 @@ def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unre
 def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
     bad = findings.unreadable
     allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    allowed = max(allowed, ALWAYS_ALLOWED) if max_bad_fraction else 0
     if len(bad) > allowed:
         named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
         more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""

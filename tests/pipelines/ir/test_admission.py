@@ -34,7 +34,7 @@ def with_value(documents: list[dict[str, Any]], path: tuple[Any, ...], value: An
 @pytest.mark.parametrize(
     ("path", "values"),
     [
-        ((*CONTAINER, "image"), ["", " ", "a b", "a/B", "a:b:c", "a@sha256:1", "-a", "{{$.inputs.parameters['image']}}"]),
+        ((*CONTAINER, "image"), ["", " ", "a b", "a/B", "a:b:c", "r.example.com:99999/a", "a@sha256:1", "-a", "{{$.inputs.parameters['image']}}"]),
         ((*CONTAINER, "env"), [[{"name": name, "value": ""}] for name in ("A=B", "", "1A", "A B", "Ä")]),
         ((*CONTAINER, "env"), [[{"name": "A", "value": "{{$.inputs.parameters['who']}}"}]]),
         ((*CONTAINER, "resources", "resourceCpuLimit"), ["x", "-1", "0", "1 ", "1e", "", "1kk", "{{$.inputs.parameters['who']}}"]),
@@ -68,7 +68,7 @@ def test_refused_by_its_name(placed: list[dict[str, Any]], path: tuple[Any, ...]
 @pytest.mark.parametrize(
     ("path", "values"),
     [
-        ((*CONTAINER, "image"), ["python", "python:3.11-slim", "r.example.com:5000/a/b_c/d--e:v1.2", f"a/b@sha256:{'0' * 64}", "localhost/x"]),
+        ((*CONTAINER, "image"), ["python", "python:3.11-slim", "r.example.com:5000/a/b_c/d--e:v1.2", f"a/b@sha256:{'0' * 64}", "localhost/x", "R.example.com/x"]),
         ((*CONTAINER, "env"), [[{"name": name, "value": "a=b"}] for name in ("A", "a.b", "_X", "my-var")]),
         ((*CONTAINER, "resources", "resourceCpuLimit"), ["500m", "2", "0.5", "1.5"]),
         ((*CONTAINER, "resources", "resourceMemoryLimit"), ["512Mi", "1.5G", "64M", "1Ti"]),

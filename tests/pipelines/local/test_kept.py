@@ -44,6 +44,20 @@ def echoes(text: str, code: int = 0):
     echo(text=text, code=code)
 
 
+@dsl.component(base_image="python:3.11")
+def function(address: str, others: list) -> str:
+    import pathlib
+
+    lists = [(process / "cmdline").read_bytes() for process in pathlib.Path("/proc").glob("[0-9]*")]
+    shown = [one for one in lists if b"-".join([b"planted", b"password"]) in one]
+    return f"{len(address) + len(others[0])} {len(shown)}"
+
+
+@dsl.pipeline(name="functions")
+def functions(address: str, others: list) -> str:
+    return function(address=address, others=others).output
+
+
 def run(pipeline: Any, base: Path, output: io.StringIO, environment: Mapping[str, str] = {}, **given: Any) -> RunState:
     read: Pipeline = read_ir(ir_of(pipeline))
     return run_pipeline(
@@ -127,6 +141,31 @@ def test_what_another_program_prints_is_masked(tmp_path: Path, monkeypatch: pyte
     assert good.exit_code == 0
     assert run(echoes, tmp_path, output, text=text).tasks["echo"].state == "done", "a secret output is no kept result"
     assert planted(tmp_path) == []
+
+
+def test_a_python_component_gets_its_secrets_where_nobody_sees_them(tmp_path: Path) -> None:
+    output = io.StringIO()
+    address = "https://me:planted-password@h/a?sig=planted-signature"
+    done = run(functions, tmp_path, output, address=address, others=[address])
+    assert done.exit_code == 0, output.getvalue()
+    record = json.loads((done.folder / "function" / "task.json").read_text())
+    assert record["output_parameters"]["Output"] == f"{2 * len(address)} 0", "whole, and in no list of processes"
+    assert planted(tmp_path) == []
+    assert "command line" not in output.getvalue()
+    step = str(done.folder / "function")
+    again = CliRunner().invoke(vqi, ["step", step, "-p", f"address={address}", "-p", f"others={json.dumps([address])}"])
+    assert again.exit_code == 0, again.output
+
+
+def test_where_a_program_shows_a_secret_to_all_users_the_run_says_so(tmp_path: Path) -> None:
+    output = io.StringIO()
+    run(echoes, tmp_path, output, text="https://me:planted-password@h/a")
+    notes = [line for line in output.getvalue().splitlines() if "command line" in line]
+    assert len(notes) == 1
+    assert "echo: the secret part of text is on the command line of its program" in notes[0]
+    assert "use_secret_as_env" in notes[0]
+    run(echoes, tmp_path, output, text="https://h/a")
+    assert output.getvalue().count("command line") == 1
 
 
 def test_files_of_a_run_are_private(tmp_path: Path) -> None:

@@ -20,27 +20,27 @@ KEYS = {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting progress records redaction strict_json",
         "artifacts": "catalog files left_out",
-        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out local objects placing public "
-        "shards sources splits table table_rows table_text tree words",
+        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out local objects placing "
+        "public shards sources splits table table_rows table_text tree words",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic cache concurrency files locks memory os_errors paths processor scratch",
-        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack "
-        "unpacking.zips web",
+        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips "
+        "web",
     },
     "preprocess": {
         "components": "environment executor_output flags outputs step",
         "ground": "config digests errors formatting intervals metrics progress records redaction strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
-        "datasets": "catalogs layout shards",
+        "datasets": "catalogs layout shards words",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic files locks memory os_errors paths processor scratch",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "ssl_finetune": {
         "components": "environment flags outputs step",
@@ -48,10 +48,10 @@ KEYS = {
         "artifacts": "backbone features files images tables tensors training_log",
         "network": "backbones building extraction runtime truncation weights",
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
-        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
-        "s3_profiles s3_reading s3_settings",
+        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
+        "s3_reading s3_settings",
         "system": "atomic files locks os_errors paths processor scratch",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "feature_extract": {
         "components": "environment flags outputs step",
@@ -69,7 +69,7 @@ KEYS = {
     },
     "evaluate": {
         "components": "environment executor_output flags kubeflow_figures outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics progress records redaction strict_json",
+        "ground": "config digests errors evaluation formatting intervals metrics progress records redaction strict_json "
         "artifacts": "backbone catalog data_report detector features files images left_out metrics scores tables tensors "
         "threshold training_log",
         "detectors": "calibration comparison grid interface patch_pca pca registry subspace",
@@ -79,14 +79,14 @@ KEYS = {
     "publish": {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "backbone catalog detector features files images left_out metrics tables tensors threshold",
+        "artifacts": "backbone catalog decision detector features files images left_out metrics tables tensors threshold "
         "datasets": "catalogs",
         "detectors": "calibration grid interface patch_pca pca registry subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic concurrency files locks memory os_errors paths processor",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
     "summarize": {
         "components": "environment executor_output flags outputs step",
@@ -97,7 +97,7 @@ KEYS = {
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
         "s3_profiles s3_reading s3_settings",
         "system": "atomic concurrency files locks memory os_errors paths processor",
-        "transfer": "timely web",
+        "transfer": "timely",
     },
 }
 TORCH_ROOMS = {"network", "self_supervised"}

@@ -288,6 +288,8 @@ def test_nobody_is_there(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> N
         (("-p", "target_fprr=0.1"), "unknown parameter 'target_fprr': did you mean 'target_fpr'"),
         (("-p", "image_size=1"), "image_size: Input should be greater than or equal to"),
         (("-p", "seed=x"), "parameter 'seed': expected a whole number, got 'x'"),
+        (("-p", "max_pixels=9007199254740993"), "parameter 'max_pixels': expected a whole number below 2^53, got 9007"),
+        (("-p", 'finetune={"a": [9007199254740993]}'), "parameter 'finetune'.a[0]: expected a whole number below 2^53"),
         (("--toleration", "x"), "--toleration 'x': expected key=value:effect"),
         (("--node-selector", "x"), "--node-selector 'x': expected key=value"),
         (("--registry", "https://r.example.com"), "registry 'https://r.example.com': expected a host and folders"),

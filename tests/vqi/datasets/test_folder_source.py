@@ -194,6 +194,20 @@ def test_a_folder_that_may_be_good_is_asked_about(tmp_path: Path, name: str, ans
     assert paths_of(f"folder:{root}")["w"] == [expected, "train/good/a.png"], "the advice works when it is followed"
 
 
+def test_the_one_test_folder_without_masks_is_asked_about(tmp_path: Path) -> None:
+    """Its name may be that of good parts in a language that nobody thought of."""
+    root = touch(
+        tmp_path, "w/train/good/a.png", "w/Test/mwema/a.png", "w/Test/cut/a.png", "w/ground_truth/cut/a_mask.png"
+    )  # fmt: skip
+    with pytest.raises(VqiError, match=r"does the folder '.*w/Test/mwema' hold good parts") as found:
+        resolve(f"folder:{root}")
+    (root / "w/Test/mwema").rename(root / "w/Test/defective-mwema")
+    assert "defective-mwema" in str(found.value)
+    assert len(resolve(f"folder:{root}").categories["w"]) == 4
+    touch(tmp_path, "w/Test/mwema/a.png", "w/Test/good/a.png")
+    assert len(resolve(f"folder:{root}").categories["w"]) == 6, "the good ones are known"
+
+
 def test_folders_of_good_and_bad_parts_without_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = touch(tmp_path / "x", "w/ok/1.png", "w/ok/2.png", "w/ng/1.png", "w/ground_truth/ng/1_mask.png", "w/c.txt")
     expected = ["all/good/1.png", "all/good/2.png", "all/ng/1.png", "ground_truth/ng/1_mask.png"]

@@ -13,6 +13,7 @@ import pytest
 from vqi.config import DatasetDownload
 from vqi.datasets import download as making
 from vqi.datasets.download import download
+from vqi.datasets.catalogs import dataset_uri
 from vqi.datasets.shards import open_shard
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
@@ -168,13 +169,17 @@ def test_what_was_left_out_travels_with_the_manifest(store: Store, parts: Path, 
     (parts / "notes.txt").touch()
     second = download(DatasetDownload(source=f"folder:{parts}"), store)
     assert second.uri == first.uri, "the dataset is the same"
-    shard = open_shard(second.uri, "fabric", tmp_path / "out")
+    assert first.address == first.uri
+    assert dataset_uri(second.address) == second.uri != second.address, "a step that says what was left out runs again"
+    shard = open_shard(second.address, "fabric", tmp_path / "out")
     assert [(one.category, one.reason, one.files) for one in shard.left_out] == [
         ("", "other", 1),
         ("fabric", "kind", 1),
     ]
     (parts / "notes.txt").unlink()
-    assert len(download(DatasetDownload(source=f"folder:{parts}"), store).catalog.left_out) == 2, "as it is now"
+    third = download(DatasetDownload(source=f"folder:{parts}"), store)
+    assert len(third.catalog.left_out) == 2, "as it is now"
+    assert third.address not in (first.address, second.address)
 
 
 def test_what_cannot_be_read_belongs_to_the_dataset(store: Store, parts: Path, tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ GOOD = (
     "good Good GOOD ok OK Okay O.K. o_k normal Normal pass passed gut Gutteile GutTeile i.O. iO conforme bueno "
     "buoni 良品 正常 합격 OK品 OK_Teile ok-images GoodParts goodparts good_2 "
     "00_good ok-2024-01-02 test_good non-defective defect-free "
+    "in_ordnung In-Ordnung ohne_Befund fehlerlos freigegeben acceptée sin_defectos aceptadas sem_defeito senza_difetti "
+    "w_porządku v_poradku kusursuz hibátlan fără_defecte virheetön feilfri годный без_дефектов κανονικό ปกติ đạt सही "
+    "良好 異常なし 양호 سليم no_issues "
     "defect_free no_defect NoDefects without-anomalies fehlerfrei годен ＯＫ passes normale"
 )
 DEFECTIVE = (
@@ -18,7 +21,7 @@ DEFECTIVE = (
 )
 UNCLEAR = (
     "0 00 class_0 golden reference unknown unlabeled positive negative true good_scratch almost_good ok_but_dirty okNG "
-    "goood nomral none free"
+    "goood nomral none free sehr_gut healthy_leaf whole usable"
 )
 TYPES = (
     "scratch bent_wire no_label missing_label metal_contamination poke combined faulty_imprint color glue_strip hole 1 "

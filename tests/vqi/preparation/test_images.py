@@ -273,18 +273,21 @@ def test_as_many_photographs_are_decoded_at_once_as_memory_allows(
     assert most == at_once
 
 
-@pytest.mark.parametrize(("bad", "fails"), [(1, False), (2, True)])
-def test_unreadable_images_are_listed_and_allowed_up_to_a_fraction(tmp_path: Path, bad: int, fails: bool) -> None:
-    files = good_files(100 - bad) | {f"test/good/bad{i}.png": b"text" for i in range(bad)}
-    if fails:
-        with pytest.raises(VqiError, match=r"2 of 100 images are unreadable.*test/good/bad0\.png .*bad1\.png"):
-            run(tmp_path, files)
-        assert [p.name for p in tmp_path.iterdir()] == ["shard.zip"]
-    else:
-        report = run(tmp_path, files)
-        assert [u.path for u in report.unreadable] == ["test/good/bad0.png"]
-        assert "not an image" in report.unreadable[0].reason
-        assert len(load_images(tmp_path / "images").index) == 99
+@pytest.mark.parametrize(
+    ("total", "fraction", "most"), [(100, 0.05, 5), (20, 0.05, 3), (6, 0.05, 3), (100, 0.01, 3), (100, 0.0, 0)]
+)
+def test_unreadable_images_are_listed_and_allowed_up_to_a_fraction_and_three(
+    tmp_path: Path, total: int, fraction: float, most: int
+) -> None:
+    def with_bad(bad: int) -> dict[str, bytes]:
+        return good_files(total - bad) | {f"test/good/bad{i}.png": b"text" for i in range(bad)}
+
+    report = run(tmp_path, with_bad(most), max_bad_fraction=fraction)
+    assert [u.path for u in report.unreadable] == [f"test/good/bad{i}.png" for i in range(most)]
+    assert all("not an image" in one.reason for one in report.unreadable)
+    assert len(load_images(tmp_path / "images").index) == total - most
+    with pytest.raises(VqiError, match=rf"{most + 1} of {total} images are unreadable.* allows {most}: .*bad0\.png "):
+        run(tmp_path, with_bad(most + 1), max_bad_fraction=fraction)
 
 
 def test_max_bad_fraction_counts_exactly(tmp_path: Path) -> None:
@@ -299,6 +302,17 @@ def test_a_category_without_train_images(tmp_path: Path) -> None:
         run(tmp_path, {"readme.txt": b""})
     with pytest.raises(VqiError, match=r"none of its train images is readable.*train/good/a\.png: the file is empty"):
         run(tmp_path, {"train/good/a.png": b"", "test/good/a.png": encode(grey(1))}, max_bad_fraction=0.9)
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"), [(("good", "cut"), ""), (("ng", "defective-x"), ""), (("mwema", "cut", "ng"), "cut, mwema ")]
+)
+def test_a_test_without_good_parts_is_said(tmp_path: Path, folders: tuple[str, ...], named: str) -> None:
+    """One of the folders may have a name of good parts in a language that is not known."""
+    report = run(tmp_path, good_files() | {f"test/{name}/0.png": encode(grey(5)) for name in folders})
+    said = [text for text in report.image_warnings if "has a name of good parts" in text]
+    assert len(said) == bool(named)
+    assert not said or f"one of the folders {named}holds good parts, rename it good" in said[0]
 
 
 def test_one_image_and_no_test_at_all(tmp_path: Path) -> None:
@@ -356,7 +370,7 @@ def test_what_the_source_could_not_read_counts_as_bad(tmp_path: Path) -> None:
     assert report.left_out == (left,)
     assert report.warnings[-1].startswith("Not used: 2 photographs of a kind that is not read (.dng 2)")
     with pytest.raises(VqiError, match=r"1 of 10 images are unreadable, .*z\.png \(a link to nowhere\)"):
-        prepare(shard, tmp_path / "other", "widget", max_bad_fraction=0.09, **settings)
+        prepare(shard, tmp_path / "other", "widget", max_bad_fraction=0, **settings)
     none = write_shard(tmp_path / "n.zip", {"test/good/1.png": encode(grey(1))})._replace(unreadable=(bad,))
     with pytest.raises(VqiError, match=r"none of its train images is readable, for example train/good/z\.png"):
         prepare(none, tmp_path / "other", "widget", max_bad_fraction=1, **settings)
