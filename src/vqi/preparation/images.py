@@ -23,8 +23,8 @@ from vqi.artifacts.data_report import DataReport, MaskProblem, Note
 from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
 from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults
-from vqi.datasets.layout import Place, Shard, place_of
 from vqi.datasets.catalogs import dataset_uri
+from vqi.datasets.layout import Place, Shard, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.photographs.decoding import (

@@ -20,14 +20,15 @@ KEYS = {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting progress records redaction strict_json",
         "artifacts": "catalog files left_out",
-        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out local objects placing "
-        "public shards sources splits table table_rows table_text tree words",
+        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out "
+        "local objects placing public shards sources splits table table_rows table_text "
+        "tree words",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
-        "s3_profiles s3_reading s3_settings",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
+        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic cache concurrency files locks memory os_errors paths processor scratch",
-        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars unpacking.unpack unpacking.zips "
-        "web",
+        "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars "
+        "unpacking.unpack unpacking.zips web",
     },
     "preprocess": {
         "components": "environment executor_output flags outputs step",
@@ -37,8 +38,8 @@ KEYS = {
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report images masks reading value_range",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
-        "s3_profiles s3_reading s3_settings",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
+        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic files locks memory os_errors paths processor scratch",
         "transfer": "timely",
     },
@@ -48,8 +49,8 @@ KEYS = {
         "artifacts": "backbone features files images tables tensors training_log",
         "network": "backbones building extraction runtime truncation weights",
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
-        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing s3_profiles "
-        "s3_reading s3_settings",
+        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors "
+        "s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic files locks os_errors paths processor scratch",
         "transfer": "timely",
     },
@@ -69,9 +70,10 @@ KEYS = {
     },
     "evaluate": {
         "components": "environment executor_output flags kubeflow_figures outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics progress records redaction strict_json "
-        "artifacts": "backbone catalog data_report detector features files images left_out metrics scores tables tensors "
-        "threshold training_log",
+        "ground": "config digests errors evaluation formatting intervals metrics progress records "
+        "redaction strict_json",
+        "artifacts": "backbone catalog data_report detector features files images left_out metrics "
+        "scores tables tensors threshold training_log",
         "detectors": "calibration comparison grid interface patch_pca pca registry subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
@@ -79,12 +81,13 @@ KEYS = {
     "publish": {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "backbone catalog decision detector features files images left_out metrics tables tensors threshold "
+        "artifacts": "backbone catalog decision detector features files images left_out metrics tables "
+        "tensors threshold",
         "datasets": "catalogs",
         "detectors": "calibration grid interface patch_pca pca registry subspace",
         "models": "package registry",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
-        "s3_profiles s3_reading s3_settings",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
+        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic concurrency files locks memory os_errors paths processor",
         "transfer": "timely",
     },
@@ -94,8 +97,8 @@ KEYS = {
         "artifacts": "catalog files left_out metrics",
         "datasets": "catalogs",
         "pages": "rendering table templates",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
-        "s3_profiles s3_reading s3_settings",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
+        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic concurrency files locks memory os_errors paths processor",
         "transfer": "timely",
     },

@@ -12,8 +12,8 @@ import pytest
 
 from vqi.config import DatasetDownload
 from vqi.datasets import download as making
-from vqi.datasets.download import download
 from vqi.datasets.catalogs import dataset_uri
+from vqi.datasets.download import download
 from vqi.datasets.shards import open_shard
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
