@@ -83,6 +83,7 @@ def training(
     image_size: int = _IMAGES.image_size,
     max_bad_fraction: float = _IMAGES.max_bad_fraction,
     max_pixels: int = _IMAGES.max_pixels,
+    group_by: str = _IMAGES.group_by,
     backbone: str = _BACKBONE.backbone_name,
     weights: str = _BACKBONE.weights,
     method: str = _BACKBONE.method,
@@ -95,6 +96,8 @@ def training(
     precision: str = _FEATURES.precision,
     detector: str = _DETECTOR.kind,
     variance: float = _DETECTOR.variance,
+    scaling: str = _DETECTOR.scaling,
+    aggregate: float = _DETECTOR.aggregate,
     target_fpr: float = _DETECTOR.target_fpr,
     folds: int = _DETECTOR.folds,
     seed: int = _DETECTOR.seed,
@@ -128,6 +131,7 @@ def training(
             max_bad_fraction=max_bad_fraction,
             max_pixels=max_pixels,
             target_fpr=target_fpr,
+            group_by=group_by,
         )
         _reads_store(prepared)
         _sized(prepared, _PHOTOGRAPHS, "lower image_size, or shrink the photographs")
@@ -159,6 +163,8 @@ def training(
             features=extracted.outputs["features"],
             kind=detector,
             variance=variance,
+            scaling=scaling,
+            aggregate=aggregate,
             target_fpr=target_fpr,
             folds=folds,
             seed=seed,

@@ -223,8 +223,8 @@ def test_a_run_says_which_extra_its_steps_need(
     make_defect_dataset(tmp_path / "parts", ["bracket"], size=32)
     done = installed("pipelines")("vqi", "run", "-p", "source=folder:parts", cwd=tmp_path)
     assert done.returncode == 2, done
-    (line,) = {line for line in done.stdout.splitlines() if "error: " in line}
-    assert re.search(r"error: the step ssl_finetune needs .+ pip install 'vqi\[torch\]'$", line), done.stdout
+    told = re.findall(r"error: the step ssl_finetune needs .+ pip install 'vqi\[torch\]'$", done.stdout, re.MULTILINE)
+    assert told, done.stdout
 
 
 def imported() -> set[str]:

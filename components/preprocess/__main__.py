@@ -40,6 +40,7 @@ def run(arguments: Arguments) -> None:
             max_pixels=arguments.max_pixels,
             dataset=arguments.dataset,
             target_fpr=arguments.target_fpr,
+            group_by=arguments.group_by,
         )
         page = render(report, Pictures(load_images(arguments.images), shard.path, arguments.max_pixels))
     write_data_report(arguments.data_report, report)

@@ -19,6 +19,7 @@ def preprocess(
     max_bad_fraction: float = _DEFAULT.max_bad_fraction,
     max_pixels: int = _DEFAULT.max_pixels,
     target_fpr: float = _DEFAULT.target_fpr,
+    group_by: str = _DEFAULT.group_by,
 ):
     return step(
         "preprocess",
@@ -29,6 +30,7 @@ def preprocess(
         max_bad_fraction=max_bad_fraction,
         max_pixels=max_pixels,
         target_fpr=target_fpr,
+        group_by=group_by,
         images=images.path,
         data_report=data_report.path,
         data_page=data_page.path,

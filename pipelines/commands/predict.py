@@ -16,7 +16,7 @@ from vqi_pipelines.commands.options import LocalPath
 ENGINES = ("auto", "ipex", "openvino", "eager")
 PRECISIONS = ("auto", "fp32", "bf16")
 
-_COLUMNS = ("path", "score", "threshold", "decision")
+_COLUMNS = ("path", "score", "threshold", "decision", "p_value")
 _MOST_FAILURES = 20  # that are named on the terminal; all of them are in the output
 
 Row = Mapping[str, object]
@@ -79,9 +79,8 @@ def predict(
                 failed.append(one)
                 rows.append({"path": one.name, **dict.fromkeys(_COLUMNS[1:]), "error": str(one.error)})
             else:
-                rows.append(
-                    {"path": one.name, "score": one.score, "threshold": one.threshold, "decision": one.decision}
-                )
+                figures = (one.score, one.threshold, one.decision, one.p_value)
+                rows.append({"path": one.name, **dict(zip(_COLUMNS[1:], figures, strict=True))})
                 drawn += [one] if maps is not None else []
         file.write(_as_json(rows) if form == "json" else _as_csv(rows))
     if maps is not None and drawn:

@@ -7,6 +7,7 @@ test compares the kfp signatures with it. An unknown key is an error.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
@@ -27,7 +28,9 @@ from vqi.errors import unknown
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
-LAYER = "blocks.5"  # of the default backbone: what is fine-tuned is what is read
+Scaling = Literal["raw", "standardised", "squashed"]
+# Of the default backbone: what is fine-tuned is what is read.
+LAYERS = '["blocks.3", "blocks.4", "blocks.5", "blocks.6"]'
 
 
 def one_or_several(value: Any) -> Any:
@@ -76,6 +79,15 @@ def _from_json(value: Any) -> Any:
     return strict_json.loads(value) if isinstance(value, str) else value
 
 
+def _is_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, got {value!r} ({error})") from error
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
 _MOST_KEYS, _LONGEST_KEY = 3, 40  # in an error
 ALWAYS_ALLOWED = 3  # unreadable images of a category, unless max_bad_fraction is 0: one of 20 is no reason to stop
 TARGET_FPR = 0.05
@@ -153,7 +165,7 @@ class Preprocess(StepConfig):
 
     dataset: str = Field(description="uri of the dataset in the object store, from dataset_download")
     category: str = Field(description="the category to prepare")
-    image_size: int = Field(224, ge=32, le=2048, description="height and width in pixels that images are resized to")
+    image_size: int = Field(320, ge=32, le=2048, description="height and width in pixels that images are resized to")
     max_bad_fraction: float = Field(
         0.05,
         ge=0,
@@ -165,6 +177,12 @@ class Preprocess(StepConfig):
         100_000_000, ge=1024, description="an image with more pixels than this is not decoded (decompression bombs)"
     )
     target_fpr: TargetFpr = TARGET_FPR
+    group_by: Pattern = Field(
+        "",
+        description="regular expression that finds in a photograph's path what it belongs to, such as '(part[0-9]+)_': "
+        "photographs of one part, shift or batch are never on both sides of a calibration; "
+        "copies and near-duplicates are kept together anyway",
+    )
 
 
 class Finetune(Settings):
@@ -299,7 +317,7 @@ class SslFinetune(StepConfig):
         min_length=1,
     )
     epochs: int = Field(0, ge=0, le=10_000, description="epochs to fine-tune; 0 for 'pretrained', which does not train")
-    layer: Layer = LAYER
+    layer: Layer = LAYERS
     finetune: Mapping = Field(
         {},
         description="settings of the method, such as {\"patience\": 3}; 'vqi parameters' lists the keys of each method",
@@ -354,7 +372,7 @@ class SslFinetune(StepConfig):
 class FeatureExtract(StepConfig):
     """One forward pass over train and test; the feature maps of one or several layers."""
 
-    layer: Layer = LAYER
+    layer: Layer = LAYERS
     pool: int = Field(
         1, ge=0, le=64, description="average-pooling kernel over the feature map; 1 = none, 0 = global average"
     )
@@ -379,8 +397,21 @@ class PcaFit(StepConfig):
         min_length=1,
     )
     variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")
+    scaling: Scaling = Field(
+        "squashed",
+        description="of the features' channels: raw = none; standardised = each is divided by its spread on the good "
+        "images; squashed = that, and limited by tanh(x / 2)",
+    )
+    aggregate: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="share of the anomaly map's cells, the highest ones, whose mean makes the image's score; 1 = all",
+    )
     target_fpr: TargetFpr = TARGET_FPR
-    folds: int = Field(10, ge=2, le=100, description="folds of the cross-conformal calibration")
+    folds: int = Field(
+        30, ge=2, le=100, description="folds of the cross-conformal calibration, at most one for each group of images"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
 

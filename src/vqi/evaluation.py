@@ -17,8 +17,9 @@ from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, wr
 from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
 from vqi.config import Evaluate
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
-from vqi.detectors.grid import enlarged
+from vqi.detectors.grid import resized
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
 
@@ -61,14 +62,15 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         )
     detector = detector_of(artifact, like=features.test)
     with np.errstate(all="ignore"):  # what is not finite is refused
-        scores, maps = detector.score(features.test), detector.anomaly_maps(features.test)
+        maps = detector.anomaly_maps(features.test)
+        scores = image_scores(maps, artifact.record.settings.aggregate)
     if not np.isfinite(maps).all():
         raise VqiError("the anomaly maps hold NaN or infinity: use precision fp32, or another layer")
     labels = np.array([images.index[row].label for row in rows], dtype=np.int64)
     threshold = artifact.record.threshold
     table = [
-        ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > threshold.value))
-        for entry, value in zip((images.index[row] for row in rows), scores, strict=True)
+        ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > threshold.value), float(p))
+        for entry, value, p in zip((images.index[row] for row in rows), scores, artifact.p_values(scores), strict=True)
     ]
     areas = _image_areas(labels, scores, settings)
     compared = _compared(images, features, labels, artifact, areas.image_auroc)
@@ -145,7 +147,7 @@ def mask_of(images: Images, row: int) -> npt.NDArray[np.bool_]:
 
 def enlarge(anomaly_map: FloatArray, side: int) -> FloatArray:
     """An anomaly map (h, w), bilinearly enlarged to the image, (side, side)."""
-    return enlarged(anomaly_map, (side, side))
+    return resized(anomaly_map, (side, side))
 
 
 def save_scores(folder: Path, evaluation: Evaluation, artifact: DetectorArtifact) -> None:

@@ -1,6 +1,7 @@
 """What fine-tuning does: image AUROC on ELPV by method, over three seeds, with the time that training takes.
 
-The settings are those of the parameter files; features, detector and measures are those of the pipeline's steps.
+The settings are those of the parameter files, which take the reference's detector; the measures are those of the
+pipeline's steps.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from vqi.self_supervised.methods import finetune
 Maps = tuple[FeatureMaps, FeatureMaps]  # of the train and of the test images
 
 SEEDS = (0, 1, 2)
+LAYER, SIDE, DETECTOR = "blocks.5", 224, PcaFit(scaling="raw", aggregate=1)
 CATEGORIES = ("mono", "poly")
 PARAMETERS = Path(__file__).parents[2] / "pipelines" / "params"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {  # parameter file, other keys of finetune
@@ -84,7 +86,7 @@ def _images(category: str, folder: Path) -> Images:
         Shard(shard, sha256_file(shard)),
         folder / "images",
         category,
-        given.image_size,
+        SIDE,
         given.max_bad_fraction,
         given.max_pixels,
     )
@@ -95,14 +97,13 @@ def _images(category: str, folder: Path) -> Images:
 def settings_of(file: str, other: dict[str, Any], seed: int) -> SslFinetune:
     """The settings of a parameter file, with other keys of ``finetune`` and a seed."""
     given = yaml.safe_load((PARAMETERS / file).read_text())
-    return SslFinetune(
-        method=given["method"], epochs=given["epochs"], finetune={**given["finetune"], **other}, seed=seed
-    )
+    keys = {**given["finetune"], **other}
+    return SslFinetune(method=given["method"], epochs=given["epochs"], layer=LAYER, finetune=keys, seed=seed)
 
 
 def maps_of(images: Images, backbone: Backbone) -> Maps:
     """The feature maps of the train and of the test images, as ``feature_extract`` computes them."""
-    given = FeatureExtract()
+    given = FeatureExtract(layer=LAYER)
     runtime = choose(given.engine, given.precision)
     maps = Extractor(backbone, given.layers, given.pool, given.batch_size, runtime).extract(images.images)
     return maps.rows(images.rows("train")), maps.rows(images.rows("test"))
@@ -111,7 +112,7 @@ def maps_of(images: Images, backbone: Backbone) -> Maps:
 def measure(images: Images, maps: Maps, held_out: list[int]) -> Suitability:
     """Image AUROC and held-out FRE ratio; ``held_out`` are rows among the training images."""
     labels = np.array([images.index[row].label for row in images.rows("test")])
-    return suitability(*maps, labels, held_out, PcaFit())
+    return suitability(*maps, labels, held_out, DETECTOR)
 
 
 def _run(images: Images, parent: Backbone, before: Maps, settings: SslFinetune) -> tuple[Suitability, float, float]:

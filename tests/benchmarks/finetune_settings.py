@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.default_setting import development_images
-from tests.benchmarks.finetune import CATEGORIES, maps_of, measure, settings_of
+from tests.benchmarks.finetune import CATEGORIES, SIDE, maps_of, measure, settings_of
 from tests.benchmarks.measure import table
 from tests.vqi.made import images_record
 from vqi.artifacts.images import Images, IndexRow
@@ -107,9 +107,11 @@ def _after(images: Images, given: SslFinetune) -> float:
 
 def _fold(category: str, number: int) -> Images:
     """A quarter of the good images and the doubtful ones as test images; the other good ones train."""
-    good, doubtful = development_images(category)
+    good, doubtful = development_images(category, SIDE)
     order = np.random.default_rng(0).permutation(len(good))
     held_out = set(np.array_split(order, PARTS)[number].tolist())
-    index = [IndexRow(f"good/{i}", "test" if i in held_out else "train", 0, "good", None, "") for i in range(len(good))]
-    index += [IndexRow(f"doubtful/{i}", "test", 1, "doubtful", None, "") for i in range(len(doubtful))]
+    index = [
+        IndexRow(f"good/{i}", "test" if i in held_out else "train", 0, "good", None, "", 0) for i in range(len(good))
+    ]
+    index += [IndexRow(f"doubtful/{i}", "test", 1, "doubtful", None, "", 0) for i in range(len(doubtful))]
     return Images(np.concatenate([good, doubtful]), np.zeros((0, *good.shape[1:3]), np.bool_), index, images_record())

@@ -10,10 +10,11 @@ from sklearn.decomposition import PCA
 from tests.benchmarks.measure import allocated, best_of, table
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import PcaFit
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.pca import Pca
 
 SHAPES = [(391, 50_176), (736, 9_408), (20_000, 512)]
-SETTINGS = PcaFit(variance=0.99)
+SETTINGS = PcaFit(variance=0.99, scaling="raw", aggregate=1)
 
 
 def features(n: int, d: int) -> np.ndarray:
@@ -33,7 +34,8 @@ def main() -> None:
         theirs = best_of(partial(PCA(SETTINGS.variance, svd_solver="full").fit, x), repeats=2)
         model, reference = Pca.fit(maps, SETTINGS).detector, PCA(SETTINGS.variance, svd_solver="full").fit(x)
         expected = np.linalg.norm(new - reference.inverse_transform(reference.transform(new)), axis=1)
-        error = np.abs(model.score(FeatureMaps((new[:, :, None, None],))) / expected - 1).max()
+        scores = image_scores(model.anomaly_maps(FeatureMaps((new[:, :, None, None],))), SETTINGS.aggregate)
+        error = np.abs(scores / expected - 1).max()
         memory = 1 + allocated(partial(Pca.fit, maps, SETTINGS)) / x.nbytes
         components = f"{len(model.subspace.components)} = {reference.n_components_}"
         rows.append(

@@ -12,6 +12,7 @@ from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, defaults
 from vqi.datasets import elpv
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import conformal_threshold
 from vqi.detectors.registry import detector_class, folds_of
 from vqi.metrics import image_auroc
@@ -33,12 +34,14 @@ def main() -> None:
         for made_with, given in maps.items():
             settings = PcaFit()
             good = given.rows(slice(train))
-            fitted = detector_class(settings.kind).fit(good, settings, folds_of(train, settings))
-            threshold = conformal_threshold(fitted.held_out, settings.target_fpr).value
-            own = fitted.detector.score(given.rows(slice(train, None)))
+            fitted = detector_class(settings.kind).fit(good, settings, folds_of(np.arange(train), settings))
+            calibration = image_scores(fitted.held_out, settings.aggregate)
+            threshold = conformal_threshold(calibration, settings.target_fpr).value
+            own = image_scores(fitted.detector.anomaly_maps(given.rows(slice(train, None))), settings.aggregate)
             row = [made_with, f"{image_auroc(labels, own):.4f}"]
             for other in maps.values():
-                scores = fitted.detector.score(other.rows(slice(train, None)))
+                given_maps = fitted.detector.anomaly_maps(other.rows(slice(train, None)))
+                scores = image_scores(given_maps, settings.aggregate)
                 changed = int(((scores > threshold) != (own > threshold)).sum())
                 row.append(f"{np.abs(scores / own - 1).max():.2%}, {changed}")
             rows.append(row)
@@ -51,7 +54,7 @@ def main() -> None:
 
 
 def _images(category: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """The images (N, 224, 224, 3), train first; the labels of the test images; how many train."""
+    """The images (N, H, W, 3), train first; the labels of the test images; how many train."""
     entries = elpv.split(elpv.read_labels(elpv.locate()), category)
     train = [entry for entry in entries if entry.path.startswith("train/")]
     test = [entry for entry in entries if not entry.path.startswith("train/")]

@@ -10,6 +10,7 @@ import pytest
 from vqi.artifacts.detector import load_detector
 from vqi.artifacts.features import load_features
 from vqi.config import PcaFit
+from vqi.detectors.scaling import ChannelScaling
 
 OneError = Callable[[int], str]
 
@@ -19,7 +20,9 @@ def test_detector_of_the_train_features(chain: Any) -> None:
     features = load_features(chain.folder / "features.safetensors")
     assert (detector.record.kind, detector.record.shapes) == ("pca", features.train.shapes)
     mean, components = detector.arrays["mean"], detector.arrays["components"]
-    np.testing.assert_allclose(mean, features.train.vectors().mean(axis=0), rtol=1e-4, atol=1e-5)
+    settings = detector.record.settings
+    vectors = ChannelScaling.fit(features.train, settings.scaling).apply(features.train).reshape(12, -1)
+    np.testing.assert_allclose(mean, vectors.mean(axis=0), rtol=1e-4, atol=1e-5)
     k = len(components)
     assert 0 < k < 12
     assert detector.record.facts == {"components kept": k}
@@ -61,7 +64,7 @@ def test_less_variance_fewer_components_looser_rate_lower_threshold(chain: Any, 
         ({"target_fpr": 0}, "target_fpr: Input should be greater than 0, got '0'"),
         ({"folds": 1}, "folds"),
         ({"kind": "pcaa"}, "unknown detector 'pcaa': did you mean 'pca'?"),
-        ({"features": "BACKBONE"}, "expected format 'vqi.features/3', got 'vqi.backbone/2'"),
+        ({"features": "BACKBONE"}, "expected format 'vqi.features/4', got 'vqi.backbone/2'"),
         ({"features": "/nowhere/f"}, "/nowhere/f"),
     ],
 )

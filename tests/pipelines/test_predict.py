@@ -29,7 +29,7 @@ class MadeUp(Model):
 
     def _prediction(self, name: str, pixels: np.ndarray) -> Prediction:
         score = float(pixels.mean())
-        return Prediction(name, score, THRESHOLD, int(score > THRESHOLD), pixels, np.ones((8, 8), np.float32))
+        return Prediction(name, score, THRESHOLD, int(score > THRESHOLD), 0.25, pixels, np.ones((8, 8), np.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_all_is_well(tmp_path: Path) -> None:
     draw("p/a.png", 150)
     draw("p/b.png", 50)
     done = predict("p")
-    expected = "path,score,threshold,decision\np/a.png,150.0,100.0,1\np/b.png,50.0,100.0,0\n"
+    expected = "path,score,threshold,decision,p_value\np/a.png,150.0,100.0,1,0.25\np/b.png,50.0,100.0,0,0.25\n"
     assert (done.exit_code, done.stdout, done.stderr) == (0, expected, "")
 
 
@@ -89,7 +89,7 @@ def test_every_odd_file_has_its_row_and_does_not_end_the_others(tmp_path: Path) 
     scored = ["p/good.png", "p/folder.png/in.png", "p/round/outside/far.png", "p/._no.png", "p/.hidden/no.png"]
     assert sorted(found) == sorted([*said, *scored])
     for path, why in said.items():
-        assert [found[path][name] for name in ("score", "threshold", "decision")] == ["", "", ""]
+        assert [found[path][name] for name in ("score", "threshold", "decision", "p_value")] == [""] * 4
         assert found[path]["error"].startswith(why)
     for path in scored:
         assert (found[path]["decision"], found[path]["error"]) == ("1", "")
@@ -174,7 +174,7 @@ def test_what_was_there_stays_until_all_is_scored(tmp_path: Path, monkeypatch: p
     assert Path("out.csv").read_text() == "of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "out.csv"]
     assert predict("a.png", "-o", "out.csv").exit_code == 0
-    assert Path("out.csv").read_text() == "path,score,threshold,decision\na.png,150.0,100.0,1\n"
+    assert Path("out.csv").read_text() == "path,score,threshold,decision,p_value\na.png,150.0,100.0,1,0.25\n"
     assert predict("a.png", "-o", "new/folder/out.csv").exit_code == 0
     assert Path("new/folder/out.csv").is_file()
     assert predict("a.png", "-o", "/dev/null").exit_code == 0

@@ -159,9 +159,11 @@ import sys
 from pathlib import Path
 from vqi.artifacts.detector import load_detector
 from vqi.artifacts.features import load_features
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import detector_of
 features, artifact = load_features(Path(sys.argv[1])), load_detector(Path(sys.argv[2]))
-scores = detector_of(artifact, features.test).score(features.test)
+maps = detector_of(artifact, features.test).anomaly_maps(features.test)
+scores = image_scores(maps, artifact.record.settings.aggregate)
 print(artifact.record.kind, *(scores > artifact.record.threshold.value))
 """
 
@@ -172,7 +174,7 @@ def test_a_detector_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path:
     random = np.random.default_rng(0)
     good, far = random.normal(size=(40, 6)), np.full((1, 6), 9.0)
     test = np.concatenate([np.zeros((1, 6)), far])
-    save_features(tmp_path / "features", Features(maps_of(good), maps_of(test), features_record()))
+    save_features(tmp_path / "features", Features(maps_of(good), np.arange(40), maps_of(test), features_record()))
     paths = {"features": tmp_path / "features", "detector": tmp_path / "detector"}
     copy.python("-m", "vqi_components.pca_fit", *flags({"kind": "distance", **paths}))
     assert copy.python("-c", SCORES, *paths.values()).stdout.split() == ["distance", "False", "True"]

@@ -69,11 +69,13 @@ def detector_artifact(number: float = 1.0, **changes: Any) -> DetectorArtifact:
         features=made,
     )  # fmt: skip
     arrays = {
+        "channel_mean": np.zeros(4, np.float32),
+        "channel_spread": np.ones(4, np.float32),
         "mean": np.full(4, number, np.float32),
         "components": np.eye(2, 4, dtype=np.float32),
         "explained_variance": np.ones(2, np.float32),
     }
-    return DetectorArtifact(arrays, np.ones(3), record)
+    return DetectorArtifact(arrays, np.ones(3), np.arange(3), record)
 
 
 def metrics(**changes: Any) -> Metrics:
@@ -94,7 +96,7 @@ def data_report(**changes: Any) -> DataReport:
         "category": "part", "image_size": 8, "images": 0, "masks": 0, "counts": {"train": {}, "test": {}},
         "labels": SplitLabels(train=none, test=none), "sizes": {}, "modes": {}, "unreadable": (), "notes": (),
         "duplicates_within_splits": (), "duplicates_across_splits": (), "near_duplicates_within_splits": (),
-        "near_duplicates_across_splits": (), "looks": {}, "separation": {}, "target_fpr": 0.05,
+        "near_duplicates_across_splits": (), "looks": {}, "separation": {}, "target_fpr": 0.05, "train_groups": 0,
         "smallest_false_alarm_rate": 1.0, "image_warnings": (), "warnings": (), "mask_problems": (), "licence": None,
     }  # fmt: skip
     return DataReport(**values | changes)

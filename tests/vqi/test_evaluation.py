@@ -38,13 +38,13 @@ def category(
     test[good:, :, :2, :2] += random.normal(0, 5, (bad, 3, 2, 2)).astype(np.float32)
     corner = np.zeros((masks, SIDE, SIDE), np.bool_)
     corner[:, : SIDE // 2, : SIDE // 2] = True
-    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "") for i in range(train)]
-    index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "") for i in range(good)]
-    index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "") for i in range(bad)]
+    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "", 0) for i in range(train)]
+    index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0) for i in range(good)]
+    index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "", 0) for i in range(bad)]
     pixels = random.integers(0, 256, (len(index), SIDE, SIDE, 3), np.uint8)
     images = Images(pixels, corner, index, images_record(image_size=SIDE))
     made = FeatureMaps((normal(train).reshape(-1, *SHAPE),)), FeatureMaps((test,))
-    return images, Features(*made, features_record())
+    return images, Features(made[0], np.arange(train), made[1], features_record())
 
 
 def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Images, DetectorArtifact]:
@@ -170,7 +170,9 @@ def test_fine_tuning_that_did_harm_is_said() -> None:
         return FeatureMaps((random.normal(size=maps.layers[0].shape).astype(np.float32),))
 
     made = features_record(finetune=finetune_record(held_out=(0, 7, 31)))
-    tuned = Features(noise(features.train), noise(features.test), made, (features.train, features.test))
+    tuned = Features(
+        noise(features.train), features.groups, noise(features.test), made, (features.train, features.test)
+    )
     evaluation = evaluate(images, tuned, fit_detector(tuned, PcaFit()), SETTINGS)
     figures = evaluation.metrics
     assert figures.parent_image_auroc is not None
@@ -182,7 +184,7 @@ def test_fine_tuning_that_did_harm_is_said() -> None:
     found = warnings_of(evaluation, data_report())
     assert any(one.startswith("Fine-tuning made held-out good images harder to describe") for one in found)
     assert any("less well than its pretrained parent" in one for one in found)
-    better = Features(features.train, features.test, made, (tuned.train, tuned.test))
+    better = Features(features.train, features.groups, features.test, made, (tuned.train, tuned.test))
     assert warnings_of(evaluate(images, better, fit_detector(better, PcaFit()), SETTINGS), data_report()) == []
 
 

@@ -46,7 +46,7 @@ class SplitLabels(Record):
 class DataReport(Record):
     """What was found, and what to know before relying on the images."""
 
-    format: Literal["vqi.data_report/2"] = "vqi.data_report/2"
+    format: Literal["vqi.data_report/3"] = "vqi.data_report/3"
     category: str
     image_size: int
     images: int
@@ -64,6 +64,7 @@ class DataReport(Record):
     looks: dict[str, dict[str, dict[str, float]]]  # figure -> group of images -> quartile -> value
     separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
     target_fpr: float
+    train_groups: int  # of training images that belong together
     smallest_false_alarm_rate: float
     image_warnings: tuple[str, ...]  # of the images: their range, nearly black or flat, none of good parts to test
     warnings: tuple[str, ...]

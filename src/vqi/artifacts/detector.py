@@ -12,15 +12,17 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from vqi.artifacts.features import FeaturesRecord
+from vqi.artifacts.grouped import Groups, p_values, score_of_rank
 from vqi.artifacts.tensors import load_tensors, save_tensors
 from vqi.artifacts.threshold import Threshold
 from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.detector/3"
+KIND = "vqi.detector/4"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
+_GROUPS = "calibration_groups"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays
 _Positive = Annotated[int, Field(gt=0)]
 
@@ -53,19 +55,24 @@ class DetectorArtifact:
     """The artifact ``detector``."""
 
     arrays: Mapping[str, npt.NDArray[Any]]  # those of its kind, by name
-    calibration_scores: npt.NDArray[np.float64]  # (N_train,), each from a model that did not see its image
+    calibration_scores: npt.NDArray[np.float64]  # (N_train,), each from a model that did not see its group
+    groups: Groups  # (N_train,), equal for images that belong together
     record: DetectorRecord
+
+    def p_values(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """The share of good parts that are at least as unusual, for each score, (m,) in (0, 1]."""
+        return p_values(scores, self.calibration_scores, self.groups)
 
     def in_memory(self) -> DetectorArtifact:
         """The same with its arrays copied out of the file, which may go away."""
         arrays = {name: np.array(array) for name, array in self.arrays.items()}
-        return DetectorArtifact(arrays, np.array(self.calibration_scores), self.record)
+        return DetectorArtifact(arrays, np.array(self.calibration_scores), np.array(self.groups), self.record)
 
 
 def save_detector(path: Path, detector: DetectorArtifact) -> None:
     """Write ``detector.safetensors``."""
     tensors = {f"{_ARRAYS}{name}": array for name, array in detector.arrays.items()}
-    tensors[_CALIBRATION] = detector.calibration_scores
+    tensors |= {_CALIBRATION: detector.calibration_scores, _GROUPS: detector.groups}
     save_tensors(path, KIND, tensors, detector.record.model_dump(mode="json"))
 
 
@@ -77,11 +84,11 @@ def load_detector(path: Path) -> DetectorArtifact:
     """
     arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(DetectorRecord, header, str(path), AGAIN)
-    scores = arrays.pop(_CALIBRATION, np.zeros(0))
+    scores, groups = arrays.pop(_CALIBRATION, np.zeros(0)), arrays.pop(_GROUPS, np.zeros(0))
     if any(not name.startswith(_ARRAYS) for name in arrays):
         raise VqiError(f"{path}: expected arrays '{_ARRAYS}...', got {', '.join(sorted(arrays))}; {AGAIN}")
     own = {name.removeprefix(_ARRAYS): array for name, array in arrays.items()}
-    detector = DetectorArtifact(own, scores, record)
+    detector = DetectorArtifact(own, scores, groups, record)
     check_numbers(detector, str(path))
     return detector
 
@@ -103,13 +110,19 @@ def check_numbers(detector: DetectorArtifact, place: str) -> None:
             raise VqiError(f"{place}: array '{name}': expected floating-point numbers, got {array.dtype}; {AGAIN}")
         if not np.isfinite(array).all():
             raise VqiError(f"{place}: array '{name}' holds NaN or infinity; {AGAIN}")
-    if scores.shape != (threshold.n,):
-        raise VqiError(f"{place}: expected {threshold.n} calibration scores, got {scores.shape}; {AGAIN}")
-    ordered = np.sort(scores)
-    if ordered[0] < 0:
-        raise VqiError(f"{place}: expected calibration scores of at least 0, got {ordered[0]:.4g}; {AGAIN}")
-    if threshold.value != ordered[threshold.rank - 1]:
+    if scores.shape != (threshold.images,):
+        raise VqiError(f"{place}: expected {threshold.images} calibration scores, got {scores.shape}; {AGAIN}")
+    groups = detector.groups
+    if groups.shape != scores.shape or groups.dtype != np.int64 or len(np.unique(groups)) != threshold.n:
         raise VqiError(
-            f"{place}: expected the threshold {ordered[threshold.rank - 1]:.6g}, the calibration score of rank "
-            f"{threshold.rank}, got {threshold.value:.6g}; {AGAIN}"
+            f"{place}: expected the calibration scores in {threshold.n} groups, int64, got {groups.dtype} "
+            f"{groups.shape} in {len(np.unique(groups))}; {AGAIN}"
+        )
+    if scores.min() < 0:
+        raise VqiError(f"{place}: expected calibration scores of at least 0, got {scores.min():.4g}; {AGAIN}")
+    expected = score_of_rank(scores, groups, threshold.rank)
+    if threshold.value != expected:
+        raise VqiError(
+            f"{place}: expected the threshold {expected:.6g}, the calibration score of rank {threshold.rank}, got "
+            f"{threshold.value:.6g}; {AGAIN}"
         )

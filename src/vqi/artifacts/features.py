@@ -6,21 +6,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
+from vqi.artifacts.grouped import Groups
 from vqi.artifacts.images import ImagesRecord
 from vqi.artifacts.tensors import FloatArray, Form, check_forms, load_tensors, save_tensors
 from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.features/3"
+KIND = "vqi.features/4"
 AGAIN = "run feature_extract again"
 _SPLITS = ("train", "test")
 _PARENT = ("parent_train", "parent_test")
+_GROUPS = "train_groups"
 
 Shape = tuple[int, int, int]  # (C, h, w) of one layer
 
@@ -65,6 +68,7 @@ class Features:
     """The artifact ``features``."""
 
     train: FeatureMaps  # of the good training images
+    groups: Groups  # (N_train,), equal for training images that belong together
     test: FeatureMaps
     record: FeaturesRecord
     parent: tuple[FeatureMaps, FeatureMaps] | None = None  # train and test, of the backbone before it was fine-tuned
@@ -75,7 +79,8 @@ def save_features(path: Path, features: Features) -> None:
     named = dict(zip(_SPLITS, (features.train, features.test), strict=True))
     if features.parent is not None:
         named |= dict(zip(_PARENT, features.parent, strict=True))
-    tensors = {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
+    tensors: dict[str, npt.NDArray[Any]] = {_GROUPS: features.groups}
+    tensors |= {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
     save_tensors(path, KIND, tensors, features.record.model_dump(mode="json"))
 
 
@@ -90,13 +95,19 @@ def load_features(path: Path) -> Features:
     count = len(record.settings.layers)
     kinds = (*_SPLITS, *(_PARENT if f"{_PARENT[0]}.0" in arrays else ()))
     form: Form = ("float32", (None, None, None, None))
-    check_forms(path, arrays, {f"{kind}.{place}": form for kind in kinds for place in range(count)}, AGAIN)
+    forms = {f"{kind}.{place}": form for kind in kinds for place in range(count)}
+    check_forms(path, arrays, {**forms, _GROUPS: ("int64", (None,))}, AGAIN)
     maps = [FeatureMaps(tuple(arrays[f"{kind}.{place}"] for place in range(count))) for kind in kinds]
     for one in maps:
         _check(path, one, maps[0])
     if len(maps) > 2 and (len(maps[2]), len(maps[3])) != (len(maps[0]), len(maps[1])):
         raise VqiError(f"{path}: expected maps of both backbones of the same images; {AGAIN}")
-    return Features(maps[0], maps[1], record, (maps[2], maps[3]) if len(maps) > 2 else None)
+    if len(arrays[_GROUPS]) != len(maps[0]):
+        raise VqiError(
+            f"{path}: expected a group for each of {len(maps[0])} images, got {len(arrays[_GROUPS])}; {AGAIN}"
+        )
+    parent = (maps[2], maps[3]) if len(maps) > 2 else None
+    return Features(maps[0], arrays[_GROUPS], maps[1], record, parent)
 
 
 def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:

@@ -23,10 +23,10 @@ from vqi.system.atomic import atomic_path
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
-KIND = "vqi.images/3"
+KIND = "vqi.images/4"
 AGAIN = "run preprocess again"
 LARGEST = 2048  # pixels per side
-_COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256")
+_COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256", "group")
 
 
 class ValueRange(Record):
@@ -64,6 +64,7 @@ class IndexRow:
     defect_type: str
     mask_row: int | None  # row of `masks`, where the image has one
     sha256: str  # of the source file
+    group: int  # equal for images that show the same part, or that the user keeps together
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,16 @@ class ImagesWriter:
 def write_index(path: Path, index: Sequence[IndexRow]) -> None:
     """Write ``index.csv``."""
     rows = (
-        (row, one.path, one.split, one.label, one.defect_type, "" if one.mask_row is None else one.mask_row, one.sha256)
+        (
+            row,
+            one.path,
+            one.split,
+            one.label,
+            one.defect_type,
+            "" if one.mask_row is None else one.mask_row,
+            one.sha256,
+            one.group,
+        )
         for row, one in enumerate(index)
     )
     write_table(path, _COLUMNS, rows)
@@ -202,4 +212,5 @@ def _index_row(row: dict[str, str]) -> tuple[int, IndexRow]:
     if not row["path"] or not row["defect_type"] or not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
         raise ValueError("a path, a type of defect or a sha256 that is none")
     mask = whole(row["mask"]) if row["mask"] else None
-    return whole(row["row"]), IndexRow(row["path"], split, label, row["defect_type"], mask, row["sha256"])
+    group = whole(row["group"])
+    return whole(row["row"]), IndexRow(row["path"], split, label, row["defect_type"], mask, row["sha256"], group)

@@ -17,7 +17,7 @@ SCORES_FILE = "scores.csv"
 MAPS_FILE = "anomaly_maps.safetensors"
 AGAIN = "run evaluate again"
 _MAPS = "vqi.anomaly_maps/1"
-_COLUMNS = ("path", "label", "defect_type", "score", "decision")
+_COLUMNS = ("path", "label", "defect_type", "score", "decision", "p_value")
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,15 @@ class ScoreRow:
     defect_type: str
     score: float
     decision: int  # 0 normal, 1 anomalous: score > threshold
+    p_value: float  # share of good parts that are at least as unusual, in (0, 1]
 
 
 def write_scores(path: Path, rows: Sequence[ScoreRow]) -> None:
     """Write ``scores.csv`` with full precision; people open it, so names are cells of a spreadsheet."""
-    texts = ((cell(row.path), row.label, cell(row.defect_type), float(row.score), row.decision) for row in rows)
+    texts = (
+        (cell(row.path), row.label, cell(row.defect_type), float(row.score), row.decision, float(row.p_value))
+        for row in rows
+    )
     write_table(path, _COLUMNS, texts)
 
 
@@ -48,7 +52,10 @@ def read_scores(path: Path) -> list[ScoreRow]:
 
 def _score_row(row: dict[str, str]) -> ScoreRow:
     label, decision = (int(one_of(row[name], ("0", "1"))) for name in ("label", "decision"))
-    return ScoreRow(text_of(row["path"]), label, text_of(row["defect_type"]), finite(row["score"]), decision)
+    score, p_value = finite(row["score"]), finite(row["p_value"])
+    if not 0 < p_value <= 1:
+        raise ValueError(f"a p-value of {p_value}, expected one in (0, 1]")
+    return ScoreRow(text_of(row["path"]), label, text_of(row["defect_type"]), score, decision, p_value)
 
 
 def save_maps(path: Path, maps: FloatArray, header: Json) -> None:

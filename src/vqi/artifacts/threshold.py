@@ -11,28 +11,31 @@ from vqi.records import Record
 
 
 class Threshold(Record):
-    """A threshold; a score above it is anomalous."""
+    """A threshold; a score above it is anomalous. What it promises counts groups: photographs of one part are one."""
 
     value: float
     source: str  # what it was set from, in words
-    n: int = Field(ge=1)  # good images that it was calibrated on
-    rank: int = Field(ge=1)  # of the calibration score that it is, from the lowest, 1-based
+    n: int = Field(ge=1)  # groups of good images that it was calibrated on
+    images: int = Field(ge=1)  # good images in them
+    rank: int = Field(ge=1)  # of the calibration score that it is, from the lowest, 1-based, counted in groups
     target_fpr: float = Field(gt=0, lt=1)
 
     @model_validator(mode="after")
-    def _rank_is_of_one(self) -> Threshold:
+    def _numbers_fit(self) -> Threshold:
         if self.rank > self.n:
-            raise ValueError(f"rank: expected at most {self.n}, the calibration scores, got {self.rank}")
+            raise ValueError(f"rank: expected at most {self.n}, the groups of calibration scores, got {self.rank}")
+        if self.n > self.images:
+            raise ValueError(f"n: expected at most {self.images}, the good images, got {self.n} groups")
         return self
 
     @property
     def guaranteed_fpr(self) -> float:
-        """(n + 1 - rank) / (n + 1), for exchangeable scores of one model."""
+        """(n + 1 - rank) / (n + 1), for exchangeable groups and scores of one model."""
         return (self.n + 1 - self.rank) / (self.n + 1)
 
     @property
     def needed(self) -> int:
-        """The fewest good images that can promise ``target_fpr``."""
+        """The fewest groups that can promise ``target_fpr``."""
         return good_images_needed(self.target_fpr)
 
     @property
@@ -42,12 +45,12 @@ class Threshold(Record):
 
 
 def good_images_needed(target_fpr: float) -> int:
-    """The fewest good images whose threshold can promise a false-alarm rate in (0, 1)."""
+    """The fewest good images, each of another part, whose threshold can promise a false-alarm rate in (0, 1)."""
     return math.ceil(1 / exact(target_fpr)) - 1
 
 
 def smallest_rate(good_images: int) -> float:
-    """The lowest false-alarm rate that so many good images can promise."""
+    """The lowest false-alarm rate that so many good images, each of another part, can promise."""
     return 1 / (good_images + 1)
 
 

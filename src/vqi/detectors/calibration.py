@@ -1,6 +1,9 @@
 """The threshold from good images only, at a false-alarm rate that the user names.
 
-The threshold is an order statistic of held-out scores. What is guaranteed, and what is not:
+The threshold is an order statistic of held-out scores. Photographs that belong together (of one part, near-duplicates,
+copies) are a group: they are held out together, and the rank is taken over groups (``vqi.artifacts.grouped``). A part
+must not be calibrated on its own twin: its held-out score would say how well the model remembers it. What is
+guaranteed, and what is not:
 
 - Where the scores come from one fixed model, on images it did not see, exchangeable with the images to come, a new good
   image is flagged with a probability of at most (n + 1 - rank) / (n + 1), on average over calibration sets; that is at
@@ -24,6 +27,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.grouped import Groups, score_of_rank
 from vqi.artifacts.threshold import Threshold, exact
 from vqi.errors import VqiError
 
@@ -31,35 +35,37 @@ _BAND = 0.95  # of the expected number of false alarms
 _SOURCE = "cross-conformal, good training images only"
 
 
-def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float) -> Threshold:
-    """The score of rank ceil((n + 1)(1 - target_fpr)) among n good scores; the highest where n is too small.
+def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None) -> Threshold:
+    """The score of rank ceil((n + 1)(1 - target_fpr)) among n groups of good scores; the highest where n is too small.
 
     Args:
-        scores: (n,) held-out scores of good images, higher = more anomalous.
+        scores: (m,) held-out scores of good images, higher = more anomalous.
         target_fpr: Share of good images that may be flagged, in (0, 1).
+        groups: (m,), equal for images that belong together; each image is a group by itself where None.
 
     Raises:
         VqiError: No scores, scores that are not finite, or a rate out of range.
     """
+    groups = np.arange(len(scores)) if groups is None else groups
     if not 0 < target_fpr < 1:
         raise VqiError(f"target_fpr: expected a rate between 0 and 1, got {target_fpr}")
-    n = len(scores)
+    n = len(np.unique(groups))
     if n == 0:
         raise VqiError("no good images to calibrate the threshold on: add images to train/good")
     if not np.isfinite(scores).all():
         raise VqiError("the calibration scores hold NaN or infinity: fit the detector again")
     rank = min(math.ceil((n + 1) * (1 - exact(target_fpr))), n)
-    value = float(np.partition(scores, rank - 1)[rank - 1])
-    return Threshold(value=value, source=_SOURCE, n=n, rank=rank, target_fpr=float(target_fpr))
+    value = score_of_rank(scores, groups, rank)
+    return Threshold(value=value, source=_SOURCE, n=n, images=len(scores), rank=rank, target_fpr=float(target_fpr))
 
 
 def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float, float, float]:
     """What chance alone gives on m new good images: the number of their false alarms is beta-binomial.
 
     Args:
-        n_calibration: Calibration scores.
+        n_calibration: Calibration scores, each of another group.
         rank: Of the threshold among them, from the lowest, 1-based.
-        m: New good images, at least 1.
+        m: New good images, each of another group, at least 1.
 
     Returns:
         The mean false-alarm rate and the ends of its 95 % band.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import PcaFit
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import detector_class
 from vqi.metrics import image_auroc
 
@@ -34,7 +35,8 @@ def suitability(
         held_out: Rows of ``train`` that did not take part in fine-tuning.
         settings: Of the detector.
     """
-    scores = detector_class(settings.kind).fit(train, settings).detector.score(test)
+    maps = detector_class(settings.kind).fit(train, settings).detector.anomaly_maps(test)
+    scores = image_scores(maps, settings.aggregate)
     return Suitability(held_out_fre_ratio(train, held_out, settings), image_auroc(labels, scores))
 
 

@@ -1,4 +1,4 @@
-"""Feature maps of several layers on one grid: that of the finest."""
+"""Feature maps of several layers on one grid."""
 
 from __future__ import annotations
 
@@ -20,16 +20,31 @@ def finest(shapes: Sequence[Shape]) -> Grid:
     return h, w
 
 
-def on_one_grid(maps: FeatureMaps) -> FloatArray:
-    """The layers' maps side by side, (N, C, h, w) with C the sum of their channels, coarser ones enlarged."""
-    grid = finest(maps.shapes)
-    parts = [enlarged(one, grid) for one in maps.layers]
+def coarsest(shapes: Sequence[Shape]) -> Grid:
+    """Height and width of the grid with the fewest cells: usually that of the deepest layer."""
+    _, h, w = min(shapes, key=lambda shape: shape[1] * shape[2])
+    return h, w
+
+
+def on_grid(maps: FeatureMaps, grid: Grid) -> FloatArray:
+    """The layers' maps side by side, (N, C, h, w) with C the sum of their channels.
+
+    Coarser maps are enlarged, finer ones are averaged over the cells that lie in one of the grid. Nothing is copied for
+    a single layer on that grid.
+    """
+    parts = [resized(one, grid) for one in maps.layers]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
+def resized(maps: FloatArray, grid: Grid) -> FloatArray:
+    """Maps (..., h, w) on another grid, (..., H, W): enlarged or averaged, by axis."""
+    return averaged(enlarged(maps, grid), grid)
+
+
 def enlarged(maps: FloatArray, grid: Grid) -> FloatArray:
-    """Maps (..., h, w) on another grid, (..., H, W): bilinear, cells at their centres; the same array where it fits."""
+    """Maps (..., h, w) on a finer grid, (..., H, W): bilinear, cells at their centres; the same array where none is."""
     h, w = maps.shape[-2:]
+    grid = max(h, grid[0]), max(w, grid[1])
     if (h, w) == grid:
         return maps
     rows, columns = weights(h, grid[0]), weights(w, grid[1])  # H x h, W x w
@@ -45,5 +60,27 @@ def weights(size: int, wanted: int) -> FloatArray:
     found: FloatArray = np.zeros((wanted, size), np.float32)
     found[np.arange(wanted), low] += 1 - (at - low)
     found[np.arange(wanted), high] += at - low
+    found.flags.writeable = False  # it is shared
+    return found
+
+
+def averaged(maps: FloatArray, grid: Grid) -> FloatArray:
+    """Maps (..., H, W) on a coarser grid, (..., h, w): the mean over each cell; the same array where it is none."""
+    height, width = maps.shape[-2:]
+    grid = min(height, grid[0]), min(width, grid[1])
+    if (height, width) == grid:
+        return maps
+    rows, columns = shares(height, grid[0]), shares(width, grid[1])  # h x H, w x W
+    return np.asarray(rows @ maps @ columns.T, np.float32)
+
+
+@lru_cache
+def shares(size: int, wanted: int) -> FloatArray:
+    """How much each of ``size`` cells counts in the mean of each of ``wanted`` <= size cells, (wanted, size)."""
+    ends = np.arange(1, size + 1)[None]  # of the fine cells, of length 1
+    begin = np.arange(wanted)[:, None] * size / wanted  # of the coarse cells
+    end = begin + size / wanted
+    found: FloatArray = np.clip(np.minimum(end, ends) - np.maximum(begin, ends - 1), 0, 1).astype(np.float32)
+    found /= found.sum(axis=1, keepdims=True)
     found.flags.writeable = False  # it is shared
     return found

@@ -24,7 +24,10 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class Detector(ABC):
-    """A model of the features of normal parts. Scores: higher = more anomalous, at least 0, never negated."""
+    """A model of the features of normal parts, which says where an image is not like them.
+
+    Its image score is an aggregate of that map (``vqi.detectors.aggregate``), the same for every detector.
+    """
 
     @classmethod
     @abstractmethod
@@ -34,19 +37,19 @@ class Detector(ABC):
         Args:
             train: Of one or several layers.
             settings: Of the step ``pca_fit``.
-            folds: Disjoint rows of ``train``; each fold is scored by a model that is fitted to all other images.
+            folds: Disjoint rows of ``train``; the maps of each are of a model that is fitted to all other images.
 
         Raises:
             VqiError: Too few images, all of them the same, or features that are not finite.
         """
 
     @abstractmethod
-    def score(self, maps: FeatureMaps) -> DoubleArray:
-        """The anomaly score of each image, (M,) float64, from maps of the shapes that it was fitted to."""
-
-    @abstractmethod
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
-        """Where each image is anomalous, (M, h, w) float32, on the finest grid among the layers."""
+        """How anomalous each image is where, (M, h, w) float32: squared distances, higher = more anomalous, at least 0.
+
+        Args:
+            maps: Of M images, of the shapes that it was fitted to; the map of one does not depend on the others.
+        """
 
     @abstractmethod
     def unexplained(self, maps: FeatureMaps) -> float:
@@ -58,8 +61,8 @@ class Detector(ABC):
 
     @classmethod
     @abstractmethod
-    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape]) -> Self:
-        """The detector that ``arrays`` came from, for layers of these shapes (C, h, w).
+    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape], settings: PcaFit) -> Self:
+        """The detector that ``arrays`` came from, for layers of these shapes (C, h, w) and with these settings.
 
         Raises:
             VqiError: An array is missing, or its shape does not fit.
@@ -79,7 +82,7 @@ AnyDetector = TypeVar("AnyDetector", bound=Detector, covariant=True)
 
 @dataclass(frozen=True)
 class Fitted(Generic[AnyDetector]):
-    """A fitted detector, and for each image of the folds a score by a model that did not see it."""
+    """A fitted detector, and for each image of the folds a map by a model that did not see it."""
 
     detector: AnyDetector
-    held_out: DoubleArray  # (N,), in the order of the training images; NaN for an image of no fold
+    held_out: FloatArray  # (N, h, w), in the order of the training images; NaN for an image of no fold

@@ -1,4 +1,8 @@
-"""Feature reconstruction error of the whole map as one vector: the reference's method.
+"""Feature reconstruction error of the whole map as one vector.
+
+What a cell may look like depends on where it is and on the rest of the part, so this is for parts that lie the same way
+in each photograph. The layers are brought to the grid of the deepest one and their channels to one scale
+(``vqi.detectors.scaling``). With ``scaling`` raw, ``aggregate`` 1 and one layer it is the reference's method.
 
 With N images in D >= N dimensions the N x N Gram problem is solved, else the D x D covariance.
 
@@ -8,7 +12,8 @@ features", arXiv 2012.04250, section 3 (feature reconstruction error).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +22,16 @@ import numpy.typing as npt
 
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
-from vqi.detectors.grid import enlarged, finest
-from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
+from vqi.detectors.grid import Grid, coarsest
+from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
+from vqi.detectors.scaling import ChannelScaling, others, pieces, scaling_from
 from vqi.detectors.subspace import (
     Gram,
     Subspace,
     blocks,
     mean_of,
     moments,
-    squared_distances,
+    require_two,
     squared_residuals,
     subspace_from,
     unexplained,
@@ -34,68 +40,54 @@ from vqi.detectors.subspace import (
 
 @dataclass(frozen=True)
 class Pca(Detector):
-    """The whole feature map as one vector, one subspace for all good images: the reference's method."""
+    """The whole feature map as one vector, one subspace for all good images: for parts that lie the same way."""
 
-    subspace: Subspace  # of (D,), D the sum of C * h * w over the layers
-    shapes: tuple[Shape, ...]
+    subspace: Subspace  # of (D,), D the product of C, h and w
+    scaling: ChannelScaling  # of (C,), C the sum of the layers' channels
+    grid: Grid  # (h, w)
 
     @classmethod
     def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[Pca]:
-        """See ``Detector.fit``."""
-        vectors = train.vectors()  # N x D
+        """See ``Detector.fit``; the channels are scaled by all images, those of the folds among them."""
+        require_two(len(train))
+        scaling, grid = ChannelScaling.fit(train, settings.scaling), coarsest(train.shapes)
+        vectors = _vectors(scaling, train)  # N x D
         n, d = vectors.shape
         mean = mean_of(vectors)
-        held_out = np.full(n, np.nan)
+        held_out = np.full((n, *grid), np.nan, np.float32)
         if n <= d:
             gram = Gram(vectors, mean)
             for fold in folds:
-                held_out[fold] = np.sqrt(gram.held_out(fold, settings.variance))
-            return Fitted(cls(gram.fit(settings.variance), train.shapes), held_out)
+                held_out[fold] = _maps(gram.held_out_residuals(fold, settings.variance), grid)
+            return Fitted(cls(gram.fit(settings.variance), scaling, grid), held_out)
         whole = moments((vectors[rows] for rows in blocks(n, d)), mean)
         for fold in folds:
             rest = whole.without(moments([vectors[fold]], mean)).fit(settings.variance, n - len(fold))
-            held_out[fold] = np.sqrt(squared_distances(vectors[fold], rest))
-        return Fitted(cls(whole.fit(settings.variance, n).in_single(), train.shapes), held_out)
-
-    def score(self, maps: FeatureMaps) -> DoubleArray:
-        """The root of the squared reconstruction error, (M,)."""
-        pieces = [squared_distances(vectors, self.subspace) for _, vectors in self._pieces(maps)]
-        return np.sqrt(np.concatenate(pieces)) if pieces else np.zeros(0)
+            held_out[fold] = _maps(squared_residuals(vectors[fold], rest), grid)
+        return Fitted(cls(whole.fit(settings.variance, n).in_single(), scaling, grid), held_out)
 
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
-        """The squared residual, folded back to the layers' maps and summed over channels and layers.
-
-        Returns:
-            (M, h, w) float32; its sum over a map is the squared score (nearly so where layers of a coarser grid are
-            enlarged).
-        """
-        grid = finest(self.shapes)
-        found = np.zeros((len(maps), *grid), np.float32)
-        for rows, vectors in self._pieces(maps):
-            residuals, begin = squared_residuals(vectors, self.subspace), 0
-            for c, h, w in self.shapes:
-                own = residuals[:, begin : begin + c * h * w].reshape(-1, c, h, w).sum(axis=1)  # B x h x w
-                found[rows] += enlarged(own, grid) * np.float32(h * w / (grid[0] * grid[1]))
-                begin += c * h * w
+        """The squared residual, folded back to the grid and summed over channels, (M, h, w) float32."""
+        found = np.empty((len(maps), *self.grid), np.float32)
+        for rows in pieces(maps):
+            vectors = _vectors(self.scaling, maps.rows(rows))
+            found[rows] = _maps(squared_residuals(vectors, self.subspace), self.grid)
         return found
 
     def unexplained(self, maps: FeatureMaps) -> float:
         """See ``Detector.unexplained``."""
-        return unexplained((vectors for _, vectors in self._pieces(maps)), self.subspace)
-
-    def _pieces(self, maps: FeatureMaps) -> Iterator[tuple[slice, FloatArray]]:
-        """The images' vectors (B, D), some at a time, and which they are."""
-        for rows in blocks(len(maps), len(self.subspace.mean)):
-            yield rows, maps.rows(rows).vectors()
+        return unexplained((_vectors(self.scaling, maps.rows(rows)) for rows in pieces(maps)), self.subspace)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """See ``Detector.arrays``."""
-        return self.subspace.arrays()
+        return {**self.subspace.arrays(), **self.scaling.arrays()}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape]) -> Pca:
+    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape], settings: PcaFit) -> Pca:
         """See ``Detector.from_arrays``."""
-        return cls(subspace_from(arrays, sum(c * h * w for c, h, w in shapes)), tuple(shapes))
+        channels, grid = sum(c for c, _, _ in shapes), coarsest(shapes)
+        scaling = scaling_from(arrays, channels, settings.scaling)
+        return cls(subspace_from(others(arrays), channels * math.prod(grid)), scaling, grid)
 
     def caveat(self) -> str:
         """See ``Detector.caveat``."""
@@ -104,3 +96,16 @@ class Pca(Detector):
     def facts(self) -> dict[str, int | float | str]:
         """How many components there are."""
         return {"components kept": len(self.subspace.components)}
+
+
+def _vectors(scaling: ChannelScaling, maps: FeatureMaps) -> FloatArray:
+    """All scaled features of an image as one vector, (N, D)."""
+    values = scaling.apply(maps)  # N x C x h x w
+    return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
+def _maps(residuals: FloatArray, grid: Grid) -> FloatArray:
+    """Squared residuals (N, D), summed over channels, (N, h, w)."""
+    channels = residuals.shape[1] // math.prod(grid)
+    summed: FloatArray = residuals.reshape(len(residuals), channels, *grid).sum(axis=1)
+    return summed

@@ -166,8 +166,11 @@ class Gram:
             components[:, columns] = mixing @ centred
         return Subspace(self._mean.astype(np.float32), components, (values / (n - 1)).astype(np.float32))
 
-    def held_out(self, fold: Rows, variance: float) -> DoubleArray:
-        """Squared distances of the vectors of ``fold`` from the subspace of the others: no vector is read again."""
+    def held_out_residuals(self, fold: Rows, variance: float) -> FloatArray:
+        """The squared residual of each coordinate of the vectors of ``fold`` (P, D) from the subspace of the others.
+
+        A residual is a mixture of the N vectors, whose weights come from their inner products.
+        """
         rest = np.setdiff1d(np.arange(len(self._inner)), fold)
         inner = self._inner[np.ix_(rest, rest)]  # (R, R)
         row_means = inner.mean(axis=1)  # (R,)
@@ -175,12 +178,16 @@ class Gram:
         centred_inner = inner - row_means - row_means[:, None] + grand
         values, vectors = leading(centred_inner, variance, len(rest), self._mean)
         cross = self._inner[np.ix_(fold, rest)]  # (P, R)
-        cross_means = cross.mean(axis=1)  # (P,)
-        centred = cross - cross_means[:, None] - row_means + grand
-        own = np.diag(self._inner)[fold] - 2 * cross_means + grand
-        coordinates = centred @ (vectors / np.sqrt(values))  # (P, K)
-        distances: DoubleArray = np.maximum(own - norms2(coordinates), 0)
-        return distances
+        centred = cross - cross.mean(axis=1, keepdims=True) - row_means + grand
+        explained = centred @ (vectors / values) @ vectors.T  # (P, R): weights of the others, centred among themselves
+        mixing = np.zeros((len(fold), len(self._inner)), np.float32)  # (P, N)
+        mixing[np.arange(len(fold)), fold] = 1
+        mixing[:, rest] = explained.mean(axis=1, keepdims=True) - explained - 1 / len(rest)
+        found = np.empty((len(fold), self._vectors.shape[1]), np.float32)
+        for columns in blocks(self._vectors.shape[1], len(self._inner)):
+            residuals = mixing @ (self._vectors[:, columns] - self._mean[columns].astype(np.float32))
+            found[:, columns] = np.square(residuals)
+        return found
 
 
 # --------------------------------------------------------------------------------------------------- many short vectors

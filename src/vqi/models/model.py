@@ -16,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
 from vqi.artifacts.tensors import FloatArray
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge
@@ -56,6 +57,7 @@ class Prediction:
     score: float
     threshold: float
     decision: int  # 0 normal, 1 anomalous
+    p_value: float  # share of good parts that are at least as unusual, in (0, 1]
     image: npt.NDArray[np.uint8]  # (H, W, 3), as the model sees it
     anomaly_map: FloatArray  # (H, W), at the size of the images that the model sees
 
@@ -84,6 +86,7 @@ class Model:
         self.threshold = artifact.record.threshold.value
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector, self._shapes = detector_of(artifact), artifact.record.shapes
+        self._aggregate, self._p_values = artifact.record.settings.aggregate, artifact.p_values
         self._blas = ThreadpoolController().select(user_api="blas")
         settings = made.settings
         # one by one: an image's result must not depend on how many others are given with it, not by a single bit
@@ -135,17 +138,18 @@ class Model:
                 "files do not belong together; publish it again"
             )
         with _ONE_BLAS_THREAD, self._blas.limit(limits=1), np.errstate(all="ignore"):  # what is not finite is refused
-            score = float(self._detector.score(features)[0])
-            anomaly_map = self._detector.anomaly_maps(features)[0]
-        if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
+            maps = self._detector.anomaly_maps(features)
+            score = float(image_scores(maps, self._aggregate)[0])
+        if not np.isfinite(maps).all():
             raise VqiError(f"{name or 'an image without a name'}: the score is not finite: train the model again")
         return Prediction(
             name=name,
             score=score,
             threshold=self.threshold,
             decision=int(score > self.threshold),
+            p_value=float(self._p_values(np.array([score]))[0]),
             image=pixels,
-            anomaly_map=enlarge(anomaly_map, self.image_size),
+            anomaly_map=enlarge(maps[0], self.image_size),
         )
 
     def _pixels(self, image: Source, name: str) -> npt.NDArray[np.uint8]:

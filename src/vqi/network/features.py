@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from vqi import __version__
 from vqi.artifacts.features import FeatureMaps, Features, FeaturesRecord
 from vqi.artifacts.images import Images
@@ -43,4 +45,6 @@ def extract_splits(
         finetune=backbone.made,
         runtime=runtime,
     )
-    return Features(*maps_of(backbone), record, None if parent is None else maps_of(parent))
+    groups = np.array([images.index[row].group for row in train], dtype=np.int64)
+    of_train, of_test = maps_of(backbone)
+    return Features(of_train, groups, of_test, record, None if parent is None else maps_of(parent))

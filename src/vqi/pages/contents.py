@@ -81,9 +81,16 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
     found = list(data.image_warnings)
     threshold, figures = evaluation.threshold, evaluation.metrics
     if not threshold.enough:
+        series = threshold.n < threshold.images
+        what = "parts, each with photographs of its own," if series else "good images"
+        there = (
+            f"{threshold.images} photographs come in {count(threshold.n, 'group')}"
+            if series
+            else f"there are {threshold.n}"
+        )
         found.append(
-            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} good images to "
-            f"calibrate; there are {threshold.n}. The threshold is the highest score of a good image, which promises "
+            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} {what} to calibrate; "
+            f"{there}. The threshold is the highest score of a good image, which promises "
             f"{threshold.guaranteed_fpr:.1%}."
         )
     rate = figures.false_alarm_rate

@@ -144,14 +144,22 @@ def promise(threshold: Threshold, good: Scores) -> list[str]:
 
 def _need(threshold: Threshold) -> str:
     wanted = short_percent(threshold.target_fpr)
-    need = count(threshold.needed, "good image")
-    said = f"A false-alarm rate of {wanted} needs at least {need} to calibrate on; there were {threshold.n:,}."
+    if threshold.n == threshold.images:
+        need, had = count(threshold.needed, "good image"), f"there were {threshold.n:,}"
+    else:
+        need = count(threshold.needed, "group")
+        had = (
+            f"there were {threshold.n:,}, of {threshold.images:,} photographs: those of one part, copies and what "
+            "belongs together are one group, because a part must not be calibrated on its own twin"
+        )
+    said = f"A false-alarm rate of {wanted} needs at least {need} to calibrate on; {had}."
     return said if threshold.enough else f"{said} That is too few: the threshold is the highest score among them."
 
 
 def _expectation(threshold: Threshold) -> str:
     rate = percent(threshold.guaranteed_fpr)
-    few = f"rests on {count(threshold.n + 1 - threshold.rank, 'calibration score')} at or above it"
+    what = "calibration score" if threshold.n == threshold.images else "group"
+    few = f"rests on {count(threshold.n + 1 - threshold.rank, what)} at or above it"
     return (
         f"Good parts like those in training should be flagged at a rate of about {rate} on average. The threshold "
         f"{few}, so the rate of one run varies around that; and parts from another camera, light or batch are not "

@@ -24,7 +24,7 @@ from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.datasets.layout import GOOD
 from vqi.datasets.words import meaning_of
 from vqi.formatting import count
-from vqi.photographs.similarity import SIDE, near_duplicates
+from vqi.photographs.similarity import SIDE, Pair
 from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
 
 Groups = tuple[tuple[str, ...], ...]  # of paths
@@ -45,6 +45,11 @@ class Findings:
     cut: int = 0  # images with values above white
     looks: list[Look] = field(default_factory=list)  # one per row of the index, like the squares
     squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
+    similar: list[Pair] = field(default_factory=list)  # of rows that seem to show the same part
+
+    def stacked_squares(self) -> npt.NDArray[np.float32]:
+        """The squares, (n, SIDE, SIDE)."""
+        return np.stack(self.squares) if self.squares else np.zeros((0, SIDE, SIDE), np.float32)
 
 
 def report(
@@ -65,7 +70,8 @@ def report(
     areas = separation(index, findings.looks)
     pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     pixels += no_good_in_test(list(counts["test"]))
-    good = sum(row.split == "train" for row in index)
+    train = [row.group for row in index if row.split == "train"]
+    groups = len(set(train))
     return DataReport(
         category=category,
         image_size=image_size,
@@ -84,13 +90,14 @@ def report(
         looks=distributions(index, findings.looks),
         separation=areas,
         target_fpr=target_fpr,
-        smallest_false_alarm_rate=round(smallest_rate(good), 5),
+        train_groups=groups,
+        smallest_false_alarm_rate=round(smallest_rate(groups), 5),
         image_warnings=tuple(pixels),
         warnings=(
             *pixels,
             *lighting_warnings(areas),
             *leaks(across, near_across),
-            *too_few(good, target_fpr),
+            *too_few(len(train), groups, target_fpr),
             *doubtful_masks(findings.mask_problems),
             *missing_photographs(left_out),
         ),
@@ -114,10 +121,9 @@ def duplicates(index: Sequence[IndexRow]) -> tuple[Groups, Groups]:
 def similar(findings: Findings) -> tuple[Groups, Groups]:
     """Pairs of paths of near-duplicates that are not the same file: within one split, and across train and test."""
     index = findings.index
-    squares = np.stack(findings.squares) if findings.squares else np.zeros((0, SIDE, SIDE), np.float32)
     within: list[tuple[str, str]] = []
     across: list[tuple[str, str]] = []
-    for pair in near_duplicates(squares):
+    for pair in findings.similar:
         first, second = index[pair.first], index[pair.second]
         if first.sha256 != second.sha256:
             (within if first.split == second.split else across).append((first.path, second.path))
@@ -159,16 +165,24 @@ def no_good_in_test(folders: Sequence[str]) -> list[str]:
     ]
 
 
-def too_few(good: int, target_fpr: float) -> list[str]:
-    """What to say where the good training images do not allow the requested false-alarm rate."""
+def too_few(good: int, groups: int, target_fpr: float) -> list[str]:
+    """What to say where the good training images do not allow the requested false-alarm rate.
+
+    Args:
+        good: How many there are.
+        groups: Of images that belong together, among them.
+        target_fpr: What is requested.
+    """
     needed = good_images_needed(target_fpr)
-    if good >= needed:
+    if groups >= needed:
         return []
-    best = smallest_rate(good)
-    return [
-        f"{good} good training images allow a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} "
-        f"needs {needed}."
-    ]
+    best = smallest_rate(groups)
+    if groups == good:
+        said, of = f"{good} good training images allow", ""
+    else:
+        said = f"{good} good training images come in {count(groups, 'group')} that belong together and allow"
+        of = " groups, such as photographs of that many parts"
+    return [f"{said} a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} needs {needed}{of}."]
 
 
 def _labels(index: Sequence[IndexRow], split: str) -> Labels:

@@ -33,10 +33,11 @@ from vqi.photographs.decoding import (
     decode,
     decode_image,
 )
-from vqi.photographs.similarity import shrink
+from vqi.photographs.similarity import near_duplicates, shrink
 from vqi.preparation import masks
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
+from vqi.preparation.groups import grouped
 from vqi.preparation.reading import Source
 from vqi.preparation.value_range import decide
 from vqi.progress import message, track
@@ -83,6 +84,7 @@ def prepare(
     threads: int | None = None,
     dataset: str = "",
     target_fpr: float = _DEFAULT.target_fpr,
+    group_by: str = _DEFAULT.group_by,
 ) -> DataReport:
     """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
 
@@ -90,6 +92,7 @@ def prepare(
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
         target_fpr: the false-alarm rate that will be requested; the report says whether the images allow it.
+        group_by: regular expression that finds the name of an image's group in its path; see ``preparation.groups``.
 
     Returns:
         The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
@@ -126,6 +129,8 @@ def prepare(
             for item in track(in_order(members, work, threads), len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(findings.index) + len(findings.unreadable), max_bad_fraction)
+            findings.similar = near_duplicates(findings.stacked_squares())
+            findings.index = grouped(findings.index, findings.similar, group_by, category)
             writer.finish(findings.index)
     made = report(category, image_size, findings, target_fpr, shard.licence, shard.left_out)
     for text in made.image_warnings:
@@ -195,7 +200,8 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
     findings.looks.append(look_of(item.image.pixels))
     findings.squares.append(shrink(item.image.pixels))
     mask_row = None if item.mask is None else writer.add_mask(item.mask)
-    findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256))
+    row = len(findings.index)  # a group by itself, until all images are known
+    findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256, row))
 
 
 def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unreadable]) -> None:

@@ -37,7 +37,7 @@ KEYS = {
         "datasets": "catalogs layout shards words",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
-        "preparation": "appearance data_report images masks reading value_range",
+        "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
         "s3_errors s3_listing s3_profiles s3_reading s3_settings",
         "system": "atomic files locks memory os_errors paths processor scratch",
@@ -46,7 +46,7 @@ KEYS = {
     "ssl_finetune": {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
-        "artifacts": "backbone features files images tables tensors training_log",
+        "artifacts": "backbone features files grouped images tables tensors training_log",
         "network": "backbones building extraction runtime truncation weights",
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
         "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors "
@@ -57,34 +57,34 @@ KEYS = {
     "feature_extract": {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
-        "artifacts": "backbone features files images tables tensors",
+        "artifacts": "backbone features files grouped images tables tensors",
         "network": "backbones extraction features runtime truncation",
         "system": "atomic files os_errors paths processor",
     },
     "pca_fit": {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
-        "artifacts": "backbone detector features files images tables tensors threshold",
-        "detectors": "calibration grid interface patch_pca pca registry subspace",
+        "artifacts": "backbone detector features files grouped images tables tensors threshold",
+        "detectors": "aggregate calibration grid interface patch_pca pca registry scaling subspace",
         "system": "atomic files os_errors paths processor",
     },
     "evaluate": {
         "components": "environment executor_output flags kubeflow_figures outputs step",
         "ground": "config digests errors evaluation formatting intervals metrics progress records "
         "redaction strict_json",
-        "artifacts": "backbone catalog data_report detector features files images left_out metrics "
-        "scores tables tensors threshold training_log",
-        "detectors": "calibration comparison grid interface patch_pca pca registry subspace",
+        "artifacts": "backbone catalog data_report detector features files grouped images left_out "
+        "metrics scores tables tensors threshold training_log",
+        "detectors": "aggregate calibration comparison grid interface patch_pca pca registry scaling subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
     "publish": {
         "components": "environment flags outputs step",
         "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "backbone catalog decision detector features files images left_out metrics tables "
-        "tensors threshold",
+        "artifacts": "backbone catalog decision detector features files grouped images left_out "
+        "metrics tables tensors threshold",
         "datasets": "catalogs",
-        "detectors": "calibration grid interface patch_pca pca registry subspace",
+        "detectors": "aggregate calibration grid interface patch_pca pca registry scaling subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
         "s3_errors s3_listing s3_profiles s3_reading s3_settings",

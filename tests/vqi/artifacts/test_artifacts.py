@@ -20,7 +20,7 @@ from vqi.errors import VqiError
 
 
 def row(path: str = "train/good/a.png", split: str = "train", mask: int | None = None) -> IndexRow:
-    return IndexRow(path, split, int(split == "test"), "good", mask, "0" * 64)
+    return IndexRow(path, split, int(split == "test"), "good", mask, "0" * 64, 0)
 
 
 def write_images(folder: Path, images: np.ndarray, masks: np.ndarray, index: list[IndexRow]) -> None:
@@ -87,7 +87,7 @@ def maps(n: int, seed: int = 0) -> FeatureMaps:
 
 def features(parent: bool = False) -> Features:
     record = features_record(settings=FeatureExtract(layer='["a", "b"]'))
-    return Features(maps(3), maps(0), record, (maps(3, 1), maps(0)) if parent else None)
+    return Features(maps(3), np.array([0, 1, 0]), maps(0), record, (maps(3, 1), maps(0)) if parent else None)
 
 
 @pytest.mark.parametrize("parent", [False, True])
@@ -132,7 +132,7 @@ def test_a_detector_with_a_number_that_is_none_is_refused(tmp_path: Path, name: 
     arrays = {key: np.array(array) for key, array in whole.arrays.items()}
     scores = np.array(whole.calibration_scores)
     (scores if name == "calibration_scores" else arrays[name]).ravel()[0] = np.nan
-    save_detector(tmp_path / "d", DetectorArtifact(arrays, scores, whole.record))
+    save_detector(tmp_path / "d", DetectorArtifact(arrays, scores, whole.groups, whole.record))
     with pytest.raises(VqiError, match=f"'.*{name}' holds NaN or infinity"):
         load_detector(tmp_path / "d")
 
@@ -145,7 +145,7 @@ def test_a_detector_calibrated_on_other_scores_is_refused(tmp_path: Path) -> Non
 
 
 def test_scores_keep_every_bit(tmp_path: Path) -> None:
-    rows = [ScoreRow('a,"b"\n.png', 1, "scratch", 0.1 + 0.2, 1), ScoreRow("ü.png", 0, "good", 1e-300, 0)]
+    rows = [ScoreRow('a,"b"\n.png', 1, "scratch", 0.1 + 0.2, 1, 0.5), ScoreRow("ü.png", 0, "good", 1e-300, 0, 0.5)]
     write_scores(tmp_path / "s", rows)
     assert read_scores(tmp_path / "s") == rows
 
@@ -159,13 +159,15 @@ def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
         with pytest.raises(VqiError, match="expected a safetensors file"):
             load_features(path)
     save_features(path, features())
-    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/3', got 'vqi.features/3'"):
+    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/4', got 'vqi.features/4'"):
         load_detector(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(VqiError, match="cut short"):
         load_features(path)
     save_features(path, replace(features(), record=features_record()))
-    with pytest.raises(VqiError, match=r"expected the arrays test\.0, train\.0, got test\.0, test\.1, train\.0"):
+    with pytest.raises(
+        VqiError, match=r"expected the arrays test\.0, train\.0, train_groups, got test\.0, test\.1, train\.0"
+    ):
         load_features(path)
     save_features(path, replace(features(), test=FeatureMaps(tuple(one[:, :, :1] for one in maps(2).layers))))
     with pytest.raises(VqiError, match=r"expected maps \(\(2, 4, 4\), \(3, 2, 2\)\)"):

@@ -48,13 +48,16 @@ def images_of(folder: Path) -> Path:
             writer.add_image(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * value)
         writer.add_mask(np.eye(4, dtype=bool))
         splits = ("train", "train", "test")
-        writer.finish([IndexRow(f"{i}.png", split, 0, "good", None, "0" * 64) for i, split in enumerate(splits)])
+        writer.finish([IndexRow(f"{i}.png", split, 0, "good", None, "0" * 64, 0) for i, split in enumerate(splits)])
     return folder / "images" / IMAGES_FILE
 
 
 def features_of(folder: Path) -> Path:
     numbers = np.random.default_rng(0).random((5, 2, 3, 3), np.float32)
-    save_features(folder / "f", Features(FeatureMaps((numbers[:3],)), FeatureMaps((numbers[3:],)), features_record()))
+    save_features(
+        folder / "f",
+        Features(FeatureMaps((numbers[:3],)), np.arange(3), FeatureMaps((numbers[3:],)), features_record()),
+    )
     return folder / "f"
 
 
@@ -88,7 +91,7 @@ def read_features(path: Path) -> Arrays:
 def read_detector(path: Path) -> Arrays:
     loaded = load_detector(path)
     detector_of(loaded)
-    return {**loaded.arrays, "scores": loaded.calibration_scores}
+    return {**loaded.arrays, "scores": loaded.calibration_scores, "groups": loaded.groups}
 
 
 LOADERS: list[tuple[Callable[[Path], Path], Callable[[Path], Arrays]]] = [
@@ -237,7 +240,9 @@ def test_what_is_no_file_neither_hangs_nor_tracebacks(tmp_path: Path, kind: str)
 
 
 def scores_file(folder: Path) -> Path:
-    write_scores(folder / "s", [ScoreRow("a.png", 1, "scratch", 0.25, 1), ScoreRow("=b.png", 0, "good", 0.0, 0)])
+    write_scores(
+        folder / "s", [ScoreRow("a.png", 1, "scratch", 0.25, 1, 0.5), ScoreRow("=b.png", 0, "good", 0.0, 0, 0.5)]
+    )
     return folder / "s"
 
 
@@ -309,12 +314,12 @@ def test_a_changed_text_is_refused_in_one_line_or_read(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('0,"a.png","train",1,"good","","' + "0" * 64 + '"', "row 0: expected '0', got '1'"),
-        ('0,"a.png","trian",0,"good","","' + "0" * 64 + '"', "row 0: expected 'train' or 'test', got 'trian'"),
-        ('0,"a.png","train",0,"good","7","' + "0" * 64 + '"', "1 masks but an index that names others"),
-        ('1,"a.png","train",0,"good","","' + "0" * 64 + '"', "3 images but an index of 3 rows that do not count up"),
-        ('0,"a.png","train",0,"good"', "row 0: 5 fields instead of 7"),
-        ('0,"","train",0,"good","","' + "0" * 64 + '"', "row 0: a path"),
+        ('0,"a.png","train",1,"good","","' + "0" * 64 + '",0', "row 0: expected '0', got '1'"),
+        ('0,"a.png","trian",0,"good","","' + "0" * 64 + '",0', "row 0: expected 'train' or 'test', got 'trian'"),
+        ('0,"a.png","train",0,"good","7","' + "0" * 64 + '",0', "1 masks but an index that names others"),
+        ('1,"a.png","train",0,"good","","' + "0" * 64 + '",0', "3 images but an index of 3 rows that do not count up"),
+        ('0,"a.png","train",0,"good"', "row 0: 5 fields instead of 8"),
+        ('0,"","train",0,"good","","' + "0" * 64 + '",0', "row 0: a path"),
     ],
 )
 def test_an_index_that_does_not_fit(tmp_path: Path, line: str, said: str) -> None:

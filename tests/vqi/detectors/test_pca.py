@@ -10,6 +10,7 @@ from tests.vqi.made import maps_of
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import PcaFit
 from vqi.detectors import subspace
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.interface import Rows
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError
@@ -23,12 +24,17 @@ def features(n: int, d: int, seed: int = 0, rank: int = 12) -> np.ndarray:
     return (strong + random.normal(size=(n, d)) * 0.3 + random.normal(size=d) * 5).astype(np.float32)
 
 
+def raw(variance: float = 0.99) -> PcaFit:
+    """The reference's method: channels as they are."""
+    return PcaFit(variance=variance, scaling="raw")
+
+
 def fit(x: np.ndarray, variance: float) -> Pca:
-    return Pca.fit(maps_of(x), PcaFit(variance=variance)).detector
+    return Pca.fit(maps_of(x), raw(variance)).detector
 
 
 def score(x: np.ndarray, model: Pca) -> np.ndarray:
-    return model.score(maps_of(x))
+    return image_scores(model.anomaly_maps(maps_of(x)), 1)
 
 
 def folds(n: int, count: int = 5, seed: int = 7) -> list[Rows]:
@@ -88,12 +94,14 @@ def test_what_lies_in_the_subspace_scores_zero() -> None:
     assert score(inside, model)[0] < 0.02 * score(inside + 1, model)[0]
 
 
-def test_maps_hold_the_squared_score() -> None:
+def test_maps_add_up_to_the_squared_error_of_the_whole_map() -> None:
     x = FeatureMaps((features(30, 2 * 4 * 3).reshape(30, 2, 4, 3),))
-    model = Pca.fit(x, PcaFit(variance=0.8)).detector
+    model = Pca.fit(x, raw(0.8)).detector
     maps = model.anomaly_maps(x)
     assert maps.shape == (30, 4, 3)
-    np.testing.assert_allclose(np.sqrt(maps.sum(axis=(1, 2))), model.score(x), rtol=1e-3)
+    flat = x.layers[0].reshape(30, -1)
+    reference = PCA(0.8, svd_solver="full").fit(flat.astype(np.float64))
+    np.testing.assert_allclose(np.sqrt(maps.sum(axis=(1, 2))), reference_scores(reference, flat), rtol=1e-3)
     one = x.layers[0][:1].copy()
     one[0, :, 1, 2] += 100  # what changes in one place is visible there
     assert np.unravel_index(model.anomaly_maps(FeatureMaps((one,)))[0].argmax(), (4, 3)) == (1, 2)
@@ -102,22 +110,22 @@ def test_maps_hold_the_squared_score() -> None:
 def test_several_layers_are_one_vector_and_one_map() -> None:
     fine, coarse = features(30, 2 * 4 * 4).reshape(30, 2, 4, 4), features(30, 3 * 2 * 2, 1).reshape(30, 3, 2, 2)
     both = FeatureMaps((fine, coarse))
-    model = Pca.fit(both, PcaFit(variance=0.8)).detector
-    flat = np.concatenate([fine.reshape(30, -1), coarse.reshape(30, -1)], axis=1)
-    np.testing.assert_allclose(model.score(both), score(flat, fit(flat, 0.8)), rtol=1e-5)
+    model = Pca.fit(both, raw(0.8)).detector
+    means = fine.reshape(30, 2, 2, 2, 2, 2).mean(axis=(3, 5))  # over 2 x 2 cells
+    flat = np.concatenate([means, coarse], axis=1).reshape(30, -1)
     maps = model.anomaly_maps(both)
-    assert maps.shape == (30, 4, 4), "on the finest grid"
-    np.testing.assert_allclose(maps.sum(axis=(1, 2)), model.score(both) ** 2, rtol=1e-3)
-    changed = FeatureMaps((fine[:1], coarse[:1].copy()))
-    changed.layers[1][0, :, 1, 0] += 100
-    row, column = np.unravel_index(model.anomaly_maps(changed)[0].argmax(), (4, 4))
-    assert (row >= 2, column < 2) == (True, True)
+    assert maps.shape == (30, 2, 2), "on the coarsest grid"
+    np.testing.assert_allclose(image_scores(maps, 1), score(flat, fit(flat, 0.8)) / 2, rtol=1e-4)
+    changed = FeatureMaps((fine[:1].copy(), coarse[:1]))
+    changed.layers[0][0, :, 3, 1] += 100
+    assert np.unravel_index(model.anomaly_maps(changed)[0].argmax(), (2, 2)) == (1, 0)
 
 
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_held_out_scores_are_those_of_models_that_did_not_see_them(n: int, d: int) -> None:
     x = features(n, d)
-    got = Pca.fit(maps_of(x), PcaFit(variance=0.9), folds(n)).held_out
+    got = Pca.fit(maps_of(x), raw(0.9), folds(n)).held_out
+    got = image_scores(got, 1)
     for part in folds(n):
         model = PCA(0.9, svd_solver="full").fit(np.delete(x, part, axis=0).astype(np.float64))
         np.testing.assert_allclose(got[part], reference_scores(model, x[part]), rtol=1e-3)
@@ -125,7 +133,7 @@ def test_held_out_scores_are_those_of_models_that_did_not_see_them(n: int, d: in
 
 def test_an_image_of_no_fold_has_no_held_out_score() -> None:
     got = Pca.fit(maps_of(features(10, 30)), PcaFit(), [np.array([1, 4])]).held_out
-    assert np.isfinite(got).nonzero()[0].tolist() == [1, 4]
+    assert np.isfinite(got[:, 0, 0]).nonzero()[0].tolist() == [1, 4]
 
 
 def test_the_inner_products_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.vqi.made import detector_artifact, features_record
 from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detector
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.config import FeatureExtract, PcaFit
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import conformal_threshold
 from vqi.detectors.registry import DETECTORS, detector_of, fit_detector, folds_of
 from vqi.errors import VqiError
@@ -23,7 +26,9 @@ def maps(n: int, seed: int) -> FeatureMaps:
 
 @pytest.fixture
 def features() -> Features:
-    return Features(maps(24, 0), maps(5, 1), features_record(settings=FeatureExtract(layer='["a", "b"]')))
+    return Features(
+        maps(24, 0), np.arange(24), maps(5, 1), features_record(settings=FeatureExtract(layer='["a", "b"]'))
+    )
 
 
 def test_the_default_is_one_of_them() -> None:
@@ -40,7 +45,6 @@ def test_a_detector_is_the_same_when_loaded_again(kind: str, features: Features,
     assert loaded.record == artifact.record
     assert (loaded.record.kind, loaded.record.settings, loaded.record.shapes) == (kind, settings, features.test.shapes)
     first, again = detector_of(artifact), detector_of(loaded, like=features.test)
-    np.testing.assert_array_equal(first.score(features.test), again.score(features.test))
     np.testing.assert_array_equal(first.anomaly_maps(features.test), again.anomaly_maps(features.test))
     assert again.facts() == loaded.record.facts
     save_detector(tmp_path / "again", fit_detector(features, settings))
@@ -51,41 +55,58 @@ def test_a_detector_is_the_same_when_loaded_again(kind: str, features: Features,
 def test_scores_and_maps_of_every_detector(kind: str, features: Features) -> None:
     artifact = fit_detector(features, PcaFit(kind=kind, variance=0.9, folds=4))
     detector, new = detector_of(artifact), features.test
-    scores, found = detector.score(new), detector.anomaly_maps(new)
-    assert (scores.shape, scores.dtype) == ((5,), np.float64)
-    assert (found.shape, found.dtype) == ((5, 4, 4), np.float32)
-    assert (scores >= 0).all()
+    found = detector.anomaly_maps(new)
+    assert (found.shape, found.dtype) == ((5, 2, 2), np.float32)
     assert (found >= 0).all()
     assert 0 < detector.unexplained(new) <= 1 + 1e-6
-    alone = [detector.score(new.rows([row]))[0] for row in range(5)]
-    np.testing.assert_allclose(alone, scores, rtol=1e-4, err_msg="an image's score depends on what comes with it")
+    alone = [detector.anomaly_maps(new.rows([row]))[0] for row in range(5)]
+    np.testing.assert_allclose(alone, found, rtol=1e-4, err_msg="an image's map depends on what comes with it")
     odd = FeatureMaps(tuple(one.copy() for one in new.layers))
     odd.layers[0][2, :, 3, 0] += 30
-    assert detector.score(odd)[2] > scores.max()
-    assert np.unravel_index(detector.anomaly_maps(odd)[2].argmax(), (4, 4)) == (3, 0)
-    assert detector.score(new.rows([])).shape == (0,)
-    assert detector.anomaly_maps(new.rows([])).shape == (0, 4, 4)
+    assert detector.anomaly_maps(odd)[2].max() > found.max()
+    assert np.unravel_index(detector.anomaly_maps(odd)[2].argmax(), (2, 2)) == (1, 0)
+    assert detector.anomaly_maps(new.rows([])).shape == (0, 2, 2)
 
 
 @pytest.mark.parametrize("kind", DETECTORS)
 def test_the_threshold_comes_from_scores_of_models_that_did_not_see_the_image(kind: str, features: Features) -> None:
-    settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2)
-    artifact = fit_detector(features, settings)
-    for fold in folds_of(24, settings):
+    settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2, scaling="raw")
+    groups = np.arange(24) // 2
+    artifact = fit_detector(replace(features, groups=groups), settings)
+    for fold in folds_of(groups, settings):
         rest = features.train.rows(np.setdiff1d(np.arange(24), fold))
         model = DETECTORS[kind].fit(rest, settings).detector
-        expected = model.score(features.train.rows(fold))
+        expected = image_scores(model.anomaly_maps(features.train.rows(fold)), settings.aggregate)
         np.testing.assert_allclose(artifact.calibration_scores[fold], expected, rtol=1e-3)
-    assert artifact.record.threshold == conformal_threshold(artifact.calibration_scores, 0.2)
+    assert artifact.record.threshold == conformal_threshold(artifact.calibration_scores, 0.2, groups)
 
 
 def test_folds_hold_each_image_once() -> None:
-    found = np.concatenate(folds_of(23, PcaFit(folds=4)))
-    assert sorted(found.tolist()) == list(range(23))
-    assert len(folds_of(5, PcaFit(folds=10))) == 5, "leave-one-out at most"
-    assert len(folds_of(3, PcaFit(folds=2))) == 3, "two images at least are left for each model"
+    found = folds_of(np.arange(23), PcaFit(folds=4))
+    assert sorted(np.concatenate(found).tolist()) == list(range(23))
+    assert sorted(len(fold) for fold in found) == [5, 6, 6, 6]
+    assert len(folds_of(np.arange(5), PcaFit(folds=10))) == 5, "leave-one-out at most"
+    assert len(folds_of(np.arange(3), PcaFit(folds=2))) == 3, "two images at least are left for each model"
     with pytest.raises(VqiError, match="at least 3 good training images, got 2"):
-        folds_of(2, PcaFit())
+        folds_of(np.arange(2), PcaFit())
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=3, max_size=60),
+    st.integers(2, 12),
+    st.integers(0, 5),
+)
+def test_folds_keep_groups_together(numbers: list[int], count: int, seed: int) -> None:
+    groups = np.array(numbers)
+    folds = folds_of(groups, PcaFit(folds=count, seed=seed))
+    assert sorted(np.concatenate(folds).tolist()) == list(range(len(groups)))
+    assert all(len(groups) - len(fold) >= 2 for fold in folds), "two images at least are left for each model"
+    largest = np.bincount(groups).max()
+    if largest <= len(groups) - 2:
+        of = [set(groups[fold].tolist()) for fold in folds]
+        assert sum(len(one) for one in of) == len(set(numbers)), "a group is in two folds"
+    else:
+        assert len(folds) > 1, "nothing is promised then, but there are held-out scores"
 
 
 def test_unknown_kinds_and_other_shapes(features: Features) -> None:
@@ -95,10 +116,15 @@ def test_unknown_kinds_and_other_shapes(features: Features) -> None:
     with pytest.raises(VqiError, match=r"expected features of these shapes \(C, h, w\), got \(\(4, 4, 4\),\)"):
         detector_of(artifact, like=FeatureMaps(features.test.layers[:1]))
     short = {**artifact.arrays, "mean": artifact.arrays["mean"][:7]}
-    with pytest.raises(VqiError, match=r"expected components \(K, 88\), got .* with mean \(7,\)"):
+    with pytest.raises(VqiError, match=r"expected components \(K, 40\), got .* with mean \(7,\)"):
         detector_of(replace(artifact, arrays=short))
+    scaling = {name: array for name, array in artifact.arrays.items() if name.startswith("channel_")}
     with pytest.raises(VqiError, match=r"expected the arrays .*, got \['mean'\]"):
-        detector_of(replace(artifact, arrays={"mean": artifact.arrays["mean"]}))
+        detector_of(replace(artifact, arrays={**scaling, "mean": artifact.arrays["mean"]}))
+    with pytest.raises(VqiError, match="expected the arrays channel_spread of 10 channels"):
+        detector_of(replace(artifact, arrays={**artifact.arrays, "channel_spread": np.ones(3, np.float32)}))
+    with pytest.raises(VqiError, match="spreads of channels above 0"):
+        detector_of(replace(artifact, arrays={**artifact.arrays, "channel_spread": np.zeros(10, np.float32)}))
 
 
 # ------------------------------------------------------------------------------------------------------ odd numbers
@@ -109,7 +135,7 @@ def consistent(**changes: float) -> DetectorArtifact:
     made = detector_artifact()
     scores = np.array([0.5, 1.0, changes.get("highest", 2.0)])
     threshold = made.record.threshold.model_copy(update={"value": float(scores.max()), "n": 3, "rank": 3, **changes})
-    return DetectorArtifact(made.arrays, scores, made.record.model_copy(update={"threshold": threshold}))
+    return DetectorArtifact(made.arrays, scores, np.arange(3), made.record.model_copy(update={"threshold": threshold}))
 
 
 def with_array(name: str, array: np.ndarray) -> DetectorArtifact:
@@ -167,11 +193,11 @@ def test_features_of_which_nothing_can_be_fitted(kind: str, odd: float, said: st
 def test_all_components_kept_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     """More images than features: nothing is left over, and scores are what rounding leaves."""
     numbers = np.random.default_rng(0).normal(size=(40, 3, 1, 1)).astype(np.float32)
-    few = Features(FeatureMaps((numbers,)), FeatureMaps((numbers[:0],)), features_record())
+    few = Features(FeatureMaps((numbers,)), np.arange(40), FeatureMaps((numbers[:0],)), features_record())
     artifact = fit_detector(few, PcaFit(variance=0.999))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: all 3 components of the features are kept")
     assert "lower variance" in line
-    assert detector_of(artifact).score(few.train).max() < 0.01
+    assert detector_of(artifact).anomaly_maps(few.train).max() < 1e-4
     fit_detector(few, PcaFit(variance=0.4))
     assert capsys.readouterr().err == ""

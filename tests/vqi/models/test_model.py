@@ -105,6 +105,8 @@ def test_scores_decisions_and_maps_are_those_of_evaluate(trained: Trained, model
     for prediction, row, small in zip(predictions, rows, maps, strict=True):
         assert prediction.score == pytest.approx(row.score, rel=1e-5)
         assert prediction.decision == row.decision
+        assert 0 < prediction.p_value <= 1
+        assert prediction.p_value == pytest.approx(row.p_value, abs=0.05)
         assert prediction.image.shape == (64, 64, 3)
         np.testing.assert_allclose(prediction.anomaly_map, enlarge(small, 64), rtol=1e-3, atol=1e-4)
     assert len({p.threshold for p in predictions}) == 1
@@ -234,7 +236,7 @@ def test_an_odd_one_does_not_end_the_others(trained: Trained, model: Model) -> N
 def test_a_score_that_is_not_finite_is_an_error_and_never_good(
     trained: Trained, model: Model, monkeypatch: pytest.MonkeyPatch, odd: float
 ) -> None:
-    monkeypatch.setattr(type(model._detector), "score", lambda self, maps: np.array([odd]))
+    monkeypatch.setattr(type(model._detector), "anomaly_maps", lambda self, maps: np.full((1, 2, 2), odd))
     (found,) = model.each(trained.paths[:1])
     assert isinstance(found, Failure)
     with pytest.raises(VqiError, match="the score is not finite: train the model again"):

@@ -40,8 +40,8 @@ def test_figures_by_hand() -> None:
 
 
 def rows(good: list[float], bad: list[float]) -> tuple[list[IndexRow], list[Look]]:
-    index = [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "") for i in range(len(good))]
-    index += [IndexRow(f"test/x/{i}.png", "test", 1, "x", None, "") for i in range(len(bad))]
+    index = [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0) for i in range(len(good))]
+    index += [IndexRow(f"test/x/{i}.png", "test", 1, "x", None, "", 0) for i in range(len(bad))]
     return index, [Look(value, 0, 0, 100) for value in good + bad]
 
 
@@ -66,11 +66,16 @@ def test_distributions() -> None:
 
 
 def test_too_few_for_the_false_alarm_rate_that_is_asked_for() -> None:
-    assert too_few(19, 0.05) == too_few(9, 0.1) == []
-    assert too_few(99, 0.01) == []
-    assert too_few(98, 0.01) != []
-    (said,) = too_few(9, 0.05)
+    assert too_few(19, 19, 0.05) == too_few(9, 9, 0.1) == []
+    assert too_few(99, 99, 0.01) == []
+    assert too_few(98, 98, 0.01) != []
+    (said,) = too_few(9, 9, 0.05)
     assert said == "9 good training images allow a false-alarm rate of 10.0% at best; the requested 5.0% needs 19."
+    (said,) = too_few(90, 9, 0.05)
+    assert said == (
+        "90 good training images come in 9 groups that belong together and allow a false-alarm rate of 10.0% at best; "
+        "the requested 5.0% needs 19 groups, such as photographs of that many parts."
+    )
 
 
 @pytest.fixture
@@ -145,7 +150,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
 
 def looked(grey: np.ndarray, label: int = 0) -> tuple[IndexRow, Look]:
     pixels = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, 2)
-    return IndexRow("test/x/1.png", "test", label, "x" if label else "good", None, ""), look_of(pixels)
+    return IndexRow("test/x/1.png", "test", label, "x" if label else "good", None, "", 0), look_of(pixels)
 
 
 @pytest.mark.parametrize(

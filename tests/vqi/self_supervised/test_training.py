@@ -12,6 +12,7 @@ from tests.vqi.made import RUNTIME, images_record
 from vqi.artifacts.images import Images, IndexRow
 from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.config import PcaFit, SslFinetune
+from vqi.detectors.aggregate import image_scores
 from vqi.detectors.pca import Pca
 from vqi.digests import sha256_file
 from vqi.errors import VqiError
@@ -41,7 +42,7 @@ def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
             grey[top : top + 10, left : left + 10] = grey[top : top + 10, left + 2 : left + 12].copy()
         pictures.append(np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
         name = "train" if i < train else "test"
-        index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64))
+        index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64, 0))
     return Images(np.stack(pictures), np.zeros((0, SIDE, SIDE), bool), index, images_record(image_size=SIDE))
 
 
@@ -234,8 +235,8 @@ def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbon
 
     def auroc(backbone: Backbone) -> float:
         maps = Extractor(backbone, ["layer2"], 0, 16, RUNTIME).extract(images.images)
-        detector = Pca.fit(maps.rows(images.rows("train")), PcaFit()).detector
-        area = image_auroc(labels, detector.score(maps.rows(images.rows("test"))))
+        detector = Pca.fit(maps.rows(images.rows("train")), PcaFit(scaling="raw")).detector
+        area = image_auroc(labels, image_scores(detector.anomaly_maps(maps.rows(images.rows("test"))), 1))
         assert area is not None
         return area
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
-from vqi.detectors.grid import finest, on_one_grid
-from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
+from vqi.detectors.grid import finest, on_grid
+from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,16 @@ class Distance(Detector):
     @classmethod
     def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[Distance]:
         """See ``Detector.fit``."""
-        whole = on_one_grid(train)
-        held_out = np.full(len(train), np.nan)
+        whole = on_grid(train, finest(train.shapes))
+        held_out = np.full((len(train), *whole.shape[2:]), np.nan, np.float32)
         for fold in folds:
             rest = np.delete(whole, fold, axis=0)
-            held_out[fold] = cls(rest.mean(axis=0)).score(train.rows(fold))
+            held_out[fold] = cls(rest.mean(axis=0)).anomaly_maps(train.rows(fold))
         return Fitted(cls(whole.mean(axis=0)), held_out)
 
-    def score(self, maps: FeatureMaps) -> DoubleArray:
-        """The greatest distance of a position, (M,)."""
-        scores: DoubleArray = self.anomaly_maps(maps).max(axis=(1, 2)).astype(np.float64)
-        return scores
-
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
-        """The distance of each position, (M, h, w)."""
-        found: FloatArray = np.linalg.norm(on_one_grid(maps) - self.mean, axis=1).astype(np.float32)
+        """The squared distance of each position, (M, h, w)."""
+        found: FloatArray = np.square(on_grid(maps, self.mean.shape[1:]) - self.mean).sum(axis=1)
         return found
 
     def unexplained(self, maps: FeatureMaps) -> float:
@@ -50,7 +45,7 @@ class Distance(Detector):
         return {"mean": self.mean}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape]) -> Distance:
+    def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape], settings: PcaFit) -> Distance:
         """See ``Detector.from_arrays``."""
         return cls(np.asarray(arrays["mean"], np.float32).reshape(-1, *finest(shapes)))
 
