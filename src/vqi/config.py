@@ -402,6 +402,12 @@ class PcaFit(StepConfig):
         description="of the features' channels: raw = none; standardised = each is divided by its spread on the good "
         "images; squashed = that, and limited by tanh(x / 2)",
     )
+    channels: int = Field(
+        256,
+        ge=0,
+        le=100_000,
+        description="of pca: directions that are kept of the layers' channels, where there are more channels; 0 = all",
+    )
     aggregate: float = Field(
         0.05,
         gt=0,

@@ -11,7 +11,7 @@ Source: Lendering, Akdag, Bondarev, "SubspaceAD: Training-Free Few-Shot Anomaly 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
 from vqi.detectors.grid import Grid, coarsest
 from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
-from vqi.detectors.scaling import ChannelScaling, others, pieces, scaling_from
+from vqi.detectors.scaling import ChannelScaling, others, scaling_from
 from vqi.detectors.subspace import (
     Subspace,
     moments,
@@ -47,25 +47,25 @@ class PatchPca(Detector):
         require_two(len(train))
         scaling, grid = ChannelScaling.fit(train, settings.scaling), coarsest(train.shapes)
         centre = np.zeros(len(scaling.mean)) if settings.scaling != "raw" else scaling.mean.astype(np.float64)
-        whole = moments(_positions(scaling, train), centre)
+        whole = moments(scaling.positions(train), centre)
         fitted = whole.fit(settings.variance, len(train)).in_single()  # first: it refuses what no fold can score
         held_out = np.full((len(train), *grid), np.nan, np.float32)
         for fold in folds:
             part = train.rows(fold)
-            rest = whole.without(moments(_positions(scaling, part), centre))
+            rest = whole.without(moments(scaling.positions(part), centre))
             model = rest.fit(settings.variance, len(train) - len(fold))
             held_out[fold] = cls(model, scaling, grid).anomaly_maps(part)
         return Fitted(cls(fitted, scaling, grid), held_out)
 
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
         """The squared residual of each position, (M, h, w) float32."""
-        found = [squared_distances(positions, self.subspace) for positions in _positions(self.scaling, maps)]
+        found = [squared_distances(positions, self.subspace) for positions in self.scaling.positions(maps)]
         flat = np.concatenate(found) if found else np.zeros(0)
         return flat.reshape(-1, *self.grid).astype(np.float32)
 
     def unexplained(self, maps: FeatureMaps) -> float:
         """See ``Detector.unexplained``."""
-        return unexplained(_positions(self.scaling, maps), self.subspace)
+        return unexplained(self.scaling.positions(maps), self.subspace)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """See ``Detector.arrays``."""
@@ -85,11 +85,3 @@ class PatchPca(Detector):
     def facts(self) -> dict[str, int | float | str]:
         """How many components there are."""
         return {"components kept": len(self.subspace.components)}
-
-
-def _positions(scaling: ChannelScaling, maps: FeatureMaps) -> Iterator[FloatArray]:
-    """The vectors of all positions, (B * h * w, C), some images at a time, positions of an image row by row."""
-    for rows in pieces(maps):
-        values = scaling.apply(maps.rows(rows))  # B x C x h x w
-        b, c, h, w = values.shape
-        yield np.ascontiguousarray(values.transpose(0, 2, 3, 1)).reshape(b * h * w, c)

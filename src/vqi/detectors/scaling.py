@@ -76,6 +76,13 @@ class ChannelScaling:
             np.tanh(values, out=values)
         return values
 
+    def positions(self, maps: FeatureMaps) -> Iterator[FloatArray]:
+        """The scaled vectors of all positions, (B * h * w, C), some images at a time, those of an image row by row."""
+        for rows in pieces(maps):
+            values = self.apply(maps.rows(rows))  # B x C x h x w
+            b, c, h, w = values.shape
+            yield np.ascontiguousarray(values.transpose(0, 2, 3, 1)).reshape(b * h * w, c)
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """By name."""
         return dict(zip(_NAMES, (self.mean, self.spread), strict=True))

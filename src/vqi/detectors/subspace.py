@@ -74,9 +74,18 @@ def subspace_from(arrays: Arrays, dimensions: int) -> Subspace:
         )
     if len(variance) and (variance.min() < 0 or (np.diff(variance) > 0).any()):
         raise VqiError("detector: expected variances that fall and are at least 0; run pca_fit again")
-    if _deviation(components) > _ORTHONORMAL:
-        raise VqiError("detector: expected components of length 1 at right angles to each other; run pca_fit again")
+    require_orthonormal(components, "components")
     return Subspace(mean, components, variance)
+
+
+def require_orthonormal(rows: FloatArray | DoubleArray, what: str) -> None:
+    """Refuse rows (K, D) that would take more from a vector than its length.
+
+    Raises:
+        VqiError: They are not of length 1 and at right angles to each other.
+    """
+    if _deviation(rows) > _ORTHONORMAL:
+        raise VqiError(f"detector: expected {what} of length 1 at right angles to each other; run pca_fit again")
 
 
 def _deviation(components: FloatArray | DoubleArray) -> float:
@@ -206,6 +215,12 @@ class Moments:
         """Those of the vectors that are not among ``others``, which are about the same centre."""
         count, total = self.count - others.count, self.total - others.total
         return Moments(self.centre, count, total, self.scatter - others.scatter)
+
+    def directions(self, most: int) -> FloatArray:
+        """The leading directions in which the vectors vary, (``most``, D), orthonormal, most variance first."""
+        mean = self.total / self.count
+        _, vectors = np.linalg.eigh(self.scatter - self.count * np.outer(mean, mean))
+        return np.ascontiguousarray(vectors[:, ::-1][:, :most].T, dtype=np.float32)
 
     def fit(self, variance: float, images: int) -> Subspace:
         """The subspace of the vectors, in float64; ``images`` is how many images they are of, for the error."""

@@ -169,3 +169,22 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch, n: int
 def test_refused(x: np.ndarray, message: str) -> None:
     with pytest.raises(VqiError, match=message):
         fit(x, 0.9)
+
+
+def test_channels_are_reduced_to_their_main_directions() -> None:
+    x = FeatureMaps((features(40, 12 * 3 * 2).reshape(40, 12, 3, 2),))
+    settings = PcaFit(variance=0.9, channels=5)
+    model = Pca.fit(x, settings).detector
+    assert model.subspace.mean.shape == (5 * 6,)
+    scaled = model.scaling.apply(x).transpose(0, 2, 3, 1).reshape(-1, 12)
+    expected = PCA(5, svd_solver="full").fit(scaled.astype(np.float64)).components_
+    np.testing.assert_allclose(np.abs((model.directions @ expected.T).diagonal()), 1, rtol=1e-4)
+    again = Pca.from_arrays(model.arrays(), x.shapes, settings)
+    np.testing.assert_array_equal(again.anomaly_maps(x), model.anomaly_maps(x))
+    for arrays, message in (
+        ({name: one for name, one in model.arrays().items() if name != "channel_directions"}, "expected 5 directions"),
+        ({**model.arrays(), "channel_directions": 2 * model.directions}, "directions of channels of length 1"),
+    ):
+        with pytest.raises(VqiError, match=message):
+            Pca.from_arrays(arrays, x.shapes, settings)
+    assert Pca.fit(x, PcaFit(variance=0.9, channels=0)).detector.directions is None
