@@ -18,6 +18,7 @@ from vqi_pipelines.ir import read_ir
 from vqi_pipelines.kubeflow import KubeflowSettings, for_kubeflow
 
 TARGETS = ("kubeflow", "argo")
+TRAINING_TARGETS = (*TARGETS, "local")  # the container images run the pipeline as it was compiled for this machine
 DEFAULT_KUBEFLOW = KubeflowSettings()
 # The schedule that is written next to the training pipeline; it is off until a user turns it on.
 RETRAINING = Schedule("retraining", ["0 3 * * 1"], suspended=True)
@@ -25,11 +26,11 @@ _COMPILED = "Compiled by 'vqi compile' from the pipeline '{}': change that inste
 
 
 def write_manifests(
-    folder: Path, targets: Sequence[str] = TARGETS, kubeflow: KubeflowSettings = DEFAULT_KUBEFLOW
+    folder: Path, targets: Sequence[str] = TRAINING_TARGETS, kubeflow: KubeflowSettings = DEFAULT_KUBEFLOW
 ) -> list[Path]:
     """Write the compiled forms of the training pipeline, with the objects that it needs; returns their paths."""
     ir = training_ir()
-    files = {}
+    files = {"local/training.yaml": ir} if "local" in targets else {}
     if "kubeflow" in targets:
         files["kubeflow/training.yaml"] = for_kubeflow(ir, kubeflow)
     if "argo" in targets:
@@ -62,8 +63,7 @@ def write_other(file: Path, folder: Path, targets: Sequence[str]) -> Written:
     labels: dict[str, str] = {}
     notes: list[str] = []
     for one in defined_in(file):
-        if "kubeflow" in targets:
-            files[f"kubeflow/{one.name}.yaml"] = one.ir
+        files |= {f"{target}/{one.name}.yaml": one.ir for target in ("kubeflow", "local") if target in targets}
         if "argo" in targets:
             pipeline = read_ir(one.ir)
             template = lower(pipeline)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 @click.command("compile")
 @click.argument("file", required=False, type=LocalPath())
 @click.option("--output", default="manifests", show_default=True, type=LocalPath(), help="Folder to write to.")
-@click.option("--target", "targets", multiple=True, type=click.Choice(["argo", "kubeflow"]), help="Repeatable. [both]")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    type=click.Choice(["argo", "kubeflow", "local"]),
+    help="Repeatable. [argo and kubeflow; all of them without a FILE]",
+)
 @kubeflow_options
 def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], settings: KubeflowSettings) -> None:
     """Compile the training pipeline, or those of a FILE: Python with @dsl.pipeline, or YAML that kfp compiled.
@@ -26,6 +32,7 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
     kubeflow   IR YAML, for Kubeflow Pipelines
     argo       plain Argo Workflows YAML; what has no equivalent there is refused by name, and what
                changes nothing there is left out with a note
+    local      the IR as kfp writes it, for 'vqi run' and the container images
 
     Steps are container components (@dsl.container_component) or Python components (@dsl.component). A pod of the
     latter installs kfp from a package index when it starts, unless its image has it (install_kfp_package=False).
@@ -33,9 +40,9 @@ def compile_command(file: Path | None, output: Path, targets: tuple[str, ...], s
     The options from --registry on are for the training pipeline on Kubeflow; for Argo use the chart's values.
     """
     from vqi_pipelines.kubeflow import KubeflowSettings
-    from vqi_pipelines.manifests import TARGETS, write_manifests, write_other
+    from vqi_pipelines.manifests import TARGETS, TRAINING_TARGETS, write_manifests, write_other
 
-    chosen = targets or TARGETS
+    chosen = targets or (TARGETS if file else TRAINING_TARGETS)
     if file and settings != KubeflowSettings():
         raise VqiError(f"{file}: --registry and the options after it are for the training pipeline: leave them out")
     if "kubeflow" not in chosen and settings != KubeflowSettings():

@@ -182,7 +182,7 @@ def test_through_the_object_store_the_scores_are_the_same(
     model = "s3://lasting/models/parts/fabric"
     predicted = vqi("predict", model, image, cwd=tmp_path, environment=s3_environment.environment)
     assert predicted.returncode == 0, predicted.stderr
-    assert predicted.stdout.startswith("path,score,threshold,decision\n")
+    assert predicted.stdout.startswith("path,score,threshold,decision,p_value\n")
 
 
 def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> None:

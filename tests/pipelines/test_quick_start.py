@@ -47,7 +47,7 @@ def imported(code: str, *arguments: str, **environment: str) -> set[str]:
 
 @pytest.mark.parametrize("source", ["elpv", "folder:/parts"])
 def test_a_run_imports_nothing_slow_before_its_first_step(source: str, tmp_path: Path) -> None:
-    compiled = {"VQI_COMPILED_PIPELINE": str(ROOT / "manifests" / "kubeflow" / "training.yaml")}
+    compiled = {"VQI_COMPILED_PIPELINE": str(ROOT / "manifests" / "local" / "training.yaml")}
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
     found = imported(RUN, "-p", f"source={source}", *places, **compiled)
     assert "vqi_pipelines.results" in found
