@@ -19,6 +19,9 @@ SHARED = 16  # directions that count as shared, at most; fewer among few images,
 IMAGES_A_DIRECTION = 32
 SAME = 0.9  # correlation from which two images count as the same part
 BLOCK = 1024  # rows of the correlation matrix that are in memory at a time
+APART = 1.5  # how many times further away the next image must be than those of a series are from each other
+NEAREST = 0.005  # a distance below which noise decides
+MOST = 2048  # images up to which that is compared, in a square of distances
 
 
 class Pair(NamedTuple):
@@ -48,6 +51,38 @@ def near_duplicates(squares: npt.NDArray[np.float32]) -> list[Pair]:
             if start + row < column
         ]
     return sorted(pairs)
+
+
+def series(squares: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """For each of grey squares (n, SIDE, SIDE) the number of its series, (n,): photographs of one part, or alike.
+
+    Images that lie anywhere on a continuum, such as parts without a mark of their own that are a little turned or
+    moved, are no series, although each is near to some other: a series is set apart from what is outside of it
+    (``APART``). Where there are many images, much is shared and subtracted, and nearness alone decides.
+    """
+    count = len(squares)
+    if not 2 <= count <= MOST:
+        return group(count, near_duplicates(squares))
+    from scipy.cluster.hierarchy import linkage  # here, as below
+    from scipy.spatial.distance import squareform
+
+    own = _own(squares.reshape(count, SIDE * SIDE))
+    distances = np.clip(1 - own @ own.T, 0, 2)
+    np.fill_diagonal(distances, 0)
+    merges = linkage(squareform(distances, checks=False), "single")  # rows: two clusters, their distance, size
+    heights = np.concatenate([np.zeros(count), merges[:, 2]])
+    above = np.full(2 * count - 1, 2.0)  # the distance at which a cluster is merged with the next one
+    above[merges[:, :2].astype(int).ravel()] = np.repeat(merges[:, 2], 2)
+    whole = (heights <= 1 - SAME) & (above >= APART * np.maximum(heights, NEAREST))
+    found = np.empty(2 * count - 1, np.int64)  # of each cluster: its series, that of the one above it
+    for cluster in range(2 * count - 2, -1, -1):
+        if cluster == 2 * count - 2:
+            found[cluster] = cluster if whole[cluster] else -1
+        if found[cluster] < 0 and (whole[cluster] or cluster < count):
+            found[cluster] = cluster
+        if cluster >= count:
+            found[merges[cluster - count, :2].astype(int)] = found[cluster]
+    return np.unique(found[:count], return_inverse=True)[1].astype(np.int64)
 
 
 def group(count: int, pairs: Sequence[Pair]) -> npt.NDArray[np.int64]:

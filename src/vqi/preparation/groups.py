@@ -11,7 +11,7 @@ from vqi.errors import VqiError
 from vqi.photographs.similarity import Pair, group
 
 
-def grouped(index: Sequence[IndexRow], similar: Sequence[Pair], group_by: str, category: str) -> list[IndexRow]:
+def grouped(index: Sequence[IndexRow], alike: Sequence[int], group_by: str, category: str) -> list[IndexRow]:
     """The index with the number of each image's group.
 
     Images are of one group where their files are the same, where they seem to show the same part, or where ``group_by``
@@ -19,7 +19,7 @@ def grouped(index: Sequence[IndexRow], similar: Sequence[Pair], group_by: str, c
 
     Args:
         index: In row order.
-        similar: Pairs of rows that seem to show the same part.
+        alike: For each row the number of its series: equal where images seem to show the same part.
         group_by: A regular expression that is searched for in each path: what its groups match is the name of an
             image's group, or all that it matches where it has no groups; '' = no names.
         category: For the error.
@@ -27,7 +27,7 @@ def grouped(index: Sequence[IndexRow], similar: Sequence[Pair], group_by: str, c
     Raises:
         VqiError: ``group_by`` is found in none of the training images.
     """
-    same = [*similar, *_equal([row.sha256 for row in index])]
+    same = [*_equal([str(number) for number in alike]), *_equal([row.sha256 for row in index])]
     if group_by:
         names = [_name(re.search(group_by, row.path)) for row in index]
         train = [row.path for row in index if row.split == "train"]

@@ -33,7 +33,7 @@ from vqi.photographs.decoding import (
     decode,
     decode_image,
 )
-from vqi.photographs.similarity import near_duplicates, shrink
+from vqi.photographs.similarity import near_duplicates, series, shrink
 from vqi.preparation import masks
 from vqi.preparation.appearance import look_of
 from vqi.preparation.data_report import Findings, report
@@ -129,8 +129,9 @@ def prepare(
             for item in track(in_order(members, work, threads), len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(findings.index) + len(findings.unreadable), max_bad_fraction)
-            findings.similar = near_duplicates(findings.stacked_squares())
-            findings.index = grouped(findings.index, findings.similar, group_by, category)
+            squares = findings.stacked_squares()
+            findings.similar = near_duplicates(squares)
+            findings.index = grouped(findings.index, series(squares).tolist(), group_by, category)
             writer.finish(findings.index)
     made = report(category, image_size, findings, target_fpr, shard.licence, shard.left_out)
     for text in made.image_warnings:
