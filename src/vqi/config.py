@@ -406,7 +406,8 @@ class PcaFit(StepConfig):
         256,
         ge=0,
         le=100_000,
-        description="of pca: directions that are kept of the layers' channels, where there are more channels; 0 = all",
+        description="of pca: directions that are kept of the layers' channels, where there are more channels, and "
+        "enough images; 0 = all",
     )
     aggregate: float = Field(
         0.05,

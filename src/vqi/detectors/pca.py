@@ -42,6 +42,9 @@ from vqi.detectors.subspace import (
 from vqi.errors import VqiError
 
 _DIRECTIONS = "channel_directions"
+# From so many on the directions are known; few images have a small model anyway, and what is new in a defect may lie
+# along none of the directions in which their channels vary.
+_POSITIONS_A_CHANNEL = 10
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Pca(Detector):
         require_two(len(train))
         scaling, grid = ChannelScaling.fit(train, settings.scaling), coarsest(train.shapes)
         channels, directions = len(scaling.mean), None
-        if (kept := _kept(settings, channels)) < channels:
-            directions = moments(scaling.positions(train), np.zeros(channels)).directions(kept)
+        if 0 < settings.channels < channels <= len(train) * math.prod(grid) / _POSITIONS_A_CHANNEL:
+            directions = moments(scaling.positions(train), np.zeros(channels)).directions(settings.channels)
         vectors = _vectors(scaling, directions, train)  # N x D
         n, d = vectors.shape
         mean = mean_of(vectors)
@@ -100,11 +103,14 @@ class Pca(Detector):
         channels, grid = sum(c for c, _, _ in shapes), coarsest(shapes)
         scaling, own = scaling_from(arrays, channels, settings.scaling), others(arrays)
         directions = own.pop(_DIRECTIONS, None)
-        kept = _kept(settings, channels)
-        if (None if directions is None else directions.shape) != (None if kept == channels else (kept, channels)):
-            raise VqiError(f"detector: expected {kept} directions of {channels} channels; run pca_fit again")
         if directions is not None:
+            if directions.shape != (settings.channels, channels):
+                raise VqiError(
+                    f"detector: expected {settings.channels} directions of {channels} channels, got "
+                    f"{directions.shape}; run pca_fit again"
+                )
             require_orthonormal(directions, "directions of channels")
+        kept = channels if directions is None else len(directions)
         return cls(subspace_from(own, kept * math.prod(grid)), scaling, directions, grid)
 
     def caveat(self) -> str:
@@ -114,11 +120,6 @@ class Pca(Detector):
     def facts(self) -> dict[str, int | float | str]:
         """How many components there are."""
         return {"components kept": len(self.subspace.components)}
-
-
-def _kept(settings: PcaFit, channels: int) -> int:
-    """How many directions of so many channels are kept."""
-    return min(settings.channels or channels, channels)
 
 
 def _vectors(scaling: ChannelScaling, directions: FloatArray | None, maps: FeatureMaps) -> FloatArray:

@@ -182,9 +182,12 @@ def test_channels_are_reduced_to_their_main_directions() -> None:
     again = Pca.from_arrays(model.arrays(), x.shapes, settings)
     np.testing.assert_array_equal(again.anomaly_maps(x), model.anomaly_maps(x))
     for arrays, message in (
-        ({name: one for name, one in model.arrays().items() if name != "channel_directions"}, "expected 5 directions"),
+        ({**model.arrays(), "channel_directions": model.directions[:4]}, r"expected 5 directions .*, got \(4, 12\)"),
+        ({name: one for name, one in model.arrays().items() if name != "channel_directions"}, r"components \(K, 72\)"),
         ({**model.arrays(), "channel_directions": 2 * model.directions}, "directions of channels of length 1"),
     ):
         with pytest.raises(VqiError, match=message):
             Pca.from_arrays(arrays, x.shapes, settings)
     assert Pca.fit(x, PcaFit(variance=0.9, channels=0)).detector.directions is None
+    few = Pca.fit(x.rows(slice(19)), settings).detector
+    assert few.directions is None, "114 positions do not tell the directions of 12 channels"
