@@ -63,13 +63,8 @@ def series(squares: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     count = len(squares)
     if not 2 <= count <= MOST:
         return group(count, near_duplicates(squares))
-    from scipy.cluster.hierarchy import linkage  # here, as below
-    from scipy.spatial.distance import squareform
-
     own = _own(squares.reshape(count, SIDE * SIDE))
-    distances = np.clip(1 - own @ own.T, 0, 2)
-    np.fill_diagonal(distances, 0)
-    merges = linkage(squareform(distances, checks=False), "single")  # rows: two clusters, their distance, size
+    merges = _merges(np.clip(1 - own @ own.T, 0, 2))
     heights = np.concatenate([np.zeros(count), merges[:, 2]])
     above = np.full(2 * count - 1, 2.0)  # the distance at which a cluster is merged with the next one
     above[merges[:, :2].astype(int).ravel()] = np.repeat(merges[:, 2], 2)
@@ -83,6 +78,31 @@ def series(squares: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
         if cluster >= count:
             found[merges[cluster - count, :2].astype(int)] = found[cluster]
     return np.unique(found[:count], return_inverse=True)[1].astype(np.int64)
+
+
+def _merges(distances: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Single linkage of n images: rows (cluster, cluster, distance), nearest first, (n - 1, 3).
+
+    Row i makes cluster n + i; clusters up to n are the images.
+    """
+    from scipy.sparse.csgraph import minimum_spanning_tree  # here, as below
+
+    count = len(distances)
+    tree = minimum_spanning_tree(distances.astype(np.float64) + 1e-9).tocoo()  # 0 would be no edge
+    inside = np.arange(2 * count - 1)  # of each cluster: one that it is in, or itself
+    found = np.empty((count - 1, 3))
+    for step, edge in enumerate(np.argsort(tree.data, kind="stable")):
+        ends = [_outermost(inside, int(row)) for row in (tree.row[edge], tree.col[edge])]
+        inside[ends] = count + step
+        found[step] = (*ends, tree.data[edge])
+    return found
+
+
+def _outermost(inside: npt.NDArray[np.int64], cluster: int) -> int:
+    while inside[cluster] != cluster:
+        inside[cluster] = inside[inside[cluster]]
+        cluster = int(inside[cluster])
+    return cluster
 
 
 def group(count: int, pairs: Sequence[Pair]) -> npt.NDArray[np.int64]:
