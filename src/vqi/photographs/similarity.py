@@ -88,13 +88,13 @@ def _merges(distances: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     from scipy.sparse.csgraph import minimum_spanning_tree  # here, as below
 
     count = len(distances)
-    tree = minimum_spanning_tree(distances.astype(np.float64) + 1e-9).tocoo()  # 0 would be no edge
+    tree = minimum_spanning_tree(distances.astype(np.float64) + 1).tocoo()  # what is near 0 would be no edge
     inside = np.arange(2 * count - 1)  # of each cluster: one that it is in, or itself
     found = np.empty((count - 1, 3))
     for step, edge in enumerate(np.argsort(tree.data, kind="stable")):
         ends = [_outermost(inside, int(row)) for row in (tree.row[edge], tree.col[edge])]
         inside[ends] = count + step
-        found[step] = (*ends, tree.data[edge])
+        found[step] = (*ends, tree.data[edge] - 1)
     return found
 
 

@@ -60,3 +60,9 @@ def test_nearness_alone_decides_among_very_many(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few(count: int) -> None:
     assert len(series(squares(3, 1, marked=True)[:count])) == count
+
+
+def test_exact_copies_are_a_series() -> None:
+    found = series(np.repeat(squares(9, 1, marked=True), 3, axis=0))
+    assert (found.reshape(9, 3) == found[::3, None]).all()
+    assert len(set(found)) == 9
