@@ -21,7 +21,7 @@ from vqi.detectors.registry import folds_of
 
 SHAPE = (12, 4, 4)  # C x h x w
 NEW = 400  # good parts, and as many with a defect in one cell
-SIZES, SERIES, REPEATS = (20, 60, 200, 2000), (1, 3, 10), 300
+SIZES, SERIES, REPEATS = (20, 60, 200), (1, 3, 10), 100
 SETTINGS = PcaFit(kind="pca")
 TWIN_NOISE = 0.05  # of the photographs of one part, as a share of the parts' own differences
 
