@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -77,11 +78,17 @@ def _source_of(module: str) -> Path | None:
     return None
 
 
+# Python 3.11 counts the depth of all parsing threads together, and then fails (SystemError).
+_PARSING = threading.Lock()
+
+
 @cache
 def _imports_of(path: Path) -> tuple[str, ...]:
     """The names that a module imports; some of them are names inside modules."""
     text = path.read_bytes()
-    return tuple(_imports(ast.parse(text), with_calls=b"import_module" in text))
+    with _PARSING:
+        tree = ast.parse(text)
+    return tuple(_imports(tree, with_calls=b"import_module" in text))
 
 
 def _imports(tree: ast.AST, with_calls: bool) -> Iterator[str]:
