@@ -30,7 +30,7 @@ class Evaluation:
 
     rows: list[int]  # of the test images in `images`
     scores: list[ScoreRow]
-    maps: FloatArray  # (N_test, h, w), on the finest grid among the layers
+    maps: FloatArray  # (N_test, h, w), on the grid of the detector
     metrics: Metrics
     roc: Roc  # of the test images
     threshold: Threshold

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +44,6 @@ class FeatureMaps:
     def rows(self, rows: Sequence[int] | npt.NDArray[np.intp] | slice) -> FeatureMaps:
         """Those of some of the images."""
         return FeatureMaps(tuple(one[rows] for one in self.layers))
-
-    def vectors(self) -> FloatArray:
-        """All features of an image as one vector, (N, D), layer after layer; nothing is copied for a single layer."""
-        flat = [one.reshape(len(one), math.prod(one.shape[1:])) for one in self.layers]
-        return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
 
 
 class FeaturesRecord(Record):

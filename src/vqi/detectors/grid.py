@@ -14,12 +14,6 @@ from vqi.detectors.interface import FloatArray
 Grid = tuple[int, int]
 
 
-def finest(shapes: Sequence[Shape]) -> Grid:
-    """Height and width of the grid with the most cells."""
-    _, h, w = max(shapes, key=lambda shape: shape[1] * shape[2])
-    return h, w
-
-
 def coarsest(shapes: Sequence[Shape]) -> Grid:
     """Height and width of the grid with the fewest cells: usually that of the deepest layer."""
     _, h, w = min(shapes, key=lambda shape: shape[1] * shape[2])
@@ -37,14 +31,8 @@ def on_grid(maps: FeatureMaps, grid: Grid) -> FloatArray:
 
 
 def resized(maps: FloatArray, grid: Grid) -> FloatArray:
-    """Maps (..., h, w) on another grid, (..., H, W): enlarged or averaged, by axis."""
-    return averaged(enlarged(maps, grid), grid)
-
-
-def enlarged(maps: FloatArray, grid: Grid) -> FloatArray:
-    """Maps (..., h, w) on a finer grid, (..., H, W): bilinear, cells at their centres; the same array where none is."""
+    """Maps (..., h, w) on another grid, (..., H, W), each axis by ``weights``; the same array where it fits."""
     h, w = maps.shape[-2:]
-    grid = max(h, grid[0]), max(w, grid[1])
     if (h, w) == grid:
         return maps
     rows, columns = weights(h, grid[0]), weights(w, grid[1])  # H x h, W x w
@@ -53,34 +41,27 @@ def enlarged(maps: FloatArray, grid: Grid) -> FloatArray:
 
 @lru_cache
 def weights(size: int, wanted: int) -> FloatArray:
-    """The weights of ``size`` cells in each of ``wanted`` cells along an axis, (wanted, size); rows sum to 1."""
+    """The weights of ``size`` cells in each of ``wanted`` cells along an axis, (wanted, size); rows sum to 1.
+
+    Fewer cells are the means over their lengths, more are bilinear, with cells at their centres.
+    """
+    found: FloatArray = (_means if wanted < size else _bilinear)(size, wanted)
+    found.flags.writeable = False  # it is shared
+    return found
+
+
+def _means(size: int, wanted: int) -> FloatArray:
+    ends = np.arange(1, size + 1)[None]  # of the fine cells, of length 1
+    begin = np.arange(wanted)[:, None] * size / wanted  # of the coarse cells
+    covered = np.clip(np.minimum(begin + size / wanted, ends) - np.maximum(begin, ends - 1), 0, 1)
+    return np.asarray(covered / covered.sum(axis=1, keepdims=True), np.float32)
+
+
+def _bilinear(size: int, wanted: int) -> FloatArray:
     at: npt.NDArray[np.float64] = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, size - 1)
     found: FloatArray = np.zeros((wanted, size), np.float32)
     found[np.arange(wanted), low] += 1 - (at - low)
     found[np.arange(wanted), high] += at - low
-    found.flags.writeable = False  # it is shared
-    return found
-
-
-def averaged(maps: FloatArray, grid: Grid) -> FloatArray:
-    """Maps (..., H, W) on a coarser grid, (..., h, w): the mean over each cell; the same array where it is none."""
-    height, width = maps.shape[-2:]
-    grid = min(height, grid[0]), min(width, grid[1])
-    if (height, width) == grid:
-        return maps
-    rows, columns = shares(height, grid[0]), shares(width, grid[1])  # h x H, w x W
-    return np.asarray(rows @ maps @ columns.T, np.float32)
-
-
-@lru_cache
-def shares(size: int, wanted: int) -> FloatArray:
-    """How much each of ``size`` cells counts in the mean of each of ``wanted`` <= size cells, (wanted, size)."""
-    ends = np.arange(1, size + 1)[None]  # of the fine cells, of length 1
-    begin = np.arange(wanted)[:, None] * size / wanted  # of the coarse cells
-    end = begin + size / wanted
-    found: FloatArray = np.clip(np.minimum(end, ends) - np.maximum(begin, ends - 1), 0, 1).astype(np.float32)
-    found /= found.sum(axis=1, keepdims=True)
-    found.flags.writeable = False  # it is shared
     return found

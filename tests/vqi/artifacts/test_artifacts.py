@@ -97,18 +97,14 @@ def test_features_round_trip(tmp_path: Path, parent: bool) -> None:
     assert loaded.record == features().record
     assert loaded.train.shapes == loaded.test.shapes == ((2, 4, 4), (3, 2, 2))
     assert (len(loaded.train), len(loaded.test)) == (3, 0)
-    np.testing.assert_array_equal(loaded.train.vectors(), features().train.vectors())
+    for got, expected in zip(loaded.train.layers, features().train.layers, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(loaded.groups, features().groups)
     assert (loaded.parent is not None) == parent
     if loaded.parent is not None:
         np.testing.assert_array_equal(loaded.parent[0].layers[1], maps(3, 1).layers[1])
     with pytest.raises(ValueError, match="read-only"):
         loaded.train.layers[0][0] = 1
-
-
-def test_vectors_of_one_layer_are_no_copy() -> None:
-    one = FeatureMaps((np.zeros((5, 2, 3, 4), np.float32),))
-    assert one.vectors().shape == (5, 24)
-    assert np.shares_memory(one.vectors(), one.layers[0])
 
 
 def test_detector_round_trip(tmp_path: Path) -> None:
@@ -119,6 +115,7 @@ def test_detector_round_trip(tmp_path: Path) -> None:
     assert loaded.arrays.keys() == detector.arrays.keys()
     np.testing.assert_array_equal(loaded.arrays["components"], detector.arrays["components"])
     np.testing.assert_array_equal(loaded.calibration_scores, detector.calibration_scores)
+    np.testing.assert_array_equal(loaded.groups, detector.groups)
     kept = loaded.in_memory()
     (tmp_path / "d").unlink()
     np.testing.assert_array_equal(kept.arrays["mean"], detector.arrays["mean"])

@@ -11,20 +11,20 @@ import numpy.typing as npt
 
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
-from vqi.detectors.grid import finest, on_grid
+from vqi.detectors.grid import coarsest, on_grid
 from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
 
 
 @dataclass(frozen=True)
 class Distance(Detector):
-    """The mean map of the good parts, (C, h, w) on the finest grid, C the sum of the layers' channels."""
+    """The mean map of the good parts, (C, h, w) on the coarsest grid, C the sum of the layers' channels."""
 
     mean: FloatArray
 
     @classmethod
     def fit(cls, train: FeatureMaps, settings: PcaFit, folds: Sequence[Rows] = ()) -> Fitted[Distance]:
         """See ``Detector.fit``."""
-        whole = on_grid(train, finest(train.shapes))
+        whole = on_grid(train, coarsest(train.shapes))
         held_out = np.full((len(train), *whole.shape[2:]), np.nan, np.float32)
         for fold in folds:
             rest = np.delete(whole, fold, axis=0)
@@ -47,7 +47,7 @@ class Distance(Detector):
     @classmethod
     def from_arrays(cls, arrays: Arrays, shapes: Sequence[Shape], settings: PcaFit) -> Distance:
         """See ``Detector.from_arrays``."""
-        return cls(np.asarray(arrays["mean"], np.float32).reshape(-1, *finest(shapes)))
+        return cls(np.asarray(arrays["mean"], np.float32).reshape(-1, *coarsest(shapes)))
 
     def facts(self) -> dict[str, int | float | str]:
         """How large its mean is."""
