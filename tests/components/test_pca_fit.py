@@ -9,6 +9,7 @@ import pytest
 
 from vqi.artifacts.detector import load_detector
 from vqi.artifacts.features import load_features
+from vqi.artifacts.images import load_images
 from vqi.config import PcaFit
 from vqi.detectors.scaling import ChannelScaling
 
@@ -80,3 +81,19 @@ def test_cut_short_features(chain: Any, tmp_path: Path, one_error: OneError) -> 
     (tmp_path / "f").write_bytes(whole[:-1000])
     said = one_error(chain.run("pca_fit", features=tmp_path / "f", detector=tmp_path / "d"))
     assert "a file that is cut short" in said
+
+
+def test_groups_of_the_photographs_reach_the_threshold(chain: Any, tmp_path: Path) -> None:
+    """From the paths to the index, the features and the detector: the last digit of a name is the part it shows."""
+    paths = {name: tmp_path / name for name in ("images", "features", "detector")}
+    reports = {name: tmp_path / name for name in ("data_report", "data_page")}
+    assert chain.run("preprocess", images=paths["images"], group_by=r"/\d+(\d)\.png", **reports) == 0
+    assert chain.run("feature_extract", images=paths["images"], features=paths["features"]) == 0
+    assert chain.run("pca_fit", features=paths["features"], detector=paths["detector"]) == 0
+    rows = [row for row in load_images(paths["images"]).index if row.split == "train"]
+    groups = {row.path[-5]: row.group for row in rows}
+    assert len(groups) < len(rows), "no two photographs of one part"
+    assert [groups[row.path[-5]] for row in rows] == [row.group for row in rows], "a part is in two groups"
+    assert load_features(paths["features"]).groups.tolist() == [row.group for row in rows]
+    threshold = load_detector(paths["detector"]).record.threshold
+    assert (threshold.n, threshold.images) == (len({*groups.values()}), len(rows))
