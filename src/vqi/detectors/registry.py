@@ -10,7 +10,7 @@ from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.grouped import Groups
 from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
-from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.calibration import operating_points
 from vqi.detectors.interface import Detector, Rows
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
@@ -47,7 +47,7 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
         version=__version__,
         settings=settings,
         shapes=features.train.shapes,
-        threshold=conformal_threshold(scores, settings.target_fpr, features.groups),
+        operating_points=operating_points(scores, settings.target_fpr, features.groups),
         facts=fitted.detector.facts(),
         features=features.record,
     )
