@@ -1,0 +1,82 @@
+"""What a model says of one photograph: its score, and the places where it is not like the good ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from vqi.artifacts.tensors import FloatArray
+from vqi.detectors.grid import resized
+
+Pixels = npt.NDArray[np.uint8]
+
+_NEIGHBOURS = np.ones((3, 3), int)  # places that touch by a corner are one
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the photograph, the EXIF rotation applied; ``x`` and ``y`` are its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The result of a model for one photograph."""
+
+    score: float  # how anomalous it is, at least 0
+    threshold: float
+    flagged: bool  # whether the score is above the threshold
+    p_value: float  # share of good parts that are at least as unusual, in (0, 1]
+    map: FloatArray  # (h, w) on the detector's grid: how anomalous each place is, at least 0
+    boxes: tuple[Box, ...]  # where the map is above `map_limit`, the most anomalous place first
+    version: int  # of the model; 0 for one that was never published
+    seconds: float  # that reading, decoding and scoring took
+    name: str  # path or address of the photograph; '' for one that has none
+    width: int  # of the photograph in pixels, the EXIF rotation applied
+    height: int
+    map_limit: float  # from good parts only: the highest place of a map is above it as rarely as a score is flagged
+    photograph: Pixels | None = None  # (height, width, 3), where it was asked for
+
+    def map_at(self, width: int = 0, height: int = 0) -> FloatArray:
+        """The map enlarged bilinearly, (height, width) float32; to the size of the photograph where none is given."""
+        return resized(self.map, (height or self.height, width or self.width))
+
+
+def boxes_of(anomaly_map: FloatArray, limit: float, side: int, width: int, height: int) -> tuple[Box, ...]:
+    """The connected places of a map that are above a limit, in pixels of a photograph, the highest place first.
+
+    They are found on the map at the size of the images that the model sees: finer than the detector's grid, and of a
+    bounded cost whatever the size of the photograph.
+
+    Args:
+        anomaly_map: (h, w).
+        limit: Of good parts.
+        side: Pixels per side of the images that the model sees.
+        width: Of the photograph, in pixels.
+        height: Of the photograph, in pixels.
+    """
+    if not anomaly_map.max() > limit:
+        return ()
+    large = resized(anomaly_map, (side, side))
+    places, count = ndimage.label(large > limit, _NEIGHBOURS)
+    peaks = ndimage.maximum(large, places, range(1, count + 1))
+    found = zip(peaks, ndimage.find_objects(places), strict=True)
+    return tuple(_box(place[0], place[1], side, width, height) for _, place in sorted(found, key=lambda one: -one[0]))
+
+
+def _box(rows: slice, columns: slice, side: int, width: int, height: int) -> Box:
+    left, right = _in_pixels(columns, side, width)
+    top, bottom = _in_pixels(rows, side, height)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _in_pixels(cells: slice, side: int, length: int) -> tuple[int, int]:
+    """The pixels, of ``length``, that cells of ``side`` touch: the first one, and the one after the last."""
+    return cells.start * length // side, -(-cells.stop * length // side)
