@@ -63,7 +63,7 @@ def _test_files(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         got = "a file" if folder.exists() else "nothing"
         raise VqiError(f"{folder}: expected a folder of labelled photographs, got {got}")
-    found = arranged(walk(folder).files, f"{folder}/")
+    found = arranged(walk(folder).all(), f"{folder}/")
     return {path.replace(f"{UNSPLIT}/", "test/", 1) if _is_unsplit(path) else path: at for path, at in found.items()}
 
 

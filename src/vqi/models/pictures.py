@@ -2,11 +2,13 @@
 
 The colours are on one scale for all photographs of a model, fixed by the good parts that it was calibrated on: what is
 usual of them stays as it is on the photograph, and colour begins where a place is nearly as anomalous as the most
-anomalous places of good parts. A picture does not depend on which others are drawn with it.
+anomalous places of good parts. From there it goes by ratios, because a defect may be a little or a hundred times beyond
+that. A picture does not depend on which others are drawn with it.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,16 @@ from vqi.formatting import figure
 from vqi.models.result import Box, Result
 from vqi.pages.maps import coloured
 
-HIGHEST = 4.0  # times the map limit: from here on the colour is the hottest
+HIGHEST = 32.0  # times the map limit: from here on the colour is the hottest
 LOWEST = 0.5  # times the map limit: up to here the photograph is as it is
-_STRENGTH = 0.75  # opacity of the hottest colour
+_STRENGTH = 0.6  # opacity of the hottest colour
 _LINE, _DARK, _PASSED, _FLAGGED = (0, 220, 255), (0, 0, 0), (120, 220, 120), (255, 120, 90)
 _LINES, _LETTERS = (
     250,
     28,
 )  # a line's width and a letter's height: one of so many parts of the photograph's shorter side
 _SMALLEST_LETTERS = 11  # pixels
+_SIDE = 512  # pixels of a map that is coloured; it is blurred beyond that anyway
 _NAME_BYTES = 160  # of a picture's name, of the 255 that a disk allows
 
 
@@ -39,8 +42,7 @@ def picture(result: Result) -> npt.NDArray[np.uint8]:
     if result.photograph is None:
         raise VqiError(f"{result.name or 'a result'}: holds no photograph: score it with keep=True")
     image = Image.fromarray(result.photograph)
-    values = _scaled(result)  # h x w
-    places = Image.fromarray(values).resize(image.size, Image.Resampling.BILINEAR)
+    places = Image.fromarray(_scaled(result)).resize(image.size, Image.Resampling.BILINEAR)
     image.paste(_colours(places), mask=places.point(_OPACITIES))
     _outline(image, result.boxes)
     _write_verdict(image, result)
@@ -56,10 +58,11 @@ def write_picture(folder: Path, number: int, result: Result) -> str:
 
 
 def _scaled(result: Result) -> npt.NDArray[np.uint8]:
-    """The map on the scale of the colours, 0 to 255, (h, w)."""
-    limit = result.map_limit or float(np.finfo(np.float32).tiny)
-    share = (result.map.astype(np.float64) / limit - LOWEST) / (HIGHEST - LOWEST)
-    return np.asarray((255 * np.clip(share, 0, 1)).round(), np.uint8)
+    """The map on the scale of the colours, 0 to 255, (H, W), at most ``_SIDE`` on a side."""
+    lowest = max(LOWEST * result.map_limit, float(np.finfo(np.float32).tiny))
+    values = result.map_at(min(result.width, _SIDE), min(result.height, _SIDE))
+    share = np.log(np.maximum(values, lowest) / lowest) / math.log(HIGHEST / LOWEST)
+    return np.asarray((255 * np.minimum(share, 1)).round(), np.uint8)
 
 
 # For each value of a map of bytes: how opaque its colour is, and the colour.

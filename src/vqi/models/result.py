@@ -15,6 +15,8 @@ from vqi.detectors.grid import resized
 Pixels = npt.NDArray[np.uint8]
 
 _NEIGHBOURS = np.ones((3, 3), int)  # places that touch by a corner are one
+_HALO = 0.5  # of the highest value around: what is below belongs to the defect there
+_AROUND = 3  # a third of the map's length in each direction
 
 
 class Box(NamedTuple):
@@ -52,8 +54,9 @@ class Result:
 def boxes_of(anomaly_map: FloatArray, limit: float, side: int, width: int, height: int) -> tuple[Box, ...]:
     """The connected places of a map that are above a limit, in pixels of a photograph, the highest place first.
 
-    They are found on the map at the size of the images that the model sees: finer than the detector's grid, and of a
-    bounded cost whatever the size of the photograph.
+    A cell sees much of the photograph around it, so that a strong defect raises the map far beyond its edges: what is
+    below half of the highest value around is left out. The places are found on the map at the size of the images that
+    the model sees: finer than the detector's grid, and of a bounded cost whatever the size of the photograph.
 
     Args:
         anomaly_map: (h, w).
@@ -64,8 +67,10 @@ def boxes_of(anomaly_map: FloatArray, limit: float, side: int, width: int, heigh
     """
     if not anomaly_map.max() > limit:
         return ()
+    around = ndimage.maximum_filter(anomaly_map, [2 * (length // _AROUND) + 1 for length in anomaly_map.shape])
+    least = np.maximum(around * np.float32(_HALO), np.float32(limit))
     large = resized(anomaly_map, (side, side))
-    places, count = ndimage.label(large > limit, _NEIGHBOURS)
+    places, count = ndimage.label(large > resized(least, (side, side)), _NEIGHBOURS)
     peaks = ndimage.maximum(large, places, range(1, count + 1))
     found = zip(peaks, ndimage.find_objects(places), strict=True)
     return tuple(_box(place[0], place[1], side, width, height) for _, place in sorted(found, key=lambda one: -one[0]))
