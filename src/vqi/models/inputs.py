@@ -71,10 +71,11 @@ def _matches(pattern: Path) -> Iterator[Path | Failure]:
 def _objects(address: str) -> Iterator[Stored | Failure]:
     """The images of an object store below an address, or the one object that it names."""
     try:
-        folder, name = split_uri(address) if "/" in address.partition("://")[2].rstrip("/") else (address, "")
-        if name and (store := open_store(folder)).exists(name):
-            yield Stored(address, partial(store.get_bytes, name))
-            return
+        if "/" in address.partition("://")[2] and not address.endswith("/"):
+            folder, name = split_uri(address)
+            if (store := open_store(folder)).exists(name):
+                yield Stored(address, partial(store.get_bytes, name))
+                return
         store = open_store(address)
         images: list[str] = []
         others: list[str] = []
@@ -87,7 +88,7 @@ def _objects(address: str) -> Iterator[Stored | Failure]:
     _say_left_out(address, others)
     if not images:
         yield Failure(address, _no_images(address))
-    yield from (Stored(store.uri_of(key), partial(store.get_bytes, key)) for key in images)
+    yield from (Stored(f"{store.uri.rstrip('/')}/{key}", partial(store.get_bytes, key)) for key in images)
 
 
 def images_below(folder: Path) -> list[Path]:
