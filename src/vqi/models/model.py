@@ -197,10 +197,10 @@ class Model:
         with _ONE_BLAS_THREAD, self._blas.limit(limits=1), np.errstate(all="ignore"):  # what is not finite is refused
             maps = self._detector.anomaly_maps(features)
             score = float(image_scores(maps, record.settings.aggregate)[0])
-        if not np.isfinite(maps).all():
-            raise VqiError(f"{read.name or NAMELESS}: the score is not finite: train the model again")
-        width, height = read.decoded.width, read.decoded.height
-        boxes = boxes_of(maps[0], self.map_limit, self._reader.image_size, width, height)
+            if not np.isfinite(maps).all():
+                raise VqiError(f"{read.name or NAMELESS}: the score is not finite: train the model again")
+            width, height = read.decoded.width, read.decoded.height
+            boxes = boxes_of(maps[0], self.map_limit, width, height)
         return Result(
             score=score,
             threshold=self.threshold,

@@ -16,6 +16,7 @@ Pixels = npt.NDArray[np.uint8]
 
 _NEIGHBOURS = np.ones((3, 3), int)  # places that touch by a corner are one
 _HALO = 0.5  # of the highest value around: what is below belongs to the defect there
+_FINER, _FINEST = 9, 512  # parts of a cell's side that are told apart; of a map's, at most
 _AROUND = 3  # a third of the map's length in each direction
 
 
@@ -51,37 +52,37 @@ class Result:
         return resized(self.map, (height or self.height, width or self.width))
 
 
-def boxes_of(anomaly_map: FloatArray, limit: float, side: int, width: int, height: int) -> tuple[Box, ...]:
+def boxes_of(anomaly_map: FloatArray, limit: float, width: int, height: int) -> tuple[Box, ...]:
     """The connected places of a map that are above a limit, in pixels of a photograph, the highest place first.
 
     A cell sees much of the photograph around it, so that a strong defect raises the map far beyond its edges: what is
-    below half of the highest value around is left out. The places are found on the map at the size of the images that
-    the model sees: finer than the detector's grid, and of a bounded cost whatever the size of the photograph.
+    below half of the highest value around is left out.
 
     Args:
-        anomaly_map: (h, w).
+        anomaly_map: (h, w); it is enlarged bilinearly, so that places have finer edges than its cells.
         limit: Of good parts.
-        side: Pixels per side of the images that the model sees.
         width: Of the photograph, in pixels.
         height: Of the photograph, in pixels.
     """
     if not anomaly_map.max() > limit:
         return ()
-    around = ndimage.maximum_filter(anomaly_map, [2 * (length // _AROUND) + 1 for length in anomaly_map.shape])
+    h, w = anomaly_map.shape
+    around = ndimage.maximum_filter(anomaly_map, [2 * (length // _AROUND) + 1 for length in (h, w)])
     least = np.maximum(around * np.float32(_HALO), np.float32(limit))
-    large = resized(anomaly_map, (side, side))
-    places, count = ndimage.label(large > resized(least, (side, side)), _NEIGHBOURS)
-    peaks = ndimage.maximum(large, places, range(1, count + 1))
-    found = zip(peaks, ndimage.find_objects(places), strict=True)
-    return tuple(_box(place[0], place[1], side, width, height) for _, place in sorted(found, key=lambda one: -one[0]))
+    finer = max(1, min(_FINER, _FINEST // max(h, w)))
+    finer -= 1 - finer % 2  # odd: one part is the cell's middle, so that each cell above the limit is in a box
+    large, least = (resized(one, (finer * h, finer * w)) for one in (anomaly_map, least))
+    places, _ = ndimage.label(large > least, _NEIGHBOURS)
+    found = [(large[at][places[at] == number].max(), at) for number, at in enumerate(ndimage.find_objects(places), 1)]
+    return tuple(_box(at, large.shape, width, height) for _, at in sorted(found, key=lambda one: -one[0]))
 
 
-def _box(rows: slice, columns: slice, side: int, width: int, height: int) -> Box:
-    left, right = _in_pixels(columns, side, width)
-    top, bottom = _in_pixels(rows, side, height)
+def _box(at: tuple[slice, slice], shape: tuple[int, ...], width: int, height: int) -> Box:
+    top, bottom = _in_pixels(at[0], shape[0], height)
+    left, right = _in_pixels(at[1], shape[1], width)
     return Box(left, top, right - left, bottom - top)
 
 
-def _in_pixels(cells: slice, side: int, length: int) -> tuple[int, int]:
-    """The pixels, of ``length``, that cells of ``side`` touch: the first one, and the one after the last."""
-    return cells.start * length // side, -(-cells.stop * length // side)
+def _in_pixels(cells: slice, of: int, length: int) -> tuple[int, int]:
+    """The pixels, of ``length``, that some of ``of`` cells touch: the first one, and the one after the last."""
+    return cells.start * length // of, -(-cells.stop * length // of)

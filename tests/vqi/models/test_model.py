@@ -131,7 +131,7 @@ def test_scores_verdicts_and_maps_are_those_of_evaluate(trained: Trained, model:
 def test_boxes_are_where_the_defects_are_and_not_on_good_parts(trained: Trained, model: Model) -> None:
     found = results(model, trained.paths)
     for one, row, path in zip(found, trained.rows, trained.paths, strict=True):
-        assert bool(one.boxes) == bool((one.map_at(64, 64) > one.map_limit).any())
+        assert bool(one.boxes) == bool((one.map > one.map_limit).any())
         for x, y, width, height in one.boxes:
             assert 0 <= x < x + width <= 80
             assert 0 <= y < y + height <= 80

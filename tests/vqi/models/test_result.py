@@ -15,9 +15,9 @@ GREY = 120
 
 
 def made(anomaly_map: np.ndarray, **changes: object) -> Result:
-    """Of a grey photograph, 200 wide and 100 high, by a model that sees 64 x 64 pixels and whose map limit is 1."""
+    """Of a grey photograph, 200 wide and 100 high, by a model whose map limit is 1."""
     grid = np.asarray(anomaly_map, np.float32)
-    boxes = boxes_of(grid, 1.0, 64, 200, 100)
+    boxes = boxes_of(grid, 1.0, 200, 100)
     result = Result(
         2.0,
         1.0,
@@ -40,7 +40,7 @@ def test_boxes_are_in_pixels_of_the_photograph_the_highest_place_first() -> None
     grid = np.zeros((8, 8), np.float32)
     grid[1, 1] = 2  # a cell is 25 pixels wide and 12.5 high
     grid[6, 4:6] = 9
-    first, second = boxes_of(grid, 1.0, 64, 200, 100)
+    first, second = boxes_of(grid, 1.0, 200, 100)
     for box, (left, top, right, bottom) in ((first, (100, 75, 150, 87.5)), (second, (25, 12.5, 50, 25))):
         middle = (box.x + box.width / 2, box.y + box.height / 2)
         assert middle == pytest.approx(((left + right) / 2, (top + bottom) / 2), abs=3.2)
@@ -50,16 +50,25 @@ def test_boxes_are_in_pixels_of_the_photograph_the_highest_place_first() -> None
 
 
 def test_one_box_for_places_that_touch_and_none_up_to_the_limit() -> None:
-    assert boxes_of(np.full((4, 4), 2, np.float32), 1.0, 64, 200, 100) == (Box(0, 0, 200, 100),)
-    assert boxes_of(np.ones((4, 4), np.float32), 1.0, 64, 200, 100) == ()
+    assert boxes_of(np.full((4, 4), 2, np.float32), 1.0, 200, 100) == (Box(0, 0, 200, 100),)
+    assert boxes_of(np.ones((4, 4), np.float32), 1.0, 200, 100) == ()
     diagonal = np.kron(np.eye(2), np.ones((32, 32))).astype(np.float32) * 2
-    assert boxes_of(diagonal, 1.0, 64, 64, 64) == (Box(0, 0, 64, 64),)
+    assert boxes_of(diagonal, 1.0, 64, 64) == (Box(0, 0, 64, 64),)
 
 
-def test_boxes_of_a_photograph_smaller_than_what_the_model_sees() -> None:
+@pytest.mark.parametrize("side", [1, 2, 10, 60, 600])
+def test_a_cell_that_is_barely_above_the_limit_has_a_box(side: int) -> None:
+    grid = np.ones((side, side), np.float32)
+    grid[side // 2, 0] = np.nextafter(np.float32(1), np.float32(2))
+    (box,) = boxes_of(grid, 1.0, 1000, 1000)
+    assert box.x == 0
+    assert box.y <= 1000 * (side // 2 + 0.5) / side <= box.y + box.height
+
+
+def test_boxes_of_a_photograph_smaller_than_its_map() -> None:
     grid = np.zeros((64, 64), np.float32)
     grid[0, 0] = grid[63, 63] = 2
-    assert sorted(boxes_of(grid, 1.0, 64, 5, 3)) == [Box(0, 0, 1, 1), Box(4, 2, 1, 1)]
+    assert sorted(boxes_of(grid, 1.0, 5, 3)) == [Box(0, 0, 1, 1), Box(4, 2, 1, 1)]
 
 
 def test_a_map_at_the_size_of_the_photograph() -> None:
