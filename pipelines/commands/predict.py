@@ -113,7 +113,7 @@ def predict(
     from vqi_pipelines.commands.scoring import STANDARD, Progress, Run, named
     from vqi_pipelines.commands.watching import Seen, until_signalled, watched
 
-    _check_usage(images, watch, state)
+    _check_usage(images, watch, state, maps)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if output is not None and str(output) == STANDARD:
         output = None
@@ -125,8 +125,7 @@ def predict(
             rows = stack.enter_context(Rows(output, form, append=watch is not None))
             found: Iterable[Found]
             if watch is not None:
-                kept = state or (output and output.with_name(f"{output.name}.state"))
-                seen = stack.enter_context(Seen(watch, kept))
+                seen = stack.enter_context(Seen(watch, state or _state_of(output)))
                 found, pictures = watched(watch, seen, stack.enter_context(until_signalled())), seen.scored
             else:
                 found, pictures = named(images), 0
@@ -140,7 +139,7 @@ def predict(
     sys.exit(run.exit_code(fail_on_anomaly=fail_on_anomaly))
 
 
-def _check_usage(images: tuple[str, ...], watch: Path | None, state: Path | None) -> None:
+def _check_usage(images: tuple[str, ...], watch: Path | None, state: Path | None, maps: Path | None) -> None:
     """Refuse what does not go together.
 
     Raises:
@@ -152,6 +151,15 @@ def _check_usage(images: tuple[str, ...], watch: Path | None, state: Path | None
         raise click.UsageError(f"expected IMAGES or --watch FOLDER, got both: leave out {images[0]!r}")
     if state is not None and watch is None:
         raise click.UsageError("--state is for --watch FOLDER")
+    if watch is not None and maps is not None and maps.resolve().is_relative_to(watch.resolve()):
+        raise click.UsageError(f"--maps {maps} is in the folder that is watched: name another one")
+
+
+def _state_of(output: Path | None) -> Path | None:
+    """Where it is noted what is scored, next to a file for the rows; None where the rows go elsewhere."""
+    if output is None or (output.exists() and not output.is_file()):
+        return None
+    return output.with_name(f"{output.name}.state")
 
 
 def _make_folder(folder: Path) -> None:

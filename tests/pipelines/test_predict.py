@@ -7,6 +7,7 @@ The model is made up: its score is the mean of the pixels. What reads files, and
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -245,6 +246,22 @@ def test_exit_codes(names: list[str], flags: list[str], code: int) -> None:
     assert predict(*names, *flags).exit_code == code
 
 
+def test_what_was_scored_stays_when_it_is_interrupted(tmp_path: Path) -> None:
+    draw("a.png")
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-c", CLOSED, "-"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"a.png\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == HEAD.encode(), "before the next name is there"
+        assert process.stdout.readline().startswith(b"a.png,150.0,")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+
+
 def test_patterns_and_names_on_standard_input(tmp_path: Path) -> None:
     for name in ("p/a.png", "p/b.png", "p/in/c.png", "p/a[1].png", "p/.h.png"):
         draw(name)
@@ -271,6 +288,7 @@ def test_patterns_and_names_on_standard_input(tmp_path: Path) -> None:
         ([], "expected IMAGES, or --watch FOLDER"),
         (["a.png", "--watch", "p"], "expected IMAGES or --watch FOLDER, got both: leave out 'a.png'"),
         (["a.png", "--state", "s"], "--state is for --watch FOLDER"),
+        (["--watch", "p", "--maps", "p/in/../maps"], "--maps p/in/../maps is in the folder that is watched"),
     ],
 )
 def test_what_does_not_go_together(arguments: list[str], said: str) -> None:

@@ -20,7 +20,7 @@ from vqi.progress import message
 from vqi.store.opening import read_uri
 from vqi.system import processor
 from vqi.system.files import read_regular
-from vqi.system.memory import MemoryBudget, give_back_large_blocks
+from vqi.system.memory import MemoryBudget
 from vqi.system.os_errors import explain
 
 
@@ -58,7 +58,6 @@ class Reader:
     """
 
     def __init__(self, image_size: int, max_pixels: int, white: float | None) -> None:
-        give_back_large_blocks()
         self.image_size, self.max_pixels, self.white = image_size, max_pixels, white
         self._budget = MemoryBudget(processor.granted_memory() // 2)
 

@@ -3,6 +3,7 @@
 import gc
 import inspect
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, steps
 from vqi.errors import VqiError
 from vqi.models.fitting import fit
 from vqi.models.model import Model, load
-from vqi.models.reading import Stored
+from vqi.models.reading import Source, Stored
 
 SMALL: dict[str, Any] = {
     "image_size": 64,
@@ -87,21 +88,21 @@ def test_every_form_of_the_same_photographs_gives_the_same_model(parts: Path) ->
     paths = sorted((parts / "bracket" / "train" / "good").glob("*.png"))
     probe = parts / "bracket" / "test" / "spot" / "000.png"
     opened = [Image.open(io.BytesIO(path.read_bytes())) for path in paths]
-    forms = [
-        paths[0].parent,
-        paths,
-        [path.read_bytes() for path in paths],
-        [np.asarray(image.convert("RGB")) for image in opened],
-        opened,
-        [io.BytesIO(path.read_bytes()) for path in paths],
-        [Stored("s3://b/x", path.read_bytes) for path in paths],
+    forms: list[Callable[[int], Source]] = [
+        lambda row: paths[row],
+        lambda row: str(paths[row]),
+        lambda row: paths[row].read_bytes(),
+        lambda row: np.asarray(opened[row].convert("RGB")),
+        lambda row: opened[row],
+        lambda row: io.BytesIO(paths[row].read_bytes()),
+        lambda row: Stored("s3://b/x", paths[row].read_bytes),
     ]
-    models = [fit(form, **SMALL) for form in forms]
+    mixed = [forms[row % len(forms)](row) for row in range(len(paths))]
+    models = [fit(images, **SMALL) for images in (paths[0].parent, paths, mixed)]
     assert len({one.threshold for one in models}) == 1
     assert len({one.score(probe).score for one in models}) == 1
     assert {one.metrics.test_images for one in models} == {0}
-    assert models[0].manifest.category == "good"
-    assert models[1].manifest.category == "images"
+    assert [one.manifest.category for one in models] == ["good", "images", "images"]
 
 
 def test_good_next_to_defective_parts_leaves_some_for_the_test(parts: Path, tmp_path: Path) -> None:
