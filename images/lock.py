@@ -41,7 +41,7 @@ INPUTS = "inputs"  # next to the locks, not in them: a layer is rebuilt only whe
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
 EXTRAS = ("torch", "embedded", "command")  # of all images together
-DEVELOP_EXTRAS = ("torch", "embedded", "pipelines", "dev")
+DEVELOP_EXTRAS = ("torch", "embedded", "larger", "pipelines", "dev")
 INSTALLERS = ("pip", "setuptools")
 TORCH = ("torch", "torchvision")
 # Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.network.runtime hides it from it.

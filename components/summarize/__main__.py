@@ -33,7 +33,9 @@ def run(arguments: Arguments) -> None:
     categories = [row.category for row in found.rows]
     executor_output.write_metadata(arguments.executor_input, {"table_page": {"categories": len(categories)}})
     forget_old(store, arguments.run)
-    conclude(found)
+    # Those who hand over an executor input discard what a failed step wrote. Argo keeps it, and its retry runs nothing
+    # again that a step has succeeded after.
+    conclude(found, partial=bool(arguments.executor_input))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -59,7 +59,7 @@ class Graph:
 
     def scope(self) -> GraphScope:
         """What its tasks may refer to."""
-        loops = {name: task for name, task in self.dag.tasks.items() if not needs_wrapper(task)}
+        loops = {name: task for name, task in self.dag.tasks.items() if not needs_wrapper(task, self.dag)}
         labels = dns_labels(self.dag.tasks, f"{self.place}.tasks")
         return GraphScope(self.place, self.is_root, labels, collected_types(self.pipeline, loops))
 
@@ -91,7 +91,7 @@ def graph_template(name: str, graph: Graph, tasks: Collection[Task]) -> models.T
 
 
 def wrapper_template(name: str, loop: Loop, graph: Graph, inner: Variant) -> models.Template:
-    """A template around a loop: Argo limits how many children of a template run at the same time, but not of a task."""
+    """A template around a loop (``needs_wrapper``), which limits how many of its iterations run at the same time."""
     component = graph.pipeline.components[inner.component]
     passed: dict[str, FromInput] = {name: FromInput(name) for name in graph.variant.parameters}
     task = Task(
@@ -125,7 +125,7 @@ def _ordered(found: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
 
 def _task(task: Task, graph: Graph, scope: GraphScope) -> models.DAGTask:
     inner = task_variant(graph.pipeline, task, graph.variant)
-    if task.loop and not needs_wrapper(task):
+    if task.loop and not needs_wrapper(task, graph.dag):
         return _loop_task(task, task.loop, inner, graph, scope)
     if task.loop:
         outer = wrapper_variant(inner, task.loop)
@@ -189,15 +189,10 @@ def _call(
     )
 
 
-def _tolerates(task: Task, name: str) -> bool:
-    """Whether a task runs whatever became of a task before it. What it takes from others has to be there."""
-    return task.always and not task.is_exit_handler and name not in task.producers
-
-
 def _condition(name: str, task: Task, scope: GraphScope) -> str:
     """What a task that is waited for must have become."""
     label = scope.labels[name]
-    return f"({' || '.join(f'{label}.{end}' for end in _ENDS)})" if _tolerates(task, name) else label
+    return f"({' || '.join(f'{label}.{end}' for end in _ENDS)})" if task.tolerates(name) else label
 
 
 def _target(tasks: Collection[Task], graph: Graph, scope: GraphScope) -> str | None:
@@ -205,7 +200,7 @@ def _target(tasks: Collection[Task], graph: Graph, scope: GraphScope) -> str | N
 
     A task whose failure is tolerated decides, too: the run has failed, although what came after it succeeded.
     """
-    tolerated = {name for task in tasks for name in _waited_for(task, graph) if _tolerates(task, name)}
+    tolerated = {name for task in tasks for name in _waited_for(task, graph) if task.tolerates(name)}
     if not tolerated:
         return None
     waited_for = {name for task in tasks for name in task.after} - tolerated

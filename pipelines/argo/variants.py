@@ -20,7 +20,7 @@ class Variant:
     parameters: frozenset[str]
     artifacts: frozenset[str]
     retry: Retry | None = None
-    # Of the wrapper of a loop that limits its parallel iterations. Its items may be a list, which has no hash.
+    # Of the template around a loop. Its items may be a list, which has no hash.
     loop: Loop | None = field(default=None, hash=False)
 
 
@@ -45,7 +45,7 @@ def task_variant(pipeline: Pipeline, task: Task, graph: Variant) -> Variant:
 
 
 def wrapper_variant(inner: Variant, loop: Loop) -> Variant:
-    """The template around a loop that limits how many of its iterations run at the same time."""
+    """The template around a loop (``needs_wrapper``)."""
     return replace(inner, parameters=inner.parameters - {loop.item_input} | _items_of(loop), retry=None, loop=loop)
 
 
@@ -61,9 +61,17 @@ def _unread_items(loop: Loop, component: Component) -> frozenset[str]:
     return _items_of(loop) - {source.name for source in sources if isinstance(source, FromInput)}
 
 
-def needs_wrapper(task: Task) -> bool:
-    """Whether a task is a loop with a limit: Argo limits only the children of a template."""
-    return task.loop is not None and task.loop.parallelism is not None
+def needs_wrapper(task: Task, dag: Dag) -> bool:
+    """Whether a task is a loop that goes into a graph of its own, with a template around it.
+
+    A loop with a limit, because Argo limits only the children of a template; and one whose failure another task
+    tolerates, because ``argo retry`` leaves a loop failed until its graph is looked at again, and resets a graph at
+    once: the other task would not wait for the iterations that are tried again.
+    """
+    if task.loop is None:
+        return False
+    tolerated = any(task.name in other.after and other.tolerates(task.name) for other in dag.tasks.values())
+    return tolerated or task.loop.parallelism is not None
 
 
 def named_variants(pipeline: Pipeline) -> dict[Variant, str]:
@@ -91,7 +99,9 @@ def _made_up(pipeline: Pipeline, variant: Variant, labels: dict[str, str], stems
     if not variant.component:
         return dns_labels([pipeline.name], "pipelineInfo.name")[pipeline.name]
     label = labels[stems[variant.component]]
-    return f"{label[:50]}-at-once" if variant.loop else label
+    if not variant.loop:
+        return label
+    return f"{label[:50]}-{'whole' if variant.loop.parallelism is None else 'at-once'}"
 
 
 def _walk(pipeline: Pipeline, variant: Variant, dag: Dag) -> Iterator[Variant]:
@@ -99,7 +109,7 @@ def _walk(pipeline: Pipeline, variant: Variant, dag: Dag) -> Iterator[Variant]:
     yield variant
     for task in dag.tasks.values():
         inner = task_variant(pipeline, task, variant)
-        if needs_wrapper(task) and task.loop:
+        if task.loop and needs_wrapper(task, dag):
             yield wrapper_variant(inner, task.loop)
         component = _component(pipeline, inner)
         if component.dag:

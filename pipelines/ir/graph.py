@@ -110,6 +110,10 @@ class Task:
         sources = [*self.parameters.values(), *self.artifacts.values()]
         return frozenset(source.task for source in sources if isinstance(source, FromTask))
 
+    def tolerates(self, name: str) -> bool:
+        """Whether it runs whatever became of a task before it; what it takes from others has to be there."""
+        return self.always and not self.is_exit_handler and name not in self.producers
+
 
 Choices = tuple[FromTask, ...]  # the first of them whose task was not skipped; one, if it cannot be
 

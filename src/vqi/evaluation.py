@@ -84,12 +84,17 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         detector=artifact.record.kind,
         threshold=threshold.value,
         threshold_source=threshold.source,
+        threshold_method=threshold.method,
         target_fpr=threshold.target_fpr,
         guaranteed_fpr=threshold.guaranteed_fpr,
         good_images_needed=threshold.needed,
         held_out_fre_ratio=after.held_out_fre_ratio if after else None,
         parent_held_out_fre_ratio=before.held_out_fre_ratio if before else None,
         parent_image_auroc=before.image_auroc if before else None,
+        operating_points=tuple(
+            metrics.operating_point(one, labels, scores, [row.defect_type for row in table])
+            for one in artifact.record.operating_points
+        ),
         **dict(areas),
         **dict(metrics.at_threshold(labels, scores, threshold.value)),
         **dict(metrics.oracle(labels, scores)),

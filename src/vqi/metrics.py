@@ -7,10 +7,13 @@ A figure that is not defined (one class only) is None, never NaN; scores that ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.metrics import AtThreshold, Oracle, RocPoint
+from vqi.artifacts.metrics import AtThreshold, OperatingPoint, Oracle, RocPoint
+from vqi.artifacts.threshold import Threshold
 from vqi.errors import VqiError
 from vqi.intervals import auroc_interval
 
@@ -83,6 +86,36 @@ def at_threshold(labels: Labels, scores: Scores, threshold: float) -> AtThreshol
         recall=_ratio(tp, tp + fn),
         f1=_ratio(2 * tp, 2 * tp + fp + fn) if anomalous.any() else None,
         false_alarm_rate=_ratio(fp, fp + tn),
+    )
+
+
+def operating_point(threshold: Threshold, labels: Labels, scores: Scores, types: Sequence[str]) -> OperatingPoint:
+    """What a threshold gives on the test images.
+
+    Args:
+        threshold: Set from good images only.
+        labels: (N,).
+        scores: (N,).
+        types: Of the defect in each image, N; what it says of good images does not matter.
+
+    Raises:
+        VqiError: Labels and scores differ in number, or a score is not finite.
+    """
+    rates = at_threshold(labels, scores, threshold.value)
+    flagged: dict[str, list[bool]] = {}
+    for name, label, score in zip(types, labels, scores, strict=True):
+        if label == 1:
+            flagged.setdefault(name, []).append(bool(score > threshold.value))
+    return OperatingPoint(
+        target_fpr=threshold.target_fpr,
+        threshold=threshold.value,
+        method=threshold.method,
+        calibration_groups=threshold.n,
+        rank=threshold.rank,
+        good_images_needed=threshold.needed,
+        false_alarm_rate=rates.false_alarm_rate,
+        recall=rates.recall,
+        recall_by_type={name: sum(flagged[name]) / len(flagged[name]) for name in sorted(flagged) if len(flagged) > 1},
     )
 
 

@@ -111,11 +111,15 @@ def read_outcomes(store: Store, run: str, dataset: str) -> Outcomes:
     return Outcomes(rows, {name: reason for name, reason in reasons.items() if name not in done})
 
 
-def conclude(found: Outcomes) -> None:
+def conclude(found: Outcomes, partial: bool) -> None:
     """Say which categories of a run failed.
 
+    Args:
+        found: Of all categories.
+        partial: Whether a table of some of them is a success.
+
     Raises:
-        VqiError: All of them did.
+        VqiError: All of them failed; or some, and that is no success.
     """
     if not found.failed:
         return
@@ -125,6 +129,8 @@ def conclude(found: Outcomes) -> None:
     text = f"{len(found.failed)} of {count(total, 'category', 'categories')} failed: {', '.join(shown)}{more}"
     if not found.rows:
         raise VqiError(f"{text}: there is no category with a result: see why, and run the pipeline again")
+    if not partial:
+        raise VqiError(f"{text}: the table has the others; see why, and try these again ('argo retry')")
     message(f"the table has no figures of what failed: {text}")
 
 

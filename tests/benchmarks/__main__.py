@@ -22,6 +22,7 @@ from tests.benchmarks import (
     predict,
     preload,
     scaling,
+    small_sets,
     sources,
     sources_kills,
 )
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "compile": compiling.main,
     "default_setting": default_setting.main,
     "false_alarms": false_alarms.main,
+    "small_sets": small_sets.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,
     "finetune_settings": finetune_settings.main,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +96,12 @@ class Chain:
                 "decision": at / "decision",
                 "run": RUN,
             },
-            "summarize": {"table": at / "table", "table_page": at / "table_page.md", "run": RUN},
+            "summarize": {
+                "table": at / "table",
+                "table_page": at / "table_page.md",
+                "run": RUN,
+                "executor_input": executor_input(at, table_page="system.Markdown"),
+            },
         }
         flags = settings[name]
         if name in ("preprocess", "publish", "summarize"):
@@ -107,6 +113,15 @@ class Chain:
     def run(self, name: str, **changed: object) -> int:
         """The exit code of a step with some flags changed."""
         return run_step(name, self.store, **{**self.flags(name), **changed})
+
+
+def executor_input(folder: Path, **schemas: str) -> str:
+    """What Kubeflow's launcher inserts for ``{{$}}``, as far as outputs go."""
+    artifacts = {
+        name: {"artifacts": [{"type": {"schemaTitle": schema}, "uri": f"minio://bucket/{name}", "metadata": {}}]}
+        for name, schema in schemas.items()
+    }
+    return json.dumps({"inputs": {}, "outputs": {"artifacts": artifacts, "outputFile": str(folder / "output.json")}})
 
 
 STEPS = (

@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from tests.components.conftest import executor_input
 from tests.vqi import made
 from vqi.artifacts.files import read_json
 from vqi.artifacts.metrics import Roc, RocPoint
@@ -27,15 +28,6 @@ ROC = Roc(
     ),
 )
 NO_ROC = Roc(threshold=2.0, points=())
-
-
-def executor_input(folder: Path, **schemas: str) -> str:
-    """What Kubeflow's launcher inserts for ``{{$}}``, as far as outputs go."""
-    artifacts = {
-        name: {"artifacts": [{"type": {"schemaTitle": schema}, "uri": f"minio://bucket/{name}", "metadata": {}}]}
-        for name, schema in schemas.items()
-    }
-    return json.dumps({"inputs": {}, "outputs": {"artifacts": artifacts, "outputFile": str(folder / "output.json")}})
 
 
 def read_output(folder: Path) -> dict[str, dict[str, Any]]:

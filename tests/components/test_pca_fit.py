@@ -30,7 +30,8 @@ def test_detector_of_the_train_features(chain: Any) -> None:
     np.testing.assert_allclose(components @ components.T, np.eye(k), atol=1e-4)
     assert len(detector.calibration_scores) == 12
     # 12 good images are too few for 5 %
-    assert detector.record.threshold.value == np.max(detector.calibration_scores)
+    assert detector.record.threshold.order_statistic == np.max(detector.calibration_scores)
+    assert detector.record.threshold.method == "fitted tail"
     assert detector.record.settings == PcaFit(folds=4)
     assert detector.record.features.settings.layers == ("blocks.2",)
 

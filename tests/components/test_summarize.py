@@ -69,6 +69,16 @@ def test_what_failed_is_named_and_has_no_figures(
     assert "<li><strong>lost|one</strong>: did not finish" in page
 
 
+def test_where_what_it_wrote_is_kept_it_fails_if_a_category_has(
+    other: Any, tmp_path: Path, one_error: OneError
+) -> None:
+    """On Argo, which hands over no executor input: its retry runs nothing again that a step has succeeded after."""
+    flags = {"table": tmp_path / "t", "table_page": tmp_path / "t.md", "dataset": other.dataset, "executor_input": ""}
+    error = one_error(other.run("summarize", **flags))
+    assert error.startswith("1 of 2 categories failed: lost|one (did not finish: ")
+    assert [row["category"] for row in rows_of(tmp_path / "t")] == ["bracket", "lost|one"]
+
+
 def test_without_a_dataset_it_is_that_of_the_rows(other: Any, tmp_path: Path) -> None:
     """Kubeflow gives what runs after a failure nothing that another task made."""
     assert other.run("summarize", table=tmp_path / "t", table_page=tmp_path / "t.md", dataset="") == 0
@@ -87,10 +97,10 @@ def test_no_category_with_a_result(other: Any, tmp_path: Path, one_error: OneErr
 
 def test_why_publishing_failed_is_in_the_table(other: Any, tmp_path: Path, one_error: OneError) -> None:
     wrong = {"decision": tmp_path / "d", "dataset": other.dataset, "detector": other.folder / "features.safetensors"}
-    assert "expected format 'vqi.detector/5'" in one_error(other.run("publish", **wrong))
+    assert "expected format 'vqi.detector/6'" in one_error(other.run("publish", **wrong))
     assert other.run("summarize", table=tmp_path / "t", table_page=tmp_path / "t.md", dataset=other.dataset) == 2
     assert "- bracket failed: " in (tmp_path / "t.md").read_text()
-    assert "expected format 'vqi.detector/5'" in (tmp_path / "t.md").read_text().replace("\\", "")
+    assert "expected format 'vqi.detector/6'" in (tmp_path / "t.md").read_text().replace("\\", "")
     assert other.run("publish", decision=tmp_path / "decision", dataset=other.dataset) == 0, "tried again"
     assert other.run("summarize", table=tmp_path / "u", table_page=tmp_path / "u.md", dataset=other.dataset) == 0
 

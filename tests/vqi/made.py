@@ -12,10 +12,11 @@ from vqi.artifacts.data_report import DataReport, Labels, SplitLabels
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.features import FeatureMaps, FeaturesRecord
 from vqi.artifacts.images import ImagesRecord
-from vqi.artifacts.metrics import Metrics
+from vqi.artifacts.metrics import Metrics, OperatingPoint
 from vqi.artifacts.threshold import Threshold
 from vqi.config import FeatureExtract, PcaFit, SslFinetune
 from vqi.detectors.calibration import conformal_threshold
+from vqi.metrics import operating_point as at_operating_point
 
 RUNTIME = Runtime(engine="eager", precision="fp32", reason="a test")
 
@@ -61,11 +62,17 @@ def threshold(value: float = 1.0, n: int = 3) -> Threshold:
     return conformal_threshold(np.full(n, value), 0.05)
 
 
+def operating_point(of: Threshold) -> OperatingPoint:
+    """Of no test images."""
+    return at_operating_point(of, np.zeros(0, np.int64), np.zeros(0), [])
+
+
 def detector_artifact(number: float = 1.0, **changes: Any) -> DetectorArtifact:
     """A PCA of vectors (4,); ``number`` makes it different."""
     made = features_record(**changes)
     record = DetectorRecord(
-        version=__version__, settings=PcaFit(), shapes=((4, 1, 1),), threshold=threshold(), map_limit=1.0, facts={},
+        version=__version__, settings=PcaFit(), shapes=((4, 1, 1),), operating_points=(threshold(),), map_limit=1.0,
+        facts={},
         features=made,
     )  # fmt: skip
     arrays = {
@@ -84,7 +91,8 @@ def metrics(**changes: Any) -> Metrics:
     known = {
         "category": "part", "test_images": 0, "test_good": 0, "test_anomalous": 0, "train_images": 30, "tp": 0, "fp": 0,
         "tn": 0, "fn": 0, "threshold": 1.0, "threshold_source": "a test", "target_fpr": 0.05, "guaranteed_fpr": 0.05,
-        "good_images_needed": 19, "detector": "pca",
+        "good_images_needed": 19, "detector": "pca", "threshold_method": "order statistic",
+        "operating_points": (operating_point(threshold()),),
     }  # fmt: skip
     return Metrics(**measured | known | changes)
 

@@ -122,9 +122,10 @@ def test_parts_that_do_not_belong_together() -> None:
 def test_too_few_good_images() -> None:
     evaluation, _, _ = evaluated(train=10, target_fpr=0.05)
     assert warnings_of(evaluation, data_report()) == [
-        "A false-alarm rate of 5.0% needs at least 19 good images to calibrate; there are 10. The threshold is the "
-        "highest score of a good image, which promises 9.1%."
+        "A false-alarm rate of 5.0% needs at least 19 good images to calibrate; there are 10. The threshold is "
+        "an estimate from a curve fitted to their scores; their scores alone promise 9.1%."
     ]
+    assert "The threshold is the highest score of a good image" in warnings_of(evaluated(train=4)[0], data_report())[0]
     assert warnings_of(evaluated(train=30)[0], data_report()) == []
 
 

@@ -86,10 +86,12 @@ def test_two_thousand_categories(store: Store, capsys: pytest.CaptureFixture[str
     found = read_outcomes(store, RUN, dataset)
     assert [row.category for row in found.rows] == names[:-20]
     assert [*found.failed] == names[-20:]
-    conclude(found)
+    conclude(found, partial=True)
     said = capsys.readouterr().err.splitlines()[-1]
     assert "20 of 2,000 categories failed: category 1980 (did not finish" in said
     assert said.endswith(" and 10 more")
+    with pytest.raises(VqiError, match=r"20 of 2,000 categories failed: .*'argo retry'"):
+        conclude(found, partial=False)
 
 
 def test_nothing_is_left_by_hand_and_nothing_is_known_of_another_run(store: Store) -> None:
@@ -100,7 +102,7 @@ def test_nothing_is_left_by_hand_and_nothing_is_known_of_another_run(store: Stor
         read_outcomes(store, RUN, "")
     found = read_outcomes(store, RUN, dataset)
     with pytest.raises(VqiError, match=r"^1 of 1 category failed: a \(did not finish"):
-        conclude(found)
+        conclude(found, partial=True)
     with pytest.raises(VqiError, match="which was not filled in: update Kubeflow"):
         leave(store, dataset, "a", run="{{$.pipeline_job_uuid}}")
     with pytest.raises(VqiError, match=r"no complete dataset at .*/datasets/none"):

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from vqi.artifacts.features import FeaturesRecord
-from vqi.artifacts.grouped import Groups, p_values, score_of_rank
+from vqi.artifacts.grouped import Groups, p_values, rank_of, score_of_rank
 from vqi.artifacts.tensors import load_tensors, save_tensors
-from vqi.artifacts.threshold import Threshold
+from vqi.artifacts.threshold import Threshold, wanted_rank
 from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.detector/5"
+KIND = "vqi.detector/6"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _GROUPS = "calibration_groups"
@@ -33,7 +33,7 @@ class DetectorRecord(Record):
     version: str
     settings: PcaFit  # its kind among them
     shapes: tuple[tuple[_Positive, _Positive, _Positive], ...]  # (C, h, w) of each layer that it was fitted to
-    threshold: Threshold
+    operating_points: tuple[Threshold, ...]  # of several rates, the lowest first
     map_limit: float = Field(ge=0)  # what the highest cell of a good part's map stays below as often as its score
     facts: dict[str, int | float | str]  # what a report says of it, by its name
     features: FeaturesRecord
@@ -44,6 +44,20 @@ class DetectorRecord(Record):
         if len(self.shapes) != len(layers):
             raise ValueError(f"shapes: expected one for each of {', '.join(layers)}, got {len(self.shapes)}")
         return self
+
+    @model_validator(mode="after")
+    def _points_in_order(self) -> DetectorRecord:
+        rates = [one.target_fpr for one in self.operating_points]
+        if rates != sorted({*rates}) or self.settings.target_fpr not in rates:
+            raise ValueError(
+                f"operating_points: expected different rates, {self.settings.target_fpr} among them, got {rates}"
+            )
+        return self
+
+    @property
+    def threshold(self) -> Threshold:
+        """That of the rate which the user named."""
+        return next(one for one in self.operating_points if one.target_fpr == self.settings.target_fpr)
 
     @property
     def kind(self) -> str:
@@ -102,8 +116,8 @@ def check_numbers(detector: DetectorArtifact, place: str) -> None:
         place: Where it is, for the error.
 
     Raises:
-        VqiError: An array is not of finite floating-point numbers, a calibration score is negative, or the threshold is
-            not the calibration score of its rank.
+        VqiError: An array is not of finite floating-point numbers, a calibration score is negative, or a threshold is
+            not of these scores.
     """
     scores, threshold = detector.calibration_scores, detector.record.threshold
     for name, array in {**detector.arrays, _CALIBRATION: scores}.items():
@@ -121,9 +135,23 @@ def check_numbers(detector: DetectorArtifact, place: str) -> None:
         )
     if scores.min() < 0:
         raise VqiError(f"{place}: expected calibration scores of at least 0, got {scores.min():.4g}; {AGAIN}")
-    expected = score_of_rank(scores, groups, threshold.rank)
-    if threshold.value != expected:
+    for point in detector.record.operating_points:
+        _check_point(point, scores, groups, place)
+
+
+def _check_point(point: Threshold, scores: npt.NDArray[np.float64], groups: Groups, place: str) -> None:
+    """Refuse a threshold that is not of these calibration scores (n,), in these groups."""
+    expected = score_of_rank(scores, groups, wanted_rank(point.n, point.target_fpr))
+    if point.order_statistic != expected or (point.n, point.images) != (len(np.unique(groups)), len(scores)):
         raise VqiError(
-            f"{place}: expected the threshold {expected:.6g}, the calibration score of rank {threshold.rank}, got "
-            f"{threshold.value:.6g}; {AGAIN}"
+            f"{place}: threshold of {point.target_fpr:.4g}: expected the order statistic {expected:.6g}, got "
+            f"{point.order_statistic:.6g}; {AGAIN}"
+        )
+    rank = wanted_rank(point.n, point.target_fpr)
+    if point.method == "fitted tail":
+        rank = rank_of(scores, groups, point.value)
+    if point.rank != rank:
+        raise VqiError(
+            f"{place}: threshold of {point.target_fpr:.4g}: expected rank {rank}, the calibration scores at or below "
+            f"{point.value:.6g}, got {point.rank}; {AGAIN}"
         )

@@ -38,6 +38,17 @@ def score_of_rank(scores: npt.NDArray[np.floating], groups: Groups, rank: int) -
     return float(scores[order[min(place, len(order) - 1)]])
 
 
+def rank_of(scores: npt.NDArray[np.floating], groups: Groups, value: float) -> int:
+    """How many groups lie at or below a value, in whole ones: the inverse of ``score_of_rank``.
+
+    Args:
+        scores: (n,).
+        groups: (n,), equal for images of one group.
+        value: A threshold.
+    """
+    return int(float(weights(groups)[scores <= value].sum()) + _ROUNDING)
+
+
 def p_values(
     scores: npt.NDArray[np.floating], calibration: npt.NDArray[np.floating], groups: Groups
 ) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from vqi.artifacts.files import write_json
+from vqi.artifacts.threshold import Method
 from vqi.records import Record
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -70,6 +71,20 @@ class RocPoint(Record):
     false_alarm_rate: Share
 
 
+class OperatingPoint(Record):
+    """What one of several thresholds gives; a threshold is set from good images only, for a false-alarm rate."""
+
+    target_fpr: Share
+    threshold: float
+    method: Method
+    calibration_groups: Count  # of good images
+    rank: Count  # groups at or below the threshold
+    good_images_needed: Count
+    false_alarm_rate: Share | None  # of the good test images
+    recall: Share | None
+    recall_by_type: dict[str, Share]  # by type of defect; empty where all are of one
+
+
 class _OfCategory(Record):
     category: str
     test_images: Count
@@ -92,11 +107,13 @@ class Metrics(Summary, AtThreshold, Oracle):
     train_images: Count
     detector: str  # its kind
     threshold_source: str
+    threshold_method: Method
     guaranteed_fpr: Share
     good_images_needed: Count
     held_out_fre_ratio: Share | None  # of the fine-tuned backbone
     parent_held_out_fre_ratio: Share | None  # of the backbone before
     parent_image_auroc: Share | None
+    operating_points: tuple[OperatingPoint, ...]  # the lowest rate first, that of the threshold among them
 
     def summary(self) -> Summary:
         """The row of the result table."""

@@ -1,22 +1,28 @@
 """From which value on a place of an anomaly map is shown as anomalous: the limit of the maps of good parts.
 
-It is set as the threshold of the scores is: an order statistic of held-out good images, of the same rank, counted in
-groups. So a good part shows such a place as rarely as it is flagged, wherever on it the place is.
+It is set from the highest cells of held-out good images' maps as the threshold is from their scores, at the same rate.
+So a good part shows such a place as rarely as it is flagged, wherever on it the place is.
 """
 
 from __future__ import annotations
 
-from vqi.artifacts.grouped import Groups, score_of_rank
-from vqi.artifacts.threshold import Threshold
+import numpy as np
+
+from vqi.artifacts.grouped import Groups
+from vqi.detectors.calibration import threshold_of
 from vqi.detectors.interface import FloatArray
 
 
-def map_limit(maps: FloatArray, groups: Groups, threshold: Threshold) -> float:
-    """The highest cell of the map of the rank of the threshold, among the highest cells of good images' maps.
+def map_limit(maps: FloatArray, target_fpr: float, groups: Groups) -> float:
+    """The threshold of the maps' highest cells, which are squared distances, as scores are distances.
 
     Args:
         maps: (m, h, w), held-out maps of good images.
+        target_fpr: Share of good images that may show an anomalous place, in (0, 1).
         groups: (m,), equal for images that belong together.
-        threshold: Of the scores of these images.
+
+    Raises:
+        VqiError: As for ``operating_points``.
     """
-    return score_of_rank(maps.max(axis=(1, 2)), groups, threshold.rank)
+    highest = np.sqrt(maps.max(axis=(1, 2)).astype(np.float64))
+    return threshold_of(highest, target_fpr, groups).value ** 2

@@ -10,7 +10,7 @@ from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.grouped import Groups
 from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
-from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.calibration import operating_points
 from vqi.detectors.interface import Detector, Rows
 from vqi.detectors.map_limit import map_limit
 from vqi.detectors.patch_pca import PatchPca
@@ -44,13 +44,12 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
     folds = folds_of(features.groups, settings)
     fitted = detector_class(settings.kind).fit(features.train, settings, folds)
     scores = image_scores(fitted.held_out, settings.aggregate)
-    threshold = conformal_threshold(scores, settings.target_fpr, features.groups)
     record = DetectorRecord(
         version=__version__,
         settings=settings,
         shapes=features.train.shapes,
-        threshold=threshold,
-        map_limit=map_limit(fitted.held_out, features.groups, threshold),
+        operating_points=operating_points(scores, settings.target_fpr, features.groups),
+        map_limit=map_limit(fitted.held_out, settings.target_fpr, features.groups),
         facts=fitted.detector.facts(),
         features=features.record,
     )

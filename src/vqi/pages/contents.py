@@ -72,7 +72,7 @@ def _provenance(made: DetectorRecord) -> dict[str, Any]:
         **{f"runtime {name}": value for name, value in made.features.runtime.model_dump().items()},
         "detector": made.kind,
         **made.facts,
-        "threshold": made.threshold.source,
+        "threshold": f"{made.threshold.source}, {made.threshold.method}",
     }
 
 
@@ -88,10 +88,14 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
             if series
             else f"there are {threshold.n}"
         )
+        set_to = (
+            "The threshold is an estimate from a curve fitted to their scores"
+            if threshold.method == "fitted tail"
+            else "The threshold is the highest score of a good image"
+        )
         found.append(
             f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} {what} to calibrate; "
-            f"{there}. The threshold is the highest score of a good image, which promises "
-            f"{threshold.guaranteed_fpr:.1%}."
+            f"{there}. {set_to}; their scores alone promise {threshold.guaranteed_fpr:.1%}."
         )
     rate = figures.false_alarm_rate
     if rate is not None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.metrics import Metrics
-from vqi.artifacts.threshold import Threshold
+from vqi.artifacts.metrics import Metrics, OperatingPoint
+from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold
 from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
-from vqi.formatting import NOTHING, area, count, figure, percent, short_percent
+from vqi.formatting import NOTHING, area, count, figure, ordinal, percent, short_percent
 from vqi.metrics import AUPRO_FPR_LIMIT
 
 Scores = npt.NDArray[np.float64]
@@ -139,31 +140,68 @@ def comparison(compared: tuple[Suitability, Suitability] | None) -> list[tuple[s
 
 def promise(threshold: Threshold, good: Scores) -> list[str]:
     """What the threshold rests on, what false-alarm rate to expect of it, and what was seen on good test parts (n,)."""
-    return [_need(threshold), _expectation(threshold), *_seen(threshold, good)]
+    return [
+        _basis(threshold),
+        _need(threshold),
+        *_estimate(threshold),
+        _expectation(threshold),
+        *_seen(threshold, good),
+    ]
+
+
+def _basis(threshold: Threshold) -> str:
+    """Which scores it was set from."""
+    said = (
+        f"It was set from {count(threshold.images, 'score')} of good training images, each from a model that had not "
+        "seen that image"
+    )
+    if threshold.n < threshold.images:
+        said += (
+            f", nor any that belongs together with it. They come in {count(threshold.n, 'group')}, and each group "
+            "counts once: photographs of one part, copies and what belongs together are one group, because a part must "
+            "not be calibrated on its own twin"
+        )
+    return f"{said}. No test image and no defect was used for it."
 
 
 def _need(threshold: Threshold) -> str:
-    wanted = short_percent(threshold.target_fpr)
-    if threshold.n == threshold.images:
-        need, had = count(threshold.needed, "good image"), f"there were {threshold.n:,}"
-    else:
-        need = count(threshold.needed, "group")
-        had = (
-            f"there were {threshold.n:,}, of {threshold.images:,} photographs: those of one part, copies and what "
-            "belongs together are one group, because a part must not be calibrated on its own twin"
-        )
-    said = f"A false-alarm rate of {wanted} needs at least {need} to calibrate on; {had}."
-    return said if threshold.enough else f"{said} That is too few: the threshold is the highest score among them."
+    what = "good image" if threshold.n == threshold.images else "group"
+    need = f"A false-alarm rate of {short_percent(threshold.target_fpr)} needs at least {count(threshold.needed, what)}"
+    had = f"there were {threshold.n:,}"
+    if threshold.method == "fitted tail":
+        steady = math.ceil(FEWEST_ABOVE / threshold.target_fpr) - 1
+        return f"{need} to calibrate on, and {steady:,} for a threshold that does not hang on one or two; {had}."
+    if not threshold.enough:
+        return f"{need} to calibrate on; {had}. That is too few: the threshold is the highest score among them."
+    where = f"the threshold is the {ordinal(threshold.rank)} lowest"
+    return f"{need} to calibrate on; {had}, and {where}."
+
+
+def _estimate(threshold: Threshold) -> list[str]:
+    """The fitted tail beside the order statistic; empty where nothing can be fitted."""
+    fitted = threshold.fitted
+    if fitted is None:
+        return []
+    band = f"{figure(fitted.value)} (between {figure(fitted.low)} and {figure(fitted.high)}, 90 % confidence)"
+    if threshold.method == "fitted tail":
+        return [
+            f"So it is the estimate {band}, from a curve fitted to all the scores (log-normal); the score of that rank "
+            f"alone would be {figure(threshold.order_statistic)}."
+        ]
+    return [f"A curve fitted to all the scores (log-normal) would put it at {band}."]
 
 
 def _expectation(threshold: Threshold) -> str:
-    rate = percent(threshold.guaranteed_fpr)
+    others = "Parts from another camera, light or batch are not covered."
+    if threshold.method == "fitted tail":
+        rate = f"{short_percent(threshold.target_fpr)} on average, if the curve is right"
+        return f"Good parts like those in training should be flagged at a rate of about {rate}. {others}"
     what = "calibration score" if threshold.n == threshold.images else "group"
-    few = f"rests on {count(threshold.n + 1 - threshold.rank, what)} at or above it"
+    above = count(threshold.n + 1 - threshold.rank, what)
     return (
-        f"Good parts like those in training should be flagged at a rate of about {rate} on average. The threshold "
-        f"{few}, so the rate of one run varies around that; and parts from another camera, light or batch are not "
-        "covered."
+        f"Good parts like those in training should be flagged at a rate of about {percent(threshold.guaranteed_fpr)} "
+        f"on average. The threshold rests on {above} at or above it, so the rate of one run varies around that. "
+        f"{others}"
     )
 
 
@@ -177,3 +215,31 @@ def _seen(threshold: Threshold, good: Scores) -> list[str]:
         f"Seen on {count(len(good), 'good test part')}: {percent(rate)}, {verdict} the {percent(low)} to "
         f"{percent(high)} that chance alone explains (95 % of the time)."
     ]
+
+
+_PARTS = 1000  # good parts, of which the table says how many would be flagged
+_MOST_TYPES = 8  # of defects, that have a column
+
+
+@dataclass(frozen=True)
+class OperatingTable:
+    """What several thresholds give: names of the columns of defect types, and a row for each threshold."""
+
+    types: list[str]  # the one that is caught least often first
+    others: int  # types without a column
+    rows: list[tuple[bool, bool, list[str]]]  # whether it is the one in use; whether it can promise its rate; its cells
+
+
+def operating_table(points: Sequence[OperatingPoint], target_fpr: float) -> OperatingTable:
+    """A table of thresholds: the rate, expected false alarms, those seen, recall in total and by type of defect."""
+    chosen = next(one for one in points if one.target_fpr == target_fpr)
+    types = sorted(chosen.recall_by_type, key=lambda name: (chosen.recall_by_type[name], name))
+    rows = []
+    for one in points:
+        mean, low, high = expected_false_alarms(one.calibration_groups, one.rank, _PARTS)
+        band = f"{_PARTS * mean:.0f} ({_PARTS * low:.0f} to {_PARTS * high:.0f})"
+        cells = [short_percent(one.target_fpr), figure(one.threshold), band, f"{one.good_images_needed:,}"]
+        cells += [percent(one.false_alarm_rate), percent(one.recall)]
+        cells += [percent(one.recall_by_type[name]) for name in types[:_MOST_TYPES]]
+        rows.append((one is chosen, one.calibration_groups >= one.good_images_needed, cells))
+    return OperatingTable(types[:_MOST_TYPES], len(types[_MOST_TYPES:]), rows)

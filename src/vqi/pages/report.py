@@ -83,6 +83,7 @@ def render_report(report: ReportData) -> str:
         histogram=histogram_svg(_groups(report.calibration_scores, good, bad), report.threshold.value),
         threshold=report.threshold,
         promise=findings.promise(report.threshold, good),
+        operating=findings.operating_table(report.metrics.operating_points, report.threshold.target_fpr),
         oracle=findings.oracle_figures(report.metrics),
         groups=_example_groups(report.images, limits),
         colours=maps.COLOURS,

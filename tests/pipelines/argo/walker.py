@@ -67,7 +67,7 @@ class Walker:
         self.calls: list[Call] = []
         self.keys: list[str] = []
         self.at_once: list[int] = []
-        self.longest_argument = 0
+        self.longest_arguments: list[tuple[str, int]] = []  # of each call of a template
 
     def run(self, given: Mapping[str, str]) -> Outputs | None:
         """Run it; None when something failed."""
@@ -187,7 +187,7 @@ class Walker:
         arguments = task.get("arguments", {})
         parameters = {p["name"]: resolve(p["value"], scope) for p in arguments.get("parameters", [])}
         given = {a["name"]: artifacts[reference(a["from"])] for a in arguments.get("artifacts", [])}
-        self.longest_argument = max([self.longest_argument, *map(len, parameters.values())])
+        self.longest_arguments.append((task["template"], max(map(len, parameters.values()), default=0)))
         return self.call(task["template"], parameters, given)
 
 

@@ -94,7 +94,7 @@ KEYS = {
     "summarize": {
         "components": "environment executor_output flags outputs step",
         "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "catalog files left_out metrics",
+        "artifacts": "catalog files left_out metrics threshold",
         "datasets": "catalogs",
         "pages": "rendering table templates",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "

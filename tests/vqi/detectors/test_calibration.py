@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy import stats
 
 from tests.benchmarks.false_alarms import kept
-from vqi.detectors.calibration import conformal_threshold, expected_false_alarms
+from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold
+from vqi.detectors.calibration import (
+    RATES,
+    conformal_threshold,
+    expected_false_alarms,
+    fitted_tail,
+    operating_points,
+    threshold_of,
+)
 from vqi.errors import VqiError
 
 
@@ -112,3 +122,75 @@ def test_a_part_is_not_calibrated_on_its_own_twins() -> None:
     together, alone = ([pair[place].rate for pair in found] for place in (0, 1))
     assert max(together) < 0.2
     assert min(alone) > 0.8
+
+
+# --------------------------------------------------------------------------------------------------------- fitted tail
+
+
+@pytest.mark.parametrize("n", [5, 31, 59, 600])
+@pytest.mark.parametrize("rate", [0.005, 0.05, 0.3])
+def test_the_tail_is_the_prediction_limit_of_the_logarithms(n: int, rate: float) -> None:
+    scores = np.exp(np.random.default_rng(n).normal(2, 0.3, n))
+    found = fitted_tail(scores, rate, np.arange(n))
+    assert found is not None
+    logs = np.log(scores)
+    mean, spread = logs.mean(), logs.std(ddof=1)
+    assert np.log(found.value) == pytest.approx(mean + spread * np.sqrt(1 + 1 / n) * stats.t.ppf(1 - rate, n - 1))
+    noncentral = stats.nct(n - 1, stats.norm.ppf(1 - rate) * np.sqrt(n))
+    limits = [mean + spread * noncentral.ppf(p) / np.sqrt(n) for p in (0.05, 0.95)]
+    assert np.log([found.low, found.high]) == pytest.approx(limits, rel=1e-6)
+
+
+def test_the_tail_keeps_its_rate_where_few_images_cannot_promise_it() -> None:
+    """12 good images promise 7.7 % at best; of log-normal scores the tail keeps 2 %, and its interval 90 %."""
+    random = np.random.default_rng(0)
+    found = [fitted_tail(np.exp(random.normal(size=12)), 0.02, np.arange(12)) for _ in range(4000)]
+    tails = [one for one in found if one is not None]
+    new = random.normal(size=len(tails))
+    assert np.mean(np.exp(new) > [one.value for one in tails]) == pytest.approx(0.02, abs=0.006)
+    quantile = np.exp(stats.norm.ppf(0.98))
+    assert np.mean([one.low <= quantile <= one.high for one in tails]) == pytest.approx(0.9, abs=0.015)
+
+
+def test_a_group_counts_once_in_the_tail() -> None:
+    scores = np.exp(np.random.default_rng(1).normal(size=20))
+    alone = fitted_tail(scores, 0.05, np.arange(20))
+    tripled = fitted_tail(np.repeat(scores, 3), 0.05, np.repeat(np.arange(20), 3))
+    assert alone is not None
+    assert tripled is not None
+    assert (tripled.value, tripled.low, tripled.high) == pytest.approx((alone.value, alone.low, alone.high))
+
+
+@pytest.mark.parametrize("scores", [[1, 2, 3, 4.0], [0, 1, 2, 3, 4.0], [2, 2, 2, 2, 2.0]])
+def test_nothing_is_fitted_to_too_little(scores: list[float]) -> None:
+    assert fitted_tail(np.array(scores), 0.05, np.arange(len(scores))) is None
+    threshold = threshold_of(np.array(scores), 0.05)
+    assert (threshold.method, threshold.value, threshold.fitted) == ("order statistic", max(scores), None)
+
+
+@given(st.integers(5, 200), st.sampled_from([0.01, 0.05, 0.2]), st.integers(0, 9))
+def test_the_tail_is_taken_where_one_or_two_images_would_decide(n: int, rate: float, seed: int) -> None:
+    scores = np.exp(np.random.default_rng(seed).normal(size=n))
+    plain, chosen = conformal_threshold(scores, rate), threshold_of(scores, rate)
+    few = n + 1 - plain.rank < FEWEST_ABOVE
+    assert chosen.method == ("fitted tail" if few else "order statistic")
+    assert chosen.fitted is not None
+    assert chosen.value == (chosen.fitted.value if few else plain.value)
+    assert chosen.rank == (scores <= chosen.value).sum() if few else chosen.rank == plain.rank
+    assert chosen.order_statistic == plain.value
+
+
+def test_operating_points_are_of_all_rates_and_the_users_own() -> None:
+    scores = np.arange(1.0, 1000)
+    points = operating_points(scores, 0.03)
+    assert [one.target_fpr for one in points] == sorted([*RATES, 0.03])
+    assert [one.value for one in points] == sorted([one.value for one in points], reverse=True)
+    assert len(operating_points(scores, 0.05)) == len(RATES)
+
+
+def test_a_threshold_is_the_one_that_it_says() -> None:
+    made = dict(threshold_of(np.arange(1.0, 30), 0.05))
+    with pytest.raises(ValidationError, match="value: expected the fitted tail"):
+        Threshold(**{**made, "value": made["order_statistic"]})
+    with pytest.raises(ValidationError, match="value: expected the fitted tail, None"):
+        Threshold(**{**made, "fitted": None})

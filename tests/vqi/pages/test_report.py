@@ -18,7 +18,7 @@ from PIL import Image
 from tests.vqi import made
 from vqi import metrics
 from vqi.artifacts.metrics import Roc
-from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.calibration import operating_points
 from vqi.pages import maps
 from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
 
@@ -70,9 +70,11 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
     """A report of test parts with these scores, calibrated on 1 ... n at 5 %."""
     random = np.random.default_rng(0)
     calibrated = np.arange(1.0, calibration + 1)
-    threshold = conformal_threshold(calibrated, 0.05)
+    points = operating_points(calibrated, 0.05)
+    threshold = next(one for one in points if one.target_fpr == 0.05)
     labels = np.repeat([0, 1], [len(good), len(bad)])
     scores = np.array([*good, *bad], float)
+    types = [("scratch", "dent")[place % 2] for place in range(len(labels))]
     low, high = metrics.bootstrap_interval(labels, scores, 0, repeats=1000) or (None, None)
     figures = made.metrics(
         test_good=len(good),
@@ -82,6 +84,7 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
         image_auroc_high=high,
         **dict(metrics.at_threshold(labels, scores, threshold.value)),
         **dict(metrics.oracle(labels, scores)),
+        operating_points=tuple(metrics.operating_point(one, labels, scores, types) for one in points),
     )
     chosen = choose_examples(labels, scores, threshold.value, examples)
     images = [example(random, int(labels[row]), scores[row], threshold.value, group) for row, group in chosen]
@@ -118,8 +121,10 @@ def test_says_in_plain_words_what_was_found() -> None:
     page = Page(render_report(report(GOOD, BAD)))
     headline = "Of 100 good parts 5 would be flagged (5.0 %); of 10 defective parts 8 would be caught (80.0 %)."
     assert headline in page.text
-    assert "A false-alarm rate of 5 % needs at least 19 good images to calibrate on; there were 200." in page.text
-    assert "It is the 191st lowest of them." in page.text
+    assert (
+        "A false-alarm rate of 5 % needs at least 19 good images to calibrate on; there were 200, and the" in page.text
+    )
+    assert "the threshold is the 191st lowest." in page.text
     assert "80.0 % caught, 5.0 % false alarms" in page.text  # in the ROC curve
     assert "95 passed | 5 false alarms" in page.text  # in the histogram
     assert "Seen on 100 good test parts: 5.0 %, within the" in page.text
@@ -156,8 +161,24 @@ def test_with_little_to_measure(good: list[float], bad: list[float], said: str, 
 
 
 def test_too_few_calibration_images_are_said() -> None:
-    page = Page(render_report(report(GOOD, BAD, calibration=10)))
-    assert "there were 10. That is too few: the threshold is the highest score among them." in page.text
+    text = Page(render_report(report(GOOD, BAD, calibration=10))).text
+    assert "needs at least 19 good images to calibrate on, and 59 for a threshold that does not hang on" in text
+    assert "there were 10. So it is the estimate" in text
+    assert "the score of that rank alone would be 10." in text
+    text = Page(render_report(report(GOOD, BAD, calibration=4))).text
+    assert "there were 4. That is too few: the threshold is the highest score among them." in text
+
+
+def test_other_thresholds_are_in_a_table_with_the_worst_type_first() -> None:
+    text = Page(render_report(report(GOOD, BAD))).text
+    table = text[text.index("Other thresholds to choose from") :]
+    assert table.index("dent") != table.index("scratch")
+    rates = [table.index(f" {rate} %") for rate in ("0.5", "1", "2", "5", "10")]
+    assert rates == sorted(rates)
+    assert "0.5 % too few good images to promise it" not in table
+    assert "5 % in use 191 50 (" in table, "threshold, and expected false alarms in 1,000 good parts"
+    few = Page(render_report(report(GOOD, BAD, calibration=50))).text
+    assert "1 % too few good images to promise it" in few
 
 
 def test_nothing_is_loaded_run_or_unescaped() -> None:
