@@ -1,39 +1,65 @@
-"""``vqi predict``: new images scored with a published model."""
+"""``vqi predict``: new photographs scored with a published model."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from vqi_pipelines.commands.options import LocalPath
 
+if TYPE_CHECKING:
+    from vqi.models.inputs import Found
+
 # As in vqi.config, which takes a third of a second to import; a test compares them with it.
 ENGINES = ("auto", "ipex", "openvino", "eager")
 PRECISIONS = ("auto", "fp32", "bf16")
 
-_COLUMNS = ("path", "score", "threshold", "decision", "p_value")
-_MOST_FAILURES = 20  # that are named on the terminal; all of them are in the output
-
-Row = Mapping[str, object]
+INTERRUPTED = 130  # as a shell says it of a program that SIGINT ended
 
 
 @click.command()
 @click.argument("model")
-@click.argument("images", nargs=-1, required=True, type=LocalPath())
+@click.argument("images", nargs=-1)
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True, help="Output format."
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="CSV with a line of names, or one JSON object per line.",
 )
-@click.option("-o", "--output", type=LocalPath(), help="File to write. [standard output]")
+@click.option(
+    "-o",
+    "--output",
+    type=LocalPath(),
+    help="File for the rows, which are in it as soon as they are made. What it held before is replaced when the first "
+    "row is there; with --watch, rows are added to it. [standard output]",
+)
 @click.option(
     "--maps",
     type=LocalPath(),
-    help="Folder for one PNG per image, with the anomaly map over it.",
+    help="Folder for one PNG per photograph, of its own size: what is unusual where, under the same colours for all "
+    "photographs of a model, anomalous places outlined, verdict and score. The column 'map' names its file.",
 )
+@click.option(
+    "--watch",
+    type=LocalPath(),
+    metavar="FOLDER",
+    help="Score each photograph in FOLDER, and each new one once it is completely written, until SIGINT or SIGTERM.",
+)
+@click.option(
+    "--state",
+    type=LocalPath(),
+    metavar="FILE",
+    help="With --watch: where it is noted which files are scored, so that a restart scores none twice. "
+    "[the output file with .state after its name; none for standard output]",
+)
+@click.option("--fail-on-anomaly", is_flag=True, help="End with exit code 1 when a part was flagged.")
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
@@ -50,47 +76,90 @@ Row = Mapping[str, object]
 )
 def predict(
     model: str,
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
     form: str,
     output: Path | None,
     maps: Path | None,
+    watch: Path | None,
+    state: Path | None,
+    fail_on_anomaly: bool,
     engine: str,
     precision: str,
 ) -> None:
-    """Score IMAGES (files or folders) with a published MODEL.
+    """Score IMAGES with a published MODEL.
 
     MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
+
+    IMAGES are files, folders, patterns ('parts/*.png', '**' for folders at all depths), s3:// addresses of an object
+    or of all below a prefix, and - for names on standard input, one per line.
+
+    Each photograph has a row: path, score, threshold, decision (1 = not like the good ones), p_value (share of good
+    parts that are at least as unusual), boxes (x y width height of each anomalous place, in pixels), map, error. One
+    that cannot be read has a row with its error; the others are scored.
+
+    \b
+    Exit codes:
+      0  all photographs have a score
+      1  with --fail-on-anomaly: so they have, and a part was flagged
+      2  nothing could be scored: the command, the model or the output is wrong; or the output takes no more
+      3  a photograph could not be read, whether or not a part was flagged
     """
+    # Here, because they take long to import.
     import logging
 
-    from vqi.errors import BAD_INPUT
-    from vqi.models.inputs import Failure, find_images
-    from vqi.models.model import Model, Prediction, write_overlays
+    from vqi.errors import VqiError
+    from vqi.models.model import Model
+    from vqi_pipelines.commands.rows import Rows
+    from vqi_pipelines.commands.scoring import STANDARD, Progress, Run, named
+    from vqi_pipelines.commands.watching import Seen, until_signalled, watched
 
+    _check_usage(images, watch, state, maps)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if output is not None and str(output) == STANDARD:
+        output = None
     if maps is not None:
         _make_folder(maps)
-    rows: list[Row] = []
-    failed: list[Failure] = []
-    drawn: list[Prediction] = []
-    with _opened(output) as file:  # what cannot be written is refused before anything is scored
-        for one in Model(model, engine, precision).each(find_images(images)):
-            if isinstance(one, Failure):
-                failed.append(one)
-                rows.append({"path": one.name, **dict.fromkeys(_COLUMNS[1:]), "error": str(one.error)})
+    try:
+        with ExitStack() as stack:
+            # what cannot be written is refused before anything is scored
+            rows = stack.enter_context(Rows(output, form, append=watch is not None))
+            found: Iterable[Found]
+            if watch is not None:
+                seen = stack.enter_context(Seen(watch, state or _state_of(output)))
+                found, pictures = watched(watch, seen, stack.enter_context(until_signalled())), seen.scored
             else:
-                figures = (one.score, one.threshold, one.decision, one.p_value)
-                rows.append({"path": one.name, **dict(zip(_COLUMNS[1:], figures, strict=True))})
-                drawn += [one] if maps is not None else []
-        file.write(_as_json(rows) if form == "json" else _as_csv(rows))
-    if maps is not None and drawn:
-        write_overlays(maps, drawn)
-    for failure in failed[:_MOST_FAILURES]:
-        click.echo(f"error: {failure.error}", err=True)
-    if len(failed) > _MOST_FAILURES:
-        click.echo(f"error: ... and {len(failed) - _MOST_FAILURES} more: see the output", err=True)
-    if failed:
-        sys.exit(BAD_INPUT)
+                found, pictures = named(images), 0
+            progress = Progress(quiet=output is None and sys.stdout.isatty())
+            run = Run(Model(model, engine, precision), rows, maps, pictures, progress)
+            run.score(found, ahead=watch is None and STANDARD not in images)
+    except BrokenPipeError as error:
+        raise VqiError("whoever reads the output has closed it") from error
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(run.exit_code(fail_on_anomaly=fail_on_anomaly))
+
+
+def _check_usage(images: tuple[str, ...], watch: Path | None, state: Path | None, maps: Path | None) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        click.UsageError: As said.
+    """
+    if watch is None and not images:
+        raise click.UsageError("expected IMAGES, or --watch FOLDER")
+    if watch is not None and images:
+        raise click.UsageError(f"expected IMAGES or --watch FOLDER, got both: leave out {images[0]!r}")
+    if state is not None and watch is None:
+        raise click.UsageError("--state is for --watch FOLDER")
+    if watch is not None and maps is not None and maps.resolve().is_relative_to(watch.resolve()):
+        raise click.UsageError(f"--maps {maps} is in the folder that is watched: name another one")
+
+
+def _state_of(output: Path | None) -> Path | None:
+    """Where it is noted what is scored, next to a file for the rows; None where the rows go elsewhere."""
+    if output is None or (output.exists() and not output.is_file()):
+        return None
+    return output.with_name(f"{output.name}.state")
 
 
 def _make_folder(folder: Path) -> None:
@@ -108,60 +177,3 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         error.filename = str(folder)
         raise
-
-
-@contextmanager
-def _opened(output: Path | None) -> Iterator[IO[Any]]:
-    """The file to write: it becomes ``output`` when all is written, and until then what is there stays as it is.
-
-    Raises:
-        VqiError: Standard output is closed.
-        OSError: It cannot be written.
-    """
-    import errno
-
-    from vqi.errors import VqiError
-    from vqi.system.atomic import atomic_path
-
-    if output is None or str(output) == "-":
-        if sys.stdout is None:
-            raise VqiError("standard output is closed: name a file with --output")
-        with click.open_file("-", "w", encoding="utf-8") as file:
-            yield file
-            file.flush()  # here, where an error is one line
-    elif output.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(output))
-    elif output.is_char_device() or output.is_fifo():
-        with output.open("w", encoding="utf-8") as file:
-            yield file
-    else:
-        with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            yield file
-
-
-def _as_csv(rows: Sequence[Row]) -> str:
-    """A line for each row, whatever the names; with a column for errors where there is one."""
-    import csv
-    import io
-
-    from vqi.errors import printable
-    from vqi.formatting import cell
-
-    columns = (*_COLUMNS, "error") if any("error" in row for row in rows) else _COLUMNS
-    file = io.StringIO()
-    table = csv.DictWriter(file, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(
-        {name: cell(printable(value)) if isinstance(value, str) else value for name, value in row.items()}
-        for row in rows
-    )
-    return file.getvalue()
-
-
-def _as_json(rows: Sequence[Row]) -> str:
-    """The rows with the exact names: characters that are not printable, and bytes that are no text, as escapes."""
-    import json
-
-    text = json.dumps(rows, indent=2, ensure_ascii=False)
-    plain = all(line.isprintable() for line in text.split("\n"))
-    return f"{text if plain else json.dumps(rows, indent=2)}\n"

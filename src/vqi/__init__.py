@@ -26,8 +26,47 @@ One line per room (a package) and per module of the ground that all rooms stand 
     outcomes                what became of each category of a run, in the store, for the table
     evaluation              features and a detector -> scores, metrics, what the report shows
     pages/                  what people read: report, table, data page
-    models/                 the versions of published models in the store
-    models.model        [T] a published model -> scores and anomaly maps of new images
+    models/                 the versions of published models in the store; what is read and said of new photographs
+    models.model        [T] a model -> scores, verdicts and places of new photographs
+    models.assessment   [T] a model and labelled photographs -> metrics
+    models.fitting      [T] good photographs -> a model, without a store
+
+The face for programs is here, and imported when it is first used: ``load``, ``fit``, ``Model``, ``Result``,
+``Failure``, ``VqiError``.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vqi.errors import VqiError
+    from vqi.models.fitting import fit
+    from vqi.models.model import Model, load
+    from vqi.models.reading import Failure
+    from vqi.models.result import Result
+
 __version__ = "0.1.0"
+
+__all__ = ["Failure", "Model", "Result", "VqiError", "fit", "load"]
+
+if not TYPE_CHECKING:
+    # what is imported when it is first used, because `import vqi` must be cheap
+    _PLACES = {
+        "VqiError": "vqi.errors",
+        "Failure": "vqi.models.reading",
+        "Result": "vqi.models.result",
+        "Model": "vqi.models.model",
+        "load": "vqi.models.model",
+        "fit": "vqi.models.fitting",
+    }
+
+    def __getattr__(name):
+        if name not in _PLACES:
+            raise AttributeError(f"module 'vqi' has no attribute '{name}'")
+        from importlib import import_module
+
+        return getattr(import_module(_PLACES[name]), name)
+
+    def __dir__():
+        return sorted({*globals(), *_PLACES})

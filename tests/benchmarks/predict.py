@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from tests.benchmarks.measure import command_cost, table, vqi
-from vqi.config import FeatureExtract, SslFinetune, defaults
+from vqi.config import FeatureExtract, Preprocess, SslFinetune, defaults
 from vqi.datasets import elpv
 from vqi.models.model import Model
 from vqi.network.building import build
 from vqi.network.extraction import FeatureNetwork
 from vqi.network.runtime import compile_network
+from vqi.photographs.decoding import decode
 
 CALLS = 50
 
@@ -33,7 +34,7 @@ def main() -> None:
         for engine, precision in (("openvino", "bf16"), ("openvino", "fp32"), ("eager", "fp32")):
             rows.append([f"{engine} {precision}", *_row(f"file://{folder}/store/models/elpv/mono", engine, precision)])
     heads = ["engine", "load", "first call", "later calls", "the network alone", "later calls / network"]
-    table("vqi.models.model.Model.predict of one image, processor time", heads, rows)
+    table("vqi.Model.score of one image, processor time", heads, rows)
 
 
 def _row(uri: str, engine: str, precision: str) -> list[str]:
@@ -42,13 +43,14 @@ def _row(uri: str, engine: str, precision: str) -> list[str]:
     loaded: list[Model] = []
     load = _seconds(lambda: loaded.append(Model(uri, engine, precision)))
     model = loaded[0]
-    first = _seconds(lambda: model.predict([image]))
+    first = _seconds(lambda: model.score(image))
     settings = defaults(FeatureExtract)
     backbone = build(defaults(SslFinetune).backbone_name, "pretrained")
     network = FeatureNetwork(backbone, FeatureExtract().layers, settings.pool)
-    pixels = torch.from_numpy(np.ascontiguousarray(model.predict([image])[0].image[None]))
+    decoded = decode(image, "", model.manifest.image_size, defaults(Preprocess).max_pixels)
+    pixels = torch.from_numpy(decoded[None])
     forward = compile_network(network, pixels, model.runtime)
-    later, bare = _in_turns([lambda: model.predict([image]), lambda: forward(pixels)])
+    later, bare = _in_turns([lambda: model.score(image), lambda: forward(pixels)])
     return [*(f"{1000 * cost:.1f} ms" for cost in (load, first, later, bare)), f"{later / bare:.2f}"]
 
 

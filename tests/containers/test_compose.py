@@ -178,7 +178,7 @@ def test_what_the_store_was_given_stays(project: Project, trained: Path) -> None
     done = project.run("pipeline", "vqi", "predict", "s3://vqi/models/data/bracket", inside)
     assert done.returncode == 0, done.stdout + done.stderr
     header, row = done.stdout.strip().splitlines()
-    assert header == "path,score,threshold,decision,p_value"
+    assert header == "path,score,threshold,decision,p_value,boxes,map,error"
     assert row.startswith(inside)
     assert len(project.volume("keys")) == len(project.volume("store")) == 1
 

@@ -18,7 +18,7 @@ from vqi_components.declare import LIGHT_IMAGE, TORCH_IMAGE
 pytestmark = pytest.mark.usefixtures("images")
 PIPELINE_IMAGE = f"vqi-pipeline:{__version__}"
 ALL = pytest.mark.parametrize("image", [LIGHT_IMAGE, TORCH_IMAGE, PIPELINE_IMAGE])
-OF_COMMANDS = ("click", "rich", "vqi_pipelines")
+OF_COMMANDS = ("click", "rich", "watchfiles", "vqi_pipelines")
 ABSENT = ("kfp", "hera", "pip", "pytest", "elpv_dataset", *OF_COMMANDS)
 PROGRAMS = ("pip", "pip3", "gcc", "cc", "g++", "make", "ld", "curl", "wget")
 INSIDE = """

@@ -153,15 +153,17 @@ def task_states(folder: Path) -> dict[str, str]:
 def test_predict_gives_the_scores_of_evaluate(trained: Path) -> None:
     images = sorted((trained / "parts" / "bracket" / "test").rglob("*.png"))
     model = "store/models/parts/bracket/v1"
-    done = vqi("predict", model, *images, "--format", "json", "--maps", "overlays", cwd=trained)
+    done = vqi("predict", model, *images, "--format", "jsonl", "--maps", "overlays", cwd=trained)
     assert done.returncode == 0, done.stderr
-    predicted = {row["path"].partition("bracket/")[2]: row for row in json.loads(done.stdout)}
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    predicted = {row["path"].partition("bracket/")[2]: row for row in found}
     rows = read_scores(scores_csv(trained, "bracket"))
     assert set(predicted) == {row.path for row in rows}
     for row in rows:
         assert predicted[row.path]["score"] == pytest.approx(row.score, rel=1e-5)
         assert predicted[row.path]["decision"] == row.decision
-    assert len(list((trained / "overlays").glob("*.png"))) == len(images)
+    assert {trained / row["map"] for row in found} == set((trained / "overlays").glob("*.png"))
+    assert len({row["map"] for row in found}) == len(images)
 
 
 def test_through_the_object_store_the_scores_are_the_same(
@@ -182,7 +184,7 @@ def test_through_the_object_store_the_scores_are_the_same(
     model = "s3://lasting/models/parts/fabric"
     predicted = vqi("predict", model, image, cwd=tmp_path, environment=s3_environment.environment)
     assert predicted.returncode == 0, predicted.stderr
-    assert predicted.stdout.startswith("path,score,threshold,decision,p_value\n")
+    assert predicted.stdout.startswith("path,score,threshold,decision,p_value,boxes,map,error\n")
 
 
 def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> None:
@@ -197,9 +199,9 @@ def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_data
     (report,) = (tmp_path / "runs" / "latest").rglob("report.html")
     assert "nothing could be measured" in " ".join(report.read_text().split()).lower()
     image = next((tmp_path / "parts").rglob("*.png"))
-    predicted = vqi("predict", "store/models/parts/bracket/v1", image, "--format", "json", cwd=tmp_path)
+    predicted = vqi("predict", "store/models/parts/bracket/v1", image, "--format", "jsonl", cwd=tmp_path)
     assert predicted.returncode == 0, predicted.stderr
-    assert json.loads(predicted.stdout)[0]["decision"] == 0
+    assert json.loads(predicted.stdout)["decision"] == 0
 
 
 def copy_elpv(root: Path, train: int, good: int, defective: int) -> None:

@@ -128,11 +128,9 @@ def test_predict_refuses_an_unusable_output_before_it_scores(
         def __init__(self, *settings: str) -> None:
             pass
 
-        def predict(self, images: object) -> None:
+        def score_many(self, images: object, **settings: bool) -> None:
             raise AssertionError("scored before the output was opened")
 
-    for name in ("Prediction", "write_overlays"):
-        setattr(module, name, None)
     module.Model = Unused  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.chdir(tmp_path)

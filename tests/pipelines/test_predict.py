@@ -1,4 +1,5 @@
-"""The command ``vqi predict``: every image has a row, and what cannot be written is said before anything is scored.
+"""The command ``vqi predict``: every photograph has a row as soon as it is scored, and what cannot be written is said
+before anything is.
 
 The model is made up: its score is the mean of the pixels. What reads files, and what is written, is real.
 """
@@ -6,18 +7,26 @@ The model is made up: its score is the mean of the pixels. What reads files, and
 import csv
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Done
 from PIL import Image
 
+from vqi.errors import VqiError
 from vqi.models import model
-from vqi.models.model import Model, Prediction
+from vqi.models.model import Model
+from vqi.models.reading import Reader
+from vqi.models.result import Box, Result
 from vqi_pipelines.commands.group import vqi
 
 THRESHOLD = 100.0
@@ -25,11 +34,18 @@ THRESHOLD = 100.0
 
 class MadeUp(Model):
     def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
-        self.image_size, self.max_pixels, self.white, self.threshold = 8, 4096, None, THRESHOLD
+        self._reader = Reader(8, 4096, None)
 
-    def _prediction(self, name: str, pixels: np.ndarray) -> Prediction:
-        score = float(pixels.mean())
-        return Prediction(name, score, THRESHOLD, int(score > THRESHOLD), 0.25, pixels, np.ones((8, 8), np.float32))
+    def _scored(self, read: Any) -> Result:
+        score, decoded = float(read.decoded.pixels.mean()), read.decoded
+        return Result(
+            score, THRESHOLD, score > THRESHOLD, 0.25, np.full((2, 2), 3, np.float32), (Box(1, 2, 3, 4), Box(5, 6, 1, 2)),
+            7, 0.5, read.name, decoded.width, decoded.height, 1.0, decoded.whole,
+        )  # fmt: skip
+
+
+HEAD = "path,score,threshold,decision,p_value,boxes,map,error\n"
+BOXES = "1 2 3 4; 5 6 1 2"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +61,7 @@ def draw(name: str | bytes, value: int = 150) -> None:
         Image.new("RGB", (8, 8), (value, value, value)).save(file, "PNG")
 
 
-def predict(*arguments: str) -> Result:
+def predict(*arguments: str) -> Done:
     return CliRunner().invoke(vqi, ["predict", "model", *arguments])
 
 
@@ -57,7 +73,7 @@ def test_all_is_well(tmp_path: Path) -> None:
     draw("p/a.png", 150)
     draw("p/b.png", 50)
     done = predict("p")
-    expected = "path,score,threshold,decision,p_value\np/a.png,150.0,100.0,1,0.25\np/b.png,50.0,100.0,0,0.25\n"
+    expected = f"{HEAD}p/a.png,150.0,100.0,1,0.25,{BOXES},,\np/b.png,50.0,100.0,0,0.25,{BOXES},,\n"
     assert (done.exit_code, done.stdout, done.stderr) == (0, expected, "")
 
 
@@ -93,7 +109,7 @@ def test_every_odd_file_has_its_row_and_does_not_end_the_others(tmp_path: Path) 
         assert found[path]["error"].startswith(why)
     for path in scored:
         assert (found[path]["decision"], found[path]["error"]) == ("1", "")
-    assert done.exit_code == 2
+    assert done.exit_code == 3
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("error: ")] == lines[-len(said) :]
     assert "note: 1 file in p left out: the names are not those of images" in lines
@@ -118,11 +134,13 @@ def test_photographs_of_a_kind_that_is_not_read(tmp_path: Path) -> None:
 def test_a_folder_that_holds_nothing_does_not_end_the_others(tmp_path: Path) -> None:
     Path("empty").mkdir()
     draw("a.png")
-    done = predict("empty", "a.png", "--format", "json")
-    first, second = json.loads(done.stdout)
+    done = predict("empty", "a.png", "--format", "jsonl")
+    first, second = map(json.loads, done.stdout.splitlines())
     assert (first["path"], first["score"], second["decision"]) == ("empty", None, 1)
+    assert second["boxes"] == [[1, 2, 3, 4], [5, 6, 1, 2]]
+    assert list(first) == list(second)
     assert first["error"].startswith("empty: expected image files (")
-    assert done.exit_code == 2
+    assert done.exit_code == 3
 
 
 def test_of_many_failures_some_are_named_on_the_terminal(tmp_path: Path) -> None:
@@ -150,8 +168,8 @@ def test_names_run_nothing_on_a_terminal_or_in_a_spreadsheet(name: bytes, shown:
     done = predict(os.fsdecode(name))
     assert [row["path"] for row in rows(done.stdout)] == [shown]
     assert done.exit_code == 0
-    as_json = predict(os.fsdecode(name), "--format", "json").stdout
-    assert [row["path"] for row in json.loads(as_json)] == [os.fsdecode(name)], "exact"
+    as_json = predict(os.fsdecode(name), "--format", "jsonl").stdout
+    assert [json.loads(line)["path"] for line in as_json.splitlines()] == [os.fsdecode(name)], "exact"
     assert all(line.isprintable() for line in as_json.splitlines())
     draw(name + b".txt")
     os.truncate(name + b".txt", 0)
@@ -160,40 +178,178 @@ def test_names_run_nothing_on_a_terminal_or_in_a_spreadsheet(name: bytes, shown:
     assert failed.rstrip("\n").isprintable()
 
 
-def test_what_was_there_stays_until_all_is_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_there_stays_until_there_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw("a.png")
-    Path("out.csv").write_text("of yesterday")
+    draw("b.png", 50)
+    Path("out.csv").write_text("of yesterday, and longer than one row of today would ever be: " + "x" * 200)
+    there: list[str] = []
 
-    def fails(self: MadeUp, name: str, pixels: np.ndarray) -> Prediction:
-        assert Path("out.csv").read_text() == "of yesterday"
-        raise MemoryError
+    def looks(self: MadeUp, read: Any) -> Result:
+        there.append(Path("out.csv").read_text())
+        return MadeUp._scored(self, read)
+
+    def fails(self: MadeUp, *given: str) -> None:
+        raise VqiError("no such model")
 
     with monkeypatch.context() as patched:
-        patched.setattr(MadeUp, "_prediction", fails)
-        assert isinstance(predict("a.png", "-o", "out.csv").exception, MemoryError)
-    assert Path("out.csv").read_text() == "of yesterday"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "out.csv"]
-    assert predict("a.png", "-o", "out.csv").exit_code == 0
-    assert Path("out.csv").read_text() == "path,score,threshold,decision,p_value\na.png,150.0,100.0,1,0.25\n"
+        patched.setattr(model.Model, "__init__", fails)
+        for name in ("out.csv", "new.csv"):
+            assert predict("a.png", "-o", name).stderr == "error: no such model\n"
+    assert Path("out.csv").read_text().startswith("of yesterday")
+    assert not Path("new.csv").exists()
+
+    class Looks(MadeUp):
+        _scored = looks  # type: ignore[assignment]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model, "Model", Looks)
+        assert predict("a.png", "b.png", "-o", "out.csv").exit_code == 0
+    assert there[0].startswith("of yesterday")
+    first = f"{HEAD}a.png,150.0,100.0,1,0.25,{BOXES},,\n"
+    assert there[1] == first, "a row is in the file before the next photograph is scored"
+    assert Path("out.csv").read_text() == f"{first}b.png,50.0,100.0,0,0.25,{BOXES},,\n"
     assert predict("a.png", "-o", "new/folder/out.csv").exit_code == 0
-    assert Path("new/folder/out.csv").is_file()
+    assert Path("new/folder/out.csv").read_text() == first
     assert predict("a.png", "-o", "/dev/null").exit_code == 0
     assert Path("/dev/null").is_char_device()
+    assert predict("a.png", "-o", "-").stdout == first
 
 
-def test_pictures_have_names_that_any_disk_takes(tmp_path: Path) -> None:
+def test_rows_stay_when_it_is_killed_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png"):
+        draw(name)
+
+    class Dies(MadeUp):
+        def _scored(self, read: Any) -> Result:
+            if read.name == "b.png":
+                raise MemoryError
+            return super()._scored(read)
+
+    monkeypatch.setattr(model, "Model", Dies)
+    assert isinstance(predict("a.png", "b.png", "-o", "out.csv").exception, MemoryError)
+    assert Path("out.csv").read_text() == f"{HEAD}a.png,150.0,100.0,1,0.25,{BOXES},,\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "flags", "code"),
+    [
+        (["good.png"], ["--fail-on-anomaly"], 0),
+        (["good.png", "bad.png"], [], 0),
+        (["bad.png", "good.png"], ["--fail-on-anomaly"], 1),
+        (["bad.png", "gone.png"], ["--fail-on-anomaly"], 3),
+        (["good.png", "gone.png"], [], 3),
+    ],
+)
+def test_exit_codes(names: list[str], flags: list[str], code: int) -> None:
+    draw("good.png", 50)
+    draw("bad.png", 150)
+    assert predict(*names, *flags).exit_code == code
+
+
+def test_what_was_scored_stays_when_it_is_interrupted(tmp_path: Path) -> None:
+    draw("a.png")
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-c", CLOSED, "-"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"a.png\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == HEAD.encode(), "before the next name is there"
+        assert process.stdout.readline().startswith(b"a.png,150.0,")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+
+
+def test_patterns_and_names_on_standard_input(tmp_path: Path) -> None:
+    for name in ("p/a.png", "p/b.png", "p/in/c.png", "p/a[1].png", "p/.h.png"):
+        draw(name)
+    draw(b"p/\xff.png")
+
+    def paths(*arguments: str, given: bytes = b"") -> list[str]:
+        done = CliRunner().invoke(vqi, ["predict", "model", "--format", "jsonl", *arguments], input=given)
+        return [json.loads(line)["path"] for line in done.stdout.splitlines()]
+
+    assert paths("p/?.png") == ["p/a.png", "p/b.png", os.fsdecode(b"p/\xff.png")]
+    assert paths("p/**/c.png") == ["p/in/c.png"]
+    assert paths("p/a[1].png") == ["p/a[1].png"], "a file of that name is there"
+    assert paths("-", given=b"p/b.png\n\np/\xff.png\r\np/in\n") == ["p/b.png", os.fsdecode(b"p/\xff.png"), "p/in/c.png"]
+    assert paths("p/a.png", "-", "p/b.png", given=b"p/in/c.png") == ["p/a.png", "p/in/c.png", "p/b.png"]
+    nothing = predict("p/*.tiff")
+    assert "p/*.tiff: no file matches this pattern" in nothing.stdout
+    listed = CliRunner().invoke(vqi, ["predict", "model", "-"], input="p/?.png\n")
+    assert "p/?.png: no such file or folder" in listed.stdout, "a name on standard input is no pattern"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "expected IMAGES, or --watch FOLDER"),
+        (["a.png", "--watch", "p"], "expected IMAGES or --watch FOLDER, got both: leave out 'a.png'"),
+        (["a.png", "--state", "s"], "--state is for --watch FOLDER"),
+        (["--watch", "p", "--maps", "p/in/../maps"], "--maps p/in/../maps is in the folder that is watched"),
+    ],
+)
+def test_what_does_not_go_together(arguments: list[str], said: str) -> None:
+    done = predict(*arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_memory_does_not_grow_with_the_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither pixels nor results nor rows are kept: the peak of many is that of few."""
+    for number in range(300):
+        draw(f"p/{number}.png")
+    side = 400  # pixels of a photograph in memory: 480 kB each
+
+    class Large(MadeUp):
+        def _read(self, image: Any, name: str, *, keep: bool) -> Any:
+            read = super()._read(image, name, keep=keep)
+            return read._replace(decoded=replace(read.decoded, whole=np.zeros((side, side, 3), np.uint8)))
+
+    monkeypatch.setattr(model, "Model", Large)
+
+    def peak(pattern: str) -> int:
+        tracemalloc.start()
+        done = predict(pattern, "-o", "out.csv")
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert done.exit_code == 0
+        return found
+
+    peak("p/1*.png")  # what is imported, and made once
+    few, many = peak("p/1?.png"), peak("p/*.png")
+    assert len(Path("out.csv").read_text().splitlines()) == 301
+    assert many < few + 5 * side * side * 3, "10 photographs and 300"
+
+
+def test_pictures_have_names_that_any_disk_takes_and_rows_name_them(tmp_path: Path) -> None:
     long = "ü" * 120 + ".png"
     draw(long)
     draw("a\nb.png")
     Path("bad.png").touch()
     done = predict("bad.png", long, "a\nb.png", "--maps", "maps")
-    assert done.exit_code == 2
-    assert sorted(path.name for path in Path("maps").iterdir()) == [f"1-{'ü' * 80}.png", "2-a_b.png"]
+    assert done.exit_code == 3
+    names = [f"000001-{'ü' * 80}.png", "000002-a_b.png"]
+    assert sorted(path.name for path in Path("maps").iterdir()) == names
+    assert [row["map"] for row in rows(done.stdout)] == ["", *(f"maps/{name}" for name in names)]
+    with Image.open(f"maps/{names[0]}") as picture:
+        assert picture.size == (8, 8)
+
+
+def test_whoever_reads_may_stop_reading(tmp_path: Path) -> None:
+    for number in range(200):
+        draw(f"p/{number}.png")
+    done = run_in_shell('"$0" -c "$1" p --maps maps | head -1')
+    assert done.stdout == HEAD
+    assert done.stderr == "error: whoever reads the output has closed it\n"
 
 
 CLOSED = """
 import sys
 from tests.pipelines import test_predict
+from vqi.errors import VqiError
 from vqi.models import model
 model.Model = test_predict.MadeUp
 from vqi_pipelines.cli import main
@@ -202,17 +358,21 @@ main()
 """
 
 
+def run_in_shell(command: str) -> subprocess.CompletedProcess[str]:
+    """``$0 -c "$1"`` in it is ``vqi predict model`` with the made-up model."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, CLOSED], capture_output=True, text=True, env=environment, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("end", "said"), [(">&-", "error: standard output is closed"), ("> /dev/full", "No space left")]
 )
 def test_standard_output_that_takes_nothing(end: str, said: str, tmp_path: Path) -> None:
     draw("a.png")
-    root = Path(__file__).parents[2]
-    command = f'"$0" -c "$1" a.png {end}'
-    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    done = subprocess.run(
-        ["/bin/sh", "-c", command, sys.executable, CLOSED], capture_output=True, text=True, env=environment
-    )
+    done = run_in_shell(f'"$0" -c "$1" a.png {end}')
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert said in done.stderr

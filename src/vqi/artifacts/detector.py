@@ -19,7 +19,7 @@ from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.detector/5"
+KIND = "vqi.detector/6"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _GROUPS = "calibration_groups"
@@ -34,6 +34,7 @@ class DetectorRecord(Record):
     settings: PcaFit  # its kind among them
     shapes: tuple[tuple[_Positive, _Positive, _Positive], ...]  # (C, h, w) of each layer that it was fitted to
     operating_points: tuple[Threshold, ...]  # of several rates, the lowest first
+    map_limit: float = Field(ge=0)  # what the highest cell of a good part's map stays below as often as its score
     facts: dict[str, int | float | str]  # what a report says of it, by its name
     features: FeaturesRecord
 

@@ -12,6 +12,7 @@ from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import operating_points
 from vqi.detectors.interface import Detector, Rows
+from vqi.detectors.map_limit import map_limit
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError, unknown
@@ -48,6 +49,7 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
         settings=settings,
         shapes=features.train.shapes,
         operating_points=operating_points(scores, settings.target_fpr, features.groups),
+        map_limit=map_limit(fitted.held_out, settings.target_fpr, features.groups),
         facts=fitted.detector.facts(),
         features=features.record,
     )

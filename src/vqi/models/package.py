@@ -11,6 +11,7 @@ from pydantic import Field
 from vqi import __version__
 from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
+from vqi.artifacts.files import write_text
 from vqi.artifacts.images import LARGEST, ValueRange
 from vqi.config import FeatureExtract
 from vqi.detectors.registry import detector_of
@@ -19,8 +20,8 @@ from vqi.errors import VqiError
 from vqi.records import Record, parse_json
 from vqi.store.names import name_of
 
-MANIFEST = "manifest.json"
-FILES = ("backbone.safetensors", "detector.safetensors", "metrics.json", "report.html")
+MANIFEST, METRICS = "manifest.json", "metrics.json"
+FILES = ("backbone.safetensors", "detector.safetensors", METRICS, "report.html")
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -63,6 +64,16 @@ def manifest_of(files: Mapping[str, Path]) -> Manifest:
         files=digests,
         digest=digest_json(digests),
     )
+
+
+def write_manifest(folder: Path) -> None:
+    """Make a package, of version 0, of a folder with its other files.
+
+    Raises:
+        VqiError: As ``manifest_of``.
+    """
+    manifest = manifest_of({name: folder / name for name in FILES})
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2))
 
 
 def _name_of_dataset(folder: str) -> str:

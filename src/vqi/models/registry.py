@@ -6,6 +6,7 @@ A version is complete when its ``manifest.json`` is there; that is written last.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from vqi.records import Record
 from vqi.store.interface import Store
 from vqi.store.names import key_of
 from vqi.store.opening import fetch_uri, open_store, read_uri
+from vqi.system.atomic import atomic_path, write_text
+from vqi.system.os_errors import explain
 
 _RESERVED = "reserved.json"
 _VERSION = re.compile(r"v([1-9][0-9]{0,17})")
@@ -105,7 +108,7 @@ def fetch_model(uri: str, folder: Path) -> Manifest:
     Raises:
         VqiError: There is no model at that place, or a file is not what the manifest says.
     """
-    uri = _version_at(uri.rstrip("/"))
+    uri = version_at(uri)
     manifest = read_manifest(read_uri(f"{uri}/{MANIFEST}"), uri)
     for name in FILES:
         fetch_uri(f"{uri}/{name}", folder / name)
@@ -113,11 +116,36 @@ def fetch_model(uri: str, folder: Path) -> Manifest:
     return manifest
 
 
-def _version_at(uri: str) -> str:
+def save_model(uri: str, folder: Path) -> Path:
+    """Copy a model package into a new folder, whole or not at all.
+
+    Returns:
+        The folder.
+
+    Raises:
+        VqiError: As ``fetch_model``; or there is something at that place already, or it cannot be written.
+    """
+    try:
+        if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            raise VqiError(f"{folder}: there is something already: name a new folder for the model")
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            manifest = fetch_model(uri, temporary)
+            write_text(temporary / MANIFEST, manifest.model_dump_json(indent=2))
+    except OSError as error:
+        raise VqiError(f"cannot save the model: {explain(error, folder)}") from error
+    return folder
+
+
+def version_at(uri: str) -> str:
     """The uri of a version: the given one where a package is there, else the newest version below it.
 
     The name does not decide: a category may be called ``v1``.
+
+    Raises:
+        VqiError: There is neither.
     """
+    uri = uri.rstrip("/")
     return uri if uri and open_store(uri).exists(MANIFEST) else _newest_of(uri)
 
 

@@ -36,11 +36,11 @@ __all__ = [
     "decode",
     "decode_image",
     "decode_mask",
+    "decode_opened",
     "image_size",
     "largest_value",
     "only_max_pixels",
     "resize_mask",
-    "resize_opened",
 ]
 
 LOSSY = ("JPEG", "MPO", "JPEG2000")
@@ -57,6 +57,7 @@ class Decoded:
     mode: str  # of the source, in PIL's words: L, RGB, P, I;16, CMYK, ...
     note: str  # what a person should know, such as of an animation; '' for nothing
     is_cut: bool = False  # whether it has values above white
+    whole: npt.NDArray[np.uint8] | None = None  # (height, width, 3), of its own size; None where nobody asked for it
 
 
 @dataclass(frozen=True)
@@ -82,25 +83,28 @@ def decode(data: bytes, name: str, size: int, max_pixels: int, white: float | No
     return decode_image(data, name, size, max_pixels, white).pixels
 
 
-def decode_image(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> Decoded:
-    """As ``decode``, with the size, the mode and a note for the data report."""
+def decode_image(
+    data: bytes, name: str, size: int, max_pixels: int, white: float | None = None, *, keep: bool = False
+) -> Decoded:
+    """As ``decode``, with the size, the mode and a note for the data report; with the whole image where it is kept."""
     with damage(name):
         opened = open_image(data, name, max_pixels)
         check_memory(opened, name, len(data))
         again = partial(open_image, data, name, max_pixels)
-        deep, mode, note = depth.is_deep(opened), opened.mode, _note(opened, again)
-        image, cut = upright(opened), ""
+        mode, note = opened.mode, _note(opened, again)
+        deep = depth.is_deep(opened)
+        image = upright(opened)
         if deep:
-            pixels, cut = _resized_deep(image, again, name, size, white, depth.is_inverted(image))
+            plain, cut = _deep_to_8_bit(image, again, name, white, depth.is_inverted(image))
         else:
-            pixels = _resized(_to_8_bit(image, name), size)
-        return Decoded(pixels, image.width, image.height, mode, "; ".join(filter(None, (note, cut))), bool(cut))
+            plain, cut = _to_8_bit(image, name), ""
+        return _decoded(plain, size, mode, (note, cut), keep=keep)
 
 
-def resize_opened(
-    image: Image.Image, name: str, size: int, max_pixels: int, white: float | None = None
-) -> npt.NDArray[np.uint8]:
-    """An image that is open in PIL as ``decode`` gives the file with the same pixels; it is not changed.
+def decode_opened(
+    image: Image.Image, name: str, size: int, max_pixels: int, white: float | None = None, *, keep: bool = False
+) -> Decoded:
+    """An image that is open in PIL as ``decode_image`` gives the file with the same pixels; it is not changed.
 
     PIL keeps 8 of 16 bits per colour, and scales some deep greys: such images are refused, as far as PIL tells.
 
@@ -114,9 +118,8 @@ def resize_opened(
         if deep and (image.mode not in depth.DEEP_MODES or image.format in depth.SCALED_BY_PIL):
             raise UnreadableImage(name, f"PIL does not keep its {image.format} values: give its path or its bytes")
         copy = ImageOps.exif_transpose(image)
-        if deep:
-            return _resized_deep(copy, lambda: copy, name, size, white, inverted)[0]
-        return _resized(_to_8_bit(copy, name), size)
+        plain, cut = _deep_to_8_bit(copy, lambda: copy, name, white, inverted) if deep else (_to_8_bit(copy, name), "")
+        return _decoded(plain, size, image.mode, ("", cut), keep=keep)
 
 
 def largest_value(data: bytes, name: str, max_pixels: int) -> Largest | None:
@@ -189,19 +192,21 @@ def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]
     return np.asarray(image.resize((size, size), Image.Resampling.BOX)) > FULL_8 // 2
 
 
+def _decoded(image: Image.Image, size: int, mode: str, notes: tuple[str, str], *, keep: bool) -> Decoded:
+    """What is said of an upright image in mode L or RGB; the last note is that of values above white."""
+    whole = np.array(image.convert("RGB"), dtype=np.uint8) if keep else None
+    note = "; ".join(filter(None, notes))
+    return Decoded(_resized(image, size), image.width, image.height, mode, note, bool(notes[-1]), whole)
+
+
 def _resized(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
     return np.array(image.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"), dtype=np.uint8)
 
 
-def _resized_deep(
-    image: Image.Image,
-    again: Callable[[], Image.Image],
-    name: str,
-    size: int,
-    white: float | None,
-    inverted: bool,
-) -> tuple[npt.NDArray[np.uint8], str]:
-    """An upright image deeper than 8 bits, as ``decode`` gives it; and a note where values are above white."""
+def _deep_to_8_bit(
+    image: Image.Image, again: Callable[[], Image.Image], name: str, white: float | None, inverted: bool
+) -> tuple[Image.Image, str]:
+    """An upright image deeper than 8 bits in mode L or RGB; and a note where values are above white."""
     if white is None:
         raise UnreadableImage(
             name,
@@ -212,7 +217,7 @@ def _resized_deep(
     if inverted:
         grey = ImageChops.invert(grey)
     cut = f"values up to {largest:g} are cut at {white:g}, the white of the training images"
-    return _resized(_on_white(grey) if grey.mode == "RGBA" else grey, size), cut if largest > white else ""
+    return _on_white(grey) if grey.mode == "RGBA" else grey, cut if largest > white else ""
 
 
 def _note(image: Image.Image, again: Callable[[], Image.Image]) -> str:

@@ -156,7 +156,7 @@ def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
         with pytest.raises(VqiError, match="expected a safetensors file"):
             load_features(path)
     save_features(path, features())
-    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/5', got 'vqi.features/4'"):
+    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/6', got 'vqi.features/4'"):
         load_detector(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(VqiError, match="cut short"):

@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ from vqi.datasets.shards import open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge, evaluate
-from vqi.models.inputs import Failure
-from vqi.models.model import PRECISION_TOLERANCE, Model, Prediction, image_files, score_tolerance, write_overlays
+from vqi.models.model import DECODERS, PRECISION_TOLERANCE, Model, load, score_tolerance
+from vqi.models.reading import Failure, Reader, Source, Stored
 from vqi.models.registry import publish
+from vqi.models.result import Result
 from vqi.network import extraction, runtime
 from vqi.network.backbones import save_backbone
 from vqi.network.building import build
@@ -88,6 +91,14 @@ def make(folder: Path, engine: str, precision: str = "auto") -> Trained:
     return Trained(folder)
 
 
+def results(model: Model, images: Iterable[Source]) -> list[Result]:
+    """Of images that all have a score."""
+    found = list(model.score_many(images))
+    failed = [one for one in found if isinstance(one, Failure)]
+    assert failed == []
+    return [one for one in found if isinstance(one, Result)]
+
+
 @pytest.fixture(scope="module", params=["eager", "auto"])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return make(tmp_path_factory.mktemp("model"), request.param)
@@ -98,29 +109,72 @@ def model(trained: Trained) -> Model:
     return Model(trained.uri)
 
 
-def test_scores_decisions_and_maps_are_those_of_evaluate(trained: Trained, model: Model) -> None:
+def test_scores_verdicts_and_maps_are_those_of_evaluate(trained: Trained, model: Model) -> None:
     rows, maps = trained.rows, load_maps(trained.folder / "maps")
-    predictions = model.predict(trained.paths)
-    assert [p.name for p in predictions] == [str(path) for path in trained.paths]
-    for prediction, row, small in zip(predictions, rows, maps, strict=True):
-        assert prediction.score == pytest.approx(row.score, rel=1e-5)
-        assert prediction.decision == row.decision
-        assert 0 < prediction.p_value <= 1
-        assert prediction.p_value == pytest.approx(row.p_value, abs=0.05)
-        assert prediction.image.shape == (64, 64, 3)
-        np.testing.assert_allclose(prediction.anomaly_map, enlarge(small, 64), rtol=1e-3, atol=1e-4)
-    assert len({p.threshold for p in predictions}) == 1
-    assert {row.decision for row in rows} == {0, 1}  # else the comparison of decisions proves little
+    found = results(model, trained.paths)
+    assert [one.name for one in found] == [str(path) for path in trained.paths]
+    for one, row, small in zip(found, rows, maps, strict=True):
+        assert one.score == pytest.approx(row.score, rel=1e-5)
+        assert one.flagged == bool(row.decision)
+        assert 0 < one.p_value <= 1
+        assert one.p_value == pytest.approx(row.p_value, abs=0.05)
+        assert (one.width, one.height) == (80, 80)
+        assert one.photograph is None
+        assert one.seconds > 0
+        np.testing.assert_allclose(one.map, small, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(one.map_at(64, 64), enlarge(small, 64), rtol=1e-3, atol=1e-4)
+        assert one.map_at().shape == (80, 80)
+    assert {(one.threshold, one.version, one.map_limit) for one in found} == {(model.threshold, 1, model.map_limit)}
+    assert {row.decision for row in rows} == {0, 1}  # else the comparison of verdicts proves little
+
+
+def test_boxes_are_where_the_defects_are_and_not_on_good_parts(trained: Trained, model: Model) -> None:
+    found = results(model, trained.paths)
+    for one, row, path in zip(found, trained.rows, trained.paths, strict=True):
+        assert bool(one.boxes) == bool((one.map > one.map_limit).any())
+        for x, y, width, height in one.boxes:
+            assert 0 <= x < x + width <= 80
+            assert 0 <= y < y + height <= 80
+        if row.label and one.boxes:
+            mask = np.asarray(Image.open(path.parents[2] / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"))
+            x, y, width, height = one.boxes[0]
+            assert mask[y : y + height, x : x + width].any(), "the most anomalous place meets the defect"
+    defective = [bool(one.boxes) for one, row in zip(found, trained.rows, strict=True) if row.label]
+    good = [bool(one.boxes) for one, row in zip(found, trained.rows, strict=True) if not row.label]
+    assert sum(defective) > len(defective) / 2
+    assert sum(good) < len(good)
 
 
 def test_what_is_said_of_an_image_does_not_depend_on_the_others(trained: Trained, model: Model) -> None:
-    """Bit for bit."""
-    together = model.predict(trained.paths)
-    for place in (0, 4):
-        for count in (1, 2, 3):
-            (alone, *_) = model.predict(trained.paths[place : place + count])
-            assert alone.score == together[place].score
-            np.testing.assert_array_equal(alone.anomaly_map, together[place].anomaly_map)
+    """Bit for bit, read ahead or not."""
+    together = results(model, trained.paths)
+    slowly = [one for one in model.score_many(trained.paths, ahead=False) if isinstance(one, Result)]
+    for one, two, path in zip(together, slowly, trained.paths, strict=True):
+        alone = model.score(path)
+        assert alone.score == one.score == two.score
+        assert alone.boxes == one.boxes == two.boxes
+        np.testing.assert_array_equal(alone.map, one.map)
+        np.testing.assert_array_equal(alone.map, two.map)
+
+
+def test_images_are_taken_as_they_are_needed(trained: Trained, model: Model) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[Path]:
+        for number in count():
+            taken.append(number)
+            yield trained.paths[0]
+
+    few = model.score_many(endless())
+    for _ in range(3):
+        next(few)
+    assert len(taken) <= 3 + 2 * DECODERS
+    few.close()
+    taken.clear()
+    one_by_one = model.score_many(endless(), ahead=False)
+    for number in range(1, 4):
+        next(one_by_one)
+        assert len(taken) == number, "a result does not wait for the next image"
 
 
 def test_every_kind_of_image(trained: Trained, model: Model) -> None:
@@ -132,25 +186,35 @@ def test_every_kind_of_image(trained: Trained, model: Model) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # shown upside down
     Image.fromarray(pixels[::-1, ::-1]).save(turned, "PNG", exif=exif)
-    given = [
-        path, str(path), path.read_bytes(), bytearray(path.read_bytes()), pixels, pixels[:, ::-1][:, ::-1], opened,
-        opened.convert("RGBA"), Image.open(turned), turned.getvalue(),
-    ]  # fmt: skip
-    predictions = model.predict(given)
-    assert len({p.score for p in predictions}) == 1
-    assert [p.name for p in predictions] == [str(path)] * 2 + [""] * 4 + [str(path)] + [""] * 3
+    with path.open("rb") as file:
+        given = [
+            path, str(path), path.read_bytes(), bytearray(path.read_bytes()), pixels, pixels[:, ::-1][:, ::-1], opened,
+            opened.convert("RGBA"), Image.open(turned), turned.getvalue(), io.BytesIO(path.read_bytes()), file,
+            Stored("s3://b/x.png", path.read_bytes),
+        ]  # fmt: skip
+        found = [model.score(one, keep=True) for one in given]
+    assert len({one.score for one in found}) == 1
+    assert [one.name for one in found] == [str(path)] * 2 + [""] * 4 + [str(path)] + [""] * 4 + [
+        str(path),
+        "s3://b/x.png",
+    ]
     assert opened.size == (80, 80)
+    for one in found:
+        assert one.photograph is not None
+        np.testing.assert_array_equal(one.photograph, pixels)
 
 
 def test_images_of_16_bits_are_scaled_by_the_white_of_the_training_images(trained: Trained, model: Model) -> None:
     eight = np.asarray(Image.open(trained.paths[0]).convert("RGB"))
     deep = png(eight.astype(np.uint16) * 16)
-    assert model.white is None
+    assert model._reader.white is None
     with pytest.raises(VqiError, match="which value is white is not known: save it as the training images are"):
-        model.predict([deep])
+        model.score(deep)
     like_a_camera = copy(model)
-    like_a_camera.white = 255.0 * 16
-    assert like_a_camera.predict([deep])[0].score == model.predict([eight])[0].score
+    like_a_camera._reader = Reader(64, MAX_PIXELS, 255.0 * 16)
+    found = like_a_camera.score(deep, keep=True)
+    assert found.score == model.score(eight).score
+    np.testing.assert_array_equal(found.photograph, eight)
 
 
 @pytest.mark.parametrize(
@@ -166,14 +230,27 @@ def test_images_of_16_bits_are_scaled_by_the_white_of_the_training_images(traine
         (7, "an image of type int: expected a path"),
         (b"", "an image without a name: the file is empty"),
         (b"text", "not an image of a known format"),
+        (
+            io.StringIO("text"),
+            "an image without a name: expected a file that is open for reading bytes, got one of str",
+        ),
         ("/nowhere/x.png", "cannot read /nowhere/x.png: No such file or directory: there is nothing of that name"),
     ],
 )
 def test_what_is_no_image(model: Model, image: Any, message: str) -> None:
     with pytest.raises(VqiError) as error:
-        model.predict([image])
+        model.score(image)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_open_file_that_is_too_large_or_closed(model: Model) -> None:
+    file = io.BytesIO(bytes(MAX_PIXELS * 16 + (64 << 20) + 1))
+    with pytest.raises(VqiError, match="cannot read an image without a name: has more than 67,211,264 bytes"):
+        model.score(file)
+    file.close()
+    with pytest.raises(VqiError, match="cannot read an image without a name: I/O operation on closed file"):
+        model.score(file)
 
 
 def test_compiled_at_the_first_call_alone(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,16 +265,16 @@ def test_compiled_at_the_first_call_alone(trained: Trained, monkeypatch: pytest.
     loaded = Model(trained.uri)
     assert compiled == []
     for _ in range(3):
-        loaded.predict(trained.paths[:1])
+        loaded.score(trained.paths[0])
     assert compiled == [1], "and for one image, which is not filled up to a batch"
 
 
 def test_several_threads(trained: Trained, model: Model) -> None:
-    expected = [p.score for p in model.predict(trained.paths)]
+    expected = [one.score for one in results(model, trained.paths)]
     got: dict[int, float] = {}
 
     def work(place: int) -> None:
-        got[place] = model.predict([trained.paths[place]])[0].score
+        got[place] = model.score(trained.paths[place]).score
 
     workers = [threading.Thread(target=work, args=(place,)) for place in range(len(expected))]
     for worker in workers:
@@ -210,26 +287,27 @@ def test_several_threads(trained: Trained, model: Model) -> None:
 def test_another_kind_of_file_with_the_same_pixels(trained: Trained, model: Model, tmp_path: Path) -> None:
     with Image.open(trained.paths[0]) as image:
         image.convert("RGBA").save(tmp_path / "same.tiff")
-    assert model.predict([tmp_path / "same.tiff"])[0].score == model.predict(trained.paths[:1])[0].score
+    assert model.score(tmp_path / "same.tiff").score == model.score(trained.paths[0]).score
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut short"])
 def test_unreadable_file(model: Model, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.png").write_bytes(content)
     with pytest.raises(VqiError, match=r"bad\.png") as error:
-        model.predict([tmp_path / "bad.png"])
+        model.score(tmp_path / "bad.png")
     assert "\n" not in str(error.value)
 
 
 def test_an_odd_one_does_not_end_the_others(trained: Trained, model: Model) -> None:
-    first, failed, passed_on, last = model.each(
-        [trained.paths[0], b"text", Failure("x", VqiError("why")), trained.paths[1]]
+    first, failed, passed_on, no_kind, last = model.score_many(
+        [trained.paths[0], b"text", Failure("x", VqiError("why")), 7, trained.paths[1]]  # type: ignore[list-item]
     )
+    assert isinstance(no_kind, Failure)
     assert isinstance(failed, Failure)
     assert str(failed.error).startswith("an image without a name: not an image of a known format")
     assert passed_on == Failure("x", passed_on.error)
-    alone = model.predict(trained.paths[:2])
-    assert [one.score for one in (first, last) if isinstance(one, Prediction)] == [one.score for one in alone]
+    alone = results(model, trained.paths[:2])
+    assert [one.score for one in (first, last) if isinstance(one, Result)] == [one.score for one in alone]
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf])
@@ -237,21 +315,23 @@ def test_a_score_that_is_not_finite_is_an_error_and_never_good(
     trained: Trained, model: Model, monkeypatch: pytest.MonkeyPatch, odd: float
 ) -> None:
     monkeypatch.setattr(type(model._detector), "anomaly_maps", lambda self, maps: np.full((1, 2, 2), odd))
-    (found,) = model.each(trained.paths[:1])
+    (found,) = model.score_many(trained.paths[:1])
     assert isinstance(found, Failure)
+    assert found.name == str(trained.paths[0])
     with pytest.raises(VqiError, match="the score is not finite: train the model again"):
-        model.predict(trained.paths[:1])
+        model.score(trained.paths[0])
 
 
 def test_files_that_do_not_belong_together(trained: Trained) -> None:
     loaded = Model(trained.uri)
-    loaded._shapes = ((1, 2, 3), (4, 5, 6))
+    record = loaded._artifact.record.model_copy(update={"shapes": ((1, 2, 3), (4, 5, 6))})
+    loaded._artifact = replace(loaded._artifact, record=record)
     with pytest.raises(VqiError, match="the model's files do not belong together"):
-        loaded.predict(trained.paths[:1])
+        loaded.score(trained.paths[0])
 
 
-def test_nothing_to_predict(model: Model) -> None:
-    assert model.predict([]) == []
+def test_nothing_to_score(model: Model) -> None:
+    assert list(model.score_many([])) == []
 
 
 def test_no_model_there(tmp_path: Path) -> None:
@@ -259,16 +339,28 @@ def test_no_model_there(tmp_path: Path) -> None:
         Model(str(tmp_path))
 
 
-def test_overlays(trained: Trained, model: Model, tmp_path: Path) -> None:
-    images = image_files([trained.folder / "parts" / "bracket" / "test"])
-    write_overlays(tmp_path / "maps", model.predict([*images, images[0].read_bytes()]))
-    written = sorted((tmp_path / "maps").iterdir())
-    names = [f"-{path.stem}" for path in images]  # same names stay apart
-    assert [path.stem.lstrip("0123456789") for path in written[:-1]] == names
-    assert written[-1].name == f"{len(images) + 1}.png", "one without a name has its number"
-    with Image.open(written[0]) as overlay, Image.open(images[0]) as image:
-        assert overlay.size == (64, 64)
-        assert overlay.tobytes() != image.resize((64, 64)).tobytes()
+def test_a_model_is_saved_and_loaded(trained: Trained, model: Model, tmp_path: Path) -> None:
+    saved = model.save(tmp_path / "there" / "model")
+    assert saved == tmp_path / "there" / "model"
+    again = load(saved, model.runtime.engine)
+    assert again.manifest == model.manifest
+    assert again.metrics.train_images == 10
+    assert again.score(trained.paths[0]).score == model.score(trained.paths[0]).score
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").touch()
+    for place in (saved, tmp_path / "mine", tmp_path / "mine" / "diary.txt"):
+        with pytest.raises(VqiError, match="there is something already: name a new folder for the model"):
+            model.save(place)
+    assert (tmp_path / "mine" / "diary.txt").exists()
+    with pytest.raises(VqiError, match="cannot save the model: /proc/x"):
+        model.save("/proc/x")
+
+
+def test_what_was_measured_by_another_version(trained: Trained, model: Model) -> None:
+    odd = copy(model)
+    odd._measured = b'{"category": "x"}'
+    with pytest.raises(VqiError, match=r"metrics\.json: .*; evaluate the model again"):
+        _ = odd.metrics
 
 
 # --------------------------------------------------------------------------------------------------------- portability
@@ -278,13 +370,13 @@ def check_portable(trained: Trained, engine: str, precision: str) -> None:
     """Scores within the tolerance; decisions those of evaluate, except for scores that close to the threshold."""
     loaded = Model(trained.uri, engine, precision)
     tolerance = score_tolerance(loaded.manifest.made_with, loaded.runtime)
-    predictions, decided = loaded.predict(trained.paths), 0
-    for prediction, row in zip(predictions, trained.rows, strict=True):
-        assert prediction.score == pytest.approx(row.score, rel=tolerance)
-        if abs(row.score / prediction.threshold - 1) > tolerance:
-            assert prediction.decision == row.decision
+    found, decided = results(loaded, trained.paths), 0
+    for one, row in zip(found, trained.rows, strict=True):
+        assert one.score == pytest.approx(row.score, rel=tolerance)
+        if abs(row.score / one.threshold - 1) > tolerance:
+            assert one.flagged == bool(row.decision)
             decided += 1
-    assert decided > len(predictions) / 2, "else the comparison of decisions says little"
+    assert decided > len(found) / 2, "else the comparison of decisions says little"
 
 
 @pytest.fixture(scope="module")
@@ -315,7 +407,7 @@ def test_where_the_engine_is_not_installed_another_one_scores_and_says_so_once(
     monkeypatch.setattr(runtime, "processor_flags", lambda: frozenset({"avx2"}))
     loaded = Model(made_with_ipex.uri)
     for _ in range(2):
-        loaded.predict(made_with_ipex.paths[:1])
+        loaded.score(made_with_ipex.paths[0])
     assert (loaded.runtime.engine, loaded.runtime.precision) == ("openvino", "fp32")
     said = capsys.readouterr().err.splitlines()
     assert [line for line in said if "the model was made with ipex bf16 and scores with openvino fp32" in line] == said
@@ -331,22 +423,3 @@ def test_by_default_the_engine_that_made_it_scores_and_nothing_is_said(
     assert Model(trained.uri, "eager", "fp32").runtime.engine == "eager"
     with pytest.raises(VqiError, match="unknown engine 'eagre': did you mean 'eager'"):
         Model(trained.uri, "eagre")
-
-
-# ------------------------------------------------------------------------------------------------------------- files
-
-
-def test_folders_are_searched_to_the_bottom(tmp_path: Path) -> None:
-    for name in ("b/2.png", "b/deep/1.JPG", "b/notes.txt", "a.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    found = image_files([tmp_path / "b", tmp_path / "a.png"])
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["b/2.png", "b/deep/1.JPG", "a.png"]
-    assert image_files([tmp_path / "b" / "notes.txt"])  # a file that is named is tried
-
-
-def test_files_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(VqiError, match="gone: no such file or folder"):
-        image_files([tmp_path / "gone"])
-    with pytest.raises(VqiError, match=r"expected image files \(.*png.*\), got none"):
-        image_files([tmp_path])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.vqi.photographs.written import encoded, packed_12, png, pnm, text_pnm, tiff_of
-from vqi.photographs.decoding import UnreadableImage, decode, decode_image, decode_mask, largest_value, resize_opened
+from vqi.photographs.decoding import UnreadableImage, decode, decode_image, decode_mask, decode_opened, largest_value
 from vqi.photographs.depth import white_for
 
 SIDE = 16
@@ -244,14 +244,14 @@ def test_images_that_pil_opened_are_scaled_alike_or_refused() -> None:
         image = Image.open(io.BytesIO(GREY_FILES[kind]))
         if kind.startswith("pgm"):
             with pytest.raises(UnreadableImage, match="PIL does not keep its PPM values: give its path or its bytes"):
-                resize_opened(image, "x", SIDE, MAX_PIXELS, TWELVE)
+                decode_opened(image, "x", SIDE, MAX_PIXELS, TWELVE)
             continue
-        np.testing.assert_array_equal(resize_opened(image, "x", SIDE, MAX_PIXELS, TWELVE), in_8_bits(GREY))
+        np.testing.assert_array_equal(decode_opened(image, "x", SIDE, MAX_PIXELS, TWELVE).pixels, in_8_bits(GREY))
     turned = Image.open(io.BytesIO(tiff_of(GREY, t262=0)))
-    np.testing.assert_array_equal(resize_opened(turned, "x", SIDE, MAX_PIXELS, TWELVE), 255 - in_8_bits(GREY))
+    np.testing.assert_array_equal(decode_opened(turned, "x", SIDE, MAX_PIXELS, TWELVE).pixels, 255 - in_8_bits(GREY))
     for kind in ("png", "tiff"):
         with pytest.raises(UnreadableImage, match="PIL does not keep"):
-            resize_opened(Image.open(io.BytesIO(COLOUR_FILES[kind])), "x", SIDE, MAX_PIXELS, TWELVE)
+            decode_opened(Image.open(io.BytesIO(COLOUR_FILES[kind])), "x", SIDE, MAX_PIXELS, TWELVE)
 
 
 def test_deep_masks() -> None:
