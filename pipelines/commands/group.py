@@ -10,6 +10,7 @@ import click
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.compile import compile_command
+from vqi_pipelines.commands.export import export
 from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.parameters import parameters
 from vqi_pipelines.commands.predict import predict
@@ -57,5 +58,5 @@ def vqi() -> None:
     """
 
 
-for command in (run, step, parameters, compile_command, layers, predict, submit):
+for command in (run, step, parameters, compile_command, layers, predict, export, submit):
     vqi.add_command(command)

@@ -30,6 +30,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     models.model        [T] a model -> scores, verdicts and places of new photographs
     models.assessment   [T] a model and labelled photographs -> metrics
     models.fitting      [T] good photographs -> a model, without a store
+    export/             [T] a model -> one file for a run time without Python
 
 The face for programs is here, and imported when it is first used: ``load``, ``fit``, ``Model``, ``Result``,
 ``Failure``, ``VqiError``.

@@ -126,8 +126,7 @@ def save_model(uri: str, folder: Path) -> Path:
         VqiError: As ``fetch_model``; or there is something at that place already, or it cannot be written.
     """
     try:
-        if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
-            raise VqiError(f"{folder}: there is something already: name a new folder for the model")
+        require_free(folder)
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             manifest = fetch_model(uri, temporary)
@@ -135,6 +134,17 @@ def save_model(uri: str, folder: Path) -> Path:
     except OSError as error:
         raise VqiError(f"cannot save the model: {explain(error, folder)}") from error
     return folder
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a place for a new folder where there is something.
+
+    Raises:
+        VqiError: There is.
+        OSError: It cannot be seen.
+    """
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise VqiError(f"{folder}: there is something already: name a new folder for the model")
 
 
 def version_at(uri: str) -> str:

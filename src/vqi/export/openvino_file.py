@@ -1,0 +1,143 @@
+"""A network and what judges its features -> one OpenVINO model, from a photograph's pixels on. Imports torch.
+
+What a file computes must not depend on how it is loaded. On a processor that has bf16, OpenVINO computes everything in
+it unless it is told otherwise, in each program anew; so each operation that must be float32 is marked as such in the
+file. In an fp32 file these are all of them, in a bf16 file those after the network: a distance is a difference of
+numbers that are nearly equal, of which bf16 leaves nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import torch
+from torch import nn
+
+from vqi.errors import VqiError
+from vqi.records import cut
+
+OUTPUTS = ("score", "anomalous", "p_value", "anomaly_map")
+INPUT = "image"
+NETWORK = "network/"  # begins the names of the network's operations
+
+
+def whole_model(network: nn.Module, judge: nn.Module, size: int) -> Any:
+    """The model from one photograph, (1, H, W, 3) uint8 RGB, of any size.
+
+    Args:
+        network: From (1, size, size, 3) uint8 to the maps of some layers.
+        judge: From these to the four of ``OUTPUTS``.
+        size: Of the images that the network sees, in pixels.
+
+    Returns:
+        An ``openvino.Model``; ``NETWORK`` begins the names of the operations of the network.
+
+    Raises:
+        VqiError: OpenVINO does not take the network.
+    """
+    example = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        maps = network(example)
+    first, second = _converted(network, (example,)), _converted(judge, tuple(maps))
+    for operation in first.get_ops():
+        operation.set_friendly_name(f"{NETWORK}{operation.get_friendly_name()}")
+    return _named(_resizing(_joined(first, second), size))
+
+
+def save(model: Any, path: Path, precision: str, metadata: Mapping[str, Mapping[str, str]]) -> None:
+    """Write ``path`` (.xml) and the weights next to it (.bin).
+
+    Args:
+        model: As ``whole_model`` gives it.
+        path: Of the new file.
+        precision: Of the network: ``fp32``, or ``bf16`` where a processor has it.
+        metadata: Sections of texts, by name, which programs read as the model's ``rt_info``.
+    """
+    openvino = imported()
+    for section, values in metadata.items():
+        for name, value in values.items():
+            model.set_rt_info(value, [section, name])
+    openvino.save_model(model, path, compress_to_fp16=False)
+    _mark(path, NETWORK if precision == "bf16" else "")
+
+
+def imported() -> Any:
+    """OpenVINO; its converter reports usage over the network unless one module is missing, and is made to miss it."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def _converted(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
+    openvino = imported()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # both warn of their own doings
+            with torch.inference_mode():
+                program = torch.export.export(network.eval(), example)
+            model = openvino.convert_model(program)
+    except Exception as error:  # torch and OpenVINO raise what they like, and it is the backbone's doing
+        raise VqiError(
+            f"the network cannot be exported to OpenVINO ({cut(' '.join(str(error).split()))}): train with another "
+            "backbone or layer"
+        ) from error
+    model.reshape({place: list(one.shape) for place, one in enumerate(example)})
+    return model
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """A model whose outputs go into another one's inputs."""
+    for parameter, output in zip(second.get_parameters(), first.outputs, strict=True):
+        parameter.output(0).replace(output.get_node().input_value(0))
+    return imported().Model(second.get_results(), first.get_parameters(), "vqi")
+
+
+def _resizing(model: Any, size: int) -> Any:
+    """A model that takes photographs of any size, and resizes them as Pillow does.
+
+    Along one axis after the other, each time to whole numbers, a half up. OpenVINO's own rounding takes a half to the
+    even number, which is another one for an eighth of the pixels where a photograph is halved.
+    """
+    import numpy as np
+    from openvino import opset13 as ops
+
+    photograph = ops.parameter([1, -1, -1, 3], np.uint8, name=INPUT)
+    height = ops.gather(ops.shape_of(photograph, "i64"), np.array([1], np.int64), np.array(0, np.int64))
+    side, axes = ops.constant(np.array([size], np.int64)), np.array([1, 2], np.int64)
+    pixels = ops.convert(photograph, "f32")
+    for sizes in ([height, side], [side, side]):
+        pixels = ops.interpolate(pixels, ops.concat(sizes, 0), "bilinear_pillow", "sizes", axes=axes)
+        pixels = ops.floor(ops.add(pixels, np.float32(0.5)))
+    resized = imported().Model([ops.result(ops.convert(pixels, "u8"))], [photograph], "resizing")
+    return _joined(resized, model)
+
+
+def _named(model: Any) -> Any:
+    model.input(0).get_tensor().set_names({INPUT})
+    for output, name in zip(model.outputs, OUTPUTS, strict=True):
+        output.get_tensor().set_names({name})
+    return model
+
+
+def _mark(path: Path, without: str) -> None:
+    """Mark operations to be computed in the precision that they have in the file; those of a name may be left out."""
+    tree = ET.parse(path)  # noqa: S314 - it was written a moment ago
+    for layer in tree.iterfind("layers/layer"):
+        if not (without and layer.attrib["name"].startswith(without)):
+            _info_of(layer).append(ET.Element("attribute", {"name": "precise", "version": "0"}))
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _info_of(layer: ET.Element) -> ET.Element:
+    """What is said of an operation beside what it computes, after its ``data`` where it has any."""
+    found = layer.find("rt_info")
+    if found is None:
+        found = ET.Element("rt_info")
+        layer.insert(int(layer.find("data") is not None), found)
+    return found

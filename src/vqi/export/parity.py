@@ -1,0 +1,106 @@
+"""How far an exported file is from the library, on photographs that both score. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vqi.artifacts.detector import DetectorArtifact
+from vqi.errors import VqiError
+from vqi.models.model import ENGINE_TOLERANCE
+from vqi.models.result import Result
+
+Pixels = npt.NDArray[np.uint8]
+Compiled = Callable[[Any], Any]
+
+# How far scores may be apart, as a share. fp32: 2e-6 seen where nothing is resized; where it is, 2e-3, because a pixel
+# that lies half-way between two values is rounded another way. bf16: a program may compute one operation more or less
+# in it.
+EXACT, RESIZED, BF16 = 1e-4, 5e-3, ENGINE_TOLERANCE
+_TINY = float(np.finfo(np.float32).tiny)
+_MAP = 4  # times the bound of a score: of a cell, as a share of the map's highest; it is a square, and not a mean
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was compared, and the largest difference of a score, as a share of it."""
+
+    photographs: int
+    exact: float  # where a photograph has the size that the network sees
+    resized: float  # where it has another
+    flips: int  # photographs with another decision, all of them nearer to the threshold than the bound
+
+
+def bound_of(precision: str, *, is_resized: bool) -> float:
+    """How far the scores of a file may be from the library's, as a share of them."""
+    if precision == "bf16":
+        return BF16
+    return RESIZED if is_resized else EXACT
+
+
+def compare(
+    compiled: Compiled, results: Iterable[Result], artifact: DetectorArtifact, precision: str, size: int
+) -> Parity:
+    """Compare a file with the library.
+
+    Args:
+        compiled: The file, as a program runs it: from (1, H, W, 3) uint8 to the outputs by name.
+        results: The library's, each with its photograph.
+        artifact: The detector.
+        precision: Of the file.
+        size: Of the images that the network sees, in pixels.
+
+    Raises:
+        VqiError: They are farther apart than the bound of the precision, or decide otherwise and are not that near to
+            the threshold; with the figures.
+    """
+    worst, count, flips = {False: 0.0, True: 0.0}, 0, 0
+    for result in results:
+        pixels = result.photograph
+        if pixels is None:
+            raise ValueError("a result without its photograph: score with keep=True")
+        is_resized = pixels.shape[:2] != (size, size)
+        said = compiled(pixels[None])
+        differs, flipped = _difference(said, result, artifact, bound_of(precision, is_resized=is_resized))
+        worst[is_resized] = max(worst[is_resized], differs)
+        count, flips = count + 1, flips + flipped
+    return Parity(count, worst[False], worst[True], flips)
+
+
+def _difference(said: Any, result: Result, artifact: DetectorArtifact, bound: float) -> tuple[float, bool]:
+    """Of one photograph: of the scores, and whether the decision is another."""
+    score, flagged, p_value = (said[name].item() for name in ("score", "anomalous", "p_value"))
+    differs = abs(score - result.score) / max(result.score, _TINY)
+    highest = max(float(result.map.max()), _TINY)
+    of_map = float(np.abs(said["anomaly_map"][0] - result.map).max()) / highest
+    high, low = artifact.p_values(result.score * np.array([1 - bound, 1 + bound]))
+    near = abs(result.score - result.threshold) <= bound * result.threshold
+    same = flagged == result.flagged
+    if not (differs <= bound and of_map <= _MAP * bound and (same or near) and low - 1e-6 <= p_value <= high + 1e-6):
+        raise VqiError(
+            f"the file does not score as the library does, and is not written: a photograph of {result.width} x "
+            f"{result.height} pixels ({result.name or 'made up'}): score {score:.6g} instead of {result.score:.6g} "
+            f"({differs:.2g} apart, allowed {bound:.2g}), map {of_map:.2g} apart (allowed {_MAP * bound:.2g}), "
+            f"anomalous {flagged} instead of {result.flagged}, p-value {p_value:.4g} instead of {result.p_value:.4g}"
+        )
+    return differs, not same
+
+
+def made_up(size: int) -> Iterator[Pixels]:
+    """Photographs (H, W, 3) of several sizes, the same in each call: soft colours, some with noise, and a rectangle."""
+    sizes = [(size, size)] * 4
+    sizes += [(2 * size, 2 * size), (3 * size // 2, 2 * size), (size + 13, size - 7), (size // 2, size), (301, 199)]
+    draw = np.random.default_rng(0)
+    for number, (height, width) in enumerate(sizes):
+        colours = draw.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        soft = np.asarray(Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC), np.int16)
+        noise = draw.integers(-20, 21, soft.shape, dtype=np.int16) * (number % 2)
+        pixels = np.clip(soft + noise, 0, 255).astype(np.uint8)
+        top, left = draw.integers(0, height // 2), draw.integers(0, width // 2)
+        pixels[top : top + height // 4, left : left + width // 4] = draw.integers(0, 256, 3)
+        yield pixels

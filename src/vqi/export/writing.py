@@ -1,0 +1,131 @@
+"""A published model -> a folder with one file for a run time, compared with the library before it is there. Imports
+torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, get_args
+
+from vqi import __version__
+from vqi.artifacts.detector import DetectorArtifact, load_detector
+from vqi.config import Precision
+from vqi.detectors.registry import detector_of
+from vqi.errors import VqiError, unknown
+from vqi.export import openvino_file
+from vqi.export.graphs import judge_of
+from vqi.export.parity import Parity, compare, made_up
+from vqi.models.inputs import images_below
+from vqi.models.model import Model
+from vqi.models.package import Manifest
+from vqi.models.reading import Source
+from vqi.models.registry import fetch_model, require_free
+from vqi.models.result import Result
+from vqi.network.backbones import load_backbone
+from vqi.network.extraction import FeatureNetwork
+from vqi.system.atomic import atomic_path
+from vqi.system.os_errors import explain
+from vqi.system.processor import threads
+from vqi.system.scratch import scratch_folder
+
+FORMATS, PRECISIONS = ("openvino",), tuple(one for one in get_args(Precision) if one != "auto")
+FILE = "model.xml"
+FORMAT = "vqi.openvino/1"
+
+
+def export(
+    model: str | os.PathLike[str],
+    folder: Path,
+    to: str = "openvino",
+    precision: str = "fp32",
+    check: Path | None = None,
+) -> Parity:
+    """Write a model as one file that a run time computes, with all that comes before and after the network.
+
+    Args:
+        model: Path or uri, as ``vqi.load`` takes it.
+        folder: A new one; it is there when the file scores as the library does.
+        to: ``openvino``: ``model.xml`` and ``model.bin``.
+        precision: Of the network: ``fp32``, or ``bf16`` where the processor that runs it has that.
+        check: Photographs on which the file is compared with the library, besides made-up ones.
+
+    Returns:
+        How far it is from the library.
+
+    Raises:
+        VqiError: There is no such model or format, the detector or the network cannot be exported, there is something
+            in the folder, or the file does not score as the library does.
+    """
+    for what, name, known in (("format", to, FORMATS), ("precision", precision, PRECISIONS)):
+        if name not in known:
+            raise unknown(what, name, known)
+    photographs = [] if check is None else images_below(check)
+    if check is not None and not photographs:
+        raise VqiError(f"{check}: expected photographs to compare on, got none")
+    try:
+        require_free(folder)
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            return _written(os.fspath(model), temporary / FILE, precision, photographs)
+    except OSError as error:
+        raise VqiError(f"cannot export the model: {explain(error, folder)}") from error
+
+
+def _written(uri: str, path: Path, precision: str, photographs: list[Path]) -> Parity:
+    """Write the file and compare it as a program runs it: read from its place, with no setting that changes scores."""
+    library = Model(uri, "openvino", precision)
+    with scratch_folder() as scratch:
+        manifest = fetch_model(library.uri, scratch)
+        artifact = load_detector(scratch / "detector.safetensors").in_memory()
+        record = artifact.record
+        size, settings = record.features.images.image_size, record.features.settings
+        network = FeatureNetwork(
+            load_backbone(scratch / "backbone.safetensors", size), settings.layers, settings.pool
+        ).eval()
+    model = openvino_file.whole_model(network, judge_of(detector_of(artifact), artifact), size)
+    openvino_file.save(model, path, precision, _metadata(library.uri, manifest, artifact, precision))
+    core = openvino_file.imported().Core()
+    compiled = core.compile_model(path, "CPU", {"INFERENCE_NUM_THREADS": threads()})
+    return compare(compiled, _results(library, size, photographs), artifact, precision, size)
+
+
+def _results(library: Model, size: int, photographs: list[Path]) -> Iterator[Result]:
+    for image in chain[Source](made_up(size), photographs):
+        yield library.score(image, keep=True)
+
+
+def _metadata(uri: str, manifest: Manifest, artifact: DetectorArtifact, precision: str) -> dict[str, dict[str, str]]:
+    """What the file says of itself: in the words of OpenVINO's Model API, and in ours."""
+    record = artifact.record
+    size, threshold = record.features.images.image_size, record.threshold
+    api: dict[str, Any] = {
+        "model_type": "AnomalyDetection",
+        "task": "segmentation",
+        "image_threshold": threshold.value,
+        "pixel_threshold": record.map_limit,
+        "normalization_scale": 2 * threshold.value,  # 0 is 0 then, and the threshold a half
+        "image_shape": f"{size} {size}",
+        "labels": "normal anomalous",
+        "embedded_processing": True,
+    }
+    own: dict[str, Any] = {
+        "format": FORMAT,
+        "version": __version__,
+        "model": uri,
+        "digest": manifest.digest,
+        "dataset": manifest.dataset,
+        "category": manifest.category,
+        "model_version": manifest.version,
+        "detector": record.kind,
+        "precision": precision,
+        "threshold": threshold.value,
+        "target_fpr": threshold.target_fpr,
+        "map_limit": record.map_limit,
+    }
+    return {
+        section: {name: str(value) for name, value in values.items()}
+        for section, values in (("model_info", api), ("vqi", own))
+    }
