@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 
 from vqi.records import Record
 
+# What a threshold was set from.
+CROSS = "cross-conformal, good training images only"
+SPLIT = "split-conformal, good images that did not train (calibration/good)"
+
 
 class Threshold(Record):
     """A threshold; a score above it is anomalous. What it promises counts groups: photographs of one part are one."""
@@ -32,6 +36,11 @@ class Threshold(Record):
     def guaranteed_fpr(self) -> float:
         """(n + 1 - rank) / (n + 1), for exchangeable groups and scores of one model."""
         return (self.n + 1 - self.rank) / (self.n + 1)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the scores are of the one model in use, on images that it did not see: then the bound is exact."""
+        return self.source == SPLIT
 
     @property
     def needed(self) -> int:

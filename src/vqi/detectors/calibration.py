@@ -9,7 +9,9 @@ guaranteed, and what is not:
   image is flagged with a probability of at most (n + 1 - rank) / (n + 1), on average over calibration sets; that is at
   most ``target_fpr`` where n is enough. One calibration set gives a rate that varies around it
   (`expected_false_alarms`).
-- Here the scores are pooled over K folds (cross-conformal), and the model in use is fitted to all images. For that no
+  This is so where there are good images in ``calibration/good`` (split-conformal). A copy of a training image there, or
+  a photograph of a part that trains, is none that the model did not see, and does not take part.
+- Else the scores are pooled over K folds (cross-conformal), and the model in use is fitted to all images. For that no
   finite-sample bound at ``target_fpr`` is proved: CV+, which also scores a new image with the K fold models, is within
   twice the rate (plus a term that falls with n). In practice each fold's model has seen less than the final one, so
   its held-out scores are rather larger, and the threshold rather cautious.
@@ -28,20 +30,22 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.grouped import Groups, score_of_rank
-from vqi.artifacts.threshold import Threshold, exact
+from vqi.artifacts.threshold import CROSS, Threshold, exact
 from vqi.errors import VqiError
 
 _BAND = 0.95  # of the expected number of false alarms
-_SOURCE = "cross-conformal, good training images only"
 
 
-def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None) -> Threshold:
+def conformal_threshold(
+    scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None, source: str = CROSS
+) -> Threshold:
     """The score of rank ceil((n + 1)(1 - target_fpr)) among n groups of good scores; the highest where n is too small.
 
     Args:
         scores: (m,) held-out scores of good images, higher = more anomalous.
         target_fpr: Share of good images that may be flagged, in (0, 1).
         groups: (m,), equal for images that belong together; each image is a group by itself where None.
+        source: What the scores are from, in words.
 
     Raises:
         VqiError: No scores, scores that are not finite, or a rate out of range.
@@ -56,7 +60,7 @@ def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float, gro
         raise VqiError("the calibration scores hold NaN or infinity: fit the detector again")
     rank = min(math.ceil((n + 1) * (1 - exact(target_fpr))), n)
     value = score_of_rank(scores, groups, rank)
-    return Threshold(value=value, source=_SOURCE, n=n, images=len(scores), rank=rank, target_fpr=float(target_fpr))
+    return Threshold(value=value, source=source, n=n, images=len(scores), rank=rank, target_fpr=float(target_fpr))
 
 
 def expected_false_alarms(n_calibration: int, rank: int, m: int) -> tuple[float, float, float]:

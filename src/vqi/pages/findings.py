@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import Metrics
 from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch, best_epoch
@@ -156,10 +157,48 @@ def _need(threshold: Threshold) -> str:
     return said if threshold.enough else f"{said} That is too few: the threshold is the highest score among them."
 
 
+def differing(differences: Sequence[tuple[str, Difference]], threshold: Threshold, *, finetuned: bool) -> list[str]:
+    """What to say where good images score systematically otherwise than others.
+
+    Args:
+        differences: With the names of their groups.
+        threshold: In use.
+        finetuned: Whether the backbone was trained on the training images.
+    """
+    return [_differs(name, one, threshold, finetuned=finetuned) for name, one in differences]
+
+
+def _differs(name: str, found: Difference, threshold: Threshold, *, finetuned: bool) -> str:
+    which = "higher" if found.higher > 0.5 else "lower"
+    if found.group is None:
+        pair = f"The images for calibration score systematically {which} than training images"
+    else:
+        pair = f"The training images {name} score systematically {which} than the others"
+    why = "They may be of another day, light or camera"
+    if found.group is None and finetuned:
+        why += ", or the fine-tuned backbone knows the training images"
+    if found.wider_threshold <= threshold.value:
+        wider = f"The threshold in use, {figure(threshold.value)}, is the higher one of both"
+    else:
+        both = f"for good parts of both kinds take the higher one, {figure(found.wider_threshold)}"
+        wider = f"The threshold in use is {figure(threshold.value)}; {both}"
+    return (
+        f"{pair}: in {percent(max(found.higher, 1 - found.higher))} of the pairs, by a model that saw neither "
+        f"(Mann-Whitney test of {found.units:,} and {found.others:,} parts or groups, p = {found.p_value:.1g}). {why}. "
+        f"{wider}."
+    )
+
+
 def _expectation(threshold: Threshold) -> str:
     rate = percent(threshold.guaranteed_fpr)
     what = "calibration score" if threshold.n == threshold.images else "group"
     few = f"rests on {count(threshold.n + 1 - threshold.rank, what)} at or above it"
+    if threshold.is_split:
+        return (
+            f"Good parts like those for calibration are flagged at a rate of {rate} at most, on average over sets of "
+            f"that size; the model saw none of them, so this bound is exact. The threshold {few}, so the rate of one "
+            "run varies around that; and parts from another camera, light or batch are not covered."
+        )
     return (
         f"Good parts like those in training should be flagged at a rate of about {rate} on average. The threshold "
         f"{few}, so the rate of one run varies around that; and parts from another camera, light or batch are not "

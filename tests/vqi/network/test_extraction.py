@@ -238,7 +238,7 @@ def test_auto_does_not_import_ipex() -> None:
 
 
 def test_the_artifact_has_both_splits_and_both_backbones(lite0: Backbone) -> None:
-    index = [IndexRow(f"{i}.png", "train" if i % 2 else "test", 0, "good", None, "", 0) for i in range(7)]
+    index = [IndexRow(f"{i}.png", "train" if i % 2 else "test", 0, "good", None, "", 0, 0) for i in range(7)]
     images = Images(images_of(7), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
     settings = FeatureExtract(layer='["blocks.3", "blocks.1"]', pool=0, engine="eager", precision="fp32", batch_size=4)
     made = finetune_record(best_epoch=3)
