@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     auroc_interval,
     default_setting,
+    differences,
     engines,
     false_alarms,
     finetune,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "compile": compiling.main,
     "default_setting": default_setting.main,
     "false_alarms": false_alarms.main,
+    "differences": differences.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,
     "finetune_settings": finetune_settings.main,
