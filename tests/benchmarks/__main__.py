@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     auroc_interval,
     default_setting,
+    differences,
     engines,
     false_alarms,
     finetune,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "default_setting": default_setting.main,
     "false_alarms": false_alarms.main,
     "small_sets": small_sets.main,
+    "differences": differences.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,
     "finetune_settings": finetune_settings.main,

@@ -66,7 +66,7 @@ def test_less_variance_fewer_components_looser_rate_lower_threshold(chain: Any, 
         ({"target_fpr": 0}, "target_fpr: Input should be greater than 0, got '0'"),
         ({"folds": 1}, "folds"),
         ({"kind": "pcaa"}, "unknown detector 'pcaa': did you mean 'pca'?"),
-        ({"features": "BACKBONE"}, "expected format 'vqi.features/4', got 'vqi.backbone/2'"),
+        ({"features": "BACKBONE"}, "expected format 'vqi.features/5', got 'vqi.backbone/2'"),
         ({"features": "/nowhere/f"}, "/nowhere/f"),
     ],
 )

@@ -40,8 +40,8 @@ def test_figures_by_hand() -> None:
 
 
 def rows(good: list[float], bad: list[float]) -> tuple[list[IndexRow], list[Look]]:
-    index = [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0) for i in range(len(good))]
-    index += [IndexRow(f"test/x/{i}.png", "test", 1, "x", None, "", 0) for i in range(len(bad))]
+    index = [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0, 0) for i in range(len(good))]
+    index += [IndexRow(f"test/x/{i}.png", "test", 1, "x", None, "", 0, 0) for i in range(len(bad))]
     return index, [Look(value, 0, 0, 100) for value in good + bad]
 
 
@@ -132,7 +132,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     assert page.count("no picture") == 1, "that of the file that is not an image"
     assert page.count("<svg") == 4
     for text in (
-        "The same part in train and test",
+        "The same part in two splits",
         "train/good/03.png",
         "test/good/again.png",
         "alone tells good",
@@ -150,7 +150,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
 
 def looked(grey: np.ndarray, label: int = 0) -> tuple[IndexRow, Look]:
     pixels = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, 2)
-    return IndexRow("test/x/1.png", "test", label, "x" if label else "good", None, "", 0), look_of(pixels)
+    return IndexRow("test/x/1.png", "test", label, "x" if label else "good", None, "", 0, 0), look_of(pixels)
 
 
 @pytest.mark.parametrize(
