@@ -153,6 +153,15 @@ def test_sub_folders_that_were_taken_for_groups() -> None:
     assert warning.endswith("set group_by to none.")
 
 
+def test_good_test_images_that_are_unlike_those_for_calibration() -> None:
+    images, features = category(good=20, shift=3.0)
+    apart = Calibration(features.train.rows(slice(15, 30)), np.arange(15), np.arange(15))
+    fewer = replace(features, train=features.train.rows(slice(15)), groups=np.arange(15), calibration=apart)
+    evaluation = evaluate(images, fewer, fit_detector(fewer, PcaFit(target_fpr=0.1)), SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report())
+    assert warning.endswith("the good test images differ from the good calibration images.")
+
+
 def test_good_images_that_differ_systematically_are_named_with_the_wider_threshold() -> None:
     images, features = category(train=60, good=40, bad=0, masks=0, shift=3.0)
     apart = Calibration(features.test, np.arange(40), np.arange(40))

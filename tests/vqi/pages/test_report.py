@@ -17,9 +17,10 @@ from PIL import Image
 
 from tests.vqi import made
 from vqi import metrics
+from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import Roc
 from vqi.detectors.calibration import conformal_threshold
-from vqi.pages import maps
+from vqi.pages import findings, maps
 from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
 
 SIDE = 48
@@ -158,6 +159,16 @@ def test_with_little_to_measure(good: list[float], bad: list[float], said: str, 
 def test_too_few_calibration_images_are_said() -> None:
     page = Page(render_report(report(GOOD, BAD, calibration=10)))
     assert "there were 10. That is too few: the threshold is the highest score among them." in page.text
+
+
+def test_the_higher_threshold_is_offered_where_it_is_not_in_use() -> None:
+    lower = Difference(group=None, units=30, others=40, p_value=1e-5, higher=0.2, wider_threshold=7.25)
+    (said,) = findings.differing([("", lower)], conformal_threshold(np.arange(30.0) / 10, 0.1), finetuned=False)
+    assert said == (
+        "The images for calibration score systematically lower than training images: in 80.0 % of the pairs, by a "
+        "model that saw neither (Mann-Whitney test of 30 and 40 parts or groups, p = 1e-05). They may be of another "
+        "day, light or camera. The threshold in use is 2.7; for good parts of both kinds take the higher one, 7.25."
+    )
 
 
 def test_nothing_is_loaded_run_or_unescaped() -> None:
