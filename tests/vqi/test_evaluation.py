@@ -136,14 +136,23 @@ def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report(train_groups=30, calibration_groups=6))
     assert warning.endswith(
-        "there are 6. The threshold is the highest score of a good image, which promises 14.3%. Without "
-        "calibration/good, 30 groups of training images would set it."
+        "there are 6. The threshold is an estimate from a curve fitted to their scores; their scores alone promise "
+        "14.3%. Without calibration/good, 30 groups of training images would set it."
     )
     page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
     assert "6 scores of good images for calibration, by the model itself, which has not seen them." in page
-    assert "the model saw none of them, so this bound is exact" in page.replace("\xa0", " ")
+    assert "the model saw none of them, so this bound is exact" not in page.replace("\xa0", " "), "of an estimate"
     (warning,) = warnings_of(evaluation, data_report(train_groups=18, calibration_groups=6))
-    assert warning.endswith("which promises 14.3%.")
+    assert warning.endswith("promise 14.3%.")
+
+
+def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
+    images, features = category(train=30, good=40)
+    apart = Calibration(features.test.rows(slice(40)), np.arange(40), np.arange(40))
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(target_fpr=0.2))
+    evaluation = evaluate(images, features, artifact, SETTINGS)
+    page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
+    assert "the model saw none of them, so this bound is exact" in page.replace("\xa0", " ")
 
 
 def test_sub_folders_that_were_taken_for_groups() -> None:
@@ -152,6 +161,15 @@ def test_sub_folders_that_were_taken_for_groups() -> None:
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report(grouped_by_folder=True))
     assert warning.endswith("set group_by to none.")
+
+
+def test_good_test_images_that_are_unlike_those_for_calibration() -> None:
+    images, features = category(good=20, shift=3.0)
+    apart = Calibration(features.train.rows(slice(15, 30)), np.arange(15), np.arange(15))
+    fewer = replace(features, train=features.train.rows(slice(15)), groups=np.arange(15), calibration=apart)
+    evaluation = evaluate(images, fewer, fit_detector(fewer, PcaFit(target_fpr=0.1)), SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report())
+    assert warning.endswith("the good test images differ from the good calibration images.")
 
 
 def test_good_images_that_differ_systematically_are_named_with_the_wider_threshold() -> None:

@@ -95,8 +95,9 @@ def among(
     Groups of one part are none: parts differ. Of two groups, each is odd to a model of the other one. What the held-out
     scores (N,) do not show is not looked at further, for each comparison takes a fit.
     """
-    sizes = {int(group): len(np.unique(train.parts[train.groups == group])) for group in np.unique(train.groups)}
-    whole = sum(sizes.values())
+    once = np.unique(np.stack([train.groups, train.parts]), axis=1)[0]  # (parts,), the group of each
+    sizes = {int(group): int(size) for group, size in zip(*np.unique(once, return_counts=True), strict=True)}
+    whole = len(once)
     compared = [group for group, size in sizes.items() if size >= FEWEST and whole - size >= LEAST]
     if sum(size > 1 for size in sizes.values()) < 3:
         return

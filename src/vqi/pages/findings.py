@@ -236,8 +236,8 @@ def _expectation(threshold: Threshold) -> str:
     if threshold.is_split:
         return (
             f"Good parts like those for calibration are flagged at a rate of {percent(threshold.guaranteed_fpr)} at "
-            "most, on average over sets of that size; the model saw none of them, so this bound is exact. The threshold "
-            f"rests on {above} at or above it, so the rate of one run varies around that. {others}"
+            "most, on average over sets of that size; the model saw none of them, so this bound is exact. The "
+            f"threshold rests on {above} at or above it, so the rate of one run varies around that. {others}"
         )
     return (
         f"Good parts like those in training should be flagged at a rate of about {percent(threshold.guaranteed_fpr)} "

@@ -87,7 +87,11 @@ def _names(
     names = [_name(re.search(group_by, row.path)) for row in index]
     expected = "expected a regular expression that finds the group's name in each path"
     _require_names(index, names, category, f"group_by '{group_by}' is found in", expected)
-    return names, []
+    apart = [(row.path, name) for row, name in zip(index, names, strict=True) if row.split == "calibration"]
+    if not apart or any(name for _, name in apart):
+        return names, []
+    note = f"group_by '{group_by}' is found in no image for calibration: each is a group by itself"
+    return names, [Note(path=apart[0][0], note=note)]
 
 
 def _folders(index: Sequence[IndexRow], category: str, *, asked_for: bool) -> tuple[list[str], list[Note]]:

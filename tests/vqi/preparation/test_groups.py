@@ -123,6 +123,15 @@ def test_images_for_calibration_are_grouped_among_themselves() -> None:
     assert not {*found[2:5]} & {*found[:2]}, "a folder of the same name is of another split"
 
 
+def test_a_pattern_that_is_found_in_no_image_for_calibration_is_noted() -> None:
+    assert of_paths(*APART, group_by="/([a-z])/").notes == ()
+    found = of_paths(*APART, group_by="/([ab])[.]")
+    assert len(set(groups_of(found)[2:5])) == 3
+    (note,) = found.notes
+    assert note.path == "calibration/good/x/c.png"
+    assert note.note == "group_by '/([ab])[.]' is found in no image for calibration: each is a group by itself"
+
+
 def test_an_image_for_calibration_of_a_part_that_trains_is_of_its_group_and_takes_no_other_along() -> None:
     found = of_paths(*APART, alike=(0, 1, 0, 3, 4, 5))
     assert found.index[2].part == found.index[0].part
