@@ -11,7 +11,10 @@ from vqi.artifacts.grouped import Groups
 from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import conformal_threshold
+from vqi.detectors.ensemble import Ensemble
 from vqi.detectors.interface import Detector, Rows
+from vqi.detectors.mahalanobis import Mahalanobis
+from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError, unknown
@@ -20,6 +23,9 @@ from vqi.progress import message
 DETECTORS: dict[str, type[Detector]] = {
     "pca": Pca,
     "patch_pca": PatchPca,
+    "mahalanobis": Mahalanobis,
+    "neighbours": Neighbours,
+    "ensemble": Ensemble,
 }
 
 
