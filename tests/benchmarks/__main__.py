@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     auroc_interval,
     default_setting,
+    detectors,
     engines,
     false_alarms,
     finetune,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "pipeline": pipeline.main,
     "compile": compiling.main,
     "default_setting": default_setting.main,
+    "detectors": detectors.main,
     "false_alarms": false_alarms.main,
     "finetune_speed": finetune_speed.main,
     "finetune": finetune.main,

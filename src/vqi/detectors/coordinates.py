@@ -35,7 +35,7 @@ class Coordinates:
 
     def pieces(self, maps: FeatureMaps) -> Iterator[FloatArray]:
         """The coordinates of all positions, (B * h * w, Q), some images at a time."""
-        mean, components = self.subspace.mean.astype(np.float32), self.subspace.components.astype(np.float32)
+        mean, components = np.asarray(self.subspace.mean, np.float32), np.asarray(self.subspace.components, np.float32)
         for positions in self._positions(maps):
             positions -= mean
             yield positions @ components.T
