@@ -57,12 +57,12 @@ class Ensemble(Detector):
         held_out = np.full((len(train), *coarsest(train.shapes)), np.nan, np.float32)
         for fold in folds:
             if len(folds) > 1:
-                spreads = _spreads(scores[:, np.setdiff1d(every, fold)])
+                spreads = spreads_of(scores[:, np.setdiff1d(every, fold)])
                 held_out[fold] = _combined([one.held_out[fold] for one in fitted], spreads)
             else:
                 rest = cls.fit(train.rows(np.setdiff1d(np.arange(len(train)), fold)), settings).detector
                 held_out[fold] = rest.anomaly_maps(train.rows(fold))
-        return Fitted(cls(tuple(one.detector for one in fitted), _spreads(scores[:, every])), held_out)
+        return Fitted(cls(tuple(one.detector for one in fitted), spreads_of(scores[:, every])), held_out)
 
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
         """The square of the sum of the members' standardised distances, (M, h, w) float32."""
@@ -112,7 +112,7 @@ def _own_folds(images: int, seed: int) -> list[Rows]:
     return list(np.array_split(order, min(_OWN_FOLDS, images)))
 
 
-def _spreads(scores: DoubleArray) -> DoubleArray:
+def spreads_of(scores: DoubleArray) -> DoubleArray:
     """The standard deviation of each member's scores (members, n), not far below their mean; 1 where all are 0."""
     found: DoubleArray = np.maximum(scores.std(axis=1), _LEAST * scores.mean(axis=1))
     found[found == 0] = 1

@@ -6,7 +6,7 @@ import pytest
 from vqi.artifacts.features import FeatureMaps
 from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
-from vqi.detectors.ensemble import MEMBERS, Ensemble
+from vqi.detectors.ensemble import MEMBERS, Ensemble, spreads_of
 from vqi.errors import VqiError
 
 SETTINGS = PcaFit(kind="ensemble", variance=0.9, channels=0)
@@ -84,3 +84,8 @@ def test_few_images(n: int) -> None:
 def test_refused(train: FeatureMaps, message: str) -> None:
     with pytest.raises(VqiError, match=message):
         Ensemble.fit(train, SETTINGS)
+
+
+def test_a_few_scores_that_are_nearly_equal_do_not_make_a_member_loud() -> None:
+    scores = np.array([[2.0, 2.001, 2.002], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(spreads_of(scores), [0.02001, np.std([1, 2, 3]), 1])
