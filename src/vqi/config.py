@@ -29,7 +29,7 @@ from vqi.errors import unknown
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scaling = Literal["raw", "standardised", "squashed"]
-Normalise = Literal["whitened", "length"]
+Normalise = Literal["length", "whitened"]
 # Of the default backbone: what is fine-tuned is what is read.
 LAYERS = '["blocks.3", "blocks.4", "blocks.5", "blocks.6"]'
 
@@ -429,9 +429,9 @@ class PcaFit(StepConfig):
         4000, ge=1, le=100_000, description="of neighbours: vectors of good parts that new ones are compared with"
     )
     normalise: Normalise = Field(
-        "whitened",
-        description="of neighbours: whitened = each coordinate is divided by its spread (see shrinkage); length = each "
-        "position's vector of unscaled channels is brought to length 1 instead",
+        "length",
+        description="of neighbours: length = each position's vector of unscaled channels is brought to length 1; "
+        "whitened = its coordinates are each divided by their spread instead (see shrinkage)",
     )
     aggregate: float = Field(
         0.05,
