@@ -29,6 +29,7 @@ from vqi.errors import unknown
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scaling = Literal["raw", "standardised", "squashed"]
+Normalise = Literal["length", "whitened"]
 # Of the default backbone: what is fine-tuned is what is read.
 LAYERS = '["blocks.3", "blocks.4", "blocks.5", "blocks.6"]'
 
@@ -415,7 +416,9 @@ class PcaFit(StepConfig):
         description="name of the detector; 'vqi parameters' lists all",
         min_length=1,
     )
-    variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")
+    variance: float = Field(
+        0.99, gt=0, lt=1, description="of pca and patch_pca: fraction of the variance that the components keep"
+    )
     scaling: Scaling = Field(
         "squashed",
         description="of the features' channels: raw = none; standardised = each is divided by its spread on the good "
@@ -427,6 +430,27 @@ class PcaFit(StepConfig):
         le=100_000,
         description="of pca: directions that are kept of the layers' channels, where there are more channels, and "
         "enough images; 0 = all",
+    )
+    coordinates: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="of mahalanobis and neighbours: PCA coordinates of the channels that are kept at most",
+    )
+    shrinkage: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="of mahalanobis and of neighbours with whitened: weight of equal variances in the covariance, "
+        "which few images tell badly; 1 = equal variances",
+    )
+    bank: int = Field(
+        4000, ge=1, le=100_000, description="of neighbours: vectors of good parts that new ones are compared with"
+    )
+    normalise: Normalise = Field(
+        "length",
+        description="of neighbours: length = each position's vector of unscaled channels is brought to length 1; "
+        "whitened = its coordinates are each divided by their spread instead (see shrinkage)",
     )
     aggregate: float = Field(
         0.05,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tests.benchmarks import (
     auroc_interval,
     default_setting,
+    detectors,
     differences,
     engines,
     false_alarms,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "pipeline": pipeline.main,
     "compile": compiling.main,
     "default_setting": default_setting.main,
+    "detectors": detectors.main,
     "false_alarms": false_alarms.main,
     "small_sets": small_sets.main,
     "differences": differences.main,

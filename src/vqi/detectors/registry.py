@@ -15,8 +15,11 @@ from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import operating_points, threshold_of
 from vqi.detectors.differences import Comparison, Sample, among, compare
+from vqi.detectors.ensemble import Ensemble
 from vqi.detectors.interface import Detector, DoubleArray, Rows
+from vqi.detectors.mahalanobis import Mahalanobis
 from vqi.detectors.map_limit import map_limit
+from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError, unknown
@@ -25,6 +28,9 @@ from vqi.progress import message
 DETECTORS: dict[str, type[Detector]] = {
     "pca": Pca,
     "patch_pca": PatchPca,
+    "mahalanobis": Mahalanobis,
+    "neighbours": Neighbours,
+    "ensemble": Ensemble,
 }
 
 

@@ -65,8 +65,8 @@ KEYS = {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
         "artifacts": "backbone detector features files grouped images tables tensors threshold",
-        "detectors": "aggregate calibration differences grid interface map_limit patch_pca pca registry scaling "
-        "subspace",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
+        "map_limit neighbours patch_pca pca registry scaling subspace",
         "system": "atomic files os_errors paths processor",
     },
     "evaluate": {
@@ -75,8 +75,8 @@ KEYS = {
         "redaction strict_json",
         "artifacts": "backbone catalog data_report detector features files grouped images left_out "
         "metrics scores tables tensors threshold training_log",
-        "detectors": "aggregate calibration comparison differences grid interface map_limit patch_pca pca registry "
-        "scaling subspace",
+        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid interface "
+        "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
@@ -86,8 +86,8 @@ KEYS = {
         "artifacts": "backbone catalog decision detector features files grouped images left_out "
         "metrics tables tensors threshold",
         "datasets": "catalogs",
-        "detectors": "aggregate calibration differences grid interface map_limit patch_pca pca registry scaling "
-        "subspace",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
+        "map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
         "s3_errors s3_listing s3_profiles s3_reading s3_settings",

@@ -71,7 +71,7 @@ def test_scores_and_maps_of_every_detector(kind: str, features: Features) -> Non
     assert detector.anomaly_maps(new.rows([])).shape == (0, 2, 2)
 
 
-@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize("kind", sorted(DETECTORS.keys() - {"ensemble"}))  # see test_ensemble for what it divides by
 def test_the_threshold_comes_from_scores_of_models_that_did_not_see_the_image(kind: str, features: Features) -> None:
     settings = PcaFit(kind=kind, variance=0.9, folds=4, target_fpr=0.2, scaling="raw")
     groups = np.arange(24) // 2
