@@ -101,7 +101,8 @@ def test_images_for_calibration_are_scored_by_the_model_itself(kind: str, featur
     without = fit_detector(features, settings)
     assert not without.record.threshold.is_split
     for name, array in without.arrays.items():
-        np.testing.assert_array_equal(artifact.arrays[name], array, err_msg="they change nothing of the model")
+        if name != "spreads":  # by which an ensemble weighs its members: of held-out images, which need other folds
+            np.testing.assert_array_equal(artifact.arrays[name], array, err_msg="they change nothing of the model")
 
 
 def test_two_training_images_and_one_for_calibration(features: Features) -> None:
