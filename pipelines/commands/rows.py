@@ -74,9 +74,18 @@ class Rows:
             self._put(_as_csv(COLUMNS))
 
     def _put(self, text: str) -> None:
-        left = memoryview(text.encode("utf-8"))
-        while left:
-            left = left[self._file.write(left) :]
+        write_all(self._file, text)
+
+
+def write_all(file: FileIO, text: str) -> None:
+    """Write a text; a file without a buffer may take a part of it first.
+
+    Raises:
+        OSError: It takes no more.
+    """
+    left = memoryview(text.encode("utf-8"))
+    while left:
+        left = left[file.write(left) :]
 
 
 def _opened(output: Path) -> FileIO:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,11 +15,9 @@ from vqi.models.inputs import Found, find_images
 from vqi.models.pictures import write_picture
 from vqi.models.reading import Failure
 from vqi.models.result import Result
+from vqi.models.scorer import Scorer
 from vqi.progress import BAR_SECONDS
 from vqi_pipelines.commands.rows import Row, Rows
-
-if TYPE_CHECKING:
-    from vqi.models.model import Model
 
 STANDARD = "-"  # standard input
 FLAGGED, NOT_READ = 1, 3  # exit codes of its own, besides those of all commands
@@ -61,7 +58,7 @@ class Run:
         progress: What a terminal shows meanwhile.
     """
 
-    def __init__(self, model: Model, rows: Rows, maps: Path | None, pictures: int, progress: Progress) -> None:
+    def __init__(self, model: Scorer, rows: Rows, maps: Path | None, pictures: int, progress: Progress) -> None:
         self._model, self._rows, self._maps, self._pictures = model, rows, maps, pictures
         self._progress = progress
         self.scored = self.flagged = self.failed = 0

@@ -25,6 +25,7 @@ from vqi.datasets.layout import is_image_name
 from vqi.errors import VqiError
 from vqi.models.inputs import images_below
 from vqi.system.atomic import write_text
+from vqi_pipelines.commands.rows import write_all
 
 KIND = "vqi.watched/1"
 SETTLED = 1.0  # seconds without a change after which a file may be complete
@@ -85,7 +86,7 @@ class Seen:
         self._known[name] = sight
         self.scored += 1
         if self._path is not None:
-            self._file.write(f"{_line(name, sight)}\n".encode())
+            write_all(self._file, f"{_line(name, sight)}\n")
 
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the files that are gone, so that memory does not grow for ever; ``names``: absolute paths."""

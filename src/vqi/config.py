@@ -29,6 +29,7 @@ from vqi.errors import unknown
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
 Scaling = Literal["raw", "standardised", "squashed"]
+Normalise = Literal["length", "whitened"]
 # Of the default backbone: what is fine-tuned is what is read.
 LAYERS = '["blocks.3", "blocks.4", "blocks.5", "blocks.6"]'
 
@@ -87,7 +88,24 @@ def _is_pattern(value: str) -> str:
     return value
 
 
-Pattern = Annotated[str, AfterValidator(_is_pattern)]
+# What the parameter group_by says, besides a regular expression.
+BY_FOLDER, BY_NOTHING = "folder", "none"
+_BY_EXIF = re.compile("exif:([0-9]{1,6})")
+
+
+def exif_seconds(group_by: str) -> int | None:
+    """The seconds in ``exif:<seconds>``; None for what says something else."""
+    found = _BY_EXIF.fullmatch(group_by)
+    return None if found is None else int(found[1])
+
+
+def _is_group_by(value: str) -> str:
+    if (value == "exif" or value.startswith("exif:")) and exif_seconds(value) is None:
+        raise ValueError(f"expected exif:<seconds>, such as exif:10, got {value!r}")
+    return _is_pattern(value)
+
+
+GroupBy = Annotated[str, AfterValidator(_is_group_by)]
 _MOST_KEYS, _LONGEST_KEY = 3, 40  # in an error
 ALWAYS_ALLOWED = 3  # unreadable images of a category, unless max_bad_fraction is 0: one of 20 is no reason to stop
 TARGET_FPR = 0.05
@@ -177,11 +195,13 @@ class Preprocess(StepConfig):
         100_000_000, ge=1024, description="an image with more pixels than this is not decoded (decompression bombs)"
     )
     target_fpr: TargetFpr = TARGET_FPR
-    group_by: Pattern = Field(
+    group_by: GroupBy = Field(
         "",
-        description="regular expression that finds in a photograph's path what it belongs to, such as '(part[0-9]+)_': "
-        "photographs of one part, shift or batch are never on both sides of a calibration; "
-        "copies and near-duplicates are kept together anyway",
+        description="which good photographs belong together (of one part, shift or batch), so that they are never on "
+        "both sides of a calibration: 'folder' = those in one sub-folder of train/good, also taken where nothing is "
+        "said; 'exif:<seconds>' = those of one camera, each taken within so many seconds of the one before; 'none'; or "
+        "a regular expression that finds the group's name in the path, such as '(part[0-9]+)_'. Copies and "
+        "near-duplicates are kept together anyway",
     )
 
 
@@ -396,7 +416,9 @@ class PcaFit(StepConfig):
         description="name of the detector; 'vqi parameters' lists all",
         min_length=1,
     )
-    variance: float = Field(0.99, gt=0, lt=1, description="fraction of the variance that the components keep")
+    variance: float = Field(
+        0.99, gt=0, lt=1, description="of pca and patch_pca: fraction of the variance that the components keep"
+    )
     scaling: Scaling = Field(
         "squashed",
         description="of the features' channels: raw = none; standardised = each is divided by its spread on the good "
@@ -408,6 +430,27 @@ class PcaFit(StepConfig):
         le=100_000,
         description="of pca: directions that are kept of the layers' channels, where there are more channels, and "
         "enough images; 0 = all",
+    )
+    coordinates: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="of mahalanobis and neighbours: PCA coordinates of the channels that are kept at most",
+    )
+    shrinkage: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="of mahalanobis and of neighbours with whitened: weight of equal variances in the covariance, "
+        "which few images tell badly; 1 = equal variances",
+    )
+    bank: int = Field(
+        4000, ge=1, le=100_000, description="of neighbours: vectors of good parts that new ones are compared with"
+    )
+    normalise: Normalise = Field(
+        "length",
+        description="of neighbours: length = each position's vector of unscaled channels is brought to length 1; "
+        "whitened = its coordinates are each divided by their spread instead (see shrinkage)",
     )
     aggregate: float = Field(
         0.05,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi import metrics
-from vqi.artifacts.detector import DetectorArtifact
+from vqi.artifacts.detector import DetectorArtifact, Difference
 from vqi.artifacts.features import Features
-from vqi.artifacts.images import Images
+from vqi.artifacts.images import Images, IndexRow
 from vqi.artifacts.metrics import ImageAreas, Metrics, PixelAreas, Roc
 from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, write_scores
 from vqi.artifacts.tensors import FloatArray
@@ -36,6 +37,7 @@ class Evaluation:
     threshold: Threshold
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
     caveat: str = ""  # why the detector's scores say little
+    differences: tuple[tuple[str, Difference], ...] = ()  # between good images, with the name of the group
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -101,7 +103,18 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         **dict(_pixel_areas(images, rows, maps)),
     )
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
-    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat())
+    named = tuple((_name_of(one.group, images.index), one) for one in artifact.record.differences)
+    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat(), named)
+
+
+def _name_of(group: int | None, index: Sequence[IndexRow]) -> str:
+    """What to call a group of training images: its sub-folder, or one of them; '' for no group."""
+    rows = [row for row in index if row.split == "train" and row.group == group]
+    if not rows:
+        return ""
+    first = rows[0]
+    whole = first.sub_folder and all(row.sub_folder == first.sub_folder for row in rows)
+    return f"in train/good/{first.sub_folder}" if whole else f"that belong with {first.path}"
 
 
 def _compared(

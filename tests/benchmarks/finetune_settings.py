@@ -111,7 +111,7 @@ def _fold(category: str, number: int) -> Images:
     order = np.random.default_rng(0).permutation(len(good))
     held_out = set(np.array_split(order, PARTS)[number].tolist())
     index = [
-        IndexRow(f"good/{i}", "test" if i in held_out else "train", 0, "good", None, "", 0) for i in range(len(good))
+        IndexRow(f"good/{i}", "test" if i in held_out else "train", 0, "good", None, "", 0, 0) for i in range(len(good))
     ]
-    index += [IndexRow(f"doubtful/{i}", "test", 1, "doubtful", None, "", 0) for i in range(len(doubtful))]
+    index += [IndexRow(f"doubtful/{i}", "test", 1, "doubtful", None, "", 0, 0) for i in range(len(doubtful))]
     return Images(np.concatenate([good, doubtful]), np.zeros((0, *good.shape[1:3]), np.bool_), index, images_record())

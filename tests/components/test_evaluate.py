@@ -81,7 +81,7 @@ def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     ("changed", "message"),
     [
         ({"bootstrap": 1}, "bootstrap: Input should be greater than or equal to 100, got '1'"),
-        ({"detector": "features.safetensors"}, "expected format 'vqi.detector/6', got 'vqi.features/4'"),
+        ({"detector": "features.safetensors"}, "expected format 'vqi.detector/7', got 'vqi.features/5'"),
         ({"images": "scores"}, "images.safetensors"),
         ({"data_report": "dataset"}, "Invalid JSON"),
     ],

@@ -70,7 +70,7 @@ def test_pooling(chain: Any, tmp_path: Path, pool: int, shape: tuple[int, int, i
         ({"pool": -1}, "pool: Input should be greater than or equal to 0, got '-1'"),
         ({"batch_size": 0}, "batch_size"),
         ({"engine": "tensorrt"}, "engine: Input should be 'auto', 'ipex', 'openvino' or 'eager', got 'tensorrt'"),
-        ({"backbone": "FEATURES"}, "expected format 'vqi.backbone/2', got 'vqi.features/4'"),
+        ({"backbone": "FEATURES"}, "expected format 'vqi.backbone/2', got 'vqi.features/5'"),
         ({"backbone": "/nowhere/b"}, "/nowhere/b"),
     ],
 )

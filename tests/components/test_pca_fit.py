@@ -47,6 +47,22 @@ def test_another_detector(chain: Any, tmp_path: Path) -> None:
     assert "patch_pca" in made["report"].read_text()
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "shapes"),
+    [
+        ("mahalanobis", {"coordinates": 7, "shrinkage": 0.5}, {"position_whitening": (64, 7, 7)}),
+        ("neighbours", {"bank": 30, "normalise": "whitened"}, {"bank": (30, 40)}),
+        ("ensemble", {"bank": 30, "coordinates": 9}, {"spreads": (2,), "neighbours.bank": (30, 9)}),
+    ],
+)
+def test_settings_of_other_detectors(
+    kind: str, settings: dict[str, Any], shapes: dict[str, tuple[int, ...]], chain: Any, tmp_path: Path
+) -> None:
+    assert chain.run("pca_fit", detector=tmp_path / "d", kind=kind, **settings) == 0
+    detector = load_detector(tmp_path / "d")
+    assert {name: detector.arrays[name].shape for name in shapes} == shapes
+
+
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     assert chain.run("pca_fit", detector=tmp_path / "d") == 0
     assert (tmp_path / "d").read_bytes() == (chain.folder / "detector.safetensors").read_bytes()
@@ -66,7 +82,7 @@ def test_less_variance_fewer_components_looser_rate_lower_threshold(chain: Any, 
         ({"target_fpr": 0}, "target_fpr: Input should be greater than 0, got '0'"),
         ({"folds": 1}, "folds"),
         ({"kind": "pcaa"}, "unknown detector 'pcaa': did you mean 'pca'?"),
-        ({"features": "BACKBONE"}, "expected format 'vqi.features/4', got 'vqi.backbone/2'"),
+        ({"features": "BACKBONE"}, "expected format 'vqi.features/5', got 'vqi.backbone/2'"),
         ({"features": "/nowhere/f"}, "/nowhere/f"),
     ],
 )

@@ -29,7 +29,7 @@ def test_an_equal_model_is_not_published_again(chain: Any, tmp_path: Path) -> No
 
 def test_wrong_artifact(chain: Any, tmp_path: Path, one_error: OneError) -> None:
     flags = {"decision": tmp_path / "d", "detector": chain.folder / "features.safetensors", "run": ""}
-    assert "expected format 'vqi.detector/6'" in one_error(chain.run("publish", **flags))
+    assert "expected format 'vqi.detector/7'" in one_error(chain.run("publish", **flags))
     assert not (tmp_path / "d").exists()
 
 

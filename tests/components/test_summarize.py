@@ -97,10 +97,10 @@ def test_no_category_with_a_result(other: Any, tmp_path: Path, one_error: OneErr
 
 def test_why_publishing_failed_is_in_the_table(other: Any, tmp_path: Path, one_error: OneError) -> None:
     wrong = {"decision": tmp_path / "d", "dataset": other.dataset, "detector": other.folder / "features.safetensors"}
-    assert "expected format 'vqi.detector/6'" in one_error(other.run("publish", **wrong))
+    assert "expected format 'vqi.detector/7'" in one_error(other.run("publish", **wrong))
     assert other.run("summarize", table=tmp_path / "t", table_page=tmp_path / "t.md", dataset=other.dataset) == 2
     assert "- bracket failed: " in (tmp_path / "t.md").read_text()
-    assert "expected format 'vqi.detector/6'" in (tmp_path / "t.md").read_text().replace("\\", "")
+    assert "expected format 'vqi.detector/7'" in (tmp_path / "t.md").read_text().replace("\\", "")
     assert other.run("publish", decision=tmp_path / "decision", dataset=other.dataset) == 0, "tried again"
     assert other.run("summarize", table=tmp_path / "u", table_page=tmp_path / "u.md", dataset=other.dataset) == 0
 

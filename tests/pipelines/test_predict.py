@@ -14,6 +14,7 @@ import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,25 +24,34 @@ from click.testing import Result as Done
 from PIL import Image
 
 from vqi.errors import VqiError
-from vqi.models import model
-from vqi.models.model import Model
 from vqi.models.reading import Reader
 from vqi.models.result import Box, Result
+from vqi.models.scorer import Read, Scorer
 from vqi_pipelines.commands.group import vqi
 
 THRESHOLD = 100.0
 
 
-class MadeUp(Model):
+class MadeUp(Scorer):
     def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
-        self._reader = Reader(8, 4096, None)
+        super().__init__(Reader(8, 4096, None))
 
-    def _scored(self, read: Any) -> Result:
+    def _scored(self, read: Read) -> Result:
         score, decoded = float(read.decoded.pixels.mean()), read.decoded
         return Result(
             score, THRESHOLD, score > THRESHOLD, 0.25, np.full((2, 2), 3, np.float32), (Box(1, 2, 3, 4), Box(5, 6, 1, 2)),
             7, 0.5, read.name, decoded.width, decoded.height, 1.0, decoded.whole,
         )  # fmt: skip
+
+
+def use(scorer: type[Scorer], monkeypatch: pytest.MonkeyPatch | None = None) -> None:
+    """Let the command find it in the place of the model, which would import torch."""
+    module = ModuleType("vqi.models.model")
+    module.Model = scorer  # type: ignore[attr-defined]
+    if monkeypatch is None:
+        sys.modules[module.__name__] = module
+    else:
+        monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
 HEAD = "path,score,threshold,decision,p_value,boxes,map,error\n"
@@ -50,7 +60,7 @@ BOXES = "1 2 3 4; 5 6 1 2"
 
 @pytest.fixture(autouse=True)
 def _made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(model, "Model", MadeUp)
+    use(MadeUp, monkeypatch)
     monkeypatch.chdir(tmp_path)
 
 
@@ -184,7 +194,7 @@ def test_what_was_there_stays_until_there_is_a_row(tmp_path: Path, monkeypatch: 
     Path("out.csv").write_text("of yesterday, and longer than one row of today would ever be: " + "x" * 200)
     there: list[str] = []
 
-    def looks(self: MadeUp, read: Any) -> Result:
+    def looks(self: MadeUp, read: Read) -> Result:
         there.append(Path("out.csv").read_text())
         return MadeUp._scored(self, read)
 
@@ -192,7 +202,7 @@ def test_what_was_there_stays_until_there_is_a_row(tmp_path: Path, monkeypatch: 
         raise VqiError("no such model")
 
     with monkeypatch.context() as patched:
-        patched.setattr(model.Model, "__init__", fails)
+        patched.setattr(MadeUp, "__init__", fails)
         for name in ("out.csv", "new.csv"):
             assert predict("a.png", "-o", name).stderr == "error: no such model\n"
     assert Path("out.csv").read_text().startswith("of yesterday")
@@ -202,7 +212,7 @@ def test_what_was_there_stays_until_there_is_a_row(tmp_path: Path, monkeypatch: 
         _scored = looks  # type: ignore[assignment]
 
     with monkeypatch.context() as patched:
-        patched.setattr(model, "Model", Looks)
+        use(Looks, patched)
         assert predict("a.png", "b.png", "-o", "out.csv").exit_code == 0
     assert there[0].startswith("of yesterday")
     first = f"{HEAD}a.png,150.0,100.0,1,0.25,{BOXES},,\n"
@@ -220,12 +230,12 @@ def test_rows_stay_when_it_is_killed_in_the_middle(monkeypatch: pytest.MonkeyPat
         draw(name)
 
     class Dies(MadeUp):
-        def _scored(self, read: Any) -> Result:
+        def _scored(self, read: Read) -> Result:
             if read.name == "b.png":
                 raise MemoryError
             return super()._scored(read)
 
-    monkeypatch.setattr(model, "Model", Dies)
+    use(Dies, monkeypatch)
     assert isinstance(predict("a.png", "b.png", "-o", "out.csv").exception, MemoryError)
     assert Path("out.csv").read_text() == f"{HEAD}a.png,150.0,100.0,1,0.25,{BOXES},,\n"
 
@@ -304,11 +314,11 @@ def test_memory_does_not_grow_with_the_photographs(monkeypatch: pytest.MonkeyPat
     side = 400  # pixels of a photograph in memory: 480 kB each
 
     class Large(MadeUp):
-        def _read(self, image: Any, name: str, *, keep: bool) -> Any:
+        def _read(self, image: Any, name: str, *, keep: bool) -> Read:
             read = super()._read(image, name, keep=keep)
             return read._replace(decoded=replace(read.decoded, whole=np.zeros((side, side, 3), np.uint8)))
 
-    monkeypatch.setattr(model, "Model", Large)
+    use(Large, monkeypatch)
 
     def peak(pattern: str) -> int:
         tracemalloc.start()
@@ -350,8 +360,7 @@ CLOSED = """
 import sys
 from tests.pipelines import test_predict
 from vqi.errors import VqiError
-from vqi.models import model
-model.Model = test_predict.MadeUp
+test_predict.use(test_predict.MadeUp)
 from vqi_pipelines.cli import main
 sys.argv = ["vqi", "predict", "model", *sys.argv[1:]]
 main()

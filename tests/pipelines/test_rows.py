@@ -3,12 +3,13 @@
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vqi.errors import VqiError
 from vqi_pipelines.commands import rows, scoring
-from vqi_pipelines.commands.rows import Rows
+from vqi_pipelines.commands.rows import Rows, write_all
 from vqi_pipelines.commands.scoring import Progress, named
 
 HEAD = ",".join(rows.COLUMNS) + "\n"
@@ -33,6 +34,19 @@ def test_rows_are_added_to_whole_ones(there: str | None, kept: str, tmp_path: Pa
     with Rows(path, "csv", append=True) as table:
         table.write({"path": "z", "score": 3.5})
     assert path.read_text() == f"{kept}z,3.5,,,,,,\n"
+
+
+class Slow(io.FileIO):
+    """Takes three bytes at a time, as a disk that is nearly full."""
+
+    def write(self, data: Any) -> int:
+        return super().write(bytes(data)[:3])
+
+
+def test_a_file_that_takes_a_part_of_a_row_first(tmp_path: Path) -> None:
+    with Slow(tmp_path / "out", "w") as file:
+        write_all(file, "a row of bytes: ü\n")
+    assert (tmp_path / "out").read_text() == "a row of bytes: ü\n"
 
 
 def test_without_rows_there_is_a_head(tmp_path: Path) -> None:

@@ -102,9 +102,11 @@ def data_report(**changes: Any) -> DataReport:
     none = Labels(normal=0, anomalous=0)
     values: dict[str, Any] = {
         "category": "part", "image_size": 8, "images": 0, "masks": 0, "counts": {"train": {}, "test": {}},
-        "labels": SplitLabels(train=none, test=none), "sizes": {}, "modes": {}, "unreadable": (), "notes": (),
+        "labels": SplitLabels(train=none, calibration=none, test=none),
+        "sizes": {}, "modes": {}, "unreadable": (), "notes": (),
         "duplicates_within_splits": (), "duplicates_across_splits": (), "near_duplicates_within_splits": (),
         "near_duplicates_across_splits": (), "looks": {}, "separation": {}, "target_fpr": 0.05, "train_groups": 0,
+        "calibration_groups": 0, "grouped_by_folder": False,
         "smallest_false_alarm_rate": 1.0, "image_warnings": (), "warnings": (), "mask_problems": (), "licence": None,
     }  # fmt: skip
     return DataReport(**values | changes)

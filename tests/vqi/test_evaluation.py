@@ -9,7 +9,7 @@ import pytest
 from tests.vqi.made import data_report, features_record, finetune_record, images_record
 from vqi.artifacts.data_report import MaskProblem
 from vqi.artifacts.detector import DetectorArtifact
-from vqi.artifacts.features import FeatureMaps, Features
+from vqi.artifacts.features import Calibration, FeatureMaps, Features
 from vqi.artifacts.images import Images, IndexRow
 from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.config import Evaluate, PcaFit
@@ -38,9 +38,9 @@ def category(
     test[good:, :, :2, :2] += random.normal(0, 5, (bad, 3, 2, 2)).astype(np.float32)
     corner = np.zeros((masks, SIDE, SIDE), np.bool_)
     corner[:, : SIDE // 2, : SIDE // 2] = True
-    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "", 0) for i in range(train)]
-    index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0) for i in range(good)]
-    index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "", 0) for i in range(bad)]
+    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "", 0, 0) for i in range(train)]
+    index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0, 0) for i in range(good)]
+    index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "", 0, 0) for i in range(bad)]
     pixels = random.integers(0, 256, (len(index), SIDE, SIDE, 3), np.uint8)
     images = Images(pixels, corner, index, images_record(image_size=SIDE))
     made = FeatureMaps((normal(train).reshape(-1, *SHAPE),)), FeatureMaps((test,))
@@ -127,6 +127,79 @@ def test_too_few_good_images() -> None:
     ]
     assert "The threshold is the highest score of a good image" in warnings_of(evaluated(train=4)[0], data_report())[0]
     assert warnings_of(evaluated(train=30)[0], data_report()) == []
+
+
+def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
+    images, features = category(train=30)
+    apart = Calibration(features.test.rows(slice(6)), np.arange(6), np.arange(6))
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit())
+    evaluation = evaluate(images, features, artifact, SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report(train_groups=30, calibration_groups=6))
+    assert warning.endswith(
+        "there are 6. The threshold is an estimate from a curve fitted to their scores; their scores alone promise "
+        "14.3%. Without calibration/good, 30 groups of training images would set it."
+    )
+    page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
+    assert "6 scores of good images for calibration, by the model itself, which has not seen them." in page
+    assert "the model saw none of them, so this bound is exact" not in page.replace("\xa0", " "), "of an estimate"
+    (warning,) = warnings_of(evaluation, data_report(train_groups=18, calibration_groups=6))
+    assert warning.endswith("promise 14.3%.")
+
+
+def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
+    images, features = category(train=30, good=40)
+    apart = Calibration(features.test.rows(slice(40)), np.arange(40), np.arange(40))
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(target_fpr=0.2))
+    evaluation = evaluate(images, features, artifact, SETTINGS)
+    page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
+    assert "the model saw none of them, so this bound is exact" in page.replace("\xa0", " ")
+
+
+def test_sub_folders_that_were_taken_for_groups() -> None:
+    images, features = category(train=30)
+    artifact = fit_detector(replace(features, groups=np.arange(30) // 10), PcaFit())
+    evaluation = evaluate(images, features, artifact, SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report(grouped_by_folder=True))
+    assert warning.endswith("set group_by to none.")
+
+
+def test_good_test_images_that_are_unlike_those_for_calibration() -> None:
+    images, features = category(good=20, shift=3.0)
+    apart = Calibration(features.train.rows(slice(15, 30)), np.arange(15), np.arange(15))
+    fewer = replace(features, train=features.train.rows(slice(15)), groups=np.arange(15), calibration=apart)
+    evaluation = evaluate(images, fewer, fit_detector(fewer, PcaFit(target_fpr=0.1)), SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report())
+    assert warning.endswith("the good test images differ from the good calibration images.")
+
+
+def test_good_images_that_differ_systematically_are_named_with_the_wider_threshold() -> None:
+    images, features = category(train=60, good=40, bad=0, masks=0, shift=3.0)
+    apart = Calibration(features.test, np.arange(40), np.arange(40))
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit())
+    evaluation = evaluate(images, features, artifact, SETTINGS)
+    (warning,) = warnings_of(evaluation, data_report())
+    assert warning.startswith("The images for calibration score systematically higher than training images: in ")
+    assert "(Mann-Whitney test of 40 and 30 parts or groups, p = " in warning
+    assert f"The threshold in use, {evaluation.threshold.value:.4g}, is the higher one of both" in warning
+    (tuned,) = warnings_of(evaluation, data_report(), finetuned=True)
+    assert "or the fine-tuned backbone knows the training images" in tuned
+    assert warning in report_of(evaluation, images, artifact, data_report(), SETTINGS).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(("folder", "called"), [("3", "in train/good/3"), ("", "that belong with train/good/45.png")])
+def test_a_group_of_training_images_that_differs_is_named(folder: str, called: str) -> None:
+    images, features = category(train=60, good=15, bad=0, masks=0, shift=3.0)
+    vectors = np.concatenate([features.train.layers[0][:45], features.test.layers[0]])
+    groups = np.arange(60) // 15
+    index = [
+        replace(row, group=int(groups[n]), path=f"train/good/{folder}/{n}.png" if folder and n >= 45 else row.path)
+        for n, row in enumerate(images.index[:60])
+    ]
+    images = replace(images, index=[*index, *images.index[60:]])
+    mixed = replace(features, train=FeatureMaps((vectors,)), groups=groups, parts=np.arange(60))
+    artifact = fit_detector(mixed, PcaFit(target_fpr=0.3))
+    warning = warnings_of(evaluate(images, mixed, artifact, SETTINGS), data_report())[0]
+    assert warning.startswith(f"The training images {called} score systematically higher than the others: in ")
 
 
 def test_good_test_images_that_are_unlike_the_training_images() -> None:

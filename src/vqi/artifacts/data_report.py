@@ -13,6 +13,11 @@ from vqi.formatting import count
 from vqi.records import Record, parse_json
 
 AGAIN = "run preprocess again"
+# What to do where groups are too few only because sub-folders were taken for groups.
+FOLDERS_ARE_GROUPS = (
+    "Each sub-folder of train/good counts as one group: if these are no shifts, days or batches that differ, set "
+    "group_by to none."
+)
 
 
 class Note(Record):
@@ -40,13 +45,14 @@ class SplitLabels(Record):
     """By split."""
 
     train: Labels
+    calibration: Labels
     test: Labels
 
 
 class DataReport(Record):
     """What was found, and what to know before relying on the images."""
 
-    format: Literal["vqi.data_report/3"] = "vqi.data_report/3"
+    format: Literal["vqi.data_report/4"] = "vqi.data_report/4"
     category: str
     image_size: int
     images: int
@@ -65,6 +71,8 @@ class DataReport(Record):
     separation: dict[str, float]  # figure -> AUROC of it alone; empty with too few test images
     target_fpr: float
     train_groups: int  # of training images that belong together
+    calibration_groups: int  # of images for calibration that belong together and show no part that trains
+    grouped_by_folder: bool  # whether sub-folders of the training images are groups
     smallest_false_alarm_rate: float
     image_warnings: tuple[str, ...]  # of the images: their range, nearly black or flat, none of good parts to test
     warnings: tuple[str, ...]

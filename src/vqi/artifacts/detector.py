@@ -19,12 +19,23 @@ from vqi.config import PcaFit
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.detector/6"
+KIND = "vqi.detector/7"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _GROUPS = "calibration_groups"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays
 _Positive = Annotated[int, Field(gt=0)]
+
+
+class Difference(Record):
+    """Good images that score systematically otherwise than others; see ``vqi.detectors.differences``."""
+
+    group: int | None  # of training images, against the others; None: images for calibration, against training images
+    units: int = Field(ge=1)  # parts or groups on this side
+    others: int = Field(ge=1)  # on the other one
+    p_value: float = Field(ge=0, le=1)  # two-sided, over all comparisons
+    higher: float = Field(ge=0, le=1)  # the share of pairs in which one of these scores higher than one of the others
+    wider_threshold: float  # the higher one of the thresholds of both sides
 
 
 class DetectorRecord(Record):
@@ -35,6 +46,7 @@ class DetectorRecord(Record):
     shapes: tuple[tuple[_Positive, _Positive, _Positive], ...]  # (C, h, w) of each layer that it was fitted to
     operating_points: tuple[Threshold, ...]  # of several rates, the lowest first
     map_limit: float = Field(ge=0)  # what the highest cell of a good part's map stays below as often as its score
+    differences: tuple[Difference, ...] = ()  # between good images
     facts: dict[str, int | float | str]  # what a report says of it, by its name
     features: FeaturesRecord
 
@@ -70,8 +82,8 @@ class DetectorArtifact:
     """The artifact ``detector``."""
 
     arrays: Mapping[str, npt.NDArray[Any]]  # those of its kind, by name
-    calibration_scores: npt.NDArray[np.float64]  # (N_train,), each from a model that did not see its group
-    groups: Groups  # (N_train,), equal for images that belong together
+    calibration_scores: npt.NDArray[np.float64]  # (N,), of good images, each from a model that did not see its group
+    groups: Groups  # (N,), equal for images that belong together
     record: DetectorRecord
 
     def p_values(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

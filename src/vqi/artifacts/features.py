@@ -18,11 +18,12 @@ from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.records import Record, parse
 
-KIND = "vqi.features/4"
+KIND = "vqi.features/5"
 AGAIN = "run feature_extract again"
 _SPLITS = ("train", "test")
 _PARENT = ("parent_train", "parent_test")
-_GROUPS = "train_groups"
+_CALIBRATION = "calibration"
+_MEMBERS = ("parts", "groups")  # of images, behind the name of their split
 
 Shape = tuple[int, int, int]  # (C, h, w) of one layer
 
@@ -58,6 +59,15 @@ class FeaturesRecord(Record):
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Good images that do not train: their scores set the threshold."""
+
+    maps: FeatureMaps  # of N images
+    parts: Groups  # (N,), equal for images that show one part
+    groups: Groups  # (N,), equal for images that belong together
+
+
+@dataclass(frozen=True)
 class Features:
     """The artifact ``features``."""
 
@@ -66,14 +76,27 @@ class Features:
     test: FeatureMaps
     record: FeaturesRecord
     parent: tuple[FeatureMaps, FeatureMaps] | None = None  # train and test, of the backbone before it was fine-tuned
+    calibration: Calibration | None = None  # None where training images set the threshold
+    parts: Groups | None = None  # (N_train,), equal for training images that show one part; None: as the groups
+
+    @property
+    def train_parts(self) -> Groups:
+        """(N_train,), equal for training images that show one part."""
+        return self.groups if self.parts is None else self.parts
 
 
 def save_features(path: Path, features: Features) -> None:
     """Write ``features.safetensors``."""
     named = dict(zip(_SPLITS, (features.train, features.test), strict=True))
+    members = {"train": (features.train_parts, features.groups)}
     if features.parent is not None:
         named |= dict(zip(_PARENT, features.parent, strict=True))
-    tensors: dict[str, npt.NDArray[Any]] = {_GROUPS: features.groups}
+    if features.calibration is not None:
+        named[_CALIBRATION] = features.calibration.maps
+        members[_CALIBRATION] = (features.calibration.parts, features.calibration.groups)
+    tensors: dict[str, npt.NDArray[Any]] = {
+        f"{split}_{kind}": one for split, arrays in members.items() for kind, one in zip(_MEMBERS, arrays, strict=True)
+    }
     tensors |= {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
     save_tensors(path, KIND, tensors, features.record.model_dump(mode="json"))
 
@@ -87,21 +110,34 @@ def load_features(path: Path) -> Features:
     arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(FeaturesRecord, header, str(path), AGAIN)
     count = len(record.settings.layers)
-    kinds = (*_SPLITS, *(_PARENT if f"{_PARENT[0]}.0" in arrays else ()))
+    parent, calibration = f"{_PARENT[0]}.0" in arrays, f"{_CALIBRATION}.0" in arrays
+    kinds = (*_SPLITS, *(_PARENT if parent else ()), *((_CALIBRATION,) if calibration else ()))
     form: Form = ("float32", (None, None, None, None))
     forms = {f"{kind}.{place}": form for kind in kinds for place in range(count)}
-    check_forms(path, arrays, {**forms, _GROUPS: ("int64", (None,))}, AGAIN)
-    maps = [FeatureMaps(tuple(arrays[f"{kind}.{place}"] for place in range(count))) for kind in kinds]
-    for one in maps:
-        _check(path, one, maps[0])
-    if len(maps) > 2 and (len(maps[2]), len(maps[3])) != (len(maps[0]), len(maps[1])):
+    grouped = ("train", *((_CALIBRATION,) if calibration else ()))
+    forms |= {f"{split}_{kind}": ("int64", (None,)) for split in grouped for kind in _MEMBERS}
+    check_forms(path, arrays, forms, AGAIN)
+    maps = {kind: FeatureMaps(tuple(arrays[f"{kind}.{place}"] for place in range(count))) for kind in kinds}
+    for one in maps.values():
+        _check(path, one, maps["train"])
+    if parent and any(len(maps[own]) != len(maps[its]) for own, its in zip(_SPLITS, _PARENT, strict=True)):
         raise VqiError(f"{path}: expected maps of both backbones of the same images; {AGAIN}")
-    if len(arrays[_GROUPS]) != len(maps[0]):
-        raise VqiError(
-            f"{path}: expected a group for each of {len(maps[0])} images, got {len(arrays[_GROUPS])}; {AGAIN}"
-        )
-    parent = (maps[2], maps[3]) if len(maps) > 2 else None
-    return Features(maps[0], arrays[_GROUPS], maps[1], record, parent)
+    for split in grouped:
+        for kind in _MEMBERS:
+            if (got := len(arrays[f"{split}_{kind}"])) != len(maps[split]):
+                raise VqiError(f"{path}: expected {split}_{kind} of {len(maps[split])} images, got {got}; {AGAIN}")
+    own = None
+    if calibration:
+        own = Calibration(maps[_CALIBRATION], *(arrays[f"{_CALIBRATION}_{kind}"] for kind in _MEMBERS))
+    return Features(
+        maps["train"],
+        arrays["train_groups"],
+        maps["test"],
+        record,
+        (maps[_PARENT[0]], maps[_PARENT[1]]) if parent else None,
+        own,
+        arrays["train_parts"],
+    )
 
 
 def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:

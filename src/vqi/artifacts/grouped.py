@@ -24,6 +24,13 @@ def weights(groups: Groups) -> npt.NDArray[np.float64]:
     return shares
 
 
+def means(scores: npt.NDArray[np.floating], groups: Groups) -> npt.NDArray[np.float64]:
+    """The mean score of each group, in the order of their numbers, (groups,)."""
+    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    found: npt.NDArray[np.float64] = np.bincount(places, weights=scores) / sizes
+    return found
+
+
 def score_of_rank(scores: npt.NDArray[np.floating], groups: Groups, rank: int) -> float:
     """The lowest score at or below which the groups' shares of images add up to ``rank``, 1-based, at most all groups.
 

@@ -23,10 +23,10 @@ from vqi.system.atomic import atomic_path
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
-KIND = "vqi.images/4"
+KIND = "vqi.images/5"
 AGAIN = "run preprocess again"
 LARGEST = 2048  # pixels per side
-_COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256", "group")
+_COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256", "part", "group")
 
 
 class ValueRange(Record):
@@ -59,12 +59,19 @@ class IndexRow:
     """One image of ``images.safetensors``, in row order."""
 
     path: str
-    split: str  # train | test
+    split: str  # train | calibration | test
     label: int  # 0 normal, 1 anomalous
     defect_type: str
     mask_row: int | None  # row of `masks`, where the image has one
     sha256: str  # of the source file
-    group: int  # equal for images that show the same part, or that the user keeps together
+    part: int  # equal for images that show the same part, and for copies
+    group: int  # equal for those, and for images that the user keeps together
+
+    @property
+    def sub_folder(self) -> str:
+        """The first one in which the image lies: ``a`` for ``train/good/a/b/x.png``; '' for none."""
+        parts = self.path.split("/")
+        return parts[2] if len(parts) > 3 else ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,11 @@ class Images:
     def rows(self, split: str) -> list[int]:
         """The rows of a split, in order."""
         return [i for i, row in enumerate(self.index) if row.split == split]
+
+    def unseen(self) -> list[int]:
+        """The rows of the split ``calibration`` that show no part of the training images, in order."""
+        seen = {row.part for row in self.index if row.split == "train"}
+        return [i for i in self.rows("calibration") if self.index[i].part not in seen]
 
 
 class ImagesWriter:
@@ -174,6 +186,7 @@ def write_index(path: Path, index: Sequence[IndexRow]) -> None:
             one.defect_type,
             "" if one.mask_row is None else one.mask_row,
             one.sha256,
+            one.part,
             one.group,
         )
         for row, one in enumerate(index)
@@ -207,10 +220,10 @@ def load_images(folder: Path) -> Images:
 
 def _index_row(row: dict[str, str]) -> tuple[int, IndexRow]:
     """The number of a row, and what is in it."""
-    split = one_of(row["split"], ("train", "test"))
+    split = one_of(row["split"], ("train", "calibration", "test"))
     label = int(one_of(row["label"], ("0", "1") if split == "test" else ("0",)))
     if not row["path"] or not row["defect_type"] or not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
         raise ValueError("a path, a type of defect or a sha256 that is none")
     mask = whole(row["mask"]) if row["mask"] else None
-    group = whole(row["group"])
-    return whole(row["row"]), IndexRow(row["path"], split, label, row["defect_type"], mask, row["sha256"], group)
+    part, group = whole(row["part"]), whole(row["group"])
+    return whole(row["row"]), IndexRow(row["path"], split, label, row["defect_type"], mask, row["sha256"], part, group)

@@ -9,7 +9,10 @@ from typing import Literal, get_args
 from vqi.formatting import count
 from vqi.records import Record
 
-Reason = Literal["kind", "sub-folder", "train", "outside", "no file", "closed", "temporary", "hidden", "other"]
+Reason = Literal[
+    "kind", "sub-folder", "apart", "train", "calibration", "validation", "outside", "no file", "closed", "temporary",
+    "hidden", "other",
+]  # fmt: skip
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 EXAMPLES = 3  # paths kept for each reason
@@ -23,6 +26,21 @@ _WORDS: dict[Reason, tuple[str, str, str]] = {
         "image",
         "outside the layout, in train but not in train/good",
         "move good parts to train/good, defective ones to test",
+    ),
+    "apart": (
+        "image",
+        "in a sub-folder of good parts that is called after defects, masks or previews",
+        "move defective parts to test/<type of defect>, and give a folder of good ones another name",
+    ),
+    "calibration": (
+        "image",
+        "outside the layout, in calibration but not in calibration/good",
+        "only good parts set the threshold: move them to calibration/good, defective ones to test",
+    ),
+    "validation": (
+        "image",
+        "outside the layout, in a folder for validation",
+        "if they are good parts that should set the threshold, move them to calibration/good, else to test",
     ),
     "outside": ("image", "outside the layout", "see 'Your own photographs' in the README for where images belong"),
     "no file": ("entry", "that is a link to nowhere or back, a FIFO, a socket or a device", "remove it"),

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 
 from vqi.records import Record
 
+# What a threshold was set from.
+CROSS = "cross-conformal, good training images only"
+SPLIT = "split-conformal, good images that did not train (calibration/good)"
 # Where fewer groups than this lie at or above an order statistic, it is the score of one or two odd good images.
 FEWEST_ABOVE = 3
 
@@ -55,6 +58,11 @@ class Threshold(Record):
         Of a fitted tail, whose rank depends on the scores themselves, it is what these scores alone would promise.
         """
         return (self.n + 1 - self.rank) / (self.n + 1)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the scores are of the one model in use, on images that it did not see: then the bound is exact."""
+        return self.source == SPLIT
 
     @property
     def needed(self) -> int:

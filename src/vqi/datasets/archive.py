@@ -11,7 +11,7 @@ from vqi.artifacts.catalog import Licence
 from vqi.artifacts.left_out import Reason, merged
 from vqi.config import SourceRequest
 from vqi.datasets.advice import ARCHIVE_ENDINGS, instead
-from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement, Placed
+from vqi.datasets.arrangements import ARRANGEMENTS, EVERY, Arrangement, Placed, parted
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories, unreadable
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import open_versions
@@ -77,7 +77,7 @@ class Members:
             self.left.append(member)
         elif category != EVERY:
             self.categories.add(category)
-            self.roots["/".join([*member.split("/")[:-3], ""])] = category
+            self.roots[parted(member)[0]] = category
         return self.is_wanted(member)
 
     def is_wanted(self, member: str) -> bool:

@@ -48,7 +48,7 @@ class Arrangement:
 
 def mvtec_category(member: str, archive: str) -> str | None:
     """``[.../]<category>/train/good/x.png``; an archive that begins with ``train`` is one category of its own name."""
-    root, path = _parted(member)
+    root, path = parted(member)
     if canonical(path, root) is None:
         return None
     return root.rstrip("/").rpartition("/")[2] or archive
@@ -74,11 +74,18 @@ def _btad_path(member: str) -> str:
     return "/".join([*folders, _mask_name(name) if folders[-2:-1] == ["ground_truth"] else name])
 
 
-def _parted(member: str) -> tuple[str, str]:
-    """The folder of a member's category, with '/' at its end, and its path there."""
+def parted(member: str) -> tuple[str, str]:
+    """The folder of a member's category, with '/' at its end, and its path there.
+
+    That is its last three parts; in a sub-folder of good parts, what follows the first folder with which it fits.
+    """
     parts = member.split("/")
-    root = "/".join(parts[:-3])
-    return (f"{root}/" if root else ""), "/".join(parts[-3:])
+    last = max(len(parts) - 3, 0)
+    for at in (last, *range(last)):
+        root, path = "".join(f"{part}/" for part in parts[:at]), "/".join(parts[at:])
+        if canonical(path, root) is not None:
+            return root, path
+    return "".join(f"{part}/" for part in parts[:last]), "/".join(parts[last:])
 
 
 def _placed(named: Mapping[str, str], archive: str) -> Iterator[Placed]:
@@ -86,7 +93,7 @@ def _placed(named: Mapping[str, str], archive: str) -> Iterator[Placed]:
     within: dict[str, dict[str, str]] = defaultdict(dict)
     for name, member in named.items():
         if mvtec_category(name, archive) is not None:
-            root, path = _parted(name)
+            root, path = parted(name)
             within[root][path] = member
     for root, paths in within.items():
         category = root.rstrip("/").rpartition("/")[2] or archive

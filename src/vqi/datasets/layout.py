@@ -1,6 +1,8 @@
 """What every source yields: images by category, at paths of the MVTec AD layout.
 
-``train/good/x.png``, ``test/good/x.png``, ``test/<defect type>/x.png``, ``ground_truth/<defect type>/x_mask.png``.
+``train/good/x.png``, ``test/good/x.png``, ``test/<defect type>/x.png``, ``ground_truth/<defect type>/x_mask.png``, and
+``calibration/good/x.png`` for good images that do not train and set the threshold. Good images may lie in sub-folders:
+``train/good/2024-05-01/x.png``.
 """
 
 from __future__ import annotations
@@ -16,9 +18,15 @@ from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.errors import VqiError, printable, unknown
 from vqi.photographs.decoding import UnreadableImage
 
-Split = Literal["train", "test", "ground_truth"]
+Split = Literal["train", "calibration", "test", "ground_truth"]
 
-SPLITS: dict[str, Split] = {"train": "train", "test": "test", "ground_truth": "ground_truth"}
+SPLITS: dict[str, Split] = {
+    "train": "train",
+    "test": "test",
+    "ground_truth": "ground_truth",
+    **dict.fromkeys(("calibration", "calibrate", "calib"), "calibration"),
+}
+ONLY_GOOD: tuple[Split, ...] = ("train", "calibration")
 GOOD = "good"
 MASK_ENDING = "_mask"
 # What Kubernetes and Argo replace wherever they find it in what a step is given; neither can be told to leave it.
@@ -29,7 +37,8 @@ EXTENSIONS = frozenset(
     | {"pgm", "ppm", "pbm", "pnm", "jp2", "j2k", "jpc", "j2c"}
 )
 EXPECTED = (
-    "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image> and "
+    "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image>, "
+    "<category>/calibration/good/<image> and "
     f"<category>/ground_truth/<defect type>/<image>_mask.png, images as {', '.join(sorted(EXTENSIONS))}"
 )
 
@@ -72,7 +81,7 @@ class Place:
 
     split: Split
     defect_type: str  # 'good' for a normal part
-    stem: str  # the file name without its extension
+    stem: str  # the path below that folder without its extension
 
     @property
     def label(self) -> int:
@@ -82,16 +91,13 @@ class Place:
 
 def place_of(path: str) -> Place | None:
     """The place of ``path`` within its category; None for anything that is not an image of the layout."""
-    parts = path.split("/")
-    if len(parts) != 3 or not is_image_name(parts[2]):
+    parts = path.split("/", 2)
+    if len(parts) != 3 or not is_image_name(parts[2].rpartition("/")[2]):
         return None
-    split, defect_type, name = parts
-    stem = name.rpartition(".")[0]
-    if split == "train" and defect_type == GOOD:
-        return Place("train", defect_type, stem)
-    if split == "test":
-        return Place("test", defect_type, stem)
-    return Place("ground_truth", defect_type, stem) if split == "ground_truth" else None
+    split = SPLITS.get(parts[0])
+    if split is None or split != parts[0] or (split in ONLY_GOOD and parts[1] != GOOD):
+        return None
+    return Place(split, parts[1], parts[2].rpartition(".")[0])
 
 
 def check_names(dataset: Dataset) -> Dataset:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from vqi.artifacts.left_out import ENDINGS, EXAMPLES, REASONS, LeftOut, Reason
 from vqi.datasets.layout import SPLITS, is_hidden, is_image_name
+from vqi.datasets.words import is_apart, meaning_of
 from vqi.errors import printable
 
 # Endings of photographs that are not read. What has another one is taken for no image at all.
@@ -19,6 +20,8 @@ PHOTOGRAPHS = frozenset(
 )
 TEMPORARY_STARTS = (".#", "~$", ".~lock.", "#")
 TEMPORARY_ENDS = ("~", ".swp", ".swo", ".tmp", ".part", ".partial", ".crdownload", ".lock", ".bak")
+# Folders that others use for good images that do not train; they choose a model there, or take good and bad ones.
+VALIDATION = frozenset(("val", "valid", "validate", "validation", "dev"))
 LONGEST_ENDING = 12  # characters; what follows a later dot than that is hardly one
 
 
@@ -34,10 +37,13 @@ def reason_of(key: str) -> Reason:
     splits = [SPLITS.get(part.casefold()) for part in folders]
     within = next((number for number, split in enumerate(splits) if split is not None), None)
     if within is None:
-        return "outside"
-    if len(folders) - within > 2:
-        return "sub-folder"
-    return "train" if splits[within] == "train" else "outside"
+        return "validation" if any(part.casefold() in VALIDATION for part in folders) else "outside"
+    kinds, below = folders[within + 1 : within + 2], folders[within + 2 :]
+    if below:
+        good = meaning_of(kinds[0]) == "good"
+        return "apart" if good and any(map(is_apart, below)) else "sub-folder"
+    split = splits[within]
+    return split if split == "train" or split == "calibration" else "outside"
 
 
 def is_photograph(name: str) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from vqi.datasets.layout import GOOD, SPLITS, is_hidden, is_image_name
-from vqi.datasets.words import DEFECTIVE, meaning_of
+from vqi.datasets.layout import GOOD, ONLY_GOOD, SPLITS, is_hidden, is_image_name
+from vqi.datasets.words import DEFECTIVE, is_apart, meaning_of
 from vqi.errors import VqiError
 
 UNSPLIT = "all"  # the folder of images without a split: see vqi.datasets.splits
@@ -31,6 +31,9 @@ class UnclearFolderError(VqiError):
 def canonical(path: str, root: str = "") -> str | None:
     """A path within a category as the layout has it: ``test/good/x.png`` for ``Test/OK/x.png``.
 
+    Good images may lie in sub-folders, except in those that say something else (``is_apart``). In sub-folders of a
+    type of defect there may be good images, too (``test/monday/good``), so they are not taken.
+
     Args:
         path: Within the category.
         root: The folder of the category in the source, with '/' at its end, for the error.
@@ -42,13 +45,18 @@ def canonical(path: str, root: str = "") -> str | None:
         UnclearFolderError: The name of its folder may mean good parts, or defective ones.
     """
     parts = path.split("/")
-    if len(parts) != 3 or not is_image_name(parts[2]):
+    if len(parts) < 3 or not is_image_name(parts[-1]):
         return None
     split = SPLITS.get(parts[0].casefold())
-    if split is None or any(map(is_hidden, (*root.split("/"), parts[1]))):
+    if split is None or any(map(is_hidden, (*root.split("/"), *parts[1:-1]))):
+        return None
+    below = parts[2:-1]
+    if below and meaning_of(parts[1]) != "good":
         return None
     kind = _kind(parts[1], f"{root}{parts[0]}/")
-    return f"{split}/{kind}/{parts[2]}" if split != "train" or kind == GOOD else None
+    if any(map(is_apart, below)) or (split in ONLY_GOOD and kind != GOOD):
+        return None
+    return "/".join((split, kind, *parts[2:]))
 
 
 def arranged(paths: Iterable[str], root: str = "") -> dict[str, str]:
@@ -81,7 +89,7 @@ def _ask_where_all_but_one_have_masks(found: Mapping[str, str], root: str) -> No
     """
     folders: dict[str, dict[str, str]] = {"test": {}, "ground_truth": {}}
     for place, path in found.items():
-        split, kind, _ = place.split("/")
+        split, kind, _ = place.split("/", 2)
         if split in folders:
             folders[split][kind] = path
     tested, masked = folders["test"], folders["ground_truth"]
@@ -101,9 +109,13 @@ def _unsplit(paths: Sequence[str], root: str) -> list[tuple[str, str]]:
     if not any(map(is_unsplit_good, paths)):
         return []
     images = [path for path in paths if path.count("/") == 1 and is_image_name(path.rpartition("/")[2])]
-    images = [path for path in images if not is_hidden(path.partition("/")[0])]
+    images = [path for path in images if not is_hidden(folder := path.partition("/")[0]) and not _is_split(folder)]
     parts = [(path, *path.split("/")) for path in images]
     return [(f"{UNSPLIT}/{_kind(folder, root)}/{name}", path) for path, folder, name in parts]
+
+
+def _is_split(folder: str) -> bool:
+    return folder.casefold() in SPLITS
 
 
 def _kind(folder: str, above: str) -> str:

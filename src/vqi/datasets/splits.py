@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.config import Division, Preprocess, defaults
-from vqi.datasets.layout import GOOD, MASK_ENDING, Dataset, Entry
+from vqi.datasets.layout import GOOD, MASK_ENDING, ONLY_GOOD, Dataset, Entry
 from vqi.photographs.decoding import UnreadableImage, decode, own_white
 from vqi.photographs.similarity import SIDE, Pair, group, near_duplicates, shrink
 from vqi.progress import message, track
@@ -102,7 +102,7 @@ def _groups(category: str, entries: Sequence[Entry]) -> list[int]:
 
 
 def _with_masks(kept: Sequence[Entry], entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    stems = {(_defect_type(entry), _stem(entry)) for entry in kept if _split(entry) != "train"}
+    stems = {(_defect_type(entry), _stem(entry)) for entry in kept if _split(entry) not in ONLY_GOOD}
     masks = [
         entry
         for entry in entries
@@ -120,8 +120,8 @@ def _defect_type(entry: Entry) -> str:
 
 
 def _stem(entry: Entry) -> str:
-    return entry.path.rpartition("/")[2].rpartition(".")[0]
+    return entry.path.split("/", 2)[2].rpartition(".")[0]
 
 
 def _folder(entry: Entry) -> str:
-    return entry.path.rpartition("/")[0]
+    return f"{_split(entry)}/{_defect_type(entry)}"

@@ -1,6 +1,7 @@
 """The source ``csv:<path or uri>``: a table of images, local, behind http(s):// or in a bucket; see ``table_rows``.
 
-Paths are relative to the table. A file that is not there is one bad image, not the end.
+Paths are relative to the table. A file that is not there is one bad image, not the end. A group is the sub-folder in
+which its images are in the dataset.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from vqi.errors import VqiError
 from vqi.photographs.decoding import UnreadableImage
 from vqi.redaction import shown
 from vqi.store.interface import VersionedStore, VersionInfo
+from vqi.store.names import key_of
 from vqi.store.opening import file_path, read_uri
 from vqi.system.cache import cache_folder
 from vqi.system.concurrency import at_once
@@ -50,7 +52,7 @@ def read(argument: str, request: SourceRequest) -> Dataset:
     names = unique_names(rows)
     entries: dict[str, list[Entry]] = defaultdict(list)
     for row in rows:
-        image = names[row.line]
+        image = f"{key_of(row.group)}/{names[row.line]}" if row.group else names[row.line]  # a group is a sub-folder
         entries[row.category].append(_entry(f"{row.split}/{row.defect_type}/{image}", row.place, readers))
         if row.mask:
             mask = f"{_stem(image)}{MASK_ENDING}.{file_name(row.mask).rpartition('.')[2]}"

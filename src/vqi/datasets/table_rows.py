@@ -1,7 +1,8 @@
 """What the lines of a table of images say.
 
 ``path``; ``label`` (good or bad, in the usual words) or ``defect_type`` (``good`` for a normal part) or both; and, each
-optional, ``split`` (train, test, or empty: divided as asked), ``mask``, ``category`` (the table's name without it).
+optional, ``split`` (train, calibration, test, or empty: divided as asked), ``mask``, ``category`` (the table's name
+without it), ``group`` (equal for images that belong together, such as those of one part or one shift).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from vqi.datasets.advice import WEB
-from vqi.datasets.layout import GOOD, is_image_name
+from vqi.datasets.layout import GOOD, ONLY_GOOD, is_image_name
 from vqi.datasets.table_text import COLUMNS, FLAGS, parse_table
 from vqi.datasets.words import DEFECTIVE, Meaning, meaning_of, meaning_of_label
 from vqi.errors import VqiError
@@ -23,6 +24,7 @@ NO_DEFECT = ("none", "-", "--")  # as a type of defect
 EMPTY = ("", "-", "--", "none", "null", "nan", "n/a", "na", "<na>")
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("calibration", "calibrate", "calib"), "calibration"),
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(EMPTY, "all"),
 }
@@ -34,10 +36,11 @@ class Row(NamedTuple):
     line: int
     written: str  # the path as the table has it
     place: str  # of the image, absolute
-    split: str  # train, test or all
+    split: str  # train, calibration, test or all
     defect_type: str
     mask: str  # its place; '' for none
     category: str
+    group: str = ""  # '' for none
 
 
 def read_table(data: bytes, table: str, base: str, name: str) -> list[Row]:
@@ -97,18 +100,21 @@ def _row(given: Mapping[str, str], number: int, table: str, base: str, name: str
         if wanted_mask and not is_image_name(file_name(wanted_mask)):
             raise ValueError(f"expected an image as mask, got '{wanted_mask}'")
         if value["split"].lower() not in SPLITS:
-            raise ValueError(f"expected split train, test or nothing, got '{value['split']}'")
+            hint = "; good images that set the threshold are 'calibration'" if "val" in value["split"].lower() else ""
+            raise ValueError(f"expected split train, calibration, test or nothing, got '{value['split']}'{hint}")
         defect_type = _defect_type(given)
         split = SPLITS[value["split"].lower()]
-        if split == "train" and defect_type != GOOD:
-            raise ValueError("a defective image cannot train: expected split test or nothing")
+        if split in ONLY_GOOD and defect_type != GOOD:
+            does = "train" if split == "train" else "set the threshold"
+            raise ValueError(f"a defective image cannot {does}: expected split test or nothing")
         if "/" in value["category"]:
             raise ValueError(f"a category has no slash in its name, got '{value['category']}'")
         mask = _absolute(wanted_mask, base) if wanted_mask else ""
         place = _absolute(value["path"], base)
     except ValueError as error:
         raise problem(str(error)) from error
-    return Row(number, value["path"], place, split, defect_type, mask, value["category"] or name)
+    group = value["group"] if value["group"].lower() not in EMPTY else ""
+    return Row(number, value["path"], place, split, defect_type, mask, value["category"] or name, group)
 
 
 def _defect_type(given: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ COLUMNS = {
     "split": ("subset", "set", "partition"),
     "mask": ("mask_path", "mask_file", "ground_truth", "gt", "gt_path", "maskpath"),
     "category": ("object",),
+    "group": ("groups", "group_id"),
 }  # fmt: skip
 # Columns of yes or no, and what yes means.
 FLAGS: dict[str, Literal["good", "defective"]] = {

@@ -64,6 +64,10 @@ _FILLER = """
     folder only all the and of is test train training teil
     teile bild bilder foto fotos stuck imagenes pieza piezas 品 件 图 图片 图像 画像 样本
 """
+# What people keep in a sub-folder next to photographs of good parts.
+_NO_PHOTOGRAPHS = """
+    mask masks groundtruth gt label labels annotation annotations thumb thumbs thumbnail thumbnails preview previews
+"""
 # They may mean either, or are said of parts that nobody has looked at.
 _UNCLEAR = """
     negative negatives neg positive positives pos true false yes
@@ -119,6 +123,11 @@ def meaning_of(name: str) -> Meaning:
         return "defective"
     asks = joined in _words(_UNCLEAR) or _words(_PLAIN_GOOD) & set(tokens)
     return "unclear" if asks or difflib.get_close_matches(joined, _MISSPELT, 1, _ALIKE) else "other"
+
+
+def is_apart(name: str) -> bool:
+    """Whether the name of a sub-folder of good parts says that it holds none: of defects, masks or previews."""
+    return meaning_of(name) == "defective" or "".join(_tokens(name)) in _words(_NO_PHOTOGRAPHS)
 
 
 def meaning_of_label(label: str) -> Meaning:

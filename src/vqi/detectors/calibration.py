@@ -10,7 +10,9 @@ guaranteed, and what is not:
   image is flagged with a probability of at most (n + 1 - rank) / (n + 1), on average over calibration sets; that is at
   most ``target_fpr`` where n is enough. One calibration set gives a rate that varies around it
   (`expected_false_alarms`).
-- Here the scores are pooled over K folds (cross-conformal), and the model in use is fitted to all images. For that no
+  This is so where there are good images in ``calibration/good`` (split-conformal). A copy of a training image there, or
+  a photograph of a part that trains, is none that the model did not see, and does not take part.
+- Else the scores are pooled over K folds (cross-conformal), and the model in use is fitted to all images. For that no
   finite-sample bound at ``target_fpr`` is proved: CV+, which also scores a new image with the K fold models, is within
   twice the rate (plus a term that falls with n). In practice each fold's model has seen less than the final one, so
   its held-out scores are rather larger, and the threshold rather cautious.
@@ -33,18 +35,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.grouped import Groups, rank_of, score_of_rank, weights
-from vqi.artifacts.threshold import FittedTail, Threshold, is_fitted, wanted_rank
+from vqi.artifacts.threshold import CROSS, FittedTail, Threshold, is_fitted, wanted_rank
 from vqi.errors import VqiError
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)  # of the operating points, beside the one that the user names
 _BAND = 0.95  # of the expected number of false alarms
 _CONFIDENCE = 0.9  # of the interval of a fitted tail
 _FEWEST_TO_FIT = 5  # groups: of fewer, a spread is hardly known
-_SOURCE = "cross-conformal, good training images only"
 
 
 def operating_points(
-    scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None
+    scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None, source: str = CROSS
 ) -> tuple[Threshold, ...]:
     """The thresholds of several false-alarm rates, ``target_fpr`` among them, the lowest rate first.
 
@@ -52,27 +53,31 @@ def operating_points(
         scores: (m,) held-out scores of good images, higher = more anomalous.
         target_fpr: Share of good images that may be flagged, in (0, 1).
         groups: (m,), equal for images that belong together; each image is a group by itself where None.
+        source: What the scores are from, in words.
 
     Raises:
         VqiError: No scores, scores that are not finite, or a rate out of range.
     """
     if not 0 < target_fpr < 1:
         raise VqiError(f"target_fpr: expected a rate between 0 and 1, got {target_fpr}")
-    return tuple(threshold_of(scores, rate, groups) for rate in sorted({*RATES, float(target_fpr)}))
+    return tuple(threshold_of(scores, rate, groups, source) for rate in sorted({*RATES, float(target_fpr)}))
 
 
-def threshold_of(scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None) -> Threshold:
+def threshold_of(
+    scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None, source: str = CROSS
+) -> Threshold:
     """The threshold of one rate: the order statistic, or a fitted tail where that would rest on one or two groups.
 
     Args:
         scores: (m,) held-out scores of good images.
         target_fpr: In (0, 1).
         groups: (m,), as for `operating_points`.
+        source: As for `operating_points`.
 
     Raises:
         VqiError: As for `operating_points`.
     """
-    found = conformal_threshold(scores, target_fpr, groups)
+    found = conformal_threshold(scores, target_fpr, groups, source)
     groups = np.arange(len(scores)) if groups is None else groups
     fitted = fitted_tail(scores, found.target_fpr, groups)
     if fitted is None or not is_fitted(found.n, found.target_fpr):
@@ -81,13 +86,16 @@ def threshold_of(scores: npt.NDArray[np.floating], target_fpr: float, groups: Gr
     return Threshold(**{**dict(found), "value": fitted.value, "method": "fitted tail", "fitted": fitted, "rank": rank})
 
 
-def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None) -> Threshold:
+def conformal_threshold(
+    scores: npt.NDArray[np.floating], target_fpr: float, groups: Groups | None = None, source: str = CROSS
+) -> Threshold:
     """The score of rank ceil((n + 1)(1 - target_fpr)) among n groups of good scores; the highest where n is too small.
 
     Args:
         scores: (m,) held-out scores of good images.
         target_fpr: In (0, 1).
         groups: (m,), as for `operating_points`.
+        source: As for `operating_points`.
 
     Raises:
         VqiError: As for `operating_points`.
@@ -107,7 +115,7 @@ def conformal_threshold(scores: npt.NDArray[np.floating], target_fpr: float, gro
         method="order statistic",
         order_statistic=value,
         fitted=None,
-        source=_SOURCE,
+        source=source,
         n=n,
         images=len(scores),
         rank=rank,

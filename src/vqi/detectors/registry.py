@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from vqi import __version__
-from vqi.artifacts.detector import DetectorArtifact, DetectorRecord, check_numbers
+from vqi.artifacts.detector import DetectorArtifact, DetectorRecord, Difference, check_numbers
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.grouped import Groups
+from vqi.artifacts.threshold import CROSS, SPLIT
 from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
-from vqi.detectors.calibration import operating_points
-from vqi.detectors.interface import Detector, Rows
+from vqi.detectors.calibration import operating_points, threshold_of
+from vqi.detectors.differences import Comparison, Sample, among, compare
+from vqi.detectors.ensemble import Ensemble
+from vqi.detectors.interface import Detector, DoubleArray, Rows
+from vqi.detectors.mahalanobis import Mahalanobis
 from vqi.detectors.map_limit import map_limit
+from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError, unknown
@@ -21,6 +28,9 @@ from vqi.progress import message
 DETECTORS: dict[str, type[Detector]] = {
     "pca": Pca,
     "patch_pca": PatchPca,
+    "mahalanobis": Mahalanobis,
+    "neighbours": Neighbours,
+    "ensemble": Ensemble,
 }
 
 
@@ -38,26 +48,66 @@ def detector_class(kind: str) -> type[Detector]:
 def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
     """Fit a detector to the train features and calibrate its threshold on good images only.
 
+    Where there are images for calibration, their scores by the final model set the threshold.
+
     Raises:
         VqiError: An unknown kind, too few good images, all of them the same, or numbers that no detector may have.
     """
-    folds = folds_of(features.groups, settings)
-    fitted = detector_class(settings.kind).fit(features.train, settings, folds)
-    scores = image_scores(fitted.held_out, settings.aggregate)
+    kind, apart = detector_class(settings.kind), features.calibration
+    folds = folds_of(features.groups, settings) if apart is None else []
+    fitted = kind.fit(features.train, settings, folds)
+    if apart is None:
+        maps, groups, source = fitted.held_out, features.groups, CROSS
+    else:
+        maps, groups, source = fitted.detector.anomaly_maps(apart.maps), apart.groups, SPLIT
+    scores = image_scores(maps, settings.aggregate)
+    points = operating_points(scores, settings.target_fpr, groups, source)
+    in_use = next(one for one in points if one.target_fpr == settings.target_fpr)
     record = DetectorRecord(
         version=__version__,
         settings=settings,
         shapes=features.train.shapes,
-        operating_points=operating_points(scores, settings.target_fpr, features.groups),
-        map_limit=map_limit(fitted.held_out, settings.target_fpr, features.groups),
+        operating_points=points,
+        map_limit=map_limit(maps, settings.target_fpr, groups),
+        differences=tuple(_differences(kind, features, settings, scores, in_use.value)),
         facts=fitted.detector.facts(),
         features=features.record,
     )
-    artifact = DetectorArtifact(fitted.detector.arrays(), scores, np.asarray(features.groups), record)
+    artifact = DetectorArtifact(fitted.detector.arrays(), scores, np.asarray(groups), record)
     check_numbers(artifact, "the fitted detector")
     if caveat := fitted.detector.caveat():
         message(f"warning: {caveat}")
     return artifact
+
+
+def _differences(
+    kind: type[Detector], features: Features, settings: PcaFit, scores: DoubleArray, in_use: float
+) -> Iterator[Difference]:
+    """What is systematically different between good images, with the wider threshold.
+
+    Args:
+        kind: Of the detector.
+        features: Those of the category.
+        settings: Of the step.
+        scores: From which the threshold was set: of images for calibration, or held-out ones of training images.
+        in_use: That threshold.
+    """
+    train, apart = Sample(features.train, features.train_parts, features.groups), features.calibration
+    if apart is None:
+        for group, one in among(kind, settings, train, scores):
+            of = features.groups == group
+            own = threshold_of(scores[of], settings.target_fpr, train.parts[of])
+            yield _difference(group, one, max(in_use, own.value))
+        return
+    found = compare(kind, settings, Sample(apart.maps, apart.parts, apart.groups), train)
+    if found is not None and found.differs:
+        held_out = kind.fit(features.train, settings, folds_of(features.groups, settings)).held_out
+        own = threshold_of(image_scores(held_out, settings.aggregate), settings.target_fpr, features.groups)
+        yield _difference(None, found, max(in_use, own.value))
+
+
+def _difference(group: int | None, found: Comparison, wider_threshold: float) -> Difference:
+    return Difference(group=group, wider_threshold=wider_threshold, **found._asdict())
 
 
 def folds_of(groups: Groups, settings: PcaFit) -> list[Rows]:

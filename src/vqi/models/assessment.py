@@ -96,5 +96,5 @@ def _written(loaded: Iterator[Loaded], writer: ImagesWriter) -> Iterator[IndexRo
         writer.add_image(one.image.pixels)
         mask_row = None if one.mask is None else writer.add_mask(one.mask)
         place = one.member.place
-        yield IndexRow(one.member.path, place.split, place.label, place.defect_type, mask_row, one.sha256, row)
+        yield IndexRow(one.member.path, place.split, place.label, place.defect_type, mask_row, one.sha256, row, row)
         row += 1

@@ -71,6 +71,10 @@ def fit(
     variance: float = _FIT.variance,
     scaling: str = _FIT.scaling,
     channels: int = _FIT.channels,
+    coordinates: int = _FIT.coordinates,
+    shrinkage: float = _FIT.shrinkage,
+    bank: int = _FIT.bank,
+    normalise: str = _FIT.normalise,
     aggregate: float = _FIT.aggregate,
     folds: int = _FIT.folds,
     engine: str = _EXTRACT.engine,
@@ -80,13 +84,15 @@ def fit(
     """Learn what good parts look like. The keywords are the pipeline's parameters, with its defaults.
 
     Args:
-        images: A folder of photographs of good parts, or of a category (``train/good``, and what there is of ``test``
-            and ``ground_truth``, or ``good`` next to folders of defects, of which a part is left for the test), as a
-            path, ``file://`` or ``s3://``; or the photographs of good parts, in any form that ``Model.score`` takes.
+        images: A folder of photographs of good parts, or of a category (``train/good``, and what there is of ``test``,
+            ``calibration`` and ``ground_truth``; or ``good`` next to folders of defects, of which a part is left for
+            the test), as a path, ``file://`` or ``s3://``; or the photographs of good parts, in any form that
+            ``Model.score`` takes.
         target_fpr: Share of good parts that may be flagged.
         detector: Its name.
         image_size: Pixels per side that photographs are scaled to.
-        group_by: Regular expression that finds in a photograph's path which part, shift or batch it is of.
+        group_by: Which good photographs are of one part, shift or batch: ``folder``, ``exif:<seconds>``, ``none``, or a
+            regular expression that finds the group's name in the path.
         backbone: Name of any torchvision or timm model.
         weights: ``pretrained``, ``random``, or a file with its sha256.
         method: How to fine-tune the backbone; ``pretrained`` leaves it as it is.
@@ -96,7 +102,11 @@ def fit(
         pool: Average-pooling kernel over the feature maps.
         variance: Fraction of the variance that the detector's components keep.
         scaling: Of the features' channels.
-        channels: Directions that are kept of the layers' channels; 0 = all.
+        channels: Of ``pca``: directions that are kept of the layers' channels; 0 = all.
+        coordinates: Of ``mahalanobis`` and ``neighbours``: PCA coordinates that are kept at most.
+        shrinkage: Of ``mahalanobis`` and whitened ``neighbours``: weight of equal variances.
+        bank: Of ``neighbours``: vectors of good parts.
+        normalise: Of ``neighbours``: ``length`` or ``whitened``.
         aggregate: Share of the map's highest cells that makes the score.
         folds: Of the calibration.
         engine: What runs the network.
@@ -129,6 +139,10 @@ def fit(
         variance=variance,
         scaling=scaling,
         channels=channels,
+        coordinates=coordinates,
+        shrinkage=shrinkage,
+        bank=bank,
+        normalise=normalise,
         aggregate=aggregate,
         target_fpr=target_fpr,
         folds=folds,

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -20,14 +17,13 @@ from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
 from vqi.models.package import METRICS
-from vqi.models.reading import NAMELESS, Failure, Reader, Source, name_of
+from vqi.models.reading import NAMELESS, Reader
 from vqi.models.registry import fetch_model, save_model, version_at
 from vqi.models.result import Result, boxes_of
+from vqi.models.scorer import Read, Scorer
 from vqi.network.backbones import load_backbone
 from vqi.network.extraction import Extractor
 from vqi.network.runtime import choose_like
-from vqi.photographs.decoding import Decoded
-from vqi.preparation.images import in_order
 from vqi.progress import message
 from vqi.records import parse_json
 from vqi.store.opening import open_store
@@ -42,16 +38,6 @@ ENGINE_TOLERANCE, PRECISION_TOLERANCE = 0.01, 0.2
 # One image is too little work for several threads of BLAS: they would busy-wait and slow down the network's threads.
 # Their number is one setting for the whole process.
 _ONE_BLAS_THREAD = threading.Lock()
-
-DECODERS = 2  # threads that decode while the network computes
-
-
-class _Read(NamedTuple):
-    """A photograph that was read, and how long that took."""
-
-    name: str
-    decoded: Decoded
-    seconds: float
 
 
 def load(model: str | os.PathLike[str], engine: str = "auto", precision: str = "auto") -> Model:
@@ -70,7 +56,7 @@ def load(model: str | os.PathLike[str], engine: str = "auto", precision: str = "
     return Model(os.fspath(model), engine, precision)
 
 
-class Model:
+class Model(Scorer):
     """A model, loaded. Its network is compiled when it first scores. It may be used by several threads.
 
     ``load`` and ``fit`` make one. For scores of another engine or precision than it was made with see
@@ -86,7 +72,7 @@ class Model:
             record = self._artifact.record
             backbone = load_backbone(folder / "backbone.safetensors", record.features.images.image_size)
         made = record.features
-        self._reader = Reader(made.images.image_size, made.images.max_pixels, made.images.white)
+        super().__init__(Reader(made.images.image_size, made.images.max_pixels, made.images.white))
         self.threshold, self.map_limit = record.threshold.value, record.map_limit
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(self._artifact)
@@ -109,41 +95,6 @@ class Model:
             VqiError: Another version of the library measured it, other figures than this one.
         """
         return parse_json(Metrics, self._measured, f"{self.uri}/{METRICS}", "evaluate the model again")
-
-    def score(self, image: Source, *, keep: bool = False) -> Result:
-        """Score one photograph; it is scaled to the size that the model sees.
-
-        Args:
-            image: A path or ``s3://`` address, the bytes of a file, an open binary file, an array (H, W, 3) uint8 RGB,
-                or an image that PIL opened.
-            keep: Whether the result holds the photograph, for ``vqi.models.pictures.picture``.
-
-        Raises:
-            VqiError: It cannot be read as an image, or its score is not finite.
-        """
-        return self._scored(self._read(image, name_of(image), keep=keep))
-
-    def score_many(
-        self, images: Iterable[Source | Failure], *, keep: bool = False, ahead: bool = True
-    ) -> Iterator[Result | Failure]:
-        """Score photographs one by one, in their order; none of them, and no result, is kept.
-
-        A photograph's result is the one that ``score`` gives, whichever others there are. One that cannot be scored is
-        a ``Failure`` in its place, with its name and the error; it does not end the others. A ``Failure`` among
-        ``images`` is passed on.
-
-        Args:
-            images: As for ``score``; of any number, such as a generator's.
-            keep: As for ``score``.
-            ahead: Whether the next few are read and decoded while the network computes. False for images that come
-                over time, where a result must not wait for the next image.
-        """
-        work = partial(self._attempt, keep=keep)
-        for one in in_order(images, work, DECODERS) if ahead else map(work, images):
-            try:
-                yield one if isinstance(one, Failure) else self._scored(one)
-            except VqiError as error:
-                yield Failure(one.name, error)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the model into a new folder, which ``load`` and ``vqi predict`` take.
@@ -170,22 +121,7 @@ class Model:
 
         return assess(local_path(os.fspath(folder)), self._artifact, self._extractor, self.metrics.train_images)
 
-    def _read(self, image: Source, name: str, *, keep: bool) -> _Read:
-        began = time.perf_counter()
-        decoded = self._reader.read(image, name, keep=keep)
-        return _Read(name, decoded, time.perf_counter() - began)
-
-    def _attempt(self, image: Source | Failure, *, keep: bool) -> _Read | Failure:
-        if isinstance(image, Failure):
-            return image
-        name = ""
-        try:
-            name = name_of(image)
-            return self._read(image, name, keep=keep)
-        except VqiError as error:
-            return Failure(name, error)
-
-    def _scored(self, read: _Read) -> Result:
+    def _scored(self, read: Read) -> Result:
         began = time.perf_counter()
         features = self._extractor.extract(read.decoded.pixels[None])  # 1 x H x W x 3
         record = self._artifact.record

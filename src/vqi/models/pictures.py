@@ -2,7 +2,7 @@
 
 The colours are on one scale for all photographs of a model, fixed by the good parts that it was calibrated on: what is
 usual of them stays as it is on the photograph, and colour begins where a place is nearly as anomalous as the most
-anomalous places of good parts. From there it goes by ratios, because a defect may be a little or a hundred times beyond
+anomalous places of good parts. From there it goes by ratios, because a defect may be a little or many times beyond
 that. A picture does not depend on which others are drawn with it.
 """
 
@@ -20,7 +20,7 @@ from vqi.formatting import figure
 from vqi.models.result import Box, Result
 from vqi.pages.maps import coloured
 
-HIGHEST = 32.0  # times the map limit: from here on the colour is the hottest
+HIGHEST = 8.0  # times the map limit: from here on the colour is the hottest
 LOWEST = 0.5  # times the map limit: up to here the photograph is as it is
 _STRENGTH = 0.6  # opacity of the hottest colour
 _LINE, _DARK, _PASSED, _FLAGGED = (0, 220, 255), (0, 0, 0), (120, 220, 120), (255, 120, 90)

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from vqi.artifacts.data_report import DataReport, doubtful_masks
+from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.images import Images
 from vqi.artifacts.left_out import missing_photographs
+from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
 from vqi.config import Evaluate
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
 from vqi.evaluation import Evaluation, enlarge, mask_of
 from vqi.formatting import count
+from vqi.pages.findings import differing
 from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
 
 HARM = 1.5  # times the parent's held-out FRE ratio: beyond it the report warns
@@ -45,7 +47,7 @@ def report_of(
             settings=_settings(artifact.record, settings),
             data=data.model_dump(mode="json", exclude={"looks"}),  # drawn on the data page
             provenance=_provenance(artifact.record),
-            warnings=warnings_of(evaluation, data),
+            warnings=warnings_of(evaluation, data, finetuned=artifact.record.features.finetune.best_epoch > 0),
             training=log,
             suitability=evaluation.suitability,
         )
@@ -76,8 +78,8 @@ def _provenance(made: DetectorRecord) -> dict[str, Any]:
     }
 
 
-def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
-    """What a reader must know before the figures, in whole sentences."""
+def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = False) -> list[str]:
+    """What a reader must know before the figures, in whole sentences; ``finetuned``: whether the backbone was."""
     found = list(data.image_warnings)
     threshold, figures = evaluation.threshold, evaluation.metrics
     if not threshold.enough:
@@ -95,15 +97,17 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
         )
         found.append(
             f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} {what} to calibrate; "
-            f"{there}. {set_to}; their scores alone promise {threshold.guaranteed_fpr:.1%}."
+            f"{there}. {set_to}; their scores alone promise {threshold.guaranteed_fpr:.1%}.{_instead(threshold, data)}"
         )
+    found += differing(evaluation.differences, threshold, finetuned=finetuned)
     rate = figures.false_alarm_rate
     if rate is not None:
         _, _, high = expected_false_alarms(threshold.n, threshold.rank, figures.test_good)
         if rate > high:
+            like = "calibration" if threshold.is_split else "training"
             found.append(
                 f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
-                "the good test images differ from the good training images."
+                f"the good test images differ from the good {like} images."
             )
     if evaluation.caveat:
         found.append(f"{evaluation.caveat[0].upper()}{evaluation.caveat[1:]}.")
@@ -111,6 +115,16 @@ def warnings_of(evaluation: Evaluation, data: DataReport) -> list[str]:
     if data.unreadable:
         found.append(f"{count(len(data.unreadable), 'image')} could not be read: left out here, and listed under Data.")
     return [*found, *doubtful_masks(data.mask_problems), *missing_photographs(data.left_out)]
+
+
+def _instead(threshold: Threshold, data: DataReport) -> str:
+    """What would allow the requested rate, where that is at hand."""
+    if threshold.is_split:
+        enough = data.train_groups >= threshold.needed
+        return (
+            f" Without calibration/good, {data.train_groups} groups of training images would set it." if enough else ""
+        )
+    return f" {FOLDERS_ARE_GROUPS}" if data.grouped_by_folder else ""
 
 
 def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:

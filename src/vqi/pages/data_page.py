@@ -107,11 +107,11 @@ def _sections(report: DataReport, pictures: Pictures) -> Iterator[Section]:
     yield from _light(report.separation, pictures)
     pairs = [
         (
-            "The same file in train and test",
-            "Its score says nothing: the model has seen it.",
+            "The same file in two splits",
+            "A test or a calibration on what the model has seen says nothing.",
             report.duplicates_across_splits,
         ),
-        ("The same part in train and test", "Photographed twice, or nearly so.", report.near_duplicates_across_splits),
+        ("The same part in two splits", "Photographed twice, or nearly so.", report.near_duplicates_across_splits),
         ("The same file twice", "It counts twice.", report.duplicates_within_splits),
         ("The same part twice", "Photographed twice, or nearly so.", report.near_duplicates_within_splits),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import Metrics, OperatingPoint
 from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold
 from vqi.artifacts.training_log import Epoch, best_epoch
@@ -151,15 +152,17 @@ def promise(threshold: Threshold, good: Scores) -> list[str]:
 
 def _basis(threshold: Threshold) -> str:
     """Which scores it was set from."""
-    said = (
-        f"It was set from {count(threshold.images, 'score')} of good training images, each from a model that had not "
-        "seen that image"
-    )
-    if threshold.n < threshold.images:
+    in_groups = threshold.n < threshold.images
+    said = f"It was set from {count(threshold.images, 'score')} of good "
+    if threshold.is_split:
+        said += "images for calibration, by the model itself, which has not seen them"
+    else:
+        said += "training images, each from a model that had not seen that image"
+        said += ", nor any that belongs together with it" if in_groups else ""
+    if in_groups:
         said += (
-            f", nor any that belongs together with it. They come in {count(threshold.n, 'group')}, and each group "
-            "counts once: photographs of one part, copies and what belongs together are one group, because a part must "
-            "not be calibrated on its own twin"
+            f". They come in {count(threshold.n, 'group')}, and each group counts once: photographs of one part, "
+            "copies and what belongs together are one group, because a part must not be calibrated on its own twin"
         )
     return f"{said}. No test image and no defect was used for it."
 
@@ -191,6 +194,38 @@ def _estimate(threshold: Threshold) -> list[str]:
     return [f"A curve fitted to all the scores (log-normal) would put it at {band}."]
 
 
+def differing(differences: Sequence[tuple[str, Difference]], threshold: Threshold, *, finetuned: bool) -> list[str]:
+    """What to say where good images score systematically otherwise than others.
+
+    Args:
+        differences: With the names of their groups.
+        threshold: In use.
+        finetuned: Whether the backbone was trained on the training images.
+    """
+    return [_differs(name, one, threshold, finetuned=finetuned) for name, one in differences]
+
+
+def _differs(name: str, found: Difference, threshold: Threshold, *, finetuned: bool) -> str:
+    which = "higher" if found.higher > 0.5 else "lower"
+    if found.group is None:
+        pair = f"The images for calibration score systematically {which} than training images"
+    else:
+        pair = f"The training images {name} score systematically {which} than the others"
+    why = "They may be of another day, light or camera"
+    if found.group is None and finetuned:
+        why += ", or the fine-tuned backbone knows the training images"
+    if found.wider_threshold <= threshold.value:
+        wider = f"The threshold in use, {figure(threshold.value)}, is the higher one of both"
+    else:
+        both = f"for good parts of both kinds take the higher one, {figure(found.wider_threshold)}"
+        wider = f"The threshold in use is {figure(threshold.value)}; {both}"
+    return (
+        f"{pair}: in {percent(max(found.higher, 1 - found.higher))} of the pairs, by a model that saw neither "
+        f"(Mann-Whitney test of {found.units:,} and {found.others:,} parts or groups, p = {found.p_value:.1g}). {why}. "
+        f"{wider}."
+    )
+
+
 def _expectation(threshold: Threshold) -> str:
     others = "Parts from another camera, light or batch are not covered."
     if threshold.method == "fitted tail":
@@ -198,6 +233,12 @@ def _expectation(threshold: Threshold) -> str:
         return f"Good parts like those in training should be flagged at a rate of about {rate}. {others}"
     what = "calibration score" if threshold.n == threshold.images else "group"
     above = count(threshold.n + 1 - threshold.rank, what)
+    if threshold.is_split:
+        return (
+            f"Good parts like those for calibration are flagged at a rate of {percent(threshold.guaranteed_fpr)} at "
+            "most, on average over sets of that size; the model saw none of them, so this bound is exact. The "
+            f"threshold rests on {above} at or above it, so the rate of one run varies around that. {others}"
+        )
     return (
         f"Good parts like those in training should be flagged at a rate of about {percent(threshold.guaranteed_fpr)} "
         f"on average. The threshold rests on {above} at or above it, so the rate of one run varies around that. "

@@ -22,7 +22,7 @@ LEAST = 5  # images of each class below which chance alone may do that
 DARK, BRIGHT = 16, 239  # mean greys below and above which an image of little contrast counts as black or white
 LITTLE, NONE = 8, 3  # contrast, the latter whatever the brightness
 NAMED = 3  # images named in a warning
-GROUPS = ("train good", "test good", "test defective")
+GROUPS = ("train good", "calibration good", "test good", "test defective")
 
 
 class Look(NamedTuple):
@@ -109,7 +109,7 @@ def _emptiness(look: Look) -> str:
 
 
 def _group(row: IndexRow) -> str:
-    return GROUPS[0] if row.split == "train" else GROUPS[1 + row.label]
+    return f"{row.split} {'defective' if row.label else 'good'}"
 
 
 def _quartiles(values: Sequence[float]) -> dict[str, float]:

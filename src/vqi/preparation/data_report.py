@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.data_report import (
+    FOLDERS_ARE_GROUPS,
     DataReport,
     Labels,
     MaskProblem,
@@ -24,10 +25,18 @@ from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.datasets.layout import GOOD
 from vqi.datasets.words import meaning_of
 from vqi.formatting import count
+from vqi.photographs.capture import Capture
 from vqi.photographs.similarity import SIDE, Pair
 from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
 
 Groups = tuple[tuple[str, ...], ...]  # of paths
+IMAGES_A_SIZE = 10  # training images per size: with fewer, photographs of this source have any size
+# What it means where two splits share images.
+_LEAKS = {
+    ("train", "test"): "the test looks better than it is",
+    ("train", "calibration"): "the model has seen these parts, so they do not set the threshold",
+    ("calibration", "test"): "the false alarms that the test shows say less than they seem to",
+}
 MOST_NAMED = 5  # folders in a warning
 
 
@@ -46,10 +55,18 @@ class Findings:
     looks: list[Look] = field(default_factory=list)  # one per row of the index, like the squares
     squares: list[npt.NDArray[np.float32]] = field(default_factory=list)  # what is compared for near-duplicates
     similar: list[Pair] = field(default_factory=list)  # of rows that seem to show the same part
+    size_of_row: list[str] = field(default_factory=list)  # "300x300"
+    taken: list[Capture | None] = field(default_factory=list)  # when each was, where that was asked for
+    by_folder: bool = False  # whether sub-folders of the training images are groups
 
     def stacked_squares(self) -> npt.NDArray[np.float32]:
         """The squares, (n, SIDE, SIDE)."""
         return np.stack(self.squares) if self.squares else np.zeros((0, SIDE, SIDE), np.float32)
+
+    def unseen(self) -> list[IndexRow]:
+        """The images for calibration that show no part of the training images."""
+        trained = {row.part for row in self.index if row.split == "train"}
+        return [row for row in self.index if row.split == "calibration" and row.part not in trained]
 
 
 def report(
@@ -64,21 +81,27 @@ def report(
     index = findings.index
     counts: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     for row in index:
-        counts[row.split][row.defect_type] = counts[row.split].get(row.defect_type, 0) + 1
+        of_split = counts.setdefault(row.split, {})
+        of_split[row.defect_type] = of_split.get(row.defect_type, 0) + 1
     within, across = duplicates(index)
     near_within, near_across = similar(findings)
     areas = separation(index, findings.looks)
     pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     pixels += no_good_in_test(list(counts["test"]))
-    train = [row.group for row in index if row.split == "train"]
-    groups = len(set(train))
+    pixels += [*seen_already(findings), *other_sizes(findings)]
+    train, unseen = [row for row in index if row.split == "train"], findings.unseen()
+    sets = unseen or train  # the threshold
+    groups = len({row.group for row in sets})
+    by_folder = findings.by_folder and not unseen
     return DataReport(
         category=category,
         image_size=image_size,
         images=len(index),
         masks=sum(row.mask_row is not None for row in index),
         counts=counts,
-        labels=SplitLabels(train=_labels(index, "train"), test=_labels(index, "test")),
+        labels=SplitLabels(
+            train=_labels(index, "train"), calibration=_labels(index, "calibration"), test=_labels(index, "test")
+        ),
         sizes=dict(sorted(findings.sizes.items())),
         modes=dict(sorted(findings.modes.items())),
         unreadable=tuple(findings.unreadable),
@@ -90,14 +113,16 @@ def report(
         looks=distributions(index, findings.looks),
         separation=areas,
         target_fpr=target_fpr,
-        train_groups=groups,
+        train_groups=len({row.group for row in train}),
+        calibration_groups=len({row.group for row in unseen}),
+        grouped_by_folder=findings.by_folder,
         smallest_false_alarm_rate=round(smallest_rate(groups), 5),
         image_warnings=tuple(pixels),
         warnings=(
             *pixels,
             *lighting_warnings(areas),
             *leaks(across, near_across),
-            *too_few(len(train), groups, target_fpr),
+            *too_few(len(sets), groups, target_fpr, "for calibration" if unseen else "", by_folder=by_folder),
             *doubtful_masks(findings.mask_problems),
             *missing_photographs(left_out),
         ),
@@ -108,7 +133,7 @@ def report(
 
 
 def duplicates(index: Sequence[IndexRow]) -> tuple[Groups, Groups]:
-    """Groups of paths with the same bytes: those within one split, and those that are in both train and test."""
+    """Groups of paths with the same bytes: those within one split, and those that are in several."""
     groups: dict[str, list[IndexRow]] = defaultdict(list)
     for row in index:
         groups[row.sha256].append(row)
@@ -119,7 +144,7 @@ def duplicates(index: Sequence[IndexRow]) -> tuple[Groups, Groups]:
 
 
 def similar(findings: Findings) -> tuple[Groups, Groups]:
-    """Pairs of paths of near-duplicates that are not the same file: within one split, and across train and test."""
+    """Pairs of paths of near-duplicates that are not the same file: within one split, and across two of them."""
     index = findings.index
     within: list[tuple[str, str]] = []
     across: list[tuple[str, str]] = []
@@ -135,18 +160,58 @@ def cut_values(images: int) -> list[str]:
     if not images:
         return []
     return [
-        f"{count(images, 'test image')} with values above the white of the training images, where they are cut (the "
+        f"{count(images, 'image')} with values above the white of the training images, where they are cut (the "
         "notes of the data report name them): were they photographed and saved in the same way?"
     ]
 
 
 def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> list[str]:
-    """What to say where the test has images that the training saw."""
-    found = [f"{count(len(across), 'file')} in both train and test"] if across else []
-    if near_across:
-        alike = "that seems" if len(near_across) == 1 else "that seem"
-        found.append(f"{count(len(near_across), 'pair')} across train and test {alike} to show the same part")
-    return [f"{', and '.join(found)}: the test looks better than it is."] if found else []
+    """What to say where two splits have the same images."""
+    return [text for pair, so in _LEAKS.items() if (text := _leak(pair, so, across, near_across))]
+
+
+def _leak(pair: tuple[str, str], so: str, across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> str:
+    same, near = (
+        sum(set(pair) <= {path.partition("/")[0] for path in paths} for paths in groups)
+        for groups in (across, near_across)
+    )
+    both = " and ".join(pair)
+    found = [f"{count(same, 'file')} in both {both}"] if same else []
+    if near:
+        alike = "that seems" if near == 1 else "that seem"
+        found.append(f"{count(near, 'pair')} across {both} {alike} to show the same part")
+    return f"{', and '.join(found)}: {so}." if found else ""
+
+
+def seen_already(findings: Findings) -> list[str]:
+    """What to say where images for calibration show parts that train."""
+    there = sum(row.split == "calibration" for row in findings.index)
+    seen = there - len(findings.unseen())
+    if not seen:
+        return []
+    are, they = ("is a copy of a training image or shows", "It does") if seen == 1 else (
+        "are copies of training images or show", "They do"
+    )  # fmt: skip
+    return [
+        f"{seen:,} of {count(there, 'image')} for calibration {are} the same part. {they} not set the threshold: the "
+        "model has seen that part."
+    ]
+
+
+def other_sizes(findings: Findings) -> list[str]:
+    """What to say where most images for calibration have sizes that no training image has, and those have few."""
+    sizes = {
+        split: [size for row, size in zip(findings.index, findings.size_of_row, strict=True) if row.split == split]
+        for split in ("train", "calibration")
+    }
+    usual = set(sizes["train"])
+    odd = [size for size in sizes["calibration"] if size not in usual]
+    if len(usual) > max(1, len(sizes["train"]) // IMAGES_A_SIZE) or len(odd) <= len(sizes["calibration"]) / 2:
+        return []
+    return [
+        f"{len(odd):,} of {count(len(sizes['calibration']), 'image')} for calibration have another size than all "
+        f"training images, such as {odd[0]} instead of {min(usual)}: are they of the same camera?"
+    ]
 
 
 def no_good_in_test(folders: Sequence[str]) -> list[str]:
@@ -165,24 +230,31 @@ def no_good_in_test(folders: Sequence[str]) -> list[str]:
     ]
 
 
-def too_few(good: int, groups: int, target_fpr: float) -> list[str]:
-    """What to say where the good training images do not allow the requested false-alarm rate.
+def too_few(good: int, groups: int, target_fpr: float, what: str = "", *, by_folder: bool = False) -> list[str]:
+    """What to say where the good images that set the threshold do not allow the requested false-alarm rate.
 
     Args:
         good: How many there are.
         groups: Of images that belong together, among them.
         target_fpr: What is requested.
+        what: Which images these are, where they do not train.
+        by_folder: Whether sub-folders are groups, without anybody having said so.
     """
     needed = good_images_needed(target_fpr)
     if groups >= needed:
         return []
     best = smallest_rate(groups)
+    images = f"good images {what}" if what else "good training images"
+    images = images if good != 1 else images.replace("images", "image")
     if groups == good:
-        said, of = f"{good} good training images allow", ""
+        said, of = f"{good} {images} allow{'s' if good == 1 else ''}", ""
     else:
-        said = f"{good} good training images come in {count(groups, 'group')} that belong together and allow"
+        said = f"{good} {images} come in {count(groups, 'group')} that belong together and allow"
         of = " groups, such as photographs of that many parts"
-    return [f"{said} a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} needs {needed}{of}."]
+    hint = f" {FOLDERS_ARE_GROUPS}" if by_folder else ""
+    return [
+        f"{said} a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} needs {needed}{of}.{hint}"
+    ]
 
 
 def _labels(index: Sequence[IndexRow], split: str) -> Labels:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +22,13 @@ from vqi import __version__
 from vqi.artifacts.data_report import DataReport, MaskProblem, Note
 from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
-from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults
+from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults, exif_seconds
 from vqi.datasets.catalogs import dataset_uri
 from vqi.datasets.layout import Place, Shard, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
+from vqi.formatting import count
+from vqi.photographs.capture import Capture, capture_of
 from vqi.photographs.decoding import (
     Decoded,
     UnreadableImage,
@@ -47,6 +49,7 @@ from vqi.system.os_errors import explain
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
 _DEFAULT = defaults(Preprocess)
+ORDER = ("train", "calibration", "test")  # of the splits in the artifact
 NAMED = 5  # files named in an error; the report and the log name all
 
 Task = TypeVar("Task")
@@ -72,6 +75,7 @@ class Loaded:
     unreadable: str
     mask: npt.NDArray[np.bool_] | None  # (size, size)
     mask_problems: tuple[str, ...]
+    taken: Capture | None = None  # when, where that was asked for
 
 
 def prepare(
@@ -86,20 +90,21 @@ def prepare(
     target_fpr: float = _DEFAULT.target_fpr,
     group_by: str = _DEFAULT.group_by,
 ) -> DataReport:
-    """Write the artifact ``images`` of a category to the folder ``out_dir``: train first, then test, in a fixed order.
+    """Write the artifact ``images`` of a category to the folder ``out_dir``, split by split (``ORDER``), always alike.
 
     Args:
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
         dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
         target_fpr: the false-alarm rate that will be requested; the report says whether the images allow it.
-        group_by: regular expression that finds the name of an image's group in its path; see ``preparation.groups``.
+        group_by: what names the group of an image; see ``preparation.groups``.
 
     Returns:
         The data report: counts, sizes, modes, unreadable images with reasons, duplicates, problems of masks.
 
     Raises:
-        VqiError: there is nothing to train on, more images are unreadable than ``max_bad_fraction`` allows, the shard
-            is damaged, or the disk is full. Nothing is left at ``out_dir`` then.
+        VqiError: there is nothing to train on, or no image for calibration can be used though there are some, more
+            images are unreadable than ``max_bad_fraction`` allows, the shard is damaged, or the disk is full. Nothing
+            is left at ``out_dir`` then.
     """
     with _open_shard(shard.path) as archive, _disk_errors(out_dir):
         members, findings = find_members(archive.namelist()), Findings()
@@ -124,14 +129,20 @@ def prepare(
 
             def work(member: Member) -> Loaded:
                 with source.read(member.path, member.mask) as (data, mask):
-                    return load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
+                    item = load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
+                    if item.image is None or exif_seconds(group_by) is None:
+                        return item
+                    return replace(item, taken=capture_of(data, member.path, max_pixels))
 
             for item in track(in_order(members, work, threads), len(members), f"decode {category}"):
                 _take(item, writer, findings)
             _require_few_bad(category, findings, len(findings.index) + len(findings.unreadable), max_bad_fraction)
             squares = findings.stacked_squares()
             findings.similar = near_duplicates(squares)
-            findings.index = grouped(findings.index, series(squares).tolist(), group_by, category)
+            found = grouped(findings.index, series(squares).tolist(), group_by, category, findings.taken)
+            findings.index, findings.by_folder = found.index, found.by_folder
+            findings.notes += found.notes
+            _require_unseen(category, findings)
             writer.finish(findings.index)
     made = report(category, image_size, findings, target_fpr, shard.licence, shard.left_out)
     for text in made.image_warnings:
@@ -144,7 +155,7 @@ def find_members(names: Iterable[str]) -> list[Member]:
     places = {name: place for name in names if (place := place_of(name)) is not None}
     found = masks.by_image(places)
     members = [Member(name, place, found.get(name)) for name, place in places.items() if place.split != "ground_truth"]
-    return sorted(members, key=lambda m: (m.place.split != "train", m.place.label, m.place.defect_type, m.path))
+    return sorted(members, key=lambda m: (ORDER.index(m.place.split), m.place.label, m.place.defect_type, m.path))
 
 
 def take_unreadable(files: Iterable[Unreadable], findings: Findings) -> None:
@@ -195,14 +206,16 @@ def _take(item: Loaded, writer: ImagesWriter, findings: Findings) -> None:
         findings.notes.append(Note(path=path, note=item.image.note))
     findings.mask_problems += [MaskProblem(path=str(item.member.mask), problem=text) for text in item.mask_problems]
     findings.cut += item.image.is_cut
-    findings.sizes[f"{item.image.width}x{item.image.height}"] += 1
+    findings.sizes[size := f"{item.image.width}x{item.image.height}"] += 1
+    findings.size_of_row.append(size)
+    findings.taken.append(item.taken)
     findings.modes[item.image.mode] += 1
     writer.add_image(item.image.pixels)
     findings.looks.append(look_of(item.image.pixels))
     findings.squares.append(shrink(item.image.pixels))
     mask_row = None if item.mask is None else writer.add_mask(item.mask)
-    row = len(findings.index)  # a group by itself, until all images are known
-    findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256, row))
+    row = len(findings.index)  # a part and a group by itself, until all images are known
+    findings.index.append(IndexRow(path, place.split, place.label, place.defect_type, mask_row, item.sha256, row, row))
 
 
 def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unreadable]) -> None:
@@ -227,6 +240,23 @@ def _require_few_bad(category: str, findings: Findings, total: int, max_bad_frac
         )
     if not any(row.split == "train" for row in findings.index):
         raise VqiError(_none_readable(category, bad[0]))
+
+
+def _require_unseen(category: str, findings: Findings) -> None:
+    """Refuse images for calibration of which none can be used: the threshold would silently rest on others."""
+    calibration = [row for row in findings.index if row.split == "calibration"]
+    bad = next((one for one in findings.unreadable if one.path.startswith("calibration/")), None)
+    if bad is not None and not calibration:
+        raise VqiError(
+            f"category '{category}': none of its images for calibration is readable, for example {bad.path}: "
+            f"{bad.reason}; fix them, or remove the folder: training images set the threshold then"
+        )
+    if calibration and not findings.unseen():
+        raise VqiError(
+            f"category '{category}': all {count(len(calibration), 'image')} in calibration/good, such as "
+            f"{calibration[0].path}, are copies of training images or show the same parts: expected good parts that do "
+            "not train; replace them, or remove the folder: training images set the threshold then"
+        )
 
 
 def _none_readable(category: str, bad: Unreadable) -> str:

@@ -36,7 +36,7 @@ KEYS = {
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
         "datasets": "catalogs layout shards words",
         "pages": "charts data_chart data_page maps rendering templates",
-        "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
         "s3_errors s3_listing s3_profiles s3_reading s3_settings",
@@ -65,7 +65,8 @@ KEYS = {
         "components": "environment flags outputs step",
         "ground": "config digests errors progress records redaction strict_json",
         "artifacts": "backbone detector features files grouped images tables tensors threshold",
-        "detectors": "aggregate calibration grid interface map_limit patch_pca pca registry scaling subspace",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
+        "map_limit neighbours patch_pca pca registry scaling subspace",
         "system": "atomic files os_errors paths processor",
     },
     "evaluate": {
@@ -74,7 +75,8 @@ KEYS = {
         "redaction strict_json",
         "artifacts": "backbone catalog data_report detector features files grouped images left_out "
         "metrics scores tables tensors threshold training_log",
-        "detectors": "aggregate calibration comparison grid interface map_limit patch_pca pca registry scaling subspace",
+        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid interface "
+        "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
@@ -84,7 +86,8 @@ KEYS = {
         "artifacts": "backbone catalog decision detector features files grouped images left_out "
         "metrics tables tensors threshold",
         "datasets": "catalogs",
-        "detectors": "aggregate calibration grid interface map_limit patch_pca pca registry scaling subspace",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
+        "map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "package registry",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
         "s3_errors s3_listing s3_profiles s3_reading s3_settings",

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from tests.vqi.made import detector_artifact, features_record, images_record
 from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detector
-from vqi.artifacts.features import FeatureMaps, Features, load_features, save_features
+from vqi.artifacts.features import Calibration, FeatureMaps, Features, load_features, save_features
 from vqi.artifacts.files import read_json, write_json
 from vqi.artifacts.images import IMAGES_FILE, INDEX_FILE, ImagesWriter, IndexRow, load_images, write_index
 from vqi.artifacts.scores import ScoreRow, read_scores, write_scores
@@ -20,7 +20,7 @@ from vqi.errors import VqiError
 
 
 def row(path: str = "train/good/a.png", split: str = "train", mask: int | None = None) -> IndexRow:
-    return IndexRow(path, split, int(split == "test"), "good", mask, "0" * 64, 0)
+    return IndexRow(path, split, int(split == "test"), "good", mask, "0" * 64, 0, 0)
 
 
 def write_images(folder: Path, images: np.ndarray, masks: np.ndarray, index: list[IndexRow]) -> None:
@@ -107,6 +107,29 @@ def test_features_round_trip(tmp_path: Path, parent: bool) -> None:
         loaded.train.layers[0][0] = 1
 
 
+@pytest.mark.parametrize("parent", [False, True])
+def test_features_for_calibration_round_trip(tmp_path: Path, parent: bool) -> None:
+    apart = Calibration(maps(2, 5), np.array([7, 8]), np.array([9, 9]))
+    whole = replace(features(parent), calibration=apart, parts=np.array([0, 1, 2]))
+    save_features(tmp_path / "f", whole)
+    loaded = load_features(tmp_path / "f")
+    assert loaded.calibration is not None
+    np.testing.assert_array_equal(loaded.calibration.maps.layers[1], apart.maps.layers[1])
+    np.testing.assert_array_equal(loaded.calibration.parts, [7, 8])
+    np.testing.assert_array_equal(loaded.calibration.groups, [9, 9])
+    np.testing.assert_array_equal(loaded.train_parts, [0, 1, 2])
+    assert (loaded.parent is not None) == parent
+    save_features(tmp_path / "f", features())
+    np.testing.assert_array_equal(load_features(tmp_path / "f").train_parts, features().groups)
+    for odd, said in (
+        (replace(whole, parts=np.array([0])), r"expected train_parts of 3 images, got 1; run feature_extract again"),
+        (replace(whole, calibration=replace(apart, groups=np.array([9]))), "expected calibration_groups of 2 images"),
+    ):
+        save_features(tmp_path / "f", odd)
+        with pytest.raises(VqiError, match=said):
+            load_features(tmp_path / "f")
+
+
 def test_detector_round_trip(tmp_path: Path) -> None:
     detector = detector_artifact()
     save_detector(tmp_path / "d", detector)
@@ -156,14 +179,15 @@ def test_loads_say_what_does_not_fit(tmp_path: Path) -> None:
         with pytest.raises(VqiError, match="expected a safetensors file"):
             load_features(path)
     save_features(path, features())
-    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/6', got 'vqi.features/4'"):
+    with pytest.raises(VqiError, match=r"expected format 'vqi.detector/7', got 'vqi.features/5'"):
         load_detector(path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(VqiError, match="cut short"):
         load_features(path)
     save_features(path, replace(features(), record=features_record()))
     with pytest.raises(
-        VqiError, match=r"expected the arrays test\.0, train\.0, train_groups, got test\.0, test\.1, train\.0"
+        VqiError,
+        match=r"expected the arrays test\.0, train\.0, train_groups, train_parts, got test\.0, test\.1, train\.0",
     ):
         load_features(path)
     save_features(path, replace(features(), test=FeatureMaps(tuple(one[:, :, :1] for one in maps(2).layers))))

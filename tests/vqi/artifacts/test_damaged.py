@@ -48,7 +48,7 @@ def images_of(folder: Path) -> Path:
             writer.add_image(np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * value)
         writer.add_mask(np.eye(4, dtype=bool))
         splits = ("train", "train", "test")
-        writer.finish([IndexRow(f"{i}.png", split, 0, "good", None, "0" * 64, 0) for i, split in enumerate(splits)])
+        writer.finish([IndexRow(f"{i}.png", split, 0, "good", None, "0" * 64, 0, 0) for i, split in enumerate(splits)])
     return folder / "images" / IMAGES_FILE
 
 
@@ -314,12 +314,18 @@ def test_a_changed_text_is_refused_in_one_line_or_read(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('0,"a.png","train",1,"good","","' + "0" * 64 + '",0', "row 0: expected '0', got '1'"),
-        ('0,"a.png","trian",0,"good","","' + "0" * 64 + '",0', "row 0: expected 'train' or 'test', got 'trian'"),
-        ('0,"a.png","train",0,"good","7","' + "0" * 64 + '",0', "1 masks but an index that names others"),
-        ('1,"a.png","train",0,"good","","' + "0" * 64 + '",0', "3 images but an index of 3 rows that do not count up"),
-        ('0,"a.png","train",0,"good"', "row 0: 5 fields instead of 8"),
-        ('0,"","train",0,"good","","' + "0" * 64 + '",0', "row 0: a path"),
+        ('0,"a.png","train",1,"good","","' + "0" * 64 + '",0,0', "row 0: expected '0', got '1'"),
+        (
+            '0,"a.png","trian",0,"good","","' + "0" * 64 + '",0,0',
+            "row 0: expected 'train' or 'calibration' or 'test', got 'trian'",
+        ),
+        ('0,"a.png","train",0,"good","7","' + "0" * 64 + '",0,0', "1 masks but an index that names others"),
+        (
+            '1,"a.png","train",0,"good","","' + "0" * 64 + '",0,0',
+            "3 images but an index of 3 rows that do not count up",
+        ),
+        ('0,"a.png","train",0,"good"', "row 0: 5 fields instead of 9"),
+        ('0,"","train",0,"good","","' + "0" * 64 + '",0,0', "row 0: a path"),
     ],
 )
 def test_an_index_that_does_not_fit(tmp_path: Path, line: str, said: str) -> None:

@@ -67,6 +67,22 @@ def test_what_the_tar_command_packs(tmp_path: Path, parts: Path) -> None:
     assert content(resolve(f"archive:{tmp_path / 'p.tgz'}")) == content(resolve(f"folder:{parts}"))
 
 
+@pytest.mark.parametrize("around", ["", "train/", "a/test/"])
+def test_sub_folders_and_calibration_as_in_a_folder(tmp_path: Path, around: str) -> None:
+    for path in (
+        "train/good/day 1/late/a.png",
+        "train/good/a.png",
+        "train/good/test/a.png",
+        "calibration/good/x/b.png",
+    ):
+        (tmp_path / "p" / "w" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / "w" / path).write_bytes(path.encode())
+    archive = packed(tmp_path / "p", tmp_path / "q.zip", around)
+    dataset = resolve(f"archive:{archive}")
+    assert content(dataset) == content(resolve(f"folder:{tmp_path / 'p'}"))
+    assert len(dataset.categories["w"]) == 4
+
+
 def test_one_category_reads_what_it_needs(tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = packed(parts, tmp_path / "p.tar.gz")
     added: list[str] = []

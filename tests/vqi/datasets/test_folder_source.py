@@ -97,7 +97,7 @@ def left_out(source: str) -> dict[tuple[str, str], int]:
 
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     root = touch(
-        tmp_path, "w/train/good/a.png", "w/train/bad/b.png", "w/c.png", "w/test/good/deep/d.png", "w/train/good/e.DNG",
+        tmp_path, "w/train/good/a.png", "w/train/bad/b.png", "w/c.png", "w/test/cut/deep/d.png", "w/train/good/e.DNG",
         "w/train/good/.f.png", "w/.git/train/good/g.png", "w/test/.ipynb_checkpoints/h.png", "w/~$i.xlsx", "w/j.png~",
         ".trash/train/good/k.png", "readme.txt", "v/train/good/l.png", "__MACOSX/w/train/good/m.png",
     )  # fmt: skip
@@ -112,6 +112,52 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     assert kind.text == (
         "1 photograph of a kind that is not read (.dng 1), for example w/train/good/e.DNG; save as PNG, JPEG or TIFF"
     )
+
+
+def test_sub_folders_of_good_parts(tmp_path: Path) -> None:
+    """Shifts, days, cameras: mixed with images next to them, nested, with equal names."""
+    paths = (
+        "train/good/a.png", "train/good/2024-05-01/a.png", "train/good/2024-05-02/a.png",
+        "train/good/2024-05-02/late/a.png", "train/good/new/a.png", "test/good/camera 2/a.png",
+    )  # fmt: skip
+    root = touch(tmp_path / "w", *paths)
+    assert paths_of(f"folder:{tmp_path}") == paths_of(f"folder:{root}") == {"w": sorted(paths)}
+    touch(tmp_path / "other", "w/train/OK/day/a.png")
+    entry = resolve(f"folder:{tmp_path}/other").categories["w"][0]
+    assert (entry.path, entry.read()) == ("train/good/day/a.png", b"w/train/OK/day/a.png")
+
+
+@pytest.mark.parametrize("folder", ["bad", "NG", "defects", "masks", "Ground_Truth", "thumbs", "day/rejected"])
+def test_sub_folders_that_say_something_else_are_left_out(tmp_path: Path, folder: str) -> None:
+    root = touch(tmp_path, "w/train/good/a.png", f"w/train/good/{folder}/b.png", f"w/test/good/{folder}/c.png")
+    assert paths_of(f"folder:{root}") == {"w": ["train/good/a.png"]}
+    (left,) = resolve(f"folder:{root}").left_out
+    assert (left.reason, left.files) == ("apart", 2)
+    assert "in a sub-folder of good parts that is called after defects, masks or previews" in left.text
+
+
+def test_good_images_below_a_folder_that_is_no_type_of_defect_are_no_defects(tmp_path: Path) -> None:
+    root = touch(tmp_path, "w/train/good/a.png", "w/test/monday/good/b.png", "w/test/monday/cut/c.png")
+    assert paths_of(f"folder:{root}") == {"w": ["train/good/a.png"]}
+    assert left_out(f"folder:{root}") == {("w", "sub-folder"): 2}
+
+
+@pytest.mark.parametrize("folder", ["calibration/good", "Calibration/OK", "calib/normal"])
+def test_good_images_for_calibration(tmp_path: Path, folder: str) -> None:
+    root = touch(tmp_path, "w/train/good/a.png", f"w/{folder}/b.png", f"w/{folder}/day/b.png")
+    expected = ["calibration/good/b.png", "calibration/good/day/b.png", "train/good/a.png"]
+    assert paths_of(f"folder:{root}") == {"w": expected}
+    touch(root, "w/calibration/bad/c.png", "w/val/good/d.png", "w/validation/e.png")
+    assert paths_of(f"folder:{root}") == {"w": expected}
+    assert left_out(f"folder:{root}") == {("w", "calibration"): 1, ("w", "validation"): 2}
+    said = [one.text for one in resolve(f"folder:{root}").left_out]
+    assert "only good parts set the threshold: move them to calibration/good, defective ones to test" in said[0]
+    assert "if they are good parts that should set the threshold, move them to calibration/good" in said[1]
+
+
+def test_calibration_next_to_folders_without_a_split(tmp_path: Path) -> None:
+    root = touch(tmp_path, "w/ok/1.png", "w/ng/1.png", "w/calibration/good/2.png", "w/calibration/3.png")
+    assert paths_of(f"folder:{root}") == {"w": ["all/good/1.png", "all/ng/1.png", "calibration/good/2.png"]}
 
 
 def test_odd_entries_end_nothing(tmp_path: Path) -> None:

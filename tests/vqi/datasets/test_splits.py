@@ -164,3 +164,14 @@ def test_a_limit_keeps_the_masks_of_what_it_keeps(made: Callable[[list[Entry]], 
     assert found["test/x"] != found["test/y"] or found["test/good"] != found["test/x"], "chosen one by one"
     everything = divide(dataset(*entries), Division(limit_per_class=99)).categories["c"]
     assert len(everything) == len(entries)
+
+
+def test_a_limit_counts_sub_folders_together_and_images_for_calibration_apart() -> None:
+    paths = [f"train/good/{day}/{number}.png" for day in "abc" for number in range(4)]
+    paths += [f"calibration/good/{number}.png" for number in range(4)]
+    paths += ["test/good/a/1.png", "ground_truth/good/a/1_mask.png", "ground_truth/good/1_mask.png"]
+    dataset = Dataset("d", None, {"c": tuple(entry(path, b"") for path in paths)})
+    kept = divide(dataset, Division(limit_per_class=3)).categories["c"]
+    found = Counter("/".join(one.path.split("/")[:2]) for one in kept)
+    assert found == {"train/good": 3, "calibration/good": 3, "test/good": 1, "ground_truth/good": 1}
+    assert "ground_truth/good/a/1_mask.png" in {one.path for one in kept}, "its mask, and not that of another image"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz import fuzz_cases
 from vqi.config import SourceRequest
+from vqi.datasets.layout import place_of
 from vqi.datasets.sources import resolve
 from vqi.datasets.table_rows import read_table
 from vqi.errors import VqiError
@@ -58,6 +59,19 @@ def test_a_local_table(tmp_path: Path) -> None:
     assert content(source, SourceRequest(only_categories=["nut"])) == {"nut": EXPECTED["nut"]}
     with pytest.raises(VqiError, match="did you mean 'nut'"):
         resolve(source, SourceRequest(only_categories=["nutt"]))
+
+
+def test_groups_are_sub_folders_and_calibration_is_a_split(tmp_path: Path) -> None:
+    table = "path,split,label,group,mask\n1.png,train,0,2024/05,\n2.png,train,0,-,\n3.png,Calibration,0,late.1,\n"
+    source = write(tmp_path, f"{table}4.png,test,1,late.1,m.png\n", "1.png", "2.png", "3.png", "4.png", "m.png")
+    assert content(source)["parts"] == {
+        "train/good/2024%2F05/1.png": b"1.png",
+        "train/good/2.png": b"2.png",
+        "calibration/good/late.1/3.png": b"3.png",
+        "test/defective/late.1/4.png": b"4.png",
+        "ground_truth/defective/late.1/4_mask.png": b"m.png",
+    }
+    assert all(place_of(path) is not None for path in content(source)["parts"])
 
 
 def test_behind_a_server(files: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,12 +139,16 @@ def test_images_of_the_same_name(tmp_path: Path) -> None:
     [
         ("path,label\na.png,0\n,0\n", "line 3: expected the path of an image"),
         ("path,label\na.png,0,more\n", "line 2: expected one value per column, 2, got 3"),
-        ("path,label,split\na.png,0,valid\n", "line 2: expected split train, test or nothing, got 'valid'"),
+        (
+            "path,label,split\na.png,0,valid\n",
+            "line 2: expected split train, calibration, test or nothing, got 'valid'; good",
+        ),
         ("path,label\na.png,7\n", "line 2: expected label 0, 1, good or bad, or a defect_type, got '7'"),
         ("path,label\na.png,\n", "line 2: expected label"),
         ("path,label,defect_type\na.png,0,crack\n", "do not fit together"),
         ("path,label,defect_type\na.png,1,a/b\n", "do not fit together"),
         ("path,label,split\na.png,1,train\n", "line 2: a defective image cannot train"),
+        ("path,label,split\na.png,1,calibration\n", "line 2: a defective image cannot set the threshold"),
         ("path,label,category\na.png,0,a/b\n", "a category has no slash"),
         ("path,label,category\na.png,0,..\n", r"a category of 'parts' is called '\.\.'"),
         ("path,label,category\na.png,0,.hidden\n", "is called '.hidden'"),

@@ -39,7 +39,8 @@ def test_noise_is_harder_to_describe_and_defects_are_found(kind: str, monkeypatc
     labels = np.repeat([0, 1], 10)
 
     def found(noise: float, maps: FeatureMaps, of: np.ndarray) -> Suitability:
-        return suitability(maps_of(plane(60, noise)), maps, of, range(6), PcaFit(kind=kind))
+        settings = PcaFit(kind=kind, coordinates=10, normalise="whitened")
+        return suitability(maps_of(plane(60, noise)), maps, of, range(6), settings)
 
     clean, noisy = (found(noise, maps_of(test), labels) for noise in (0.01, 2.0))
     assert clean.held_out_fre_ratio < 0.01 < noisy.held_out_fre_ratio < 1

@@ -43,6 +43,8 @@ def test_the_keywords_are_parameters_of_the_steps_with_their_defaults() -> None:
     named = {"detector": "kind", "backbone": "backbone_name"}
     models = (Preprocess, SslFinetune, FeatureExtract, PcaFit)
     assert set(models) <= set(steps())
+    given = {named.get(name, name) for name in inspect.signature(fit).parameters}
+    assert set(PcaFit.model_fields) | set(SslFinetune.model_fields) <= given, "none of them is left out"
     for name, keyword in inspect.signature(fit).parameters.items():
         if name == "images":
             continue

@@ -30,10 +30,11 @@ from vqi.datasets.shards import open_shard
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
 from vqi.evaluation import enlarge, evaluate
-from vqi.models.model import DECODERS, PRECISION_TOLERANCE, Model, load, score_tolerance
+from vqi.models.model import PRECISION_TOLERANCE, Model, load, score_tolerance
 from vqi.models.reading import Failure, Reader, Source, Stored
 from vqi.models.registry import publish
 from vqi.models.result import Result
+from vqi.models.scorer import DECODERS
 from vqi.network import extraction, runtime
 from vqi.network.backbones import save_backbone
 from vqi.network.building import build

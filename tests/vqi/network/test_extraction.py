@@ -238,7 +238,7 @@ def test_auto_does_not_import_ipex() -> None:
 
 
 def test_the_artifact_has_both_splits_and_both_backbones(lite0: Backbone) -> None:
-    index = [IndexRow(f"{i}.png", "train" if i % 2 else "test", 0, "good", None, "", 0) for i in range(7)]
+    index = [IndexRow(f"{i}.png", "train" if i % 2 else "test", 0, "good", None, "", 0, 0) for i in range(7)]
     images = Images(images_of(7), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
     settings = FeatureExtract(layer='["blocks.3", "blocks.1"]', pool=0, engine="eager", precision="fp32", batch_size=4)
     made = finetune_record(best_epoch=3)
@@ -254,5 +254,27 @@ def test_the_artifact_has_both_splits_and_both_backbones(lite0: Backbone) -> Non
     record = features.record
     assert (record.finetune, record.backbone, record.images) == (made, lite0.record, images.record)
     assert (record.runtime.engine, record.settings) == ("eager", settings)
+    assert features.calibration is None
     with pytest.raises(ValueError, match="nothing says what made it"):
         extract_splits(images, lite0, settings)
+
+
+def test_the_artifact_has_the_images_for_calibration_that_show_no_part_that_trains(lite0: Backbone) -> None:
+    splits = ["train", "train", "calibration", "calibration", "calibration", "test"]
+    parts, groups = [0, 1, 1, 3, 4, 5], [0, 0, 0, 7, 7, 8]
+    index = [
+        IndexRow(f"{i}.png", split, 0, "good", None, "", part, number)
+        for i, (split, part, number) in enumerate(zip(splits, parts, groups, strict=True))
+    ]
+    images = Images(images_of(6), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
+    settings = FeatureExtract(layer="blocks.1", pool=0, engine="eager", precision="fp32", batch_size=4)
+    parent = build("tf_efficientnet_lite0", "random", 1, image_size=64)
+    features = extract_splits(images, replace(lite0, made=finetune_record()), settings, parent)
+    expected = extractor(lite0, settings.layers, 0).extract(images.images).layers[0]
+    assert features.calibration is not None
+    np.testing.assert_array_equal(features.calibration.maps.layers[0], expected[[3, 4]])
+    np.testing.assert_array_equal(features.test.layers[0], expected[[5]])
+    assert (features.calibration.parts.tolist(), features.calibration.groups.tolist()) == ([3, 4], [7, 7])
+    assert (features.train_parts.tolist(), features.groups.tolist()) == ([0, 1], [0, 0])
+    assert features.parent is not None
+    assert [len(one) for one in features.parent] == [2, 1]

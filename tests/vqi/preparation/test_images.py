@@ -230,7 +230,8 @@ def test_order_labels_masks_and_sha256(tmp_path: Path) -> None:
     assert not images.masks[1][:, 16:].any()
     assert images.index[2].sha256 == hashlib.sha256(files["test/good/ü.png"]).hexdigest()
     assert report.counts == {"train": {"good": 2}, "test": {"good": 1, "crack": 1, "zig": 2}}
-    assert report.labels.model_dump() == {"train": {"normal": 2, "anomalous": 0}, "test": {"normal": 1, "anomalous": 3}}
+    assert report.labels.train.model_dump() == {"normal": 2, "anomalous": 0}
+    assert report.labels.test.model_dump() == {"normal": 1, "anomalous": 3}
     assert (report.images, report.masks, report.sizes, report.modes) == (6, 2, {"64x64": 6}, {"L": 6})
     assert [p.path for p in report.mask_problems] == ["test/zig/b.png"]
 
@@ -374,6 +375,84 @@ def test_what_the_source_could_not_read_counts_as_bad(tmp_path: Path) -> None:
     none = write_shard(tmp_path / "n.zip", {"test/good/1.png": encode(grey(1))})._replace(unreadable=(bad,))
     with pytest.raises(VqiError, match=r"none of its train images is readable, for example train/good/z\.png"):
         prepare(none, tmp_path / "other", "widget", max_bad_fraction=1, **settings)
+
+
+def drawn(seed: int, size: int = 64) -> bytes:
+    """A part of its own."""
+    grid = np.random.default_rng(seed).integers(0, 256, (16, 16), dtype=np.uint8)
+    return encode(Image.fromarray(grid).resize((size, size)))
+
+
+def with_calibration(calibration: Mapping[str, bytes], train: int = 12) -> dict[str, bytes]:
+    return {f"train/good/{i}.png": drawn(i) for i in range(train)} | {
+        f"calibration/good/{name}": data for name, data in calibration.items()
+    }
+
+
+def test_images_for_calibration_are_a_split_of_their_own(tmp_path: Path) -> None:
+    files = with_calibration({f"{i}.png": drawn(100 + i) for i in range(4)} | {"again.png": drawn(102)})
+    report = run(tmp_path, files | {"test/good/a.png": drawn(200)}, target_fpr=0.25)
+    images = load_images(tmp_path / "images")
+    assert [row.split for row in images.index] == ["train"] * 12 + ["calibration"] * 5 + ["test"]
+    assert images.unseen() == images.rows("calibration") == [12, 13, 14, 15, 16]
+    assert report.counts == {"train": {"good": 12}, "calibration": {"good": 5}, "test": {"good": 1}}
+    assert (report.labels.calibration.normal, report.calibration_groups, report.train_groups) == (5, 4, 12)
+    assert report.smallest_false_alarm_rate == 0.2
+    assert "calibration good" in report.looks["brightness"]
+    assert report.warnings == ()
+
+
+def test_what_is_odd_about_images_for_calibration_is_said(tmp_path: Path) -> None:
+    files = with_calibration({"0.png": drawn(0), "1.png": drawn(100, 48), "2.png": drawn(101, 48), "3.png": b"text"})
+    report = run(tmp_path, files | {"test/good/a.png": drawn(101)}, max_bad_fraction=0.1)
+    assert load_images(tmp_path / "images").unseen() == [13, 14]
+    assert [one.path for one in report.unreadable] == ["calibration/good/3.png"]
+    assert report.image_warnings == (
+        "1 of 3 images for calibration is a copy of a training image or shows the same part. It does not set the "
+        "threshold: the model has seen that part.",
+        "2 of 3 images for calibration have another size than all training images, such as 48x48 instead of 64x64: are "
+        "they of the same camera?",
+    )
+    assert report.warnings[2:] == (
+        "1 file in both train and calibration: the model has seen these parts, so they do not set the threshold.",
+        "1 pair across calibration and test that seems to show the same part: the false alarms that the test shows say "
+        "less than they seem to.",
+        "2 good images for calibration allow a false-alarm rate of 33.3% at best; the requested 5.0% needs 19.",
+    )
+
+
+def test_one_image_for_calibration(tmp_path: Path) -> None:
+    report = run(tmp_path, with_calibration({"0.png": drawn(100)}))
+    assert report.warnings == (
+        "1 good image for calibration allows a false-alarm rate of 50.0% at best; the requested 5.0% needs 19.",
+    )
+
+
+def test_images_for_calibration_of_which_none_can_be_used(tmp_path: Path) -> None:
+    with pytest.raises(
+        VqiError, match=r"all 2 images in calibration/good, such as calibration/good/0\.png, are copies"
+    ):
+        run(tmp_path, with_calibration({"0.png": drawn(0), "1.png": drawn(1)}))
+    with pytest.raises(
+        VqiError, match=r"none of its images for calibration is readable, for example cal.*0\.png: not an"
+    ):
+        run(tmp_path, with_calibration({"0.png": b"text"}))
+
+
+def test_sub_folders_and_the_times_of_photographs(tmp_path: Path) -> None:
+    files = {f"train/good/{day}/{i}.png": drawn(10 * day + i) for day in range(3) for i in range(4)}
+    report = run(tmp_path, files)
+    assert (report.train_groups, report.grouped_by_folder) == (3, True)
+    assert report.warnings[0].endswith(
+        "needs 19 groups, such as photographs of that many parts. Each sub-folder of train/good counts as one group: "
+        "if these are no shifts, days or batches that differ, set group_by to none."
+    )
+    assert run(tmp_path, files, group_by="none").train_groups == 12
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2024:05:01 00:00:10"}
+    timed = encode(Image.open(io.BytesIO(drawn(50))), exif=exif), encode(Image.open(io.BytesIO(drawn(51))), exif=exif)
+    files |= {"train/good/0/a.png": timed[0], "train/good/1/b.png": timed[1]}
+    assert run(tmp_path, files, group_by="exif:5").train_groups == 13
 
 
 def test_animations_and_modes_are_in_the_report(tmp_path: Path) -> None:

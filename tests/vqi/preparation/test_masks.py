@@ -32,6 +32,12 @@ def problem(mask: npt.NDArray[np.uint8], *, is_defect: bool = True) -> str:
     return "; ".join(masks.load("m.png", buffer.getvalue(), IMAGE, 10_000, is_defect=is_defect)[1])
 
 
+def test_masks_of_images_in_sub_folders() -> None:
+    names = ["test/good/a/1.png", "test/good/b/1.png", "ground_truth/good/b/1_mask.png", "ground_truth/good/1_mask.png"]
+    found = masks.by_image({name: place for name in names if (place := place_of(name)) is not None})
+    assert found == {"test/good/b/1.png": "ground_truth/good/b/1_mask.png"}
+
+
 def test_masks_that_look_right() -> None:
     assert problem(SPOT) == ""
     assert problem(defect(slice(0, 20), slice(0, 64))) == "", "a defect may reach the edge"

@@ -104,7 +104,7 @@ def test_files_that_say_different_things_share_one_range(tmp_path: Path) -> None
 def test_values_above_white_in_the_test_are_cut_and_said(tmp_path: Path) -> None:
     report, images = prepared(tmp_path, train(PART) | {"test/cut/0.tif": tiff_of(PART * 4)})
     np.testing.assert_array_equal(images.images[1][:, :, 0], grey(PART * 4, 4095))
-    assert report.image_warnings[1].startswith("1 test image with values above the white of the training images")
+    assert report.image_warnings[1].startswith("1 image with values above the white of the training images")
     assert report.notes[0].note == f"values up to {PART.max() * 4} are cut at 4095, the white of the training images"
 
 

@@ -42,7 +42,7 @@ def parts(train: int = 24, good: int = 8, bad: int = 8) -> Images:
             grey[top : top + 10, left : left + 10] = grey[top : top + 10, left + 2 : left + 12].copy()
         pictures.append(np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
         name = "train" if i < train else "test"
-        index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64, 0))
+        index.append(IndexRow(f"{i}.png", name, label, "moved" if label else "good", None, "0" * 64, 0, 0))
     return Images(np.stack(pictures), np.zeros((0, SIDE, SIDE), bool), index, images_record(image_size=SIDE))
 
 
