@@ -20,11 +20,15 @@ from vqi.artifacts.detector import DetectorArtifact
 from vqi.artifacts.features import Shape
 from vqi.artifacts.grouped import weights
 from vqi.detectors import grid
+from vqi.detectors.coordinates import Coordinates
+from vqi.detectors.ensemble import Ensemble
 from vqi.detectors.interface import Detector
+from vqi.detectors.mahalanobis import Mahalanobis
+from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
 from vqi.detectors.scaling import ChannelScaling
-from vqi.detectors.subspace import Subspace
+from vqi.detectors.subspace import Subspace, norms2
 from vqi.errors import VqiError
 
 
@@ -86,6 +90,72 @@ class PatchPcaGraph(nn.Module):
         return found
 
 
+class Coordinated(nn.Module):
+    """The maps of some layers -> the coordinates of each position: see ``vqi.detectors.coordinates``."""
+
+    def __init__(self, coordinates: Coordinates, shapes: Sequence[Shape]) -> None:
+        super().__init__()
+        self.scaled, self.unit = Scaled(coordinates.scaling, shapes), coordinates.unit
+        self.mean = _tensor(coordinates.subspace.mean)  # C
+        self.components = _tensor(coordinates.subspace.components)  # Q x C
+
+    def forward(self, *layers: torch.Tensor) -> torch.Tensor:
+        """(1, C, h, w) per layer -> (h*w, Q), row by row."""
+        positions = self.scaled(*layers).flatten(2)[0].T  # h*w x C
+        if self.unit:
+            lengths = positions.square().sum(dim=1, keepdim=True).sqrt()
+            positions = positions / torch.clamp(lengths, min=float(np.finfo(np.float32).tiny))
+        along: torch.Tensor = (positions - self.mean) @ self.components.T
+        return along
+
+
+class MahalanobisGraph(nn.Module):
+    """See ``Mahalanobis.anomaly_maps``."""
+
+    def __init__(self, detector: Mahalanobis, shapes: Sequence[Shape]) -> None:
+        super().__init__()
+        self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
+        self.means, self.whitening = _tensor(detector.means), _tensor(detector.whitening)  # P x Q, P x Q x Q
+
+    def forward(self, *layers: torch.Tensor) -> torch.Tensor:
+        """(1, C, h, w) per layer -> (1, h, w)."""
+        white = self.whitening @ (self.coordinates(*layers) - self.means)[:, :, None]  # P x Q x 1
+        found: torch.Tensor = white.square().sum(dim=(1, 2)).reshape(1, *self.grid)
+        return found
+
+
+class NeighboursGraph(nn.Module):
+    """See ``Neighbours.anomaly_maps``."""
+
+    def __init__(self, detector: Neighbours, shapes: Sequence[Shape]) -> None:
+        super().__init__()
+        self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
+        self.factors, self.bank = _tensor(detector.factors), _tensor(detector.bank)  # Q, B x Q
+        self.half = _tensor(norms2(detector.bank) / 2)  # B
+
+    def forward(self, *layers: torch.Tensor) -> torch.Tensor:
+        """(1, C, h, w) per layer -> (1, h, w)."""
+        vectors = self.coordinates(*layers) * self.factors  # P x Q
+        nearest = (vectors @ self.bank.T - self.half).argmax(dim=1)  # P
+        found: torch.Tensor = (vectors - self.bank[nearest]).square().sum(dim=1).reshape(1, *self.grid)
+        return found
+
+
+class EnsembleGraph(nn.Module):
+    """See ``Ensemble.anomaly_maps``."""
+
+    def __init__(self, detector: Ensemble, shapes: Sequence[Shape]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(graph_of(member, shapes) for member in detector.members)
+        self.spreads = detector.spreads.tolist()
+
+    def forward(self, *layers: torch.Tensor) -> torch.Tensor:
+        """(1, C, h, w) per layer -> (1, h, w)."""
+        distances = [member(*layers).sqrt() / by for member, by in zip(self.members, self.spreads, strict=True)]
+        found: torch.Tensor = torch.stack(distances).sum(dim=0).square()
+        return found
+
+
 class Residuals(nn.Module):
     """What a subspace leaves of vectors (N, D), with the other sign, (N, D)."""
 
@@ -137,6 +207,9 @@ class Judge(nn.Module):
 GRAPHS: Mapping[type[Detector], Callable[[Any, Sequence[Shape]], nn.Module]] = {
     Pca: PcaGraph,
     PatchPca: PatchPcaGraph,
+    Mahalanobis: MahalanobisGraph,
+    Neighbours: NeighboursGraph,
+    Ensemble: EnsembleGraph,
 }
 
 

@@ -87,8 +87,32 @@ def _converted(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
             f"the network cannot be exported to OpenVINO ({cut(' '.join(str(error).split()))}): train with another "
             "backbone or layer"
         ) from error
+    _use_first_pooling(model)
     model.reshape({place: list(one.shape) for place, one in enumerate(example)})
     return model
+
+
+def _use_first_pooling(model: Any) -> None:
+    """Put pooling of the first operation set in the place of later ones, which OpenVINO does when it compiles.
+
+    What it makes then has no mark any more, and would be computed in bf16.
+    """
+    from openvino import opset1
+
+    pooling = {"AvgPool": opset1.avg_pool, "MaxPool": opset1.max_pool}
+    same = {"strides": "strides", "pads_begin": "pads_begin", "pads_end": "pads_end", "kernel": "kernel_shape"}
+    for one in model.get_ordered_ops():
+        has = one.get_attributes()
+        if one.get_type_name() not in pooling or has["rounding_type"] not in ("floor", "ceil"):
+            continue
+        if any(step != 1 for step in has.get("dilations", ())):
+            continue
+        options = {new: list(has[old]) for old, new in same.items()} | {"rounding_type": has["rounding_type"]}
+        if "exclude-pad" in has:
+            options["exclude_pad"] = has["exclude-pad"]
+        first = pooling[one.get_type_name()](one.input_value(0), **options)
+        first.set_friendly_name(one.get_friendly_name())
+        one.output(0).replace(first.output(0))
 
 
 def _joined(first: Any, second: Any) -> Any:
