@@ -40,8 +40,10 @@ class Scaled(nn.Module):
         h, w = grid.coarsest(shapes)
         self.kind = scaling.kind
         self.mean, self.spread = _tensor(scaling.mean[:, None, None]), _tensor(scaling.spread[:, None, None])
-        self.rows = [None if one[1] == h else _tensor(grid.weights(one[1], h)) for one in shapes]  # h x that of a layer
-        self.columns = [None if one[2] == w else _tensor(grid.weights(one[2], w).T) for one in shapes]
+        self.rows = [
+            None if one[1] == h else _tensor(grid.weights(one[1], h)[None, None]) for one in shapes
+        ]  # h x that of a layer
+        self.columns = [None if one[2] == w else _tensor(grid.weights(one[2], w).T[None, None]) for one in shapes]
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, C, h, w) with C the sum of their channels."""
@@ -62,7 +64,7 @@ class PcaGraph(nn.Module):
     def __init__(self, detector: Pca, shapes: Sequence[Shape]) -> None:
         super().__init__()
         self.scaled, self.grid = Scaled(detector.scaling, shapes), detector.grid
-        self.directions = None if detector.directions is None else _tensor(detector.directions)  # R x C
+        self.directions = None if detector.directions is None else _tensor(detector.directions[None])  # 1 x R x C
         self.residuals = Residuals(detector.subspace)
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
@@ -131,12 +133,12 @@ class NeighboursGraph(nn.Module):
         super().__init__()
         self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
         self.factors, self.bank = _tensor(detector.factors), _tensor(detector.bank)  # Q, B x Q
-        self.half = _tensor(norms2(detector.bank) / 2)  # B
+        self.half_norms = _tensor(norms2(detector.bank) / 2)  # B
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, h, w)."""
         vectors = self.coordinates(*layers) * self.factors  # P x Q
-        nearest = (vectors @ self.bank.T - self.half).argmax(dim=1)  # P
+        nearest = (vectors @ self.bank.T - self.half_norms).argmax(dim=1)  # P
         found: torch.Tensor = (vectors - self.bank[nearest]).square().sum(dim=1).reshape(1, *self.grid)
         return found
 

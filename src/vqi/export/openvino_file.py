@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from vqi.errors import VqiError
+from vqi.export.resizing import resizing
 from vqi.records import cut
 
 OUTPUTS = ("score", "anomalous", "p_value", "anomaly_map")
@@ -46,7 +47,7 @@ def whole_model(network: nn.Module, judge: nn.Module, size: int) -> Any:
     first, second = _converted(network, (example,)), _converted(judge, tuple(maps))
     for operation in first.get_ops():
         operation.set_friendly_name(f"{NETWORK}{operation.get_friendly_name()}")
-    return _named(_resizing(_joined(first, second), size))
+    return _named(_joined(resizing(size), _joined(first, second)))
 
 
 def save(model: Any, path: Path, precision: str, metadata: Mapping[str, Mapping[str, str]]) -> None:
@@ -120,26 +121,6 @@ def _joined(first: Any, second: Any) -> Any:
     for parameter, output in zip(second.get_parameters(), first.outputs, strict=True):
         parameter.output(0).replace(output.get_node().input_value(0))
     return imported().Model(second.get_results(), first.get_parameters(), "vqi")
-
-
-def _resizing(model: Any, size: int) -> Any:
-    """A model that takes photographs of any size, and resizes them as Pillow does.
-
-    Along one axis after the other, each time to whole numbers, a half up. OpenVINO's own rounding takes a half to the
-    even number, which is another one for an eighth of the pixels where a photograph is halved.
-    """
-    import numpy as np
-    from openvino import opset13 as ops
-
-    photograph = ops.parameter([1, -1, -1, 3], np.uint8, name=INPUT)
-    height = ops.gather(ops.shape_of(photograph, "i64"), np.array([1], np.int64), np.array(0, np.int64))
-    side, axes = ops.constant(np.array([size], np.int64)), np.array([1, 2], np.int64)
-    pixels = ops.convert(photograph, "f32")
-    for sizes in ([height, side], [side, side]):
-        pixels = ops.interpolate(pixels, ops.concat(sizes, 0), "bilinear_pillow", "sizes", axes=axes)
-        pixels = ops.floor(ops.add(pixels, np.float32(0.5)))
-    resized = imported().Model([ops.result(ops.convert(pixels, "u8"))], [photograph], "resizing")
-    return _joined(resized, model)
 
 
 def _named(model: Any) -> Any:

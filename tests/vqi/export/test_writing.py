@@ -103,7 +103,7 @@ def test_openvino_alone_gives_the_results_of_the_library(exported: Exported, par
 def test_it_says_how_it_was_compared_and_what_it_is(exported: Exported) -> None:
     import openvino
 
-    assert "compared on 13 photographs" in exported.said
+    assert "compared on 15 photographs" in exported.said
     assert sorted(path.name for path in exported.folder.iterdir()) == ["model.bin", "model.xml"]
     file = openvino.Core().read_model(exported.folder / "model.xml")
     library = vqi.load(exported.model)
