@@ -31,6 +31,8 @@ from vqi.detectors.scaling import ChannelScaling
 from vqi.detectors.subspace import Subspace, norms2
 from vqi.errors import VqiError
 
+_LEAST = 1e-18  # length of a vector: shorter ones are not brought to 1
+
 
 class Scaled(nn.Module):
     """The maps of some layers -> their scaled channels on the coarsest grid: see ``ChannelScaling``."""
@@ -98,7 +100,7 @@ class Coordinated(nn.Module):
     def __init__(self, coordinates: Coordinates, shapes: Sequence[Shape]) -> None:
         super().__init__()
         self.scaled, self.unit = Scaled(coordinates.scaling, shapes), coordinates.unit
-        self.mean = _tensor(coordinates.subspace.mean)  # C
+        self.negative_mean = _tensor(-coordinates.subspace.mean)  # C
         self.components = _tensor(coordinates.subspace.components)  # Q x C
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
@@ -106,8 +108,8 @@ class Coordinated(nn.Module):
         positions = self.scaled(*layers).flatten(2)[0].T  # h*w x C
         if self.unit:
             lengths = positions.square().sum(dim=1, keepdim=True).sqrt()
-            positions = positions / torch.clamp(lengths, min=float(np.finfo(np.float32).tiny))
-        along: torch.Tensor = (positions - self.mean) @ self.components.T
+            positions = positions * _inverse(torch.clamp(lengths, min=_LEAST))
+        along: torch.Tensor = (positions + self.negative_mean) @ self.components.T
         return along
 
 
@@ -117,11 +119,13 @@ class MahalanobisGraph(nn.Module):
     def __init__(self, detector: Mahalanobis, shapes: Sequence[Shape]) -> None:
         super().__init__()
         self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
-        self.means, self.whitening = _tensor(detector.means), _tensor(detector.whitening)  # P x Q, P x Q x Q
+        self.negative_means = _tensor(-detector.means)  # P x Q
+        self.whitening = _tensor(detector.whitening)  # P x Q x Q
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, h, w)."""
-        white = self.whitening @ (self.coordinates(*layers) - self.means)[:, :, None]  # P x Q x 1
+        centred = self.coordinates(*layers) + self.negative_means  # P x Q
+        white = self.whitening @ centred.reshape(*self.negative_means.shape, 1)  # P x Q x 1
         found: torch.Tensor = white.square().sum(dim=(1, 2)).reshape(1, *self.grid)
         return found
 
@@ -132,14 +136,14 @@ class NeighboursGraph(nn.Module):
     def __init__(self, detector: Neighbours, shapes: Sequence[Shape]) -> None:
         super().__init__()
         self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
-        self.factors, self.bank = _tensor(detector.factors), _tensor(detector.bank)  # Q, B x Q
+        self.factors, self.negative_bank = _tensor(detector.factors), _tensor(-detector.bank)  # Q, B x Q
         self.half_norms = _tensor(norms2(detector.bank) / 2)  # B
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, h, w)."""
         vectors = self.coordinates(*layers) * self.factors  # P x Q
-        nearest = (vectors @ self.bank.T - self.half_norms).argmax(dim=1)  # P
-        found: torch.Tensor = (vectors - self.bank[nearest]).square().sum(dim=1).reshape(1, *self.grid)
+        nearest = (vectors @ self.negative_bank.T + self.half_norms).argmin(dim=1)  # P
+        found: torch.Tensor = (vectors + self.negative_bank[nearest]).square().sum(dim=1).reshape(1, *self.grid)
         return found
 
 
@@ -237,6 +241,14 @@ def judge_of(detector: Detector, artifact: DetectorArtifact) -> Judge:
     shapes = artifact.record.shapes
     h, w = grid.coarsest(shapes)
     return Judge(graph_of(detector, shapes), Verdict(artifact, h * w))
+
+
+def _inverse(values: torch.Tensor) -> torch.Tensor:
+    """1 / values: Newton's steps after a quotient, which OpenVINO may compute in bf16 whatever is said."""
+    found, negative = 1 / values, values * -1.0
+    for _ in range(3):
+        found = found * (negative * found + 2.0)
+    return found
 
 
 def _tensor(values: npt.NDArray[Any]) -> torch.Tensor:
