@@ -8,6 +8,7 @@ float64 keeps.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ class PatchPcaGraph(nn.Module):
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, h, w)."""
-        positions = self.scaled(*layers).flatten(2)[0].T  # h*w x C
+        positions = _positions(self.scaled(*layers))  # h*w x C
         found: torch.Tensor = self.residuals(positions).square().sum(dim=1).reshape(1, *self.grid)
         return found
 
@@ -105,7 +106,7 @@ class Coordinated(nn.Module):
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (h*w, Q), row by row."""
-        positions = self.scaled(*layers).flatten(2)[0].T  # h*w x C
+        positions = _positions(self.scaled(*layers))  # h*w x C
         if self.unit:
             lengths = positions.square().sum(dim=1, keepdim=True).sqrt()
             positions = positions * _inverse(torch.clamp(lengths, min=_LEAST))
@@ -137,12 +138,16 @@ class NeighboursGraph(nn.Module):
         super().__init__()
         self.coordinates, self.grid = Coordinated(detector.coordinates, shapes), detector.grid
         self.factors, self.negative_bank = _tensor(detector.factors), _tensor(-detector.bank)  # Q, B x Q
-        self.half_norms = _tensor(norms2(detector.bank) / 2)  # B
+        # with half of the squared lengths as one coordinate more: OpenVINO would add them in a new operation
+        halves = norms2(detector.bank)[:, None] / 2
+        self.ones = torch.ones(math.prod(detector.grid), 1)  # P x 1
+        self.nearness = _tensor(np.concatenate([-detector.bank, halves], axis=1))  # B x Q+1
 
     def forward(self, *layers: torch.Tensor) -> torch.Tensor:
         """(1, C, h, w) per layer -> (1, h, w)."""
         vectors = self.coordinates(*layers) * self.factors  # P x Q
-        nearest = (vectors @ self.negative_bank.T + self.half_norms).argmin(dim=1)  # P
+        longer = torch.cat([vectors, self.ones], dim=1)  # P x Q+1
+        nearest = (longer @ self.nearness.T).argmin(dim=1)  # P
         found: torch.Tensor = (vectors + self.negative_bank[nearest]).square().sum(dim=1).reshape(1, *self.grid)
         return found
 
@@ -241,6 +246,11 @@ def judge_of(detector: Detector, artifact: DetectorArtifact) -> Judge:
     shapes = artifact.record.shapes
     h, w = grid.coarsest(shapes)
     return Judge(graph_of(detector, shapes), Verdict(artifact, h * w))
+
+
+def _positions(maps: torch.Tensor) -> torch.Tensor:
+    """(1, C, h, w) -> (h*w, C), row by row."""
+    return maps.reshape(maps.shape[1], -1).T
 
 
 def _inverse(values: torch.Tensor) -> torch.Tensor:
