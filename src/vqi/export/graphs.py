@@ -250,7 +250,8 @@ def judge_of(detector: Detector, artifact: DetectorArtifact) -> Judge:
 
 def _positions(maps: torch.Tensor) -> torch.Tensor:
     """(1, C, h, w) -> (h*w, C), row by row."""
-    return maps.reshape(maps.shape[1], -1).T
+    found: torch.Tensor = maps.reshape(maps.shape[1], -1).T
+    return found
 
 
 def _inverse(values: torch.Tensor) -> torch.Tensor:
