@@ -256,7 +256,8 @@ def _positions(maps: torch.Tensor) -> torch.Tensor:
 
 def _inverse(values: torch.Tensor) -> torch.Tensor:
     """1 / values: Newton's steps after a quotient, which OpenVINO may compute in bf16 whatever is said."""
-    found, negative = 1 / values, values * -1.0
+    found: torch.Tensor = 1 / values
+    negative = values * -1.0
     for _ in range(3):
         found = found * (negative * found + 2.0)
     return found
