@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vqi.errors import VqiError, unknown
+from vqi.redaction import shown_line
 from vqi_pipelines.argo.arguments import literal
 from vqi_pipelines.ir.values import to_text
 
@@ -66,7 +67,7 @@ def start(api: Api, namespace: str, template: str, parameters: Mapping[str, Any]
 
 def workflow_of(template: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The Workflow that ``argo submit --from workflowtemplate/<template>`` would create."""
-    texts = [{"name": n, "value": literal(to_text(v), f"parameter '{n}'")} for n, v in parameters.items()]
+    texts = [{"name": n, "value": _as_it_is(to_text(v), f"parameter '{n}'")} for n, v in parameters.items()]
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
@@ -76,6 +77,18 @@ def workflow_of(template: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         },
         "spec": {"workflowTemplateRef": {"name": template}, "arguments": {"parameters": texts}},
     }
+
+
+def _as_it_is(text: str, place: str) -> str:
+    """A value that neither Argo nor Kubernetes would fill in, on whose command lines it comes to stand.
+
+    Raises:
+        VqiError: They would.
+    """
+    if found := next((mark for mark in ("$(", "$$") if mark in text), ""):
+        shown = shown_line(text)[:80]
+        raise VqiError(f"{place}: '{shown}' contains '{found}', which Kubernetes would fill in: leave it out")
+    return literal(text, place)
 
 
 def until_ended(api: Api, run: Run) -> tuple[str, str]:

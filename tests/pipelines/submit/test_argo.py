@@ -149,6 +149,11 @@ def test_waiting_ends_with_the_run(cluster: Cluster, end: str, code: int) -> Non
         (["-p", "seed=one"], "error: parameter 'seed': expected a whole number, got 'one'"),
         (["-p", "target_fpr=2"], "error: target_fpr"),
         (["-p", "source=folder:{{item}}"], "error: parameter 'source': 'folder:{{item}}' contains '{{'"),
+        (
+            ["-p", "source=folder:$(HOME)"],
+            "error: parameter 'source': 'folder:$(HOME)' contains '$(', which Kubernetes",
+        ),
+        (["-p", "url=http://a/$$b"], "error: parameter 'url': 'http://a/$$b' contains '$$', which Kubernetes would"),
         (["--template", "other"], "error: workflowtemplates quality/other: refused with 404: not found: /apis"),
         (["-n", "elsewhere"], "error: workflowtemplates elsewhere/training: refused with 404"),
         (["--context", "two"], "error: unknown context 'two'"),
