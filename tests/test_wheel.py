@@ -33,6 +33,7 @@ NEEDS = {
     "compile": (["compile"], "pipelines"),
     "layers": (["layers", "resnet18"], "torch"),
     "predict": (["predict", "store/models/elpv/mono", "."], "torch"),
+    "export": (["export", "store/models/elpv/mono", "--to", "openvino", "-o", "file"], "torch"),
     "submit argo": (["submit", "argo"], "pipelines"),
     "submit kubeflow": (["submit", "kubeflow", "--host", "http://localhost:1"], "pipelines"),
 }
