@@ -86,7 +86,6 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         detector=artifact.record.kind,
         threshold=threshold.value,
         threshold_source=threshold.source,
-        threshold_method=threshold.method,
         target_fpr=threshold.target_fpr,
         guaranteed_fpr=threshold.guaranteed_fpr,
         good_images_needed=threshold.needed,

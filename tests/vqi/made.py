@@ -91,7 +91,7 @@ def metrics(**changes: Any) -> Metrics:
     known = {
         "category": "part", "test_images": 0, "test_good": 0, "test_anomalous": 0, "train_images": 30, "tp": 0, "fp": 0,
         "tn": 0, "fn": 0, "threshold": 1.0, "threshold_source": "a test", "target_fpr": 0.05, "guaranteed_fpr": 0.05,
-        "good_images_needed": 19, "detector": "pca", "threshold_method": "order statistic",
+        "good_images_needed": 19, "detector": "pca",
         "operating_points": (operating_point(threshold()),),
     }  # fmt: skip
     return Metrics(**measured | known | changes)

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from vqi import metrics
+from vqi.detectors.calibration import conformal_threshold
 from vqi.errors import VqiError
 from vqi.intervals import auroc_interval
 
@@ -283,3 +284,14 @@ def test_aupro_goes_to_thirty_percent_as_the_literature_does() -> None:
     random = np.random.default_rng(0)
     maps, masks = random.random((3, 8, 8), np.float32), random.random((3, 8, 8)) < 0.2
     assert metrics.aupro(maps, masks) == metrics.aupro(maps, masks, fpr_limit=0.3) != metrics.aupro(maps, masks, 0.5)
+
+
+def test_an_operating_point_has_the_recall_of_each_type_where_there_are_several() -> None:
+    threshold = conformal_threshold(np.arange(1.0, 41), 0.1)
+    labels, scores = np.array([0, 0, 1, 1, 1, 1]), np.array([5, 50, 60, 6, 70, 80.0])
+    found = metrics.operating_point(threshold, labels, scores, ["good", "good", "dent", "dent", "scratch", "scratch"])
+    assert (found.target_fpr, found.threshold, found.method) == (0.1, threshold.value, "order statistic")
+    assert (found.calibration_groups, found.rank, found.good_images_needed) == (40, threshold.rank, 9)
+    assert (found.false_alarm_rate, found.recall) == (0.5, 0.75)
+    assert found.recall_by_type == {"dent": 0.5, "scratch": 1.0}
+    assert metrics.operating_point(threshold, labels, scores, ["dent"] * 6).recall_by_type == {}

@@ -107,7 +107,6 @@ class Metrics(Summary, AtThreshold, Oracle):
     train_images: Count
     detector: str  # its kind
     threshold_source: str
-    threshold_method: Method
     guaranteed_fpr: Share
     good_images_needed: Count
     held_out_fre_ratio: Share | None  # of the fine-tuned backbone

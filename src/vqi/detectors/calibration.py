@@ -58,8 +58,6 @@ def operating_points(
     Raises:
         VqiError: No scores, scores that are not finite, or a rate out of range.
     """
-    if not 0 < target_fpr < 1:
-        raise VqiError(f"target_fpr: expected a rate between 0 and 1, got {target_fpr}")
     return tuple(threshold_of(scores, rate, groups, source) for rate in sorted({*RATES, float(target_fpr)}))
 
 

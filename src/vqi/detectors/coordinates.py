@@ -20,9 +20,15 @@ from vqi.config import PcaFit
 from vqi.detectors.grid import coarsest
 from vqi.detectors.interface import Arrays, FloatArray, Rows
 from vqi.detectors.scaling import ChannelScaling, others, scaling_from
-from vqi.detectors.subspace import Moments, Subspace, moments, require_two, subspace_from, unexplained
-
-POSITIONS_A_CHANNEL = 10  # from so many on a few images more or less do not change the directions
+from vqi.detectors.subspace import (
+    POSITIONS_A_CHANNEL,
+    Moments,
+    Subspace,
+    moments,
+    require_two,
+    subspace_from,
+    unexplained,
+)
 
 
 @dataclass(frozen=True)

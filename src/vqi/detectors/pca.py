@@ -28,6 +28,7 @@ from vqi.detectors.grid import Grid, coarsest
 from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
 from vqi.detectors.scaling import ChannelScaling, others, pieces, scaling_from
 from vqi.detectors.subspace import (
+    POSITIONS_A_CHANNEL,
     Gram,
     Subspace,
     blocks,
@@ -42,9 +43,6 @@ from vqi.detectors.subspace import (
 from vqi.errors import VqiError
 
 _DIRECTIONS = "channel_directions"
-# From so many on the directions are known; few images have a small model anyway, and what is new in a defect may lie
-# along none of the directions in which their channels vary.
-_POSITIONS_A_CHANNEL = 10
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,9 @@ class Pca(Detector):
         require_two(len(train))
         scaling, grid = ChannelScaling.fit(train, settings.scaling), coarsest(train.shapes)
         channels, directions = len(scaling.mean), None
-        if 0 < settings.channels < channels <= len(train) * math.prod(grid) / _POSITIONS_A_CHANNEL:
+        # Few images have a small model anyway, and what is new in a defect may lie along none of the directions in
+        # which their channels vary.
+        if 0 < settings.channels < channels <= len(train) * math.prod(grid) / POSITIONS_A_CHANNEL:
             directions = moments(scaling.positions(train), np.zeros(channels)).directions(settings.channels)
         vectors = _vectors(scaling, directions, train)  # N x D
         n, d = vectors.shape

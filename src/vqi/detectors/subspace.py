@@ -19,6 +19,7 @@ from vqi.errors import VqiError
 _BLOCK_BYTES = 32 << 20  # of float32 that are centred at a time
 _ORTHONORMAL = 0.1  # how far components may be from it
 _PROBES = 4
+POSITIONS_A_CHANNEL = 10  # from so many on a few images more or less do not change the directions of channels
 TOO_LARGE = "the features are too large, their products are not finite: use another layer"
 
 
