@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vqi.artifacts.grouped import p_values, score_of_rank, weights
+from vqi.artifacts.grouped import p_values, rank_of, score_of_rank, weights
 
 
 def test_by_hand() -> None:
@@ -30,3 +32,13 @@ def test_what_is_above_the_threshold_has_a_p_value_of_at_most_the_rate() -> None
     value = score_of_rank(scores, groups, 27)  # of 30 groups: (30 + 1 - 27) / 31
     at, above = p_values(np.array([value, np.nextafter(value, np.inf)]), scores, groups)
     assert at > 4 / 31 >= above
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 9))
+def test_a_rank_is_found_again_from_its_score(parts: int, photographs: int, seed: int) -> None:
+    groups = np.arange(parts * photographs) // photographs
+    scores = groups.astype(float)  # photographs of one part score alike
+    order = np.random.default_rng(seed).permutation(len(groups))
+    found = [rank_of(scores[order], groups[order], score_of_rank(scores, groups, r)) for r in range(1, parts + 1)]
+    assert found == list(range(1, parts + 1))
+    assert rank_of(scores, groups, -1.0) == 0
