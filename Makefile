@@ -89,7 +89,7 @@ check-lock: install ## Fail when images/locks does not belong to this pyproject.
 	$(BIN)/python images/lock.py --check
 
 sbom: ## Write the contents of the container images to dist/*.cdx.json (CycloneDX; SIGN_KEY=key.pem signs them)
-	for name in vqi vqi-torch vqi-pipeline; do $(PYTHON) images/sbom.py $$name:$(TAG) --output dist/$$name.cdx.json $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) || exit; done
+	for name in vqi vqi-torch vqi-pipeline vqi-serve vqi-serve-torch; do $(PYTHON) images/sbom.py $$name:$(TAG) --output dist/$$name.cdx.json $(if $(SIGN_KEY),--sign-key $(SIGN_KEY)) || exit; done
 
 clean: ## Remove the virtual environment, runs, the local store and caches
 	rm -rf $(VENV) runs store dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*

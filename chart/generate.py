@@ -23,6 +23,7 @@ from vqi_pipelines.parameters import describe_parameters, pipeline_fields
 
 CHART = Path(__file__).parent
 COMPILED = CHART.parent / "manifests" / "argo" / "training.yaml"
+SERVING = {"vqi-serve", "vqi-serve-torch"}
 PLAIN = re.compile(r"[a-z][a-z0-9_.]*|[0-9]+(m|Mi|Gi)")  # a text that YAML reads as text without quotes
 HEAD = """# The chart `vqi`
 
@@ -106,9 +107,9 @@ def step_resources() -> dict[str, dict[str, dict[str, str]]]:
 
 
 def container_images() -> list[str]:
-    """The names of the container images of the compiled pipeline."""
+    """The names of the container images of the compiled pipeline, and of those that serve models."""
     templates = yaml.safe_load(COMPILED.read_text(encoding="utf-8"))["spec"]["templates"]
-    return sorted({one["container"]["image"].rpartition(":")[0] for one in templates if "container" in one})
+    return sorted({one["container"]["image"].rpartition(":")[0] for one in templates if "container" in one} | SERVING)
 
 
 def _with_block(text: str, heading: str, lines: list[str]) -> str:
@@ -143,6 +144,7 @@ def with_schema(text: str, values: str) -> str:
     schema["properties"]["image"]["properties"]["digests"]["properties"] = {
         name: {"$ref": "#/definitions/image-digest"} for name in images
     }
+    schema["properties"]["serving"]["properties"]["image"]["enum"] = sorted(SERVING)
     schema["properties"]["schedule"]["properties"]["schedules"]["items"] = cron_schema()
     schema["definitions"]["parameters"]["properties"] = {
         name: _schema_of(model.model_json_schema()["properties"][field])

@@ -14,6 +14,8 @@ pins of kfp (requests, urllib3) affect none. A package is in one file per layer 
     torch-cpu.txt  the same, the CPU build; written where its index can be reached (--torch-index)
     network.txt    the rest of what the torch image needs
     pipeline.txt   what the pipeline image needs in addition: the other steps and the command ``vqi``
+    serve.txt      all that serving exported files needs
+    serve-torch.txt  what serving published models needs in addition to the torch image
 
 locks are those of ``make install``, a resolution of its own with kfp, without what is in torch.txt and cuda.txt:
 
@@ -40,14 +42,15 @@ DEVELOP = ROOT / "locks"
 INPUTS = "inputs"  # next to the locks, not in them: a layer is rebuilt only when its own packages change
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
-EXTRAS = ("torch", "embedded", "command")  # of all images together
-DEVELOP_EXTRAS = ("torch", "embedded", "larger", "pipelines", "dev")
+EXTRAS = ("torch", "embedded", "command", "serve", "mqtt")  # of all images together
+DEVELOP_EXTRAS = ("torch", "embedded", "larger", "onnx", "serve", "mqtt", "mlflow", "pipelines", "dev")
 INSTALLERS = ("pip", "setuptools")
 TORCH = ("torch", "torchvision")
-# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.network.runtime hides it from it.
+# Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.system.openvino hides it from it.
 LEFT_OUT = frozenset({"triton", "openvino-telemetry"})
 # What no step that runs a network imports: needed only by commands of its packages, or by the other steps.
-NOT_OF_NETWORKS = frozenset({"click", "joblib", "narwhals", "scikit-learn", "scipy"})
+NOT_OF_NETWORKS = frozenset({"click", "joblib", "narwhals", "scikit-learn"})
+NOT_OF_SERVING = frozenset({"joblib", "narwhals", "scikit-learn"})  # they measure models
 
 Blocks = dict[str, str]  # a package's name -> its lines in a lock
 
@@ -97,8 +100,8 @@ def inputs(names: Iterable[str]) -> str:
     """The digest of everything in the project that a resolution with some extras depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [project["dependencies"], *(extras[name] for name in (*names, "weights")), PYTHON, PLATFORM]
-    given = json.dumps([asked, sorted(LEFT_OUT), sorted(NOT_OF_NETWORKS)])
+    asked = [project["dependencies"], *(extras[name] for name in (*names, "openvino", "weights")), PYTHON, PLATFORM]
+    given = json.dumps([asked, sorted(LEFT_OUT), sorted(NOT_OF_NETWORKS), sorted(NOT_OF_SERVING)])
     return "sha256:" + hashlib.sha256(given.encode()).hexdigest()
 
 
@@ -109,6 +112,8 @@ def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
     cuda = {name for name in network if name.startswith("nvidia-")}
     elpv = {"elpv-dataset"}
     command = resolve(folder, ("torch", "weights", "command"), whole)
+    of_files = resolve(folder, ("openvino", "command", "serve", "mqtt"), whole)
+    of_models = resolve(folder, ("torch", "weights", "command", "serve", "mqtt"), whole)
     return {
         "light.txt": light,
         "elpv.txt": only(whole, elpv),
@@ -116,6 +121,8 @@ def split(whole: Blocks, folder: Path) -> dict[str, Blocks]:
         "torch.txt": only(network, TORCH),
         "network.txt": without(network, {*cuda, *TORCH}),
         "pipeline.txt": without(command, network),
+        "serve.txt": without(of_files, NOT_OF_SERVING),
+        "serve-torch.txt": without(of_models, {*network, *NOT_OF_SERVING}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 
@@ -10,6 +11,7 @@ from vqi.errors import BAD_INPUT, not_installed
 
 def main() -> None:
     """Run the command ``vqi``; an extra that is missing is one line on stderr and exit code 2."""
+    gc.set_threshold(100_000)  # a tenth of the start of `vqi predict` would go into looking through what is imported
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
             stream.reconfigure(errors="backslashreplace")

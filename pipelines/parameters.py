@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from vqi import config
 from vqi.errors import VqiError, unknown
@@ -47,10 +47,10 @@ def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, 
     for name in given:
         if name not in pipeline.inputs:
             raise unknown("parameter", name, pipeline.inputs)
-    values, lists = {}, _texts_that_may_be_lists(pipeline)
+    values, others = {}, _texts_that_may_be_others(pipeline)
     for name, parameter in pipeline.inputs.items():
         if name in given:
-            value = to_text(given[name]) if name in lists and isinstance(given[name], list) else given[name]
+            value = to_text(given[name]) if type(given[name]) is others.get(name) else given[name]
             values[name] = as_given(value, parameter.type, f"parameter '{name}'")
         elif parameter.default is None and not parameter.optional:
             raise VqiError(f"parameter '{name}' has no default: set it with -p {name}=...")
@@ -59,14 +59,15 @@ def check_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, 
     return values
 
 
-def _texts_that_may_be_lists(pipeline: Pipeline) -> set[str]:
-    """The parameters that are a name or a list of names: a step receives a list as JSON text."""
-    fields = {name: model.model_fields[field] for name, (model, field) in pipeline_fields(pipeline).items()}
-    return {
-        name
-        for name, field in fields.items()
-        if any(getattr(part, "func", None) is config.one_or_several for part in field.metadata)
-    }
+def _texts_that_may_be_others(pipeline: Pipeline) -> dict[str, type]:
+    """The parameters that are a name or a list of names, or words or a number: a step receives either as text."""
+    types = {config.one_or_several: list, config.number_or_words: int}
+    found = {}
+    for name, (model, field) in pipeline_fields(pipeline).items():
+        for part in model.model_fields[field].metadata:
+            if isinstance(part, BeforeValidator) and part.func in types:
+                found[name] = types[part.func]
+    return found
 
 
 def absolute_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     from vqi.datasets.sources import split_source
 
     problems: list[str] = []
-    for model in config.steps():
+    for model in config.STEPS:
         names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
         values = {field: parameters[name] for field, name in names.items() if name in parameters}
         if not values:
@@ -150,7 +151,7 @@ def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfi
     """The training pipeline's parameters in the order of the data path, each once: its model, its name there."""
     known = set(pipeline.inputs)
     found: dict[str, tuple[type[config.StepConfig], str]] = {}
-    for model in config.steps():
+    for model in config.STEPS:
         for field in model.model_fields:
             name = _PIPELINE_NAMES.get(field, field)
             if name in known:

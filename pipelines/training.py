@@ -1,6 +1,7 @@
 """The training pipeline: the only place where the graph of steps is written; it reads in the order of the data path."""
 
 import re
+from typing import NamedTuple
 
 from kfp import dsl, kubernetes
 
@@ -22,6 +23,7 @@ _BACKBONE = config.defaults(config.SslFinetune)
 _FEATURES = config.defaults(config.FeatureExtract)
 _DETECTOR = config.defaults(config.PcaFit)
 _EVALUATION = config.defaults(config.Evaluate)
+_PUBLISH = config.defaults(config.Publish)
 
 # What a step that reads or writes lasting assets receives about their store; on a cluster from a Secret of this name.
 STORE_SECRET = "vqi-store"  # noqa: S105 - its name
@@ -42,6 +44,13 @@ _SMALL = (("100m", "256Mi"), ("1", "2Gi"))
 _PHOTOGRAPHS = (("250m", "1Gi"), ("2", "4Gi"))
 _FEATURES_AT_ONCE = (("250m", "1Gi"), ("4", "8Gi"))
 _NETWORK = (("500m", "2Gi"), ("8", "8Gi"))
+
+
+class Results(NamedTuple):
+    """What a run gives."""
+
+    table: dsl.Artifact
+    decisions: str  # what became of each category, on one line
 
 
 def _sized(task: dsl.PipelineTask, size: tuple[tuple[str, str], tuple[str, str]], less_memory: str = "") -> None:
@@ -80,7 +89,9 @@ def training(
     train_fraction: float = _DATA.train_fraction,
     hold_out_near_duplicates: bool = _DATA.hold_out_near_duplicates,
     split_seed: int = _DATA.split_seed,
-    image_size: int = _IMAGES.image_size,
+    with_verdicts: bool = _DATA.with_verdicts,
+    retrain_if: str = _DATA.retrain_if,
+    image_size: str = _IMAGES.image_size,
     max_bad_fraction: float = _IMAGES.max_bad_fraction,
     max_pixels: int = _IMAGES.max_pixels,
     group_by: str = _IMAGES.group_by,
@@ -108,7 +119,12 @@ def training(
     seed: int = _DETECTOR.seed,
     bootstrap: int = _EVALUATION.bootstrap,
     examples: int = _EVALUATION.examples,
-) -> dsl.Artifact:
+    gate: str = _PUBLISH.gate,
+    max_regression: float = _PUBLISH.max_regression,
+    min_auroc: float = _PUBLISH.min_auroc,
+    max_megabytes: float = _PUBLISH.max_megabytes,
+    max_milliseconds: float = _PUBLISH.max_milliseconds,
+) -> Results:
     download = dataset_download(
         source=source,
         only_categories=categories,
@@ -119,6 +135,43 @@ def training(
         train_fraction=train_fraction,
         hold_out_near_duplicates=hold_out_near_duplicates,
         split_seed=split_seed,
+        with_verdicts=with_verdicts,
+        # the parameters of the other steps: a category whose model they would make again is not trained
+        image_size=image_size,
+        max_bad_fraction=max_bad_fraction,
+        max_pixels=max_pixels,
+        target_fpr=target_fpr,
+        group_by=group_by,
+        method=method,
+        backbone_name=backbone,
+        weights=weights,
+        epochs=epochs,
+        layer=layer,
+        finetune=finetune,
+        seed=seed,
+        pool=pool,
+        batch_size=batch_size,
+        engine=engine,
+        precision=precision,
+        kind=detector,
+        variance=variance,
+        scaling=scaling,
+        channels=channels,
+        coordinates=coordinates,
+        shrinkage=shrinkage,
+        bank=bank,
+        normalise=normalise,
+        aggregate=aggregate,
+        folds=folds,
+        bootstrap=bootstrap,
+        examples=examples,
+        gate=gate,
+        max_regression=max_regression,
+        min_auroc=min_auroc,
+        max_megabytes=max_megabytes,
+        max_milliseconds=max_milliseconds,
+        retrain_if=retrain_if,
+        run=_RUN,
     )
     download.set_caching_options(False)  # the contents of a source can change; a complete dataset is not written again
     _writes_store(download)
@@ -196,6 +249,12 @@ def training(
             detector=fitted.outputs["detector"],
             metrics=evaluated.outputs["metrics"],
             report=evaluated.outputs["report"],
+            gate=gate,
+            max_regression=max_regression,
+            min_auroc=min_auroc,
+            max_megabytes=max_megabytes,
+            max_milliseconds=max_milliseconds,
+            recipe=download.outputs["recipe"],
             run=_RUN,
             dataset=download.outputs["dataset"],
             summary=evaluated.outputs["summary"],
@@ -203,7 +262,7 @@ def training(
         # The store may have been emptied; an equal model is not written again. No cached step is told the run.
         published.set_caching_options(False)
         _writes_store(published)
-        _sized(published, _SMALL)
+        _sized(published, _NETWORK)
 
     # The fan-in goes through the store: no argument grows with the categories, and the others have their table when one
     # of them failed.
@@ -211,4 +270,4 @@ def training(
     summary.set_caching_options(False)  # what the store holds changes outside the pipeline
     _writes_store(summary)
     _sized(summary, _SMALL)
-    return summary.outputs["table"]
+    return Results(table=summary.outputs["table"], decisions=summary.outputs["decisions"])

@@ -53,11 +53,17 @@ LONGEST = (
     "vqi/network",
 )
 
-# What --fast leaves out: whole folders, files that import torch, and tests that are marked slow or have a server.
+# What --fast leaves out: whole folders, files that import what runs a network, tests that are slow or have a server.
 NOT_FAST = ("benchmarks", "cluster", "components", "containers", "end_to_end")
 SERVERS = {"new_seaweedfs", "file_server"}  # fixtures
-SERVES = re.compile(r"\b(?:FileServer|HTTPServer|ThreadingHTTPServer)\b")
-TORCH = re.compile(r"^(?:from|import) (?:torch|vqi\.network|vqi\.self_supervised|vqi\.models\.model)\b", re.MULTILINE)
+SERVES = re.compile(
+    r"\b(?:FileServer|HTTPServer|ThreadingHTTPServer|faulty_server|uvicorn|tritonclient|sinks\.receiver)\b"
+)
+NETWORK = re.compile(
+    r"^(?:from|import) (?:torch|openvino|tests\.vqi\.made_export|vqi\.network|vqi\.self_supervised"
+    r"|vqi\.models\.(?:model|fitting|assessment))\b",
+    re.MULTILINE,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +78,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
     text = collection_path.read_text()
-    return bool(TORCH.search(text) or SERVES.search(text)) or None
+    return bool(NETWORK.search(text) or SERVES.search(text)) or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -217,8 +223,12 @@ def wait_until_ready(server: SeaweedFS) -> None:
 
 
 @pytest.fixture(scope="session")
-def new_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], SeaweedFS]]:
+def new_seaweedfs(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], SeaweedFS]]:
     """Starts a separate server, for a test that kills it. What is left running ends with the session."""
+    if pytestconfig.getoption("fast"):
+        pytest.skip("--fast is without servers")  # one that a test asked for while it ran, where _is_slow sees none
     started: list[SeaweedFS] = []
 
     def start() -> SeaweedFS:

@@ -19,7 +19,11 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
+from images.lock import LEFT_OUT
+from tests.step_outputs import output_flags
+from tests.vqi.made_export import write, write_onnx
 from vqi.errors import not_installed
 from vqi_pipelines.commands.group import vqi
 
@@ -34,6 +38,20 @@ NEEDS = {
     "layers": (["layers", "resnet18"], "torch"),
     "predict": (["predict", "store/models/elpv/mono", "."], "torch"),
     "export": (["export", "store/models/elpv/mono", "--to", "openvino", "-o", "file"], "torch"),
+    "serve": (["serve", "store/models/elpv/mono"], "serve"),
+    "models list": (["models", "list", "nowhere"], ""),
+    "models show": (["models", "show", "nowhere"], ""),
+    "models compare": (["models", "compare", "nowhere", "nowhere"], ""),
+    "models promote": (["models", "promote", "nowhere"], ""),
+    "models rollback": (["models", "rollback", "nowhere"], ""),
+    "models threshold": (["models", "threshold", "nowhere"], ""),
+    "models prune": (["models", "prune", "nowhere", "--keep", "1"], ""),
+    "models gc": (["models", "gc", "nowhere"], ""),
+    "models page": (["models", "page", "nowhere"], ""),
+    "models save": (["models", "save", "nowhere", "folder"], ""),
+    "models mirror": (["models", "mirror", "nowhere", "--mlflow", "http://localhost:1"], ""),
+    "verdict": (["verdict", "nowhere", "--list"], ""),
+    "threshold": (["threshold", "nowhere"], ""),
     "submit argo": (["submit", "argo"], "pipelines"),
     "submit kubeflow": (["submit", "kubeflow", "--host", "http://localhost:1"], "pipelines"),
 }
@@ -88,7 +106,7 @@ def needed(of: Distribution, extras: Iterable[str], found: dict[str, Distributio
     """The installed packages that a package with these extras needs, and what they need in turn."""
     for requirement in requirements(of, extras):
         name = canonicalize_name(requirement.name)
-        if name not in found or requirement.extras:
+        if name not in LEFT_OUT and (name not in found or requirement.extras):
             found[name] = distribution(name)
             needed(found[name], requirement.extras, found)
     return found
@@ -157,7 +175,7 @@ def test_a_wheel_holds_our_three_packages_and_all_of_their_files(wheel: Path, tm
 
 def test_what_is_not_python_is_there(wheel: Path) -> None:
     kinds = {Path(name).suffix for name in content(wheel)}
-    assert kinds >= {".json", ".j2", ".yaml", ".typed"}
+    assert kinds >= {".json", ".j2", ".yaml", ".typed", ".html", ".css", ".js", ".svg"}
 
 
 def test_without_extras_the_command_says_what_it_needs(installed: Callable[..., Environment]) -> None:
@@ -177,7 +195,7 @@ def test_without_extras_the_other_steps_work(installed: Callable[..., Environmen
     done = installed()("python", "-m", "vqi_components.summarize", "--help")
     assert done.returncode == 0, done
     assert "--table-page" in done.stdout
-    flags = [f"--{name}={tmp_path / name}" for name in ("catalog", "dataset", "categories")]
+    flags = output_flags("dataset_download", tmp_path)
     says_what_to_install(
         installed()("python", "-m", "vqi_components.dataset_download", *flags, VQI_STORE=tmp_path.as_uri()), "embedded"
     )
@@ -188,6 +206,7 @@ def commands() -> list[str]:
     found = []
     for name, command in vqi.commands.items():
         found += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
+    found.remove("doctor")  # which finds that, see below
     return found
 
 
@@ -200,6 +219,34 @@ def test_with_click_alone_each_command_says_what_it_needs(command: str, installe
     else:
         assert (done.returncode, done.stdout) == (2, "")
         assert re.fullmatch(r"error: .*nowhere.*\n", done.stderr), done.stderr
+
+
+def test_with_click_alone_doctor_finds_what_is_missing(installed: Callable[..., Environment]) -> None:
+    done = installed("command")("vqi", "doctor", "--quick")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.endswith("\n\nweights, engines: does not work\n")
+    assert "torch is not installed: pip install 'vqi[torch]'" in done.stdout
+
+
+def test_with_openvino_alone_an_exported_file_is_scored(installed: Callable[..., Environment], tmp_path: Path) -> None:
+    file = str(write(tmp_path / "file"))
+    Image.new("RGB", (12, 8), (9, 9, 9)).save(tmp_path / "a.png")
+    arguments = ["predict", file, "a.png", "--maps", "maps"]
+    says_what_to_install(installed("command")("vqi", *arguments, cwd=tmp_path), "openvino")
+    done = installed("command", "openvino")("vqi", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "a.png,9.0,100.0,0,0.25,,maps/000001-a.png,"
+
+
+def test_with_onnx_runtime_alone_an_exported_file_is_scored(
+    installed: Callable[..., Environment], tmp_path: Path
+) -> None:
+    file = str(write_onnx(tmp_path / "file"))
+    Image.new("RGB", (12, 8), (9, 9, 9)).save(tmp_path / "a.png")
+    says_what_to_install(installed("command")("vqi", "predict", file, "a.png", cwd=tmp_path), "onnx")
+    done = installed("command", "onnx")("vqi", "predict", file, "a.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1] == "a.png,9.0,100.0,0,0.25,,,"
 
 
 def test_with_click_alone_each_command_has_help(installed: Callable[..., Environment]) -> None:

@@ -27,3 +27,26 @@ to:
 {{- range uniq $ports }}{{ $rules = append $rules (dict "port" . "protocol" "TCP") }}{{ end -}}
 {{- if $rules }}{{ dict "list" $rules | toJson }}{{ else }}{}{{ end -}}
 {{- end -}}
+
+{{/* The rules by which the object store is reached, through the proxy where there is one. */}}
+{{- define "vqi.storeEgress" -}}
+# The object store.
+{{- if .Values.seaweedfs.enabled }}
+- ports: [{port: 8333, protocol: TCP}]
+  to:
+    - podSelector:
+        matchLabels: {{- include "vqi.seaweedfsLabels" . | nindent 10 }}
+{{- end }}
+{{- $addresses := .Values.networkPolicy.store -}}
+{{- with include "vqi.storePorts" . | fromJson }}
+- ports: {{- toYaml .list | nindent 4 }}
+  {{- include "vqi.addresses" $addresses | nindent 2 }}
+{{- end }}
+{{- with compact (list .Values.proxy.http .Values.proxy.https) }}
+# The proxy.
+- ports:
+    {{- range uniq . }}
+    - {port: {{ include "vqi.port" (list . "80") }}, protocol: TCP}
+    {{- end }}
+{{- end }}
+{{- end -}}

@@ -15,7 +15,7 @@ def preprocess(
     images: dsl.Output[dsl.Dataset],
     data_report: dsl.Output[dsl.Artifact],
     data_page: dsl.Output[dsl.HTML],
-    image_size: int = _DEFAULT.image_size,
+    image_size: str = _DEFAULT.image_size,
     max_bad_fraction: float = _DEFAULT.max_bad_fraction,
     max_pixels: int = _DEFAULT.max_pixels,
     target_fpr: float = _DEFAULT.target_fpr,

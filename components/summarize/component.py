@@ -13,6 +13,7 @@ def summarize(
     run: str,
     table: dsl.Output[dsl.Artifact],
     table_page: dsl.Output[dsl.Markdown],
+    decisions: dsl.OutputPath(str),  # type: ignore[valid-type]
     dataset: str = _DEFAULT.dataset,
 ):
     return step(
@@ -22,5 +23,6 @@ def summarize(
         dataset=dataset,
         table=table.path,
         table_page=table_page.path,
+        decisions=decisions,
         executor_input=EXECUTOR_INPUT,
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from hera.workflows import models
@@ -35,9 +36,22 @@ _MARK = "\0"  # no YAML contains it, so a text between two of them is ours
 
 
 def container_template(
-    name: str, component: Component, container: Container, variant: Variant, settings: Settings
+    name: str,
+    component: Component,
+    container: Container,
+    variant: Variant,
+    settings: Settings,
+    shown: Mapping[str, str] = MappingProxyType({}),
 ) -> models.Template:
     """A template that runs a step.
+
+    Args:
+        name: Of the template.
+        component: The step.
+        container: What runs.
+        variant: With which inputs.
+        settings: For the cluster.
+        shown: Its output parameters that are outputs of the whole workflow, with their names there.
 
     Raises:
         VqiError: A name or a text that Argo cannot accept; with its place in the IR.
@@ -47,7 +61,7 @@ def container_template(
     return models.Template(
         name=name,
         inputs=_inputs(component, variant, place),
-        outputs=_outputs(component, settings, place),
+        outputs=_outputs(component, settings, place, shown),
         container=_container(component, container, variant, settings),
         retry_strategy=retry_strategy(variant.retry, settings.infrastructure_retries, place),
         active_deadline_seconds=models.IntOrString(pod.deadline_seconds) if pod.deadline_seconds else None,
@@ -117,11 +131,12 @@ def check_parameter_count(parameters: Sequence[models.Parameter], place: str) ->
         )
 
 
-def _outputs(component: Component, settings: Settings, place: str) -> models.Outputs | None:
+def _outputs(component: Component, settings: Settings, place: str, shown: Mapping[str, str]) -> models.Outputs | None:
     parameters = [
         models.Parameter(
             name=field_name(name, f"{place}.outputDefinitions.parameters"),
             value_from=models.ValueFrom(path=_parameter_path(name)),
+            global_name=shown.get(name),
         )
         for name in component.outputs
     ]

@@ -121,7 +121,25 @@ def _component_templates(
         elif graph:
             yield graph_template(name, graph, graph.dag.tasks.values())
         elif component.container:
-            yield container_template(name, component, component.container, variant, settings)
+            shown = _shown(pipeline, component.name)
+            yield container_template(name, component, component.container, variant, settings, shown)
+
+
+def _shown(pipeline: Pipeline, component: str) -> dict[str, str]:
+    """The output parameters of a step that are the pipeline's own, with their names there: ``argo get`` prints those.
+
+    None of a step that the pipeline uses in several places: each would write over the other's.
+    """
+    users = [task for dag in pipeline.graphs.values() for task in dag.tasks.values() if task.component == component]
+    root = pipeline.root.tasks
+    if len(users) != 1 or users[0] is not root.get(users[0].name) or users[0].loop:
+        return {}
+    found = {}
+    for name, choices in pipeline.root.outputs.items():
+        source, *others = choices
+        if not others and source.task == users[0].name:
+            found[source.output] = field_name(name, f"root.dag.outputs.{name}")
+    return found
 
 
 def _inner_of(wrapper: Variant, names: Mapping[Variant, str]) -> Variant:

@@ -9,7 +9,7 @@ import click
 from vqi_pipelines.commands.options import LocalPath
 
 # As in vqi.export.writing, which takes seconds to import; a test compares them with it.
-FORMATS = ("openvino",)
+FORMATS = ("openvino", "onnx")
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -21,7 +21,7 @@ PRECISIONS = ("fp32", "bf16")
     type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
-    help="Of the network; bf16 is twice as fast where the processor has it, and fp32 elsewhere.",
+    help="Of the network; bf16 (of openvino) is twice as fast where the processor has it, and fp32 elsewhere.",
 )
 @click.option("-o", "--output", type=LocalPath(), required=True, help="A new folder for the files.")
 @click.option(
@@ -33,16 +33,17 @@ PRECISIONS = ("fp32", "bf16")
 def export(model: str, to: str, precision: str, output: Path, check: Path | None) -> None:
     """Write a published MODEL as one file: from the pixels of a photograph to score, verdict, p-value and map.
 
-    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
+    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its champion.
 
     The file is compared with the library, and is not written when it scores otherwise. docs/export.md shows how to
     run it.
     """
     # Here, because it takes long to import.
     from vqi.export import writing
+    from vqi.models.exported_record import FILES
 
     found = writing.export(model, output, to, precision, check)
     click.echo(
-        f"{output / writing.FILE}: compared on {found.photographs} photographs; scores at most {found.exact:.1e} "
+        f"{output / FILES[to]}: compared on {found.photographs} photographs; scores at most {found.exact:.1e} "
         f"apart, {found.resized:.1e} where a photograph is resized; {found.flips} other decisions"
     )

@@ -10,13 +10,18 @@ import click
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.compile import compile_command
+from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
 from vqi_pipelines.commands.layers import layers
+from vqi_pipelines.commands.models import models
 from vqi_pipelines.commands.parameters import parameters
 from vqi_pipelines.commands.predict import predict
 from vqi_pipelines.commands.run import run
+from vqi_pipelines.commands.serve import serve
 from vqi_pipelines.commands.step import step
 from vqi_pipelines.commands.submit import submit
+from vqi_pipelines.commands.threshold import threshold
+from vqi_pipelines.commands.verdict import verdict
 
 
 class Commands(click.Group):
@@ -54,9 +59,25 @@ def vqi() -> None:
     Start here:
       vqi run                                  the whole pipeline on the embedded dataset
       vqi run -p source=folder:/data/parts     on your own photographs
-      vqi predict store/models/elpv/mono IMAGE... score new images with the newest model
+      vqi predict store/models/elpv/mono IMAGE... score new images with the champion
     """
 
 
-for command in (run, step, parameters, compile_command, layers, predict, export, submit):
+models.add_command(threshold)  # of a version, as the others are; also by its own name, for operators
+
+for command in (
+    run,
+    step,
+    parameters,
+    compile_command,
+    layers,
+    predict,
+    export,
+    serve,
+    models,
+    verdict,
+    threshold,
+    submit,
+    doctor,
+):
     vqi.add_command(command)

@@ -7,13 +7,19 @@ import click
 
 @click.command()
 @click.argument("backbone")
-@click.option("--image-size", type=click.IntRange(32, 2048), help="Pixels per side; by default as in the pipeline.")
-def layers(backbone: str, image_size: int | None) -> None:
+@click.option(
+    "--image-size", metavar="SIZE", help="Such as 320, or 208x512 (width x height); by default as in the pipeline."
+)
+def layers(backbone: str, image_size: str | None) -> None:
     """List the layers of a BACKBONE with the shape of their output (channels, height, width)."""
     from vqi.config import Preprocess, defaults
     from vqi.network.backbones import layer_shapes
     from vqi.network.building import build
+    from vqi.sizes import wanted_size
 
-    side = image_size or defaults(Preprocess).image_size
-    for name, kind, shape in layer_shapes(build(backbone, "random", image_size=side), side):
+    try:
+        size = wanted_size(image_size or defaults(Preprocess).image_size).size
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--image-size") from error
+    for name, kind, shape in layer_shapes(build(backbone, "random", size=size), size):
         click.echo(f"{name:40} {kind:24} {' x '.join(map(str, shape))}")

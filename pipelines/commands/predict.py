@@ -1,4 +1,4 @@
-"""``vqi predict``: new photographs scored with a published model."""
+"""``vqi predict``: new photographs scored with a published or exported model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vqi_pipelines.commands.options import LocalPath
+from vqi_pipelines.commands.options import LocalPath, engine_options
+from vqi_pipelines.commands.sinking import Sending, SinkOptions, sink_options
 
 if TYPE_CHECKING:
     from vqi.models.inputs import Found
-
-# As in vqi.config, which takes a third of a second to import; a test compares them with it.
-ENGINES = ("auto", "ipex", "openvino", "eager")
-PRECISIONS = ("auto", "fp32", "bf16")
 
 INTERRUPTED = 130  # as a shell says it of a program that SIGINT ended
 
@@ -60,20 +57,8 @@ INTERRUPTED = 130  # as a shell says it of a program that SIGINT ended
     "[the output file with .state after its name; none for standard output]",
 )
 @click.option("--fail-on-anomaly", is_flag=True, help="End with exit code 1 when a part was flagged.")
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="auto",
-    show_default=True,
-    help="What runs the network; auto = what the model was made with, if this machine has it.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Precision of the network; auto as for --engine.",
-)
+@sink_options
+@engine_options
 def predict(
     model: str,
     images: tuple[str, ...],
@@ -83,12 +68,14 @@ def predict(
     watch: Path | None,
     state: Path | None,
     fail_on_anomaly: bool,
+    sink: SinkOptions,
     engine: str,
     precision: str,
 ) -> None:
-    """Score IMAGES with a published MODEL.
+    """Score IMAGES with a published or exported MODEL.
 
-    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its newest version.
+    MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its champion; or a
+    file that `vqi export` wrote (bracket.xml), or its folder.
 
     IMAGES are files, folders, patterns ('parts/*.png', '**' for folders at all depths), s3:// addresses of an object
     or of all below a prefix, and - for names on standard input, one per line.
@@ -108,12 +95,15 @@ def predict(
     import logging
 
     from vqi.errors import VqiError
-    from vqi.models.model import Model
+    from vqi.models.loading import load
+    from vqi.redaction import shown_line
     from vqi_pipelines.commands.rows import Rows
     from vqi_pipelines.commands.scoring import STANDARD, Progress, Run, named
     from vqi_pipelines.commands.watching import Seen, until_signalled, watched
 
     _check_usage(images, watch, state, maps)
+    if sink.address and watch is None:
+        raise click.UsageError("--sink is for --watch FOLDER")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if output is not None and str(output) == STANDARD:
         output = None
@@ -130,7 +120,9 @@ def predict(
             else:
                 found, pictures = named(images), 0
             progress = Progress(quiet=output is None and sys.stdout.isatty())
-            run = Run(Model(model, engine, precision), rows, maps, pictures, progress)
+            outbox = stack.enter_context(sink.opened())
+            sending = None if outbox is None else Sending(outbox, shown_line(model))
+            run = Run(load(model, engine, precision), rows, maps, pictures, progress, sending)
             run.score(found, ahead=watch is None and STANDARD not in images)
     except BrokenPipeError as error:
         raise VqiError("whoever reads the output has closed it") from error

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +16,7 @@ from typing import Any
 
 from vqi.errors import VqiError, printable
 from vqi.formatting import cell
-
-COLUMNS = ("path", "score", "threshold", "decision", "p_value", "boxes", "map", "error")
-
-Row = Mapping[str, object]
+from vqi.models.rows import COLUMNS, Row
 
 
 class Rows:

@@ -34,7 +34,10 @@ _MOST_IMAGES = 3  # in one line
 )
 @click.option("--parallelism", type=click.IntRange(1), help=f"Steps at a time. [cores, at most {MOST_PARALLEL}]")
 @click.option(
-    "--no-cache", is_flag=True, help="Run every step, even if its inputs, parameters and code did not change."
+    "--no-cache",
+    is_flag=True,
+    help="Run every step, even if its inputs, parameters and code did not change; of the training pipeline, also for "
+    "unchanged categories, as with -p retrain_if=always.",
 )
 @click.option(
     "--launcher",
@@ -78,7 +81,7 @@ def run(
     if name and file is None:
         raise VqiError("--pipeline: it names a pipeline of a FILE: add the file, or leave it out")
     given = read_parameters(files, assignments)
-    pipeline, parameters = _training(given) if file is None else _of_file(file, name, given)
+    pipeline, parameters = _training(given, no_cache) if file is None else _of_file(file, name, given)
     if file is not None and launcher == "subprocess":
         click.echo(f"note: steps run with the programs of this machine, not in {_images(pipeline)}", err=True)
     kept = store_uri({STORE: store or os.environ.get(STORE) or "store"})
@@ -100,14 +103,15 @@ def run(
     sys.exit(result.exit_code)
 
 
-def _training(given: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
-    """The training pipeline with its parameters, checked against the steps' own models."""
+def _training(given: Mapping[str, Any], everything: bool) -> tuple[Pipeline, dict[str, Any]]:
+    """The training pipeline with its parameters, checked against the steps' own models; ``everything``: whether
+    unchanged categories are trained, too, where the parameters say nothing of it."""
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
     from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges
 
     pipeline = read_ir(pipeline_to_run())
-    parameters = check_parameters(pipeline, given)
+    parameters = check_parameters(pipeline, {"retrain_if": "always", **given} if everything else given)
     check_ranges(parameters)
     return pipeline, absolute_paths(parameters)
 

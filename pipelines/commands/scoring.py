@@ -15,9 +15,11 @@ from vqi.models.inputs import Found, find_images
 from vqi.models.pictures import write_picture
 from vqi.models.reading import Failure
 from vqi.models.result import Result
+from vqi.models.rows import Row, row_of
 from vqi.models.scorer import Scorer
 from vqi.progress import BAR_SECONDS
-from vqi_pipelines.commands.rows import Row, Rows
+from vqi_pipelines.commands.rows import Rows
+from vqi_pipelines.commands.sinking import Sending
 
 STANDARD = "-"  # standard input
 FLAGGED, NOT_READ = 1, 3  # exit codes of its own, besides those of all commands
@@ -56,17 +58,29 @@ class Run:
         maps: Folder for a picture of each photograph; None for none.
         pictures: How many are there from before.
         progress: What a terminal shows meanwhile.
+        sending: What sends the rows on; None for nothing.
     """
 
-    def __init__(self, model: Scorer, rows: Rows, maps: Path | None, pictures: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        model: Scorer,
+        rows: Rows,
+        maps: Path | None,
+        pictures: int,
+        progress: Progress,
+        sending: Sending | None = None,
+    ) -> None:
         self._model, self._rows, self._maps, self._pictures = model, rows, maps, pictures
-        self._progress = progress
+        self._progress, self._sending = progress, sending
         self.scored = self.flagged = self.failed = 0
 
     def score(self, images: Iterable[Found], *, ahead: bool) -> None:
         """Write a row for each, as soon as it is scored."""
         for one in self._model.score_many(images, keep=self._maps is not None, ahead=ahead):
-            self._rows.write(self._failure(one) if isinstance(one, Failure) else self._row(one))
+            row = self._failure(one) if isinstance(one, Failure) else self._row(one)
+            self._rows.write(row)
+            if self._sending is not None:
+                self._sending.put(self._model.version, row, one.name)
             self._progress.show(self.scored, self.flagged, self.failed)
 
     def exit_code(self, *, fail_on_anomaly: bool) -> int:
@@ -81,25 +95,17 @@ class Run:
     def _row(self, one: Result) -> Row:
         self.scored += 1
         self.flagged += one.flagged
-        row = {
-            "path": one.name,
-            "score": one.score,
-            "threshold": one.threshold,
-            "decision": int(one.flagged),
-            "p_value": one.p_value,
-            "boxes": [list(box) for box in one.boxes],
-        }
         if self._maps is None:
-            return row
+            return row_of(one)
         self._pictures += 1
-        return {**row, "map": str(self._maps / write_picture(self._maps, self._pictures, one))}
+        return row_of(one, str(self._maps / write_picture(self._maps, self._pictures, one)))
 
     def _failure(self, one: Failure) -> Row:
         self.failed += 1
         if self.failed <= _MOST_FAILURES:
             self._progress.clear()
             click.echo(f"error: {one.error}", err=True)
-        return {"path": one.name, "error": str(one.error)}
+        return row_of(one)
 
 
 class Progress:

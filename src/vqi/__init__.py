@@ -7,16 +7,20 @@ One line per room (a package) and per module of the ground that all rooms stand 
     redaction               texts without the logins and signatures of addresses, and without control characters
     strict_json             JSON text: one meaning or refused
     records                 frozen pydantic records: what travels between steps, unknown keys refused
+    sizes                   the size that photographs are scaled to
     formatting              figures as they are printed for people
     progress                how far long work is, on stderr
     digests                 sha256 of bytes, files and JSON values
     config                  one pydantic model per step: every name, default and range
+    recipe                  digest of the parameters and the code that make a model
     intervals               how far a measured AUROC may be from the true one
     metrics                 what is measured on a test set
     system/                 what this machine grants: processor, memory; locks, scratch folders, concurrent work
     store/                  the object store of datasets and models: a folder or S3
+    sinks/                  rows of photographs to a webhook or an MQTT broker, at least once
     transfer/               files from servers into a local cache; untrusted archives, unpacked safely
     photographs/            one photograph at a time: bytes -> pixels; which photographs show the same part
+    verdicts/               what operators say of photographs: records in the store, and what stands of them
     datasets/               a source -> one packed shard per category in the store
     artifacts/              every file format between steps
     preparation/            a shard -> uint8 images, masks, data report
@@ -26,14 +30,17 @@ One line per room (a package) and per module of the ground that all rooms stand 
     outcomes                what became of each category of a run, in the store, for the table
     evaluation              features and a detector -> scores, metrics, what the report shows
     pages/                  what people read: report, table, data page
-    models/                 the versions of published models in the store; what is read and said of new photographs
+    models/                 the versions of published models in the store, which one is used, the gate that decides it;
+                            what is read and said of new photographs
     models.model        [T] a model -> scores, verdicts and places of new photographs
     models.assessment   [T] a model and labelled photographs -> metrics
     models.fitting      [T] good photographs -> a model, without a store
     export/             [T] a model -> one file for a run time without Python
+    serving/                models over HTTP, and a page for people
+    mirrors/                what other registries show of the models: MLflow, the Kubeflow Model Registry
 
-The face for programs is here, and imported when it is first used: ``load``, ``fit``, ``Model``, ``Result``,
-``Failure``, ``VqiError``.
+The face for programs is here, and imported when it is first used: ``load``, ``fit``, ``Model``, ``ExportedModel``,
+``Result``, ``Failure``, ``VqiError``.
 """
 
 from __future__ import annotations
@@ -42,14 +49,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vqi.errors import VqiError
+    from vqi.models.exported import ExportedModel
     from vqi.models.fitting import fit
-    from vqi.models.model import Model, load
+    from vqi.models.loading import load
+    from vqi.models.model import Model
     from vqi.models.reading import Failure
     from vqi.models.result import Result
 
 __version__ = "0.1.0"
 
-__all__ = ["Failure", "Model", "Result", "VqiError", "fit", "load"]
+__all__ = ["ExportedModel", "Failure", "Model", "Result", "VqiError", "fit", "load"]
 
 if not TYPE_CHECKING:
     # what is imported when it is first used, because `import vqi` must be cheap
@@ -57,8 +66,9 @@ if not TYPE_CHECKING:
         "VqiError": "vqi.errors",
         "Failure": "vqi.models.reading",
         "Result": "vqi.models.result",
+        "ExportedModel": "vqi.models.exported",
         "Model": "vqi.models.model",
-        "load": "vqi.models.model",
+        "load": "vqi.models.loading",
         "fit": "vqi.models.fitting",
     }
 

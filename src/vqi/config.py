@@ -25,9 +25,12 @@ from pydantic import (
 
 from vqi import strict_json
 from vqi.errors import unknown
+from vqi.sizes import FIT, LONGEST, SHORTEST, wanted_size
 
 Engine = Literal["auto", "ipex", "openvino", "eager"]
 Precision = Literal["auto", "fp32", "bf16"]
+Gate = Literal["auto", "manual", "off"]
+RetrainIf = Literal["changed", "drifted", "always"]
 Scaling = Literal["raw", "standardised", "squashed"]
 Normalise = Literal["length", "whitened"]
 # Of the default backbone: what is fine-tuned is what is read.
@@ -72,6 +75,35 @@ Layer = Annotated[
     Field(
         description="layer whose output is the feature map, or a list of layers, the deepest one last; "
         "'vqi layers <backbone>' lists them"
+    ),
+]
+
+
+def number_or_words(value: Any) -> Any:
+    """A whole number as text; words as they are."""
+    return str(value) if type(value) is int else value
+
+
+def _is_size(value: str) -> str:
+    wanted_size(value)
+    return value
+
+
+ImageSize = Annotated[
+    str,
+    BeforeValidator(number_or_words),
+    AfterValidator(_is_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^(fit(:[0-9]+)?|[0-9]+(x[0-9]+)?)$"},
+                {"type": "integer", "minimum": SHORTEST, "maximum": LONGEST},
+            ]
+        }
+    ),
+    Field(
+        description="pixels that images are resized to: 320 = 320 x 320; 208x512 = 208 wide and 512 high; fit = in the "
+        "shape of most training photographs, with as many pixels as 320 x 320; fit:416 = with as many as 416 x 416"
     ),
 ]
 
@@ -122,14 +154,7 @@ class Settings(BaseModel):
 
 
 class StepConfig(Settings):
-    """The settings of a step. The models below are in the order of the data path."""
-
-
-def steps() -> list[type[StepConfig]]:
-    """The models of all steps, in the order of the data path; what models share is not a step's."""
-    models = [one for one in globals().values() if isinstance(one, type) and issubclass(one, StepConfig)]
-    shared = {base for model in models for base in model.__mro__[1:]}
-    return [model for model in models if model not in shared]
+    """The settings of a step."""
 
 
 def defaults(model: type[StepConfig]) -> SimpleNamespace:
@@ -174,16 +199,20 @@ class Division(Settings):
     split_seed: int = Field(0, ge=0, lt=2**31, description="seed of the choice for limit_per_class and of the split")
 
 
-class DatasetDownload(Division, SourceRequest, _Source, StepConfig):  # fields in the order of the last base to first
-    """Fetch a dataset once, verify it, and keep one packed shard per category in the object store."""
+class Answers(Settings):
+    """What operators said of photographs."""
+
+    with_verdicts: bool = Field(
+        False,
+        description="whether photographs that operators answered are added: confirmed good ones train, confirmed "
+        "defects test",
+    )
 
 
-class Preprocess(StepConfig):
-    """Decode, check and resize the images of a category into one memory-mappable file."""
+class Preparation(Settings):
+    """How images are prepared."""
 
-    dataset: str = Field(description="uri of the dataset in the object store, from dataset_download")
-    category: str = Field(description="the category to prepare")
-    image_size: int = Field(320, ge=32, le=2048, description="height and width in pixels that images are resized to")
+    image_size: ImageSize = FIT
     max_bad_fraction: float = Field(
         0.05,
         ge=0,
@@ -203,6 +232,13 @@ class Preprocess(StepConfig):
         "a regular expression that finds the group's name in the path, such as '(part[0-9]+)_'. Copies and "
         "near-duplicates are kept together anyway",
     )
+
+
+class Preprocess(Preparation, StepConfig):
+    """Decode, check and resize the images of a category into one memory-mappable file."""
+
+    dataset: str = Field(description="uri of the dataset in the object store, from dataset_download")
+    category: str = Field(description="the category to prepare")
 
 
 class Finetune(Settings):
@@ -227,13 +263,19 @@ class Finetune(Settings):
         0.1, gt=0, le=0.5, description="share of the good training images that do not train and choose the best epoch"
     )
     patience: int = Field(0, ge=0, description="epochs without a better validation loss before it stops; 0 = never")
-    image_size: int = Field(0, ge=0, le=2048, description="pixels per side in training, 32 or more; 0 = as prepared")
+    image_size: int = Field(
+        0,
+        ge=0,
+        le=LONGEST,
+        description="pixels per side in training, 32 or more; images that are not square keep their shape and have as "
+        "many pixels; 0 = as prepared",
+    )
     precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
 
     @model_validator(mode="after")
     def _size_is_of_an_image(self) -> Finetune:
-        if 0 < self.image_size < 32:
-            raise ValueError(f"image_size: expected 0 or at least 32, got {self.image_size}")
+        if 0 < self.image_size < SHORTEST:
+            raise ValueError(f"image_size: expected 0 or at least {SHORTEST}, got {self.image_size}")
         return self
 
 
@@ -412,7 +454,7 @@ class PcaFit(StepConfig):
     """A detector of features unlike those of the good images, and a threshold from good images only."""
 
     kind: str = Field(
-        "pca",
+        "ensemble",
         description="name of the detector; 'vqi parameters' lists all",
         min_length=1,
     )
@@ -473,9 +515,38 @@ class Evaluate(StepConfig):
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
 
 
-class Publish(StepConfig):
-    """Write a complete, versioned model package to the object store."""
+class Promotion(Settings):
+    """When a new model is used."""
 
+    gate: Gate = Field(
+        "auto",
+        description="who decides whether a new model becomes the champion, which is used from then on: auto = a "
+        "comparison with the champion, manual = a person ('vqi models promote'), off = each new model does",
+    )
+    max_regression: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="by how much image AUROC and recall of a new model may be worse than the champion's",
+    )
+    min_auroc: float = Field(0.0, ge=0, le=1, description="the image AUROC that the first champion must reach; 0 = any")
+    max_megabytes: float = Field(
+        0.0, ge=0, description="how many megabytes the package of a new model may have; 0 = any number"
+    )
+    max_milliseconds: float = Field(
+        0.0,
+        ge=0,
+        description="how many milliseconds a new model may take for one photograph, from its file to the score, on the "
+        "machine of the step publish; 0 = any number, and nothing is measured",
+    )
+
+
+class Publish(Promotion, StepConfig):
+    """Write a complete, versioned model package to the object store, and decide whether it is used from now on."""
+
+    recipe: str = Field(
+        "", description="digest of the parameters and the code that made the model, from dataset_download; empty = none"
+    )
     run: str = Field(
         "", description="id of the run, under which the category's row of the table is left; empty = it is not left"
     )
@@ -490,3 +561,39 @@ class Summarize(StepConfig):
     dataset: str = Field(
         "", description="uri of the dataset, whose catalog names the categories; empty = the one that the rows name"
     )
+
+
+# The fields are in the order of the bases from the last to the first, which is that of the data path.
+class DatasetDownload(
+    Promotion,
+    Evaluate,
+    PcaFit,
+    FeatureExtract,
+    SslFinetune,
+    Preparation,
+    Answers,
+    Division,
+    SourceRequest,
+    _Source,
+    StepConfig,
+):
+    """Fetch a dataset once, verify it, and keep one packed shard per category in the object store; of its categories,
+    choose those that have to be trained.
+
+    It is given the parameters of all steps: whether a model would be the one that is there depends on them.
+    """
+
+    retrain_if: RetrainIf = Field(
+        "changed",
+        description="which categories are trained: changed = those of which a photograph, a parameter or vqi itself "
+        "changed since their model was made; drifted = not those of which only photographs changed, as long as the new "
+        "good ones are as good ones should be under the model that is used; always = all",
+    )
+    run: str = Field(
+        "", description="id of the run, under which the rows of unchanged categories are left; empty = they are not"
+    )
+
+
+STEPS: tuple[type[StepConfig], ...] = (
+    DatasetDownload, Preprocess, SslFinetune, FeatureExtract, PcaFit, Evaluate, Publish, Summarize,
+)  # fmt: skip

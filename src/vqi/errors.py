@@ -11,6 +11,8 @@ BAD_INPUT = 2  # final: it would fail the same way the next time
 UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 
 _MOST_NAMES = 10  # in one message
+# Packages of extras that are not imported by their own names.
+_IMPORTED_AS = {"mlflow": "mlflow-skinny", "paho": "paho-mqtt"}
 
 
 class VqiError(Exception):
@@ -78,6 +80,7 @@ def not_installed(module: str | None) -> VqiError | None:
 
 def _extra_with(package: str, requirements: Iterable[str]) -> str:
     """The smallest extra that brings a package, by the requirements in the installed metadata; '' for none."""
+    package = _IMPORTED_AS.get(package, package)
     extras: dict[str, list[str]] = {}
     for requirement in requirements:
         if found := re.match(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""", requirement):
@@ -90,5 +93,5 @@ def _extra_with(package: str, requirements: Iterable[str]) -> str:
 
 
 def _canonical(name: str) -> str:
-    """A package's name as package indexes compare names; what an extra brings is imported by that name, too."""
+    """A package's name as package indexes compare names; what an extra brings is imported by that name, mostly."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -13,7 +13,7 @@ from vqi import metrics
 from vqi.artifacts.detector import DetectorArtifact, Difference
 from vqi.artifacts.features import Features
 from vqi.artifacts.images import Images, IndexRow
-from vqi.artifacts.metrics import ImageAreas, Metrics, PixelAreas, Roc
+from vqi.artifacts.metrics import HeldOut, ImageAreas, Metrics, PixelAreas, Roc, scored_of, short_digest
 from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, write_scores
 from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
@@ -83,6 +83,8 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         test_good=int((labels == 0).sum()),
         test_anomalous=int((labels == 1).sum()),
         train_images=len(features.train),
+        answered_train=sum(row.answered for row in images.index if row.split == "train"),
+        answered_test=sum(images.index[row].answered for row in rows),
         detector=artifact.record.kind,
         threshold=threshold.value,
         threshold_source=threshold.source,
@@ -96,6 +98,8 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
             metrics.operating_point(one, labels, scores, [row.defect_type for row in table])
             for one in artifact.record.operating_points
         ),
+        scored=scored_of([(one.sha256, one.label, one.path) for one in (images.index[row] for row in rows)], scores),
+        held_out=_held_out(images, artifact),
         **dict(areas),
         **dict(metrics.at_threshold(labels, scores, threshold.value)),
         **dict(metrics.oracle(labels, scores)),
@@ -104,6 +108,27 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
     named = tuple((_name_of(one.group, images.index), one) for one in artifact.record.differences)
     return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat(), named)
+
+
+def _held_out(images: Images, artifact: DetectorArtifact) -> HeldOut | None:
+    """The scores that set the threshold, with the images that they are of; None where those are not among the images.
+
+    Raises:
+        VqiError: Others are.
+    """
+    rows = [images.index[row] for row in images.unseen() or images.rows("train")]
+    if not rows:
+        return None
+    if len(rows) != len(artifact.calibration_scores):
+        raise VqiError(
+            f"a threshold of {len(artifact.calibration_scores)} good images does not belong to {len(rows)}: run the "
+            "steps of one category again"
+        )
+    return HeldOut(
+        images=tuple(short_digest(one.sha256) for one in rows),
+        parts=tuple(one.part for one in rows),
+        scores=tuple(float(one) for one in artifact.calibration_scores),
+    )
 
 
 def _name_of(group: int | None, index: Sequence[IndexRow]) -> str:
@@ -148,8 +173,8 @@ def _pixel_areas(images: Images, rows: list[int], maps: FloatArray) -> PixelArea
     ]
     if not any(images.index[rows[i]].mask_row is not None for i in measured):
         return PixelAreas(pixel_auroc=None, aupro=None)
-    side = images.images.shape[1]
-    large = np.stack([enlarge(maps[i], side) for i in measured])  # (n, H, W)
+    height, width = images.images.shape[1:3]
+    large = np.stack([resized(maps[i], (height, width)) for i in measured])  # (n, H, W)
     masks = np.stack([mask_of(images, rows[i]) for i in measured])
     return PixelAreas(pixel_auroc=metrics.pixel_auroc(large, masks), aupro=metrics.aupro(large, masks))
 
@@ -160,11 +185,6 @@ def mask_of(images: Images, row: int) -> npt.NDArray[np.bool_]:
     if mask_row is None:
         return np.zeros(images.images.shape[1:3], np.bool_)
     return np.asarray(images.masks[mask_row])
-
-
-def enlarge(anomaly_map: FloatArray, side: int) -> FloatArray:
-    """An anomaly map (h, w), bilinearly enlarged to the image, (side, side)."""
-    return resized(anomaly_map, (side, side))
 
 
 def save_scores(folder: Path, evaluation: Evaluation, artifact: DetectorArtifact) -> None:

@@ -1,8 +1,9 @@
-"""A confidence interval of the AUROC that holds its coverage with few images and near 1, too.
+"""Confidence intervals: of a proportion, and of the AUROC, which hold their coverage with few images and near 1, too.
 
-The exact (Clopper-Pearson) interval of a proportion that was seen on k images, with the k whose variance is that of the
-AUROC. Near 1 the variance that a sample shows says nothing (where it is told apart without a mistake, it is 0), so it
-is taken from a model at each candidate for the true AUROC, and enlarged by as much as the sample's exceeds it.
+That of the AUROC is the exact (Clopper-Pearson) interval of a proportion that was seen on k images, with the k whose
+variance is that of the AUROC. Near 1 the variance that a sample shows says nothing (where it is told apart without a
+mistake, it is 0), so it is taken from a model at each candidate for the true AUROC, and enlarged by as much as the
+sample's exceeds it.
 
 What a sample cannot show at all is a small share of a class that scores beyond all of the other class and of which no
 image is in the sample. So the interval reaches to where the AUROC would be with the largest such share that still
@@ -18,11 +19,48 @@ goes wrong, is everything all right?", JAMA 249 (1983), for what is not seen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 COVERAGE = 0.95
 UNSEEN = 0.05
 _STEPS = 60  # of a bisection: more than a float has bits
+
+
+def proportion_interval(hits: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a proportion, Clopper and Pearson's.
+
+    Args:
+        hits: How many were seen.
+        of: Among how many, at least 1.
+
+    Returns:
+        (low, high), with ``hits / of`` between them.
+    """
+    from scipy.special import betaincinv
+
+    beyond = (1 - COVERAGE) / 2
+    low = float(betaincinv(hits, of - hits + 1, beyond)) if hits else 0.0
+    high = float(betaincinv(hits + 1, of - hits, 1 - beyond)) if hits < of else 1.0
+    return low, high
+
+
+def least_number(hits: int, share: float) -> int:
+    """The least number of trials in which ``hits`` are no more than chance makes of a proportion: where the interval
+    above reaches down to it.
+
+    Args:
+        hits: How many were seen.
+        share: The proportion, above 0.
+    """
+    few, enough = hits, max(hits, math.ceil(hits / share))  # where the share that was seen is at most that one
+    while few < enough:
+        middle = (few + enough) // 2
+        if proportion_interval(hits, middle)[0] <= share:
+            enough = middle
+        else:
+            few = middle + 1
+    return enough
 
 
 def auroc_interval(auroc: float, variance: float, good: int, bad: int) -> tuple[float, float]:

@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from vqi.artifacts.catalog import Catalog
 from vqi.artifacts.metrics import Summary
 from vqi.datasets.catalogs import CATALOG, dataset_uri, read_catalog
+from vqi.datasets.in_use import RUNS
 from vqi.errors import UnavailableError, VqiError
 from vqi.formatting import count
 from vqi.progress import message
@@ -24,10 +26,10 @@ from vqi.store.names import key_of
 from vqi.store.opening import open_store
 from vqi.system.concurrency import at_once
 
-RUNS = "runs"
 ENDED = f"{RUNS}/ended.json"
 KEPT = 50  # runs whose outcomes are kept, for 'vqi step' and 'argo retry'
 _MOST_NAMES = 10  # in one message
+_LONGEST = 200  # characters of a decision on the line of all categories
 NOT_FINISHED = "did not finish: the log of its last step says why"
 
 
@@ -39,6 +41,8 @@ class Outcome(Record):
     dataset: str  # its uri
     summary: Summary | None  # its row of the table
     failure: str = ""  # why it has none
+    unchanged: str = ""  # why it was not trained, and has the row of a model that is there
+    decision: str = ""  # what the gate said of its new model
 
 
 class _Ended(Record):
@@ -53,10 +57,34 @@ class Outcomes:
 
     rows: list[Summary]
     failed: dict[str, str]  # category -> why
+    unchanged: dict[str, str]  # category that was not trained -> why
+    decisions: dict[str, str]  # category -> what the gate said of its new model
+    datasets: dict[str, str]  # category -> the name of its dataset
+
+    @property
+    def line(self) -> str:
+        """On one line, what asks for somebody first: ``b: failed; a: v3 was rejected, v2 is used: ...``."""
+        told = [f"{name}: failed" for name in self.failed]
+        told += [f"{name}: {_shortened(said)}" for name, said in self.decisions.items()]
+        if self.unchanged:
+            told.append(f"unchanged: {count(len(self.unchanged), 'category', 'categories')}")
+        more = len(told) - _MOST_NAMES
+        return "; ".join([*told[:_MOST_NAMES], *([f"and {more} more"] if more > 0 else [])]) or "no categories"
+
+
+def _shortened(text: str) -> str:
+    return shown_line(text) if len(text) <= _LONGEST else f"{shown_line(text)[:_LONGEST]}..."
+
+
+@dataclass
+class Told:
+    """What the work on a category tells while it is done."""
+
+    decision: str = ""  # what the gate said of its new model
 
 
 @contextmanager
-def outcome_kept(store: Store, run: str, dataset: str, summary: str) -> Iterator[None]:
+def outcome_kept(store: Store, run: str, dataset: str, summary: str) -> Iterator[Told]:
     """Leave what became of a category when the work inside has ended: its summary, or why the work failed.
 
     Args:
@@ -68,20 +96,28 @@ def outcome_kept(store: Store, run: str, dataset: str, summary: str) -> Iterator
     Raises:
         VqiError: The summary or the id is none; or as the work inside.
     """
+    told = Told()
     if not run:
-        yield
+        yield told
         return
     prefix = _prefix(run)
     row = parse_json(Summary, summary, "summary", "run evaluate again")
     key = f"{prefix}{key_of(row.category)}.json"
     try:
-        yield
+        yield told
     except VqiError as error:
         failed = Outcome(category=row.category, dataset=dataset, summary=None, failure=shown_line(str(error)))
         with suppress(VqiError):  # the store may be what failed
             store.put_bytes(key, failed.model_dump_json().encode())
         raise
-    store.put_bytes(key, Outcome(category=row.category, dataset=dataset, summary=row).model_dump_json().encode())
+    done = Outcome(category=row.category, dataset=dataset, summary=row, decision=told.decision)
+    store.put_bytes(key, done.model_dump_json().encode())
+
+
+def leave_unchanged_row(store: Store, run: str, dataset: str, row: Summary, why: str) -> None:
+    """Leave the row of a category that is not trained in a run: that of a model that is there already."""
+    outcome = Outcome(category=row.category, dataset=dataset, summary=row, unchanged=why)
+    store.put_bytes(f"{_prefix(run)}{key_of(row.category)}.json", outcome.model_dump_json().encode())
 
 
 def read_outcomes(store: Store, run: str, dataset: str) -> Outcomes:
@@ -103,12 +139,16 @@ def read_outcomes(store: Store, run: str, dataset: str) -> Outcomes:
         raise VqiError(
             f"{store.uri_of(_prefix(run)[:-1])}: no category of the run came to its end: see why each failed"
         )
-    categories = sorted({name for uri in uris for name in _categories(uri)})
+    datasets = {name: catalog.name for catalog in map(_catalog, uris) for name in catalog.categories}
+    categories = sorted(datasets)
     ended = {name: found[name] for name in categories if name in found}
     reasons = {name: ended[name].failure if name in ended else NOT_FINISHED for name in categories}
     rows = [one.summary for one in ended.values() if one.summary is not None]
     done = {row.category for row in rows}
-    return Outcomes(rows, {name: reason for name, reason in reasons.items() if name not in done})
+    failed = {name: reason for name, reason in reasons.items() if name not in done}
+    unchanged = {name: one.unchanged for name, one in ended.items() if one.unchanged}
+    decisions = {name: one.decision for name, one in ended.items() if one.decision}
+    return Outcomes(rows, failed, unchanged, decisions, datasets)
 
 
 def conclude(found: Outcomes, partial: bool) -> None:
@@ -137,7 +177,7 @@ def conclude(found: Outcomes, partial: bool) -> None:
 def forget_old(store: Store, run: str) -> None:
     """Note that a run has its table, and remove the outcomes of all but the ``KEPT`` runs that had theirs last."""
     try:
-        runs = [*(one for one in _ended(store) if one != run), run]
+        runs = [*(one for one in ended_runs(store) if one != run), run]
         for old in runs[:-KEPT]:
             for entry in [*store.list(f"{RUNS}/{key_of(old)}/")]:
                 store.delete(entry.key)
@@ -165,7 +205,7 @@ def _outcome(store: Store, key: str) -> Outcome | None:
         return None
 
 
-def _ended(store: Store) -> tuple[str, ...]:
+def ended_runs(store: Store) -> tuple[str, ...]:
     """The runs that had their table, the latest last; none where that is damaged."""
     if not store.exists(ENDED):
         return ()
@@ -178,9 +218,9 @@ def _ended(store: Store) -> tuple[str, ...]:
         return ()
 
 
-def _categories(dataset: str) -> list[str]:
+def _catalog(dataset: str) -> Catalog:
     uri = dataset_uri(dataset)
     catalog = read_catalog(open_store(uri), "")
     if catalog is None:
         raise VqiError(f"no complete dataset at {uri}: {CATALOG} is missing; run dataset_download again")
-    return [*catalog.categories]
+    return catalog

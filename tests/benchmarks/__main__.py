@@ -24,9 +24,11 @@ from tests.benchmarks import (
     predict,
     preload,
     scaling,
+    serving,
     small_sets,
     sources,
     sources_kills,
+    start,
 )
 from tests.benchmarks import compile as compiling
 
@@ -35,7 +37,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "engines": engines.main,
     "precision": precision.main,
     "predict": predict.main,
+    "start": start.main,
     "scaling": scaling.main,
+    "serving": serving.main,
     "pipeline": pipeline.main,
     "compile": compiling.main,
     "default_setting": default_setting.main,

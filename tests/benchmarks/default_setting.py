@@ -20,8 +20,8 @@ from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import DETECTORS
 from vqi.metrics import image_auroc
 from vqi.network.building import build
+from vqi.network.engines import choose
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose
 from vqi.photographs.decoding import decode
 
 STAGES = [f"blocks.{stage}" for stage in range(2, 7)]

@@ -4,7 +4,8 @@ The ranking by planted defects stands beside the one by the test set, which a us
 each candidate also the processor time that it takes to fit with held-out scores and to score, and the memory.
 
 ``ELPV`` is always measured; VQI_BENCH_SOURCES names more sources, with spaces between, such as 'folder:/data/parts',
-and VQI_BENCH_GROUP_BY is their ``group_by``. Images of one group are never on both sides.
+VQI_BENCH_GROUP_BY is their ``group_by``, and VQI_BENCH_IMAGE_SIZE the ``image_size`` of all sources. Images of one
+group are never on both sides.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import DETECTORS, folds_of
 from vqi.metrics import image_auroc
 from vqi.network.building import build
+from vqi.network.engines import choose
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose
 from vqi.preparation.images import prepare
 from vqi.store.opening import open_store
 
@@ -168,7 +169,7 @@ def _images(dataset: str, category: str, group_by: str, folder: Path) -> Images:
         open_shard(dataset, category, folder),
         folder / f"images-{category}",
         category=category,
-        image_size=settings.image_size,
+        image_size=os.environ.get("VQI_BENCH_IMAGE_SIZE", settings.image_size),
         max_bad_fraction=settings.max_bad_fraction,
         max_pixels=settings.max_pixels,
         dataset=dataset,

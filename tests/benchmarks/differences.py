@@ -25,7 +25,7 @@ DIRECTIONS = ((12, 60), (64, 200), (300, 400))  # in which parts vary, and in al
 SIZES = ((20, 40), (40, 200), (100, 40), (200, 200))  # images that train, and for calibration
 REPEATS, NEW = 200, 200
 LIGHT = 0.2  # of the most important direction's spread
-SETTINGS = PcaFit(scaling="raw")
+SETTINGS = PcaFit(kind="pca", scaling="raw")
 
 
 class Seen(NamedTuple):

@@ -13,8 +13,10 @@ from tests.benchmarks.measure import table
 from vqi.artifacts.backbone import Runtime
 from vqi.network.backbones import find_layer
 from vqi.network.building import build
+from vqi.network.engines import choose, supports
 from vqi.network.extraction import FeatureNetwork
-from vqi.network.runtime import Forward, choose, compile_network, processor_flags, supports
+from vqi.network.runtime import Forward, compile_network
+from vqi.system.processor import processor_flags
 
 BATCH = 16
 BACKBONES = [("tf_efficientnet_lite0", "pretrained", "blocks.5"), ("resnet50", "random", "layer3")]

@@ -27,15 +27,15 @@ from vqi.detectors.comparison import Suitability, suitability
 from vqi.digests import sha256_file
 from vqi.network.backbones import Backbone
 from vqi.network.building import build
+from vqi.network.engines import choose
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose
 from vqi.preparation.images import prepare
 from vqi.self_supervised.methods import finetune
 
 Maps = tuple[FeatureMaps, FeatureMaps]  # of the train and of the test images
 
 SEEDS = (0, 1, 2)
-LAYER, SIDE, DETECTOR = "blocks.5", 224, PcaFit(scaling="raw", aggregate=1)
+LAYER, SIDE, DETECTOR = "blocks.5", 224, PcaFit(kind="pca", scaling="raw", aggregate=1)
 CATEGORIES = ("mono", "poly")
 PARAMETERS = Path(__file__).parents[2] / "pipelines" / "params"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {  # parameter file, other keys of finetune

@@ -23,7 +23,7 @@ from tests.benchmarks.measure import table
 from vqi.config import CutPaste, Finetune, SimSiam, SslFinetune
 from vqi.network.backbones import Backbone
 from vqi.network.building import build
-from vqi.network.runtime import choose
+from vqi.network.engines import choose
 from vqi.network.truncation import trainable
 from vqi.self_supervised.cutpaste import CutPasteMethod
 from vqi.self_supervised.methods import method_class

@@ -17,9 +17,10 @@ from vqi.detectors.calibration import conformal_threshold
 from vqi.detectors.registry import detector_class, folds_of
 from vqi.metrics import image_auroc
 from vqi.network.building import build
+from vqi.network.engines import supports
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import processor_flags, supports
 from vqi.photographs.decoding import decode
+from vqi.system.processor import processor_flags
 
 # IPEX last: a process that has used it computes different bits from then on
 NAMES = [f"{engine} {precision}" for engine in ("eager", "openvino", "ipex") for precision in ("fp32", "bf16")]

@@ -33,7 +33,20 @@ def steps(folder: Path, n: int) -> dict[str, Cost]:
     for i in range(n):
         ramp = np.add.outer(np.arange(PIXELS), np.arange(PIXELS)) % 200 + random.integers(0, 55, (PIXELS, PIXELS))
         Image.fromarray(ramp.astype(np.uint8)).save(source / f"{i:05}.png", compress_level=1)
-    names = ("catalog", "dataset", "categories", "images", "report", "page", "backbone", "parent", "log", "features")
+    names = (
+        "catalog",
+        "dataset",
+        "categories",
+        "recipe",
+        "changes",
+        "images",
+        "report",
+        "page",
+        "backbone",
+        "parent",
+        "log",
+        "features",
+    )
     at = {name: str(folder / name) for name in (*names, "detector")}
     environment = {**os.environ, "VQI_STORE": f"file://{folder / 'store'}"}
 
@@ -41,7 +54,8 @@ def steps(folder: Path, n: int) -> dict[str, Cost]:
         return command_cost([sys.executable, "-m", f"vqi_components.{name}", *flags], env=environment)
 
     step("dataset_download", "--source", f"folder:{folder / 'source'}", "--catalog", at["catalog"],
-         "--dataset", at["dataset"], "--categories", at["categories"])  # fmt: skip
+         "--dataset", at["dataset"], "--categories", at["categories"],
+         "--recipe", at["recipe"], "--changes", at["changes"])  # fmt: skip
     dataset = Path(at["dataset"]).read_text()
     costs = {}
     costs["preprocess"] = step("preprocess", "--dataset", dataset, "--category", "part",

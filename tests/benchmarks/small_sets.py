@@ -19,8 +19,8 @@ from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import expected_false_alarms, threshold_of
 from vqi.detectors.registry import DETECTORS, folds_of
 from vqi.network.building import build
+from vqi.network.engines import choose
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose
 
 SIZES, REPEATS = (10, 20, 31, 60, 120), 20
 RATES = (0.02, 0.05)

@@ -114,7 +114,8 @@ def pack() -> None:
             write_images(here / "parts.tar", count)
             ours = command_cost(
                 [sys.executable, "-m", "vqi_components.dataset_download", "--source", f"archive:{here / 'parts.tar'}",
-                 "--catalog", str(here / "c"), "--dataset", str(here / "d"), "--categories", str(here / "n")],
+                 "--catalog", str(here / "c"), "--dataset", str(here / "d"), "--categories", str(here / "n"),
+                 "--recipe", str(here / "r"), "--changes", str(here / "h")],
                 env={**os.environ, "VQI_STORE": str(here / "store"), "VQI_CACHE": str(here / "cache"),
                      "TMPDIR": str(here)},
             )  # fmt: skip

@@ -14,6 +14,7 @@ from tests.benchmarks import sources
 from tests.benchmarks.measure import table
 from tests.file_server import serving
 from tests.kills import kill_and_go_on
+from tests.step_outputs import output_flags
 from vqi.system.concurrency import BUDGET
 
 KILLS = 20
@@ -69,8 +70,7 @@ def _survive(
     def after_round() -> None:
         digests.add(json.loads((out / "catalog").read_text())["digest"])
 
-    command = [sys.executable, "-c", NOTED, "--source", source]
-    command += [part for flag in ("catalog", "dataset", "categories") for part in (f"--{flag}", str(out / flag))]
+    command = [sys.executable, "-c", NOTED, "--source", source, *output_flags("dataset_download", out)]
     settings = {**os.environ, "VQI_STORE": str(out / "store"), "VQI_CACHE": str(out / "cache"), **environment}
     ended = kill_and_go_on(command, settings, KILLS, from_nothing, fetched, after_round)
     twice = ended.lost / ended.kills

@@ -114,9 +114,10 @@ def test_without_more_said_it_is_the_compiled_pipeline() -> None:
     """Except for names and images."""
     spec = one(render(LEAST), "WorkflowTemplate")["spec"]
     compiled = yaml.safe_load((CHART / "files" / "training.yaml").read_text())["spec"]
-    assert spec["arguments"] == {
-        "parameters": [{**p, "value": p["value"]} for p in compiled["arguments"]["parameters"]]
-    }
+    found, expected = (
+        {p["name"]: yaml.safe_load(p["value"]) for p in one["arguments"]["parameters"]} for one in (spec, compiled)
+    )
+    assert found == expected, "in their values: Helm writes 0.0 as 0"
     for rendered, template_ in zip(spec["templates"], compiled["templates"], strict=True):
         if "dag" in template_:
             assert rendered == template_
@@ -398,8 +399,8 @@ def test_refused_by_name(path: str, value: Any, named: str) -> None:
             "seaweedfs.resources.requests.cpu: expected at most",
         ),
         (
-            {"steps": {"publish": {"resources": {"requests": {"memory": "3000Mi"}}}}},
-            "steps.publish.resources.requests.memory: expected at most",
+            {"steps": {"summarize": {"resources": {"requests": {"memory": "3000Mi"}}}}},
+            "steps.summarize.resources.requests.memory: expected at most",
         ),
     ],
 )
@@ -465,10 +466,11 @@ def test_the_parameters_are_the_pipelines() -> None:
     types = {"STRING": "string", "NUMBER_INTEGER": "integer", "NUMBER_DOUBLE": "number", "LIST": "array"}
     types |= {"BOOLEAN": "boolean", "STRUCT": "object"}
     known = json.loads((CHART / "values.schema.json").read_text())["definitions"]["parameters"]["properties"]
-    layer = known.pop("layer")  # a name or a list of them: the pipeline takes either as a text
-    assert [one["type"] for one in layer["anyOf"]] == ["string", "array"]
+    # the pipeline takes these as a text: a name or a list of them, and a number or words
+    of_two = {name: [one["type"] for one in known.pop(name)["anyOf"]] for name in ("layer", "image_size")}
+    assert of_two == {"layer": ["string", "array"], "image_size": ["string", "integer"]}
     assert {name: known[name]["type"] for name in known} == {
-        name: types[p.type] for name, p in inputs.items() if name != "layer"
+        name: types[p.type] for name, p in inputs.items() if name not in of_two
     }
     assert known["seed"] == {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}, "with the model's range"
 

@@ -42,6 +42,7 @@ from tests.cluster.runs import (
     second,
     spoiled_run,
     stopped_run,
+    unchanged_run,
 )
 from tests.cluster.settings import CHART, PARAMETERS, missing, own_store, values_of
 from tests.cluster.stores import ObjectStore, Outside, Release
@@ -49,7 +50,7 @@ from tests.conftest import write_defect_dataset
 
 __all__ = [
     "chart_schedule", "claim", "claim_run", "elpv_run", "faulty_run", "nap_schedule", "parts_run", "plain", "plain_run",
-    "second", "spoiled_run", "stopped_run",
+    "second", "spoiled_run", "stopped_run", "unchanged_run",
 ]  # fmt: skip
 
 # What takes long is started first, where a chosen test needs it, and runs in parallel with the others.

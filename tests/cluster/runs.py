@@ -90,6 +90,13 @@ def plain_run(plain: str) -> Workflow:
 
 
 @pytest.fixture(scope="session")
+def unchanged_run(plain: str, plain_run: Workflow) -> Workflow:
+    """The same once more, when that has succeeded; no other run writes to its store."""
+    assert plain_run.ended(600) == "Succeeded"
+    return submit(plain, "training", *one_category(seed=7))
+
+
+@pytest.fixture(scope="session")
 def claim(first: Release, photographs: Path, new_volume: Callable[[str], str]) -> str:
     """A PersistentVolumeClaim with the made-up parts."""
     label = new_volume("photographs")

@@ -24,6 +24,19 @@ def test_without_helm(plain: str, plain_run: Workflow, external: Release | Outsi
     assert suspended["spec"]["suspend"] is True, "a schedule starts when somebody says so"
 
 
+def test_a_run_in_which_nothing_changed_is_two_pods(
+    plain_run: Workflow, unchanged_run: Workflow, external: Release | Outside
+) -> None:
+    assert unchanged_run.ended() == "Succeeded"
+    assert [node.step for node in unchanged_run.nodes()] == ["dataset-download", "summarize"]
+    assert "decisions: unchanged: 1 category" in " ".join(unchanged_run.shown().split())
+    with external.reached() as store:
+        first, again = (
+            store.get(BUCKET, f"{run.name}/summarize/table/table.csv") for run in (plain_run, unchanged_run)
+        )
+    assert first == again
+
+
 # ----------------------------------------------------------------------------------- a volume, an external object store
 
 

@@ -1,8 +1,11 @@
 """Schedules fire, hold back what would run twice, and keep no more history than they should."""
 
+import json
 from datetime import datetime, timedelta
 
-from tests.cluster.programs import Object, kubectl, objects, until
+from tests.cluster.programs import Object, Workflow, kubectl, objects, until
+from tests.cluster.runs import EVERY_MINUTE
+from tests.cluster.settings import one_category
 from tests.cluster.stores import Release
 
 
@@ -52,3 +55,18 @@ def test_the_charts_schedule_fires_with_its_own_parameters(chart_schedule: Relea
     nodes = left["status"]["nodes"].values()
     assert any("/nowhere" in node.get("message", "") for node in nodes)
     kubectl("delete", "cronworkflow", "one-retraining", "-n", chart_schedule.namespace)
+
+
+def test_a_schedule_that_finds_nothing_changed_trains_nothing(plain: str, unchanged_run: Workflow) -> None:
+    assert unchanged_run.ended() == "Succeeded"
+    pairs = [flag.split("=", 1) for flag in one_category(seed=7) if flag != "-p"]
+    given = [{"name": name, "value": value} for name, value in pairs]
+    spec = {"suspend": False, "schedules": EVERY_MINUTE, "workflowSpec": {"arguments": {"parameters": given}}}
+    kubectl("patch", "cronworkflow", "retraining", "-n", plain, "--type", "merge", "-p", json.dumps({"spec": spec}))
+    left = until(
+        "a run of the schedule", lambda: next(iter(ended(runs_of(plain, "retraining"), "Succeeded")), None), 240
+    )
+    kubectl("patch", "cronworkflow", "retraining", "-n", plain, "--type", "merge", "-p", '{"spec": {"suspend": true}}')
+    run = Workflow(plain, left["metadata"]["name"])
+    assert [node.step for node in run.nodes()] == ["dataset-download", "summarize"]
+    assert "decisions: unchanged: 1 category" in " ".join(run.shown().split())

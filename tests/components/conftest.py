@@ -47,6 +47,8 @@ class Chain:
                 "catalog": at / "catalog.json",
                 "dataset": at / "dataset",
                 "categories": at / "categories",
+                "recipe": at / "recipe",
+                "changes": at / "changes.json",
             },
             "preprocess": {
                 "category": CATEGORY,
@@ -73,7 +75,7 @@ class Chain:
                 "parent": at / "parent.safetensors",
                 "features": features,
             },
-            "pca_fit": {"folds": 4, "features": features, "detector": detector},
+            "pca_fit": {"kind": "pca", "folds": 4, "features": features, "detector": detector},
             "evaluate": {
                 "bootstrap": 100,
                 "examples": 2,
@@ -94,11 +96,14 @@ class Chain:
                 "metrics": at / "metrics.json",
                 "report": at / "report.html",
                 "decision": at / "decision",
+                "decided_report": at / "decided_report.html",
+                "gate_metrics": at / "gate_metrics.json",
                 "run": RUN,
             },
             "summarize": {
                 "table": at / "table",
                 "table_page": at / "table_page.md",
+                "decisions": at / "decisions",
                 "run": RUN,
                 "executor_input": executor_input(at, table_page="system.Markdown"),
             },
@@ -111,8 +116,12 @@ class Chain:
         return flags
 
     def run(self, name: str, **changed: object) -> int:
-        """The exit code of a step with some flags changed."""
-        return run_step(name, self.store, **{**self.flags(name), **changed})
+        """The exit code of a step with some flags changed; its small outputs are beside a main one that is moved."""
+        flags = self.flags(name)
+        for main, others in (("decision", ("decided_report", "gate_metrics")), ("table", ("decisions",))):
+            if isinstance(moved := changed.get(main), Path):
+                flags |= {one: moved.parent / f"{moved.name}-{one}" for one in others}
+        return run_step(name, self.store, **{**flags, **changed})
 
 
 def executor_input(folder: Path, **schemas: str) -> str:

@@ -1,20 +1,22 @@
 """The step dataset_download: a source becomes one shard per category in the object store."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.step_outputs import output_files
 from vqi.artifacts.files import read_json
 from vqi_components.dataset_download.__main__ import main
 
 OneError = Callable[[int], str]
 
 
-def outputs(folder: Path) -> dict[str, object]:
-    return {name: folder / name for name in ("catalog", "dataset", "categories")}
+def outputs(folder: Path) -> dict[str, Path]:
+    return output_files("dataset_download", folder)
 
 
 def test_writes_catalog_uri_and_categories(chain: Any) -> None:
@@ -44,6 +46,8 @@ def test_only_some_categories(chain: Any, tmp_path: Path) -> None:
         ({"source": ""}, "source"),
         ({"only_categories": '["brackett"]'}, "unknown category 'brackett': did you mean 'bracket'?"),
         ({"only_categories": "bracket"}, "only_categories"),
+        ({"retrain_if": "drift"}, "retrain_if: Input should be 'changed', 'drifted' or 'always', got 'drift'"),
+        ({"epochs": "3"}, "method 'pretrained' does not train"),
     ],
 )
 def test_bad_input(chain: Any, tmp_path: Path, one_error: OneError, changed: dict[str, object], message: str) -> None:
@@ -84,3 +88,27 @@ def test_store_is_not_set(chain: Any, tmp_path: Path, one_error: OneError) -> No
     chain_without_store = type(chain)(chain.folder, chain.source)
     chain_without_store.store = ""
     assert "VQI_STORE is not set" in one_error(chain_without_store.run("dataset_download", **outputs(tmp_path)))
+
+
+def test_a_category_whose_model_would_be_made_again_is_not_trained(chain: Any, tmp_path: Path) -> None:
+    """The recipe is that of the run which made it; its row is left for the table."""
+    shutil.copytree(chain.store, tmp_path / "store")
+    here = type(chain)(chain.folder, chain.source)
+    here.store = tmp_path / "store"
+    (tmp_path / "out").mkdir()
+    recipe = (chain.folder / "recipe").read_text()
+    assert here.run("publish", recipe=recipe, decision=tmp_path / "decision") == 0
+    made = outputs(tmp_path / "out")
+    assert here.run("dataset_download", **made, run="run/2") == 0
+    assert json.loads((tmp_path / "out" / "categories").read_text()) == ["fabric"]
+    assert (tmp_path / "out" / "recipe").read_text() == recipe
+    changes = {one["category"]: one for one in read_json(tmp_path / "out" / "changes")["categories"]}
+    assert (changes["bracket"]["trained"], changes["fabric"]["trained"]) == (False, True)
+    left = json.loads((tmp_path / "store" / "runs" / "run%2F2" / "summaries" / "bracket.json").read_text())
+    assert left["summary"] == changes["bracket"]["row"] == json.loads((chain.folder / "summary").read_text())
+    assert left["dataset"] == (tmp_path / "out" / "dataset").read_text()
+    assert not (tmp_path / "store" / "runs" / "run%2F2" / "summaries" / "fabric.json").exists()
+    for flags in ({"retrain_if": "always"}, {"target_fpr": 0.1}):
+        shutil.rmtree(tmp_path / "out")
+        assert here.run("dataset_download", **made, **flags) == 0
+        assert json.loads((tmp_path / "out" / "categories").read_text()) == ["bracket", "fabric"]

@@ -107,6 +107,17 @@ def test_evaluate(chain: Any, tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == next(chain.folder.glob(f"{name}.*")).read_bytes()
 
 
+def test_publish(chain: Any, tmp_path: Path) -> None:
+    schemas = {"decided_report": "system.HTML", "gate_metrics": "system.Metrics"}
+    flags = {"decision": tmp_path / "d", "executor_input": executor_input(tmp_path, **schemas)}
+    assert chain.run("publish", **flags, run="") == 0
+    assert read_output(tmp_path) == {
+        "decided_report": {"verdict": "unchanged"},
+        "gate_metrics": {"promoted": 0, "version": 1, "champion": 1, "verdict": "unchanged",
+                         "reason_01": "an equal model is the champion"},
+    }  # fmt: skip
+
+
 def test_preprocess_and_summarize(chain: Any, tmp_path: Path) -> None:
     flags = {"images": tmp_path / "i", "data_report": tmp_path / "r", "data_page": tmp_path / "p"}
     assert chain.run("preprocess", **flags, executor_input=executor_input(tmp_path, data_page="system.HTML")) == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vqi.artifacts.features import load_features
+from vqi.sizes import square
 
 OneError = Callable[[int], str]
 
@@ -17,7 +18,7 @@ def test_features_of_both_splits(chain: Any) -> None:
     assert features.train.shapes == features.test.shapes == ((40, 8, 8),)  # blocks.2 of EfficientNet-Lite0: stride 8
     assert (len(features.train), len(features.test)) == (12, 10)
     made = features.record
-    assert (made.images.image_size, made.settings.layers) == (64, ("blocks.2",))
+    assert (made.images.image_size, made.settings.layers) == (square(64), ("blocks.2",))
     assert (made.runtime.engine, made.runtime.precision) == ("eager", "fp32")
     assert made.images.category == "bracket"
     assert made.backbone.mean == (0.5, 0.5, 0.5)

@@ -51,7 +51,7 @@ def required(model: Any) -> dict[str, str]:
     return {name: "x" for name, info in model.model_fields.items() if info.is_required()}
 
 
-ONLY_SOME = ("method", "sha256", "layer", "group_by")  # text flags of which the model takes only some texts
+ONLY_SOME = ("method", "sha256", "layer", "group_by", "image_size")  # text flags that take only some texts
 TEXT_FLAGS = [
     (name, field)
     for name in FOLDERS

@@ -32,7 +32,7 @@ def test_detector_of_the_train_features(chain: Any) -> None:
     # 12 good images are too few for 5 %
     assert detector.record.threshold.order_statistic == np.max(detector.calibration_scores)
     assert detector.record.threshold.method == "fitted tail"
-    assert detector.record.settings == PcaFit(folds=4)
+    assert detector.record.settings == PcaFit(kind="pca", folds=4)
     assert detector.record.features.settings.layers == ("blocks.2",)
 
 
@@ -52,7 +52,7 @@ def test_another_detector(chain: Any, tmp_path: Path) -> None:
     [
         ("mahalanobis", {"coordinates": 7, "shrinkage": 0.5}, {"position_whitening": (64, 7, 7)}),
         ("neighbours", {"bank": 30, "normalise": "whitened"}, {"bank": (30, 40)}),
-        ("ensemble", {"bank": 30, "coordinates": 9}, {"spreads": (2,), "neighbours.bank": (30, 9)}),
+        ("ensemble", {"bank": 30, "coordinates": 9}, {"spreads": (3,), "neighbours.bank": (30, 9)}),
     ],
 )
 def test_settings_of_other_detectors(

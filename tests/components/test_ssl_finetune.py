@@ -1,6 +1,8 @@
 """The step ssl_finetune: images become a backbone with its record."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,26 +10,50 @@ from typing import Any
 import pytest
 import torch
 
+from tests.step_outputs import output_flags
+from vqi.artifacts.backbone import FinetuneRecord
 from vqi.artifacts.training_log import read_training_log
+from vqi.config import SslFinetune
 from vqi.digests import sha256_file
-from vqi.network.backbones import load_backbone, load_parent
+from vqi.network.backbones import load_backbone, load_parent, save_backbone, save_parent
 from vqi.network.building import build
+from vqi.sizes import square
 
 OneError = Callable[[int], str]
 
 
 def test_backbone_and_its_record(chain: Any) -> None:
-    backbone = load_backbone(chain.folder / "backbone.safetensors", 64)
+    backbone = load_backbone(chain.folder / "backbone.safetensors", square(64))
     assert (backbone.record.name, backbone.record.weights) == ("timm/tf_efficientnet_lite0", "random, seed 0")
     assert backbone.record.mean == backbone.record.std == (0.5, 0.5, 0.5)
-    expected = build("tf_efficientnet_lite0", "random", 0, 64).model.state_dict()
+    expected = build("tf_efficientnet_lite0", "random", 0, square(64)).model.state_dict()
     got = backbone.model.state_dict()
     assert all((got[name] == tensor).all() for name, tensor in expected.items())
     assert backbone.made is not None
     assert backbone.made.settings.method == "pretrained"
-    assert backbone.made.images == sha256_file(chain.folder / "images" / "index.csv")
+    assert backbone.made.images == "", "the same file for all images"
     assert read_training_log(chain.folder / "training_log.csv") == []
     assert load_parent(chain.folder / "parent.safetensors", backbone) is None
+
+
+WITHOUT_TORCH = """
+import sys
+from vqi_components.ssl_finetune.__main__ import main
+assert main(sys.argv[1:]) == 0
+assert "torch" not in sys.modules
+"""
+
+
+def test_embedded_weights_are_written_without_torch_as_with_it(chain: Any, tmp_path: Path) -> None:
+    flags = [f"--images={chain.folder / 'images'}", *output_flags("ssl_finetune", tmp_path)]
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *flags], check=True)
+    network = build("tf_efficientnet_lite0", "pretrained", 0, square(64))
+    made = FinetuneRecord.of(SslFinetune(), network.record.weights)
+    save_backbone(tmp_path / "with torch", network, made)
+    save_parent(tmp_path / "parent with torch", {}, network, made)
+    assert (tmp_path / "backbone").read_bytes() == (tmp_path / "with torch").read_bytes()
+    assert (tmp_path / "parent").read_bytes() == (tmp_path / "parent with torch").read_bytes()
+    assert read_training_log(tmp_path / "training_log") == []
 
 
 @pytest.mark.parametrize(("method", "epochs"), [("simsiam", 2), ("cutpaste", 3)])
@@ -35,10 +61,13 @@ def test_fine_tuned_and_used_by_the_next_step(chain: Any, tmp_path: Path, method
     options = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01}
     out = {"backbone": tmp_path / "tuned", "parent": tmp_path / "parent", "training_log": tmp_path / "log.csv"}
     assert chain.run("ssl_finetune", method=method, epochs=epochs, finetune=json.dumps(options), **out) == 0
-    tuned, parent = (load_backbone(path, 64) for path in (out["backbone"], chain.folder / "backbone.safetensors"))
+    tuned, parent = (
+        load_backbone(path, square(64)) for path in (out["backbone"], chain.folder / "backbone.safetensors")
+    )
     assert tuned.record.weights == f"random, seed 0, fine-tuned with {method}"
     assert tuned.made is not None
     assert tuned.made.parent == "random, seed 0"
+    assert tuned.made.images == sha256_file(chain.folder / "images" / "index.csv")
     assert tuned.made.runtime is not None
     assert tuned.made.runtime.precision in ("fp32", "bf16")
     assert 1 <= tuned.made.best_epoch <= epochs

@@ -100,7 +100,7 @@ def test_as_a_container_runs_it(chain: Any, tmp_path: Path) -> None:
 def test_help_and_an_unknown_flag() -> None:
     helped = run_module("vqi_components.preprocess", "--help")
     assert helped.returncode == 0
-    assert "height and width in pixels" in helped.stdout
+    assert "pixels that images are resized to" in helped.stdout
     wrong = run_module("vqi_components.preprocess", "--image-sise", "3")
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr

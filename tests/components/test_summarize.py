@@ -4,12 +4,17 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.components.conftest import RUN
 from vqi.pages.table import COLUMNS
+from vqi.store.folder import FolderStore
+from vqi.verdicts.book import Book
+from vqi.verdicts.records import Scored, said_of, verdict_of
 
 OneError = Callable[[int], str]
 
@@ -23,7 +28,13 @@ def test_table_in_three_forms(chain: Any) -> None:
     assert failed["category"] == "fabric", "the chain is of one category"
     assert "| Category | Test images | Image AUROC |" in (table / "table.md").read_text()
     assert "bracket" in (table / "table.html").read_text()
-    assert (chain.folder / "table_page.md").read_bytes() == (table / "table.md").read_bytes()
+    assert "v1 is the champion" in (table / "models.html").read_text()
+    (page,) = chain.store.glob("models/*/models.html")
+    assert "bracket/v1/report.html" in page.read_text()
+    page = (chain.folder / "table_page.md").read_text()
+    assert page == (table / "table.md").read_text() + "- bracket: v1 was promoted: it is the first one\n"
+    said = (chain.folder / "decisions").read_text()
+    assert said == "fabric: failed; bracket: v1 was promoted: it is the first one"
 
 
 def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
@@ -110,3 +121,19 @@ def test_a_run_that_is_not_named(chain: Any, tmp_path: Path, one_error: OneError
     assert "run: String should have at least 1 character" in one_error(chain.run("summarize", **flags, run=""))
     unfilled = {**flags, "run": "{{$.pipeline_job_uuid}}"}
     assert "which was not filled in: update Kubeflow Pipelines" in one_error(chain.run("summarize", **unfilled))
+
+
+def test_categories_whose_operators_disagree_come_first(other: Any, tmp_path: Path) -> None:
+    summary = json.loads((other.folder / "summary").read_text()) | {"category": "lost|one"}
+    left = other.store / "runs" / RUN / "summaries" / "lost%7Cone.json"
+    outcome = json.loads((left.parent / "bracket.json").read_text())
+    left.write_text(json.dumps(outcome | {"category": "lost|one", "summary": summary, "decision": ""}))
+    of = Scored("0" * 64, "p17.png", 1, 2.0, 1.0)
+    said = verdict_of(of, said_of("good"), "anna", datetime(2026, 5, 4, tzinfo=UTC))
+    Book(FolderStore(other.store), "parts", "lost|one").add([said])
+    assert other.run("summarize", table=tmp_path / "t", table_page=tmp_path / "t.md", dataset=other.dataset) == 0
+    assert [row["category"] for row in rows_of(tmp_path / "t")] == ["lost|one", "bracket"]
+    told = "- lost\\|one: operators on v1: 1 answered: 1 false alarm; of the alarms 100.0 % "
+    assert told in (tmp_path / "t" / "table.md").read_text()
+    assert told in (tmp_path / "t.md").read_text()
+    assert "<h2>What operators say</h2>" in (tmp_path / "t" / "table.html").read_text()

@@ -184,7 +184,7 @@ Image.new("RGB", (5000, 5000), (90, 120, 150)).save(picture, "PNG")
 with zipfile.ZipFile("shard.zip", "w") as archive:
     for number in range(8):
         archive.writestr(f"train/good/{number}.png", picture.getvalue())
-report = prepare(Shard(Path("shard.zip"), "0" * 64), Path("images"), "bracket", 64, 0.0, 100_000_000, threads=8)
+report = prepare(Shard(Path("shard.zip"), "0" * 64), Path("images"), "bracket", "64", 0.0, 100_000_000, threads=8)
 print(json.dumps(report.images))
 """
 

@@ -3,23 +3,22 @@
 import csv
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cells import copy_elpv
 from vqi.artifacts.scores import read_scores
 from vqi.store.opening import open_store
 
 COLUMNS = (
     "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,accuracy,"
-    "f1,false_alarm_rate,recall,oracle_accuracy"
+    "f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test"
 )
 HEADER = (
     "| Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall "
@@ -105,12 +104,20 @@ def test_the_report_is_self_contained(trained: Path) -> None:
         assert not [bad for bad in ("http://", "https://", "<script", "@import") if bad in html], report
 
 
-def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
+def test_again_is_unchanged_or_cached_and_another_setting_is_not(trained: Path) -> None:
     before = table(trained)
+    model = trained / "store" / "models" / "parts" / "bracket" / "v1"
     again = run(trained, source="folder:parts", **FAST)
     assert again.returncode == 0, again.stderr
-    model = trained / "store" / "models" / "parts" / "bracket" / "v1"
-    assert f"model: {model} (an equal model is the newest version)" in again.stdout
+    why = "v1 was made of the same photographs, with the same parameters and code"
+    assert f"report: {model}/report.html\n" in again.stdout
+    assert f"model: {model} (unchanged: {why})\n" in again.stdout
+    assert task_states(trained) == {"dataset-download": "done", "summarize": "done"}
+    assert table(trained) == before
+    assert f"- bracket is unchanged: {why}\n" in (trained / "runs" / "latest" / "table.md").read_text()
+    always = run(trained, source="folder:parts", **FAST, retrain_if="always")
+    assert always.returncode == 0, always.stderr
+    assert f"model: {model} (unchanged: an equal model is the champion)" in always.stdout
     assert table(trained) == before
     states = task_states(trained)
     ran = {name.rpartition("/")[2] for name, state in states.items() if state != "cached"}
@@ -121,27 +128,52 @@ def test_again_is_cached_and_another_setting_is_not(trained: Path) -> None:
     states = task_states(trained)
     assert states["bracket/pca-fit"] == "done"
     assert [row["category"] for row in table(trained)] == ["bracket"]
-    back = run(trained, source="folder:parts", **FAST)
+    back = run(trained, source="folder:parts", **FAST, retrain_if="always")
     assert back.returncode == 0, back.stderr
     assert table(trained) == before
 
 
-def test_a_category_that_fails_leaves_the_others_table(parts: Path, tmp_path: Path) -> None:
-    shutil.copytree(parts, tmp_path / "parts")
-    for image in (tmp_path / "parts" / "fabric" / "train" / "good").iterdir():
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    """The same folder again, for what changes it."""
+    for name in ("parts", "store", "runs"):
+        shutil.copytree(trained / name, tmp_path / name, symlinks=True)
+    return tmp_path
+
+
+def test_only_the_category_that_changed_is_trained_and_gets_a_version(trained: Path, copied: Path) -> None:
+    good = copied / "parts" / "fabric" / "train" / "good"
+    shutil.copy(sorted((copied / "parts" / "fabric" / "test" / "good").iterdir())[0], good / "another.png")
+    models = copied / "store" / "models" / "parts"
+    versions = {path.relative_to(models) for path in models.glob("*/v*")}
+    done = run(copied, source="folder:parts", **FAST)
+    assert done.returncode == 0, done.stderr
+    assert {name.partition("/")[0] for name in task_states(copied)} == {"dataset-download", "fabric", "summarize"}
+    said = (copied / "runs" / "latest" / "dataset-download" / "log.txt").read_text()
+    assert "fabric: since v1, which is used, its photographs changed (train/good: 1 new)\n" in said
+    assert [row["category"] for row in table(copied)] == CATEGORIES
+    assert table(copied)[0] == table(trained)[0]
+    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("fabric/v2")}
+    always = run(copied, source="folder:parts", **FAST, retrain_if="always")
+    assert always.returncode == 0, always.stderr
+    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("fabric/v2")}
+
+
+def test_a_category_that_fails_leaves_the_others_table(copied: Path) -> None:
+    for image in (copied / "parts" / "fabric" / "train" / "good").iterdir():
         image.write_bytes(b"no image")
-    done = run(tmp_path, source="folder:parts", **FAST)
+    done = run(copied, source="folder:parts", **FAST, retrain_if="always")
     assert done.returncode == 2, done.stdout
     assert "\nfabric/preprocess failed: " in done.stdout
     assert "\n- fabric failed: did not finish: the log of its last step says why\n" in done.stdout
-    first, second = table(tmp_path)
+    first, second = table(copied)
     assert (first["category"], second["category"]) == ("bracket", "fabric")
     assert float(first["image_auroc"]) > 0.9
     assert {value for name, value in second.items() if name != "category"} == {""}
-    again = vqi("step", tmp_path / "runs" / "latest" / "summarize", cwd=tmp_path)
+    again = vqi("step", copied / "runs" / "latest" / "summarize", cwd=copied)
     assert again.returncode == 0, again.stdout + again.stderr
-    made = tmp_path / "runs" / "latest" / "summarize" / "again" / "outputs" / "table" / "table.csv"
-    assert made.read_text() == (tmp_path / "runs" / "latest" / "table.csv").read_text()
+    made = copied / "runs" / "latest" / "summarize" / "again" / "outputs" / "table" / "table.csv"
+    assert made.read_text() == (copied / "runs" / "latest" / "table.csv").read_text()
 
 
 def task_states(folder: Path) -> dict[str, str]:
@@ -171,14 +203,14 @@ def test_through_the_object_store_the_scores_are_the_same(
 ) -> None:
     shutil.copytree(parts, tmp_path / "parts")
     flags = ("--artifacts", "s3://passing/some/prefix", "--store", "s3://lasting")
-    done = run(tmp_path, *flags, environment=s3_environment.environment, source="folder:parts", **FAST)
+    kept = {"source": "folder:parts", "categories": '["fabric"]', **FAST}
+    done = run(tmp_path, *flags, environment=s3_environment.environment, **kept)
     assert done.returncode == 0, done.stdout + done.stderr
     passing = open_store("s3://passing/some/prefix")
     passed = [entry.key for entry in passing.list()]
-    for category in CATEGORIES:
-        (key,) = [key for key in passed if key.endswith(f"/{category}/evaluate/scores/scores.csv")]
-        assert passing.get_bytes(key) == scores_csv(trained, category).read_bytes()
-    assert (tmp_path / "runs/latest/table.csv").read_bytes() == (trained / "runs/latest/table.csv").read_bytes()
+    (key,) = [key for key in passed if key.endswith("/fabric/evaluate/scores/scores.csv")]
+    assert passing.get_bytes(key) == scores_csv(trained, "fabric").read_bytes()
+    assert table(tmp_path) == [row for row in table(trained) if row["category"] == "fabric"]
     assert not (tmp_path / "store").exists()
     image = next((parts / "fabric" / "test" / "spot").iterdir())
     model = "s3://lasting/models/parts/fabric"
@@ -194,7 +226,8 @@ def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_data
     (row,) = table(tmp_path)
     assert (row["category"], row["test_images"], row["target_fpr"]) == ("bracket", "0", "0.05")
     assert float(row["threshold"]) > 0
-    empty = set(COLUMNS.split(",")) - {"category", "test_images", "threshold", "target_fpr"}
+    known = {"category", "test_images", "threshold", "target_fpr", "answered_train", "answered_test"}
+    empty = set(COLUMNS.split(",")) - known
     assert {name for name, value in row.items() if not value} == empty
     (report,) = (tmp_path / "runs" / "latest").rglob("report.html")
     assert "nothing could be measured" in " ".join(report.read_text().split()).lower()
@@ -204,40 +237,15 @@ def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_data
     assert json.loads(predicted.stdout)["decision"] == 0
 
 
-def copy_elpv(root: Path, train: int, good: int, defective: int) -> None:
-    """A slice of the solar cells as folders: probability 0 is good, 1.0 is defective."""
-    package = Path(str(files("elpv_dataset")))
-    (labels,) = package.rglob("labels.csv")
-    chosen = random.Random(1)
-    for kind in ("mono", "poly"):
-        rows = [line.split() for line in labels.read_text().splitlines() if line.split()[-1] == kind]
-        groups = {
-            probability: sorted(row[0] for row in rows if float(row[1]) == probability) for probability in (0.0, 1.0)
-        }
-        for names in groups.values():
-            chosen.shuffle(names)
-        placed = {
-            "train/good": groups[0.0][:train],
-            "test/good": groups[0.0][train : train + good],
-            "test/defective": groups[1.0][:defective],
-        }
-        for place, names in placed.items():
-            (root / kind / place).mkdir(parents=True)
-            for name in names:
-                shutil.copy(labels.parent / name, root / kind / place)
-
-
 def test_slice_of_real_solar_cells(tmp_path: Path) -> None:
     """With the embedded weights and the default setting, but few images."""
-    copy_elpv(tmp_path / "cells", train=40, good=15, defective=15)
+    copy_elpv(tmp_path / "cells", ["poly"], train=40, good=15, defective=15)
     done = run(tmp_path, source="folder:cells")
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = {row["category"]: row for row in table(tmp_path)}
-    assert {name: row["test_images"] for name, row in rows.items()} == {"mono": "30", "poly": "30"}
-    assert float(rows["mono"]["image_auroc"]) > 0.75
-    assert float(rows["poly"]["image_auroc"]) > 0.75
-    for row in rows.values():
-        assert (row["pixel_auroc"], row["aupro"]) == ("", "")  # no masks, nothing to measure
+    (row,) = table(tmp_path)
+    assert (row["category"], row["test_images"]) == ("poly", "30")
+    assert float(row["image_auroc"]) > 0.75
+    assert (row["pixel_auroc"], row["aupro"]) == ("", "")  # no masks, nothing to measure
 
 
 @pytest.mark.parametrize(

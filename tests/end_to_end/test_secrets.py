@@ -55,7 +55,7 @@ def list_of_processes() -> Iterator[set[bytes]]:
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(0.1):
             for process in Path("/proc").glob("[0-9]*"):
                 try:
                     found.add((process / "cmdline").read_bytes())

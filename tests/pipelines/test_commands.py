@@ -16,7 +16,7 @@ from PIL import Image
 from vqi.config import Engine, Precision
 from vqi.errors import UnavailableError, VqiError, not_installed, unknown
 from vqi_pipelines.commands.group import Commands, vqi
-from vqi_pipelines.commands.predict import ENGINES, PRECISIONS
+from vqi_pipelines.commands.options import ENGINES, PRECISIONS
 
 HELP = """
 import sys
@@ -43,7 +43,7 @@ def test_help_imports_click_and_what_always_comes_with_us(args: list[str]) -> No
     names = set(imported.split())
     others = {name for name in names if name.partition(".")[0] not in {*sys.stdlib_module_names, "click"}}
     assert {name for name in others if not name.startswith("vqi_pipelines.commands")} == {
-        "vqi", "vqi.errors", "vqi_pipelines", "vqi_pipelines.cli",
+        "vqi", "vqi.errors", "vqi.mirrors", "vqi.mirrors.registry", "vqi_pipelines", "vqi_pipelines.cli",
     }  # fmt: skip
 
 

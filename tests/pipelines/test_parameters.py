@@ -18,6 +18,8 @@ TRAINING = Path(__file__).parents[2] / "pipelines" / "training.py"
 INTERNAL = {
     ("Preprocess", "dataset"): "dataset_download says where the dataset is",
     ("Preprocess", "category"): "the pipeline runs the step for each category",
+    ("DatasetDownload", "run"): "the backend says which it is",
+    ("Publish", "recipe"): "dataset_download says what it is",
     ("Publish", "run"): "the backend says which it is",
     ("Publish", "dataset"): "dataset_download says where the dataset is",
     ("Publish", "summary"): "evaluate writes it",
@@ -49,7 +51,7 @@ def given_to(step: str, ir: str) -> dict[str, Any]:
 def test_each_setting_is_a_parameter_of_the_pipeline_or_internal(ir: str) -> None:
     of_pipeline = {name for name, _, _ in describe_parameters(read_ir(ir))}
     names = {(model, field): name for name, (model, field) in pipeline_fields(read_ir(ir)).items()}
-    for model in config.steps():
+    for model in config.STEPS:
         given = given_to(step_of(model), ir) if model.model_fields else {}
         for field in model.model_fields:
             internal = (model.__name__, field) in INTERNAL
@@ -59,7 +61,7 @@ def test_each_setting_is_a_parameter_of_the_pipeline_or_internal(ir: str) -> Non
 
 
 def test_what_is_internal_is_still_there() -> None:
-    fields = {(model.__name__, field) for model in config.steps() for field in model.model_fields}
+    fields = {(model.__name__, field) for model in config.STEPS for field in model.model_fields}
     assert set(INTERNAL) <= fields
 
 
@@ -71,7 +73,7 @@ def test_the_models_stand_in_the_order_of_the_data_path() -> None:
     calls = [node for node in ast.walk(ast.parse(TRAINING.read_text())) if isinstance(node, ast.Call)]
     calls.sort(key=lambda call: call.lineno)
     called = [call.func.id for call in calls if isinstance(call.func, ast.Name)]
-    steps = [step_of(model) for model in config.steps()]
+    steps = [step_of(model) for model in config.STEPS]
     assert [name for name in called if name in steps] == steps
 
 
@@ -86,3 +88,22 @@ def test_the_models_stand_in_the_order_of_the_data_path() -> None:
 def test_each_is_held_against_its_range_before_anything_runs(ir: str, name: str, value: str, problem: str) -> None:
     with pytest.raises(VqiError, match=f"^{re.escape(problem)}$"):
         check_ranges(check_parameters(read_ir(ir), {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("image_size", 96, "96"),
+        ("image_size", "64x96", "64x96"),
+        ("layer", ["a", "b"], '["a", "b"]'),
+        ("layer", "a", "a"),
+    ],
+)
+def test_a_text_may_be_written_as_what_it_means(ir: str, name: str, given: Any, value: str) -> None:
+    assert check_parameters(read_ir(ir), {name: given})[name] == value
+
+
+@pytest.mark.parametrize(("name", "given"), [("image_size", [96]), ("image_size", True), ("layer", 3), ("group_by", 3)])
+def test_a_text_may_be_nothing_else(ir: str, name: str, given: Any) -> None:
+    with pytest.raises(VqiError, match=f"parameter '{name}': expected a text"):
+        check_parameters(read_ir(ir), {name: given})

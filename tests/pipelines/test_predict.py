@@ -27,14 +27,17 @@ from vqi.errors import VqiError
 from vqi.models.reading import Reader
 from vqi.models.result import Box, Result
 from vqi.models.scorer import Read, Scorer
+from vqi.sizes import square
 from vqi_pipelines.commands.group import vqi
 
 THRESHOLD = 100.0
 
 
 class MadeUp(Scorer):
+    version = 7
+
     def __init__(self, uri: str, engine: str = "auto", precision: str = "auto") -> None:
-        super().__init__(Reader(8, 4096, None))
+        super().__init__(Reader(square(8), 4096, None))
 
     def _scored(self, read: Read) -> Result:
         score, decoded = float(read.decoded.pixels.mean()), read.decoded

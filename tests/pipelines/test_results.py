@@ -8,6 +8,7 @@ import pytest
 
 from tests.vqi.made import data_report
 from vqi.artifacts.catalog import Catalog, CategoryEntry
+from vqi.artifacts.changes import CategoryChange, Changes
 from vqi.artifacts.data_report import write_data_report
 from vqi.artifacts.decision import Decision
 from vqi.artifacts.left_out import LeftOut, Unreadable
@@ -33,7 +34,14 @@ def ended(folder: Path, state: str) -> RunState:
             run.change(task, RUNNING)
             run.change(task, end)
             uri = f"file:///store/{category}/v1"
-            decision = Decision(published=True, model=uri, version=1, reason="a new model").model_dump_json()
+            decision = Decision(
+                published=True,
+                model=uri,
+                version=1,
+                verdict="promoted",
+                reasons=("it is the first one", "and good"),
+                champion=1,
+            ).model_dump_json()
             write_task(task.folder, done({"decision": decision} if step == "publish" else {}))
             if step == "evaluate":
                 (task.folder / "report.html").touch()
@@ -47,11 +55,20 @@ def test_table_reports_and_models(tmp_path: Path) -> None:
     assert results_of(run) == [
         "", "| mono |", "", f"table: {tmp_path}/table.html",
         f"report: {tmp_path}/mono/evaluate/report.html", f"report: {tmp_path}/poly/evaluate/report.html",
-        "model: /store/mono/v1 (a new model)", "model: /store/poly/v1 (a new model)",
+        "model: /store/mono/v1 (promoted: it is the first one; and good)",
+        "model: /store/poly/v1 (promoted: it is the first one; and good)",
         "score new images with one: vqi predict MODEL IMAGE...",
     ]  # fmt: skip
     assert closing_lines(run, results_of)[-9:] == results_of(run)
     assert not any("model" in line for line in closing_lines(run)), "the backend knows no pipeline's results by itself"
+
+
+def test_a_report_with_the_decision_takes_the_place_of_the_one_without(tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    (tmp_path / "poly" / "publish" / "decided_report.html").touch()
+    assert [line for line in results_of(run) if line.startswith("report")] == [
+        f"report: {tmp_path}/mono/evaluate/report.html", f"report: {tmp_path}/poly/publish/decided_report.html",
+    ]  # fmt: skip
 
 
 def test_warnings_of_the_images_come_first(tmp_path: Path) -> None:
@@ -105,4 +122,33 @@ def test_what_was_left_out_of_the_dataset(tmp_path: Path) -> None:
 def test_a_publish_that_decides_something_else_is_left_out(other: dict[str, Any], tmp_path: Path) -> None:
     run = ended(tmp_path, DONE)
     write_task(tmp_path / "poly" / "publish", done(other))
-    assert [line for line in results_of(run) if line.startswith("model: ")] == ["model: /store/mono/v1 (a new model)"]
+    found = [line for line in results_of(run) if line.startswith("model: ")]
+    assert found == ["model: /store/mono/v1 (promoted: it is the first one; and good)"]
+
+
+def test_unchanged_categories_have_the_model_and_the_report_that_are_there(tmp_path: Path) -> None:
+    run = ended(tmp_path, DONE)
+    task = run.task("dataset-download", (0,))
+    task.folder.mkdir(parents=True)
+    run.change(task, DONE)
+    same = CategoryChange(
+        category="wood",
+        trained=False,
+        why="the same",
+        version=3,
+        model="file:///store/wood/v3",
+        photographs={},
+        row=None,
+    )
+    changes = Changes(categories=(same, same.model_copy(update={"category": "mono", "trained": True})))
+    (task.folder / "changes").write_text(changes.model_dump_json())
+    record = done({}).model_copy(
+        update={"output_artifacts": {"changes": ArtifactRecord(location="changes", digest="")}}
+    )
+    write_task(task.folder, record)
+    lines = results_of(run)
+    assert "report: /store/wood/v3/report.html" in lines
+    assert lines[-2:] == [
+        "model: /store/wood/v3 (unchanged: the same)", "score new images with one: vqi predict MODEL IMAGE..."
+    ]  # fmt: skip
+    assert len([line for line in lines if line.startswith("model: ")]) == 3

@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_each_photograph_has_one_row_whatever_happens_meanwhile(folder: Path) -> None:
     draw(folder / "in" / "first.png")
     running = Watching(folder, "--maps", "maps")
@@ -89,6 +90,7 @@ def test_each_photograph_has_one_row_whatever_happens_meanwhile(folder: Path) ->
     assert all((folder / name).is_file() for name in maps)
 
 
+@pytest.mark.slow
 def test_a_file_is_left_alone_until_it_is_written(folder: Path) -> None:
     draw(folder / "whole.png")
     data = (folder / "whole.png").read_bytes()
@@ -107,6 +109,7 @@ def test_a_file_is_left_alone_until_it_is_written(folder: Path) -> None:
     assert seen.has(folder / "in" / "slow.png", Sight(len(data), (folder / "in" / "slow.png").stat().st_mtime_ns))
 
 
+@pytest.mark.slow
 def test_files_that_grow_vanish_or_are_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_is_being_written", lambda path: False)  # as on a disk that does not tell
     monkeypatch.setattr(watching, "EMPTY", 4.0)

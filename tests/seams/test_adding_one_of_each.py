@@ -1,4 +1,4 @@
-"""What it takes to add one: in a scratch copy a made-up detector, source, method and step are added and run.
+"""What it takes to add one: in a scratch copy a made-up detector, source, method, sink, mirror and step is added.
 
 A folder in ``made_up`` has an addition's own files, at the places where they belong; ``EDITS`` are the lines that are
 added to existing files. The files that differ from the repository are counted, generated ones separately.
@@ -15,8 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vqi.made import features_record, maps_of
+from tests.step_outputs import output_files
+from tests.vqi.made import features_record, maps_of, metrics
+from tests.vqi.models.packages import package
 from vqi.artifacts.features import Features, save_features
+from vqi.artifacts.metrics import write_metrics
+from vqi.models.registry import publish
+from vqi.store.opening import open_store
 
 ROOT = Path(__file__).parents[2]
 MADE_UP = Path(__file__).parent / "made_up"
@@ -49,6 +54,18 @@ from vqi.detectors.interface import""",
             '    "cutpaste": CutPaste,': '    "cutpaste": CutPaste,\n    "turning": Turning,',
         },
     },
+    "sink": {
+        "src/vqi/sinks/registry.py": {
+            '    ("https", "http"): "vqi.sinks.webhook",': '    ("https", "http"): "vqi.sinks.webhook",\n'
+            '    ("lines",): "vqi.sinks.lines",',
+        },
+    },
+    "mirror": {
+        "src/vqi/mirrors/registry.py": {
+            '    "mlflow": Kind(': '    "lines": Kind("Lines", "VQI_LINES", "vqi.mirrors.lines_mirror"),\n'
+            '    "mlflow": Kind(',
+        },
+    },
     "step": {
         "src/vqi/config.py": {
             "class SslFinetune(": '''class CountImages(StepConfig):
@@ -58,6 +75,7 @@ from vqi.detectors.interface import""",
 
 
 class SslFinetune(''',
+            "    DatasetDownload, Preprocess, ": "    DatasetDownload, CountImages, Preprocess, ",
         },
         "pipelines/training.py": {
             "from vqi_components.dataset_download": """from vqi_components.count_images.component import count_images
@@ -140,8 +158,8 @@ def flags(values: Mapping[str, object]) -> list[str]:
 def prepared(copy: Copy, source: Path, folder: Path) -> Path:
     """The images of a category, made by the copy's own steps; in ``folder``."""
     store = {"VQI_STORE": (folder / "store").as_uri()}
-    written = {name: folder / name for name in ("catalog", "dataset", "categories")}
-    copy.python("-m", "vqi_components.dataset_download", *flags({"source": f"folder:{source}", **written}), **store)
+    written = {"source": f"folder:{source}", **output_files("dataset_download", folder)}
+    copy.python("-m", "vqi_components.dataset_download", *flags(written), **store)
     (category,) = json.loads((folder / "categories").read_text())
     inputs = {"dataset": (folder / "dataset").read_text(), "category": category, "image_size": 32}
     outputs = {name: folder / name for name in ("images", "data_report", "data_page")}
@@ -183,12 +201,46 @@ def test_a_detector_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path:
 
 def test_a_source_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path: Path) -> None:
     copy = add("source")
-    written = {name: tmp_path / name for name in ("catalog", "dataset", "categories")}
-    command = ["-m", "vqi_components.dataset_download", *flags({"source": "drawn:5", **written})]
+    written = {"source": "drawn:5", **output_files("dataset_download", tmp_path)}
+    command = ["-m", "vqi_components.dataset_download", *flags(written)]
     copy.python(*command, VQI_STORE=(tmp_path / "store").as_uri())
     assert json.loads((tmp_path / "categories").read_text()) == ["disc"]
     files = json.loads((tmp_path / "catalog").read_text())["categories"]["disc"]["files"]
     assert files == {"train/good": 5, "test/good": 5, "test/hole": 1}
+    assert copy.report() == 2
+
+
+ROW = """
+import sys
+from pathlib import Path
+from vqi.sinks.interface import Credentials
+from vqi.sinks.outbox import Outbox
+from vqi.sinks.registry import sink_at
+address = "lines://here" + sys.argv[1]
+with Outbox(address, sink_at(address, Credentials()), Path(sys.argv[2]), 10) as outbox:
+    outbox.put("bracket", 3, {"path": "a.png"})
+"""
+
+
+def test_a_sink_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path: Path) -> None:
+    copy = add("sink")
+    copy.python("-c", ROW, tmp_path / "rows", tmp_path / "queue")
+    assert json.loads((tmp_path / "rows").read_text())["path"] == "a.png"
+    assert copy.report() == 2
+
+
+def test_a_mirror_is_a_module_and_a_line(add: Callable[[str], Copy], tmp_path: Path) -> None:
+    """It has an option of ``vqi models mirror``, and is fed where its variable names a server."""
+    copy, store = add("mirror"), f"file://{tmp_path}/store"
+    files = package(tmp_path / "package", 1)
+    write_metrics(files["metrics"], metrics(recall=0.5))
+    model = publish(open_store(store), **files).category
+    copy.python(
+        "-c", "from vqi_pipelines.cli import main; main()", "models", "mirror", store, "--lines", tmp_path / "a"
+    )
+    feed = "import os, sys; from vqi.mirrors.feeding import feed; feed(sys.argv[1], os.environ)"
+    assert copy.python("-c", feed, model.uri, VQI_LINES=str(tmp_path / "b")).stderr == ""
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["parts.mono 1 0.5\n"] * 2
     assert copy.report() == 2
 
 

@@ -71,9 +71,8 @@ def detector_artifact(number: float = 1.0, **changes: Any) -> DetectorArtifact:
     """A PCA of vectors (4,); ``number`` makes it different."""
     made = features_record(**changes)
     record = DetectorRecord(
-        version=__version__, settings=PcaFit(), shapes=((4, 1, 1),), operating_points=(threshold(),), map_limit=1.0,
-        facts={},
-        features=made,
+        version=__version__, settings=PcaFit(kind="pca"), shapes=((4, 1, 1),), operating_points=(threshold(),),
+        map_limit=1.0, facts={}, features=made,
     )  # fmt: skip
     arrays = {
         "channel_mean": np.zeros(4, np.float32),

@@ -15,7 +15,7 @@ from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.config import Evaluate, PcaFit
 from vqi.detectors.registry import fit_detector
 from vqi.errors import VqiError
-from vqi.evaluation import Evaluation, enlarge, evaluate, mask_of
+from vqi.evaluation import Evaluation, evaluate, mask_of
 from vqi.pages.contents import report_of, warnings_of
 
 SETTINGS = Evaluate(bootstrap=100, examples=2)
@@ -38,7 +38,9 @@ def category(
     test[good:, :, :2, :2] += random.normal(0, 5, (bad, 3, 2, 2)).astype(np.float32)
     corner = np.zeros((masks, SIDE, SIDE), np.bool_)
     corner[:, : SIDE // 2, : SIDE // 2] = True
-    index = [IndexRow(f"train/good/{i}.png", "train", 0, "good", None, "", 0, 0) for i in range(train)]
+    index = [
+        IndexRow(f"train/good/{i}.png", "train", 0, "good", None, f"{i:016x}" + 48 * "0", i, i) for i in range(train)
+    ]
     index += [IndexRow(f"test/good/{i}.png", "test", 0, "good", None, "", 0, 0) for i in range(good)]
     index += [IndexRow(f"test/bad/{i}.png", "test", 1, "bad", i if i < masks else None, "", 0, 0) for i in range(bad)]
     pixels = random.integers(0, 256, (len(index), SIDE, SIDE, 3), np.uint8)
@@ -47,9 +49,19 @@ def category(
     return images, Features(made[0], np.arange(train), made[1], features_record())
 
 
+def with_calibration(images: Images, count: int) -> Images:
+    """The same with images for calibration behind them."""
+    index = [
+        IndexRow(f"calibration/good/{i}.png", "calibration", 0, "good", None, f"c{i:015x}" + 48 * "0", 100 + i, 100 + i)
+        for i in range(count)
+    ]
+    return replace(images, images=np.resize(images.images, (len(images.index) + count, SIDE, SIDE, 3)),
+                   index=[*images.index, *index])  # fmt: skip
+
+
 def evaluated(target_fpr: float = 0.05, **given: Any) -> tuple[Evaluation, Images, DetectorArtifact]:
     images, features = category(**given)
-    detector = fit_detector(features, PcaFit(target_fpr=target_fpr))
+    detector = fit_detector(features, PcaFit(kind="pca", target_fpr=target_fpr))
     return evaluate(images, features, detector, SETTINGS), images, detector
 
 
@@ -67,6 +79,25 @@ def test_all_figures() -> None:
     assert [images.index[row].path for row in evaluation.rows] == [row.path for row in evaluation.scores]
 
 
+def test_the_scores_that_set_the_threshold_are_kept_with_their_images() -> None:
+    evaluation, images, detector = evaluated(train=30)
+    kept = evaluation.metrics.held_out
+    assert kept is not None
+    assert kept.images == tuple(row.sha256[:16] for row in images.index[:30])
+    assert kept.parts == tuple(range(30))
+    assert list(kept.scores) == detector.calibration_scores.tolist()
+    images, features = category(train=30)
+    apart = Calibration(features.test.rows(slice(6)), np.arange(6), np.arange(6))
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca"))
+    kept = evaluate(with_calibration(images, 6), features, artifact, SETTINGS).metrics.held_out
+    assert kept is not None
+    assert (kept.images[0], kept.parts[0], len(kept.scores)) == ("c000000000000000", 100, 6)
+    with pytest.raises(VqiError, match="a threshold of 6 good images does not belong to 30: run the steps of one"):
+        evaluate(images, features, artifact, SETTINGS)
+    alone = replace(images, images=images.images[30:], index=images.index[30:])
+    assert evaluate(alone, features, artifact, SETTINGS).metrics.held_out is None, "photographs from elsewhere"
+
+
 def test_pixel_figures_only_where_masks_are() -> None:
     assert evaluated(masks=0)[0].metrics.pixel_auroc is None
     assert evaluated(masks=0)[0].metrics.aupro is None
@@ -76,7 +107,7 @@ def test_pixel_figures_only_where_masks_are() -> None:
 def test_a_defective_image_without_a_mask_is_not_measured_as_good() -> None:
     """Its defect would count as false alarms: the pixel figures must be as if the image did not exist."""
     images, features = category(bad=4, masks=2)
-    detector = fit_detector(features, PcaFit())
+    detector = fit_detector(features, PcaFit(kind="pca"))
     with_both = evaluate(images, features, detector, SETTINGS).metrics
     fewer = replace(images, images=images.images[:-2], index=images.index[:-2])
     without = evaluate(fewer, replace(features, test=features.test.rows(slice(-2))), detector, SETTINGS).metrics
@@ -106,7 +137,7 @@ def test_what_cannot_be_measured_is_none(good: int, bad: int, known: set[str]) -
 
 def test_parts_that_do_not_belong_together() -> None:
     images, features = category()
-    detector = fit_detector(features, PcaFit())
+    detector = fit_detector(features, PcaFit(kind="pca"))
     with pytest.raises(VqiError, match=r"features of 9 test images do not belong to 10 test"):
         evaluate(images, replace(features, test=features.test.rows(slice(9))), detector, SETTINGS)
     other = FeatureMaps((features.test.layers[0].reshape(-1, 48, 1, 1),))
@@ -132,7 +163,8 @@ def test_too_few_good_images() -> None:
 def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
     images, features = category(train=30)
     apart = Calibration(features.test.rows(slice(6)), np.arange(6), np.arange(6))
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit())
+    images = with_calibration(images, 6)
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca"))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report(train_groups=30, calibration_groups=6))
     assert warning.endswith(
@@ -149,7 +181,8 @@ def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
 def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
     images, features = category(train=30, good=40)
     apart = Calibration(features.test.rows(slice(40)), np.arange(40), np.arange(40))
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit(target_fpr=0.2))
+    images = with_calibration(images, 40)
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca", target_fpr=0.2))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
     assert "the model saw none of them, so this bound is exact" in page.replace("\xa0", " ")
@@ -157,7 +190,7 @@ def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
 
 def test_sub_folders_that_were_taken_for_groups() -> None:
     images, features = category(train=30)
-    artifact = fit_detector(replace(features, groups=np.arange(30) // 10), PcaFit())
+    artifact = fit_detector(replace(features, groups=np.arange(30) // 10), PcaFit(kind="pca"))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report(grouped_by_folder=True))
     assert warning.endswith("set group_by to none.")
@@ -167,7 +200,8 @@ def test_good_test_images_that_are_unlike_those_for_calibration() -> None:
     images, features = category(good=20, shift=3.0)
     apart = Calibration(features.train.rows(slice(15, 30)), np.arange(15), np.arange(15))
     fewer = replace(features, train=features.train.rows(slice(15)), groups=np.arange(15), calibration=apart)
-    evaluation = evaluate(images, fewer, fit_detector(fewer, PcaFit(target_fpr=0.1)), SETTINGS)
+    images = with_calibration(images, 15)
+    evaluation = evaluate(images, fewer, fit_detector(fewer, PcaFit(kind="pca", target_fpr=0.1)), SETTINGS)
     (warning,) = warnings_of(evaluation, data_report())
     assert warning.endswith("the good test images differ from the good calibration images.")
 
@@ -175,7 +209,8 @@ def test_good_test_images_that_are_unlike_those_for_calibration() -> None:
 def test_good_images_that_differ_systematically_are_named_with_the_wider_threshold() -> None:
     images, features = category(train=60, good=40, bad=0, masks=0, shift=3.0)
     apart = Calibration(features.test, np.arange(40), np.arange(40))
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit())
+    images = with_calibration(images, 40)
+    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca"))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report())
     assert warning.startswith("The images for calibration score systematically higher than training images: in ")
@@ -197,7 +232,7 @@ def test_a_group_of_training_images_that_differs_is_named(folder: str, called: s
     ]
     images = replace(images, index=[*index, *images.index[60:]])
     mixed = replace(features, train=FeatureMaps((vectors,)), groups=groups, parts=np.arange(60))
-    artifact = fit_detector(mixed, PcaFit(target_fpr=0.3))
+    artifact = fit_detector(mixed, PcaFit(kind="pca", target_fpr=0.3))
     warning = warnings_of(evaluate(images, mixed, artifact, SETTINGS), data_report())[0]
     assert warning.startswith(f"The training images {called} score systematically higher than the others: in ")
 
@@ -247,7 +282,7 @@ def test_fine_tuning_that_did_harm_is_said() -> None:
     tuned = Features(
         noise(features.train), features.groups, noise(features.test), made, (features.train, features.test)
     )
-    evaluation = evaluate(images, tuned, fit_detector(tuned, PcaFit()), SETTINGS)
+    evaluation = evaluate(images, tuned, fit_detector(tuned, PcaFit(kind="pca")), SETTINGS)
     figures = evaluation.metrics
     assert figures.parent_image_auroc is not None
     assert figures.image_auroc is not None
@@ -259,19 +294,15 @@ def test_fine_tuning_that_did_harm_is_said() -> None:
     assert any(one.startswith("Fine-tuning made held-out good images harder to describe") for one in found)
     assert any("less well than its pretrained parent" in one for one in found)
     better = Features(features.train, features.groups, features.test, made, (tuned.train, tuned.test))
-    assert warnings_of(evaluate(images, better, fit_detector(better, PcaFit()), SETTINGS), data_report()) == []
+    assert (
+        warnings_of(evaluate(images, better, fit_detector(better, PcaFit(kind="pca")), SETTINGS), data_report()) == []
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- maps
 
 
-def test_masks_and_enlarged_maps() -> None:
+def test_masks() -> None:
     images, _ = category()
     assert not mask_of(images, 0).any()
     assert mask_of(images, 36)[:4, :4].all()
-    large = enlarge(np.array([[0, 1], [2, 3]], np.float32), 6)
-    assert (large.shape, large.dtype) == ((6, 6), np.float32)
-    assert large.min() == 0
-    assert large.max() == 3
-    assert np.all(np.diff(large, axis=0) >= 0)
-    assert np.all(np.diff(large, axis=1) >= 0)

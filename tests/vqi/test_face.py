@@ -28,6 +28,8 @@ def test_what_is_there() -> None:
     assert set(vqi.__all__) <= set(dir(vqi))
     assert vqi.VqiError.__module__ == "vqi.errors"
     assert vqi.Result.__module__ == "vqi.models.result"
+    assert vqi.ExportedModel.__module__ == "vqi.models.exported"
+    assert vqi.load.__module__ == "vqi.models.loading"
     with pytest.raises(AttributeError, match="module 'vqi' has no attribute 'lode'"):
         _ = vqi.lode
     with pytest.raises(ImportError, match="cannot import name 'lode'"):
@@ -36,8 +38,7 @@ def test_what_is_there() -> None:
 
 @pytest.mark.slow
 def test_what_runs_a_network() -> None:
-    assert {one: getattr(vqi, one).__module__ for one in ("Model", "load", "fit")} == {
+    assert {one: getattr(vqi, one).__module__ for one in ("Model", "fit")} == {
         "Model": "vqi.models.model",
-        "load": "vqi.models.model",
         "fit": "vqi.models.fitting",
     }

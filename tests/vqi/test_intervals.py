@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta, norm
 
 from tests.fuzz import fuzz_cases
-from vqi.intervals import auroc_interval
+from vqi.intervals import auroc_interval, least_number, proportion_interval
 from vqi.metrics import bootstrap_interval, image_auroc
 
 REPEATS = 40  # of the bootstrap: for its variance that is plenty
@@ -116,3 +116,27 @@ def test_many_images_give_the_interval_of_the_normal_law() -> None:
     assert auroc is not None
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert low < auroc < high
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [
+        (0, 10, 0.0, 0.30850),  # 1 - 0.025 ** (1 / 10)
+        (10, 10, 0.69150, 1.0),
+        (1, 3, 0.00840, 0.90570),
+        (5, 100, 0.01643, 0.11283),  # as R's binom.test has it
+    ],
+)
+def test_a_proportion(hits: int, of: int, low: float, high: float) -> None:
+    assert proportion_interval(hits, of) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
+
+
+@pytest.mark.parametrize(("hits", "share"), [(1, 0.02), (3, 0.05), (251, 0.02), (7, 0.999)])
+def test_the_least_number_is_where_the_interval_begins_to_reach_the_share(hits: int, share: float) -> None:
+    found = least_number(hits, share)
+    assert proportion_interval(hits, found)[0] <= share
+    assert found == hits or proportion_interval(hits, found - 1)[0] > share
+
+
+def test_nothing_that_was_seen_needs_no_trial() -> None:
+    assert least_number(0, 0.05) == 0

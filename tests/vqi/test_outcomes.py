@@ -11,7 +11,7 @@ from vqi import outcomes
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.metrics import Summary
 from vqi.errors import VqiError
-from vqi.outcomes import NOT_FINISHED, conclude, forget_old, outcome_kept, read_outcomes
+from vqi.outcomes import NOT_FINISHED, Outcomes, conclude, forget_old, outcome_kept, read_outcomes
 from vqi.store.folder import FolderStore
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
@@ -20,7 +20,7 @@ RUN = "wf/1"  # as a key: wf%2F1
 
 
 def summary(category: str) -> str:
-    figures = dict.fromkeys(Summary.model_fields)
+    figures = dict.fromkeys(name for name, field in Summary.model_fields.items() if field.is_required())
     return json.dumps(figures | {"category": category, "test_images": 3, "threshold": 1.5, "target_fpr": 0.05})
 
 
@@ -78,6 +78,7 @@ def test_a_damaged_one_costs_its_own_row(store: Store, capsys: pytest.CaptureFix
     assert "summaries/b.json: dataset: Field required; run the pipeline again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_thousand_categories(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"category {number:04d}" for number in range(2000)]
     dataset = dataset_of(store, *names)
@@ -136,3 +137,25 @@ def test_a_store_that_removes_nothing_costs_no_table(
     store.put_bytes("runs/ended.json", b"[")
     forget_old(store, "three")
     assert "runs/ended.json: Invalid JSON" in capsys.readouterr().err
+
+
+def test_what_the_gate_said_is_told(store: Store) -> None:
+    dataset = dataset_of(store, "a", "b")
+    with outcome_kept(store, RUN, dataset, summary("a")) as told:
+        told.decision = "v2 was rejected"
+    with outcome_kept(store, "", dataset, summary("b")) as told:
+        told.decision = "by hand, without a run"
+    leave(store, dataset, "b")
+    assert read_outcomes(store, RUN, dataset).decisions == {"a": "v2 was rejected"}
+
+
+def test_on_one_line() -> None:
+    decisions = {"a": "v3 was rejected, v2 is used: worse\nby more", "b": "x" * 300}
+    line = Outcomes([], {"lost": "why"}, {"c": "why", "d": "why"}, decisions, {}).line
+    assert (
+        line
+        == f"lost: failed; a: v3 was rejected, v2 is used: worse by more; b: {'x' * 200}...; unchanged: 2 categories"
+    )
+    many = Outcomes([], {str(number): "" for number in range(12)}, {}, {}, {}).line
+    assert many.endswith("9: failed; and 2 more")
+    assert Outcomes([], {}, {}, {}, {}).line == "no categories"

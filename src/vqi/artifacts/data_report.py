@@ -11,6 +11,7 @@ from vqi.artifacts.files import read_text, write_json
 from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.formatting import count
 from vqi.records import Record, parse_json
+from vqi.sizes import AnySize
 
 AGAIN = "run preprocess again"
 # What to do where groups are too few only because sub-folders were taken for groups.
@@ -54,7 +55,7 @@ class DataReport(Record):
 
     format: Literal["vqi.data_report/4"] = "vqi.data_report/4"
     category: str
-    image_size: int
+    image_size: AnySize
     images: int
     masks: int  # that are used
     counts: dict[str, dict[str, int]]  # split -> defect type -> images

@@ -23,6 +23,7 @@ KIND = "vqi.detector/7"
 AGAIN = "run pca_fit again"
 _CALIBRATION = "calibration_scores"
 _GROUPS = "calibration_groups"
+_HIGHEST = "calibration_highest"
 _ARRAYS = "detector."  # begins the names of the kind's own arrays
 _Positive = Annotated[int, Field(gt=0)]
 
@@ -85,6 +86,8 @@ class DetectorArtifact:
     calibration_scores: npt.NDArray[np.float64]  # (N,), of good images, each from a model that did not see its group
     groups: Groups  # (N,), equal for images that belong together
     record: DetectorRecord
+    # (N,), the square roots of the highest cells of the same images' maps; None in what an earlier vqi wrote
+    highest: npt.NDArray[np.float64] | None = None
 
     def p_values(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         """The share of good parts that are at least as unusual, for each score, (m,) in (0, 1]."""
@@ -93,13 +96,16 @@ class DetectorArtifact:
     def in_memory(self) -> DetectorArtifact:
         """The same with its arrays copied out of the file, which may go away."""
         arrays = {name: np.array(array) for name, array in self.arrays.items()}
-        return DetectorArtifact(arrays, np.array(self.calibration_scores), np.array(self.groups), self.record)
+        highest = None if self.highest is None else np.array(self.highest)
+        return DetectorArtifact(arrays, np.array(self.calibration_scores), np.array(self.groups), self.record, highest)
 
 
 def save_detector(path: Path, detector: DetectorArtifact) -> None:
     """Write ``detector.safetensors``."""
     tensors = {f"{_ARRAYS}{name}": array for name, array in detector.arrays.items()}
     tensors |= {_CALIBRATION: detector.calibration_scores, _GROUPS: detector.groups}
+    if detector.highest is not None:
+        tensors[_HIGHEST] = detector.highest
     save_tensors(path, KIND, tensors, detector.record.model_dump(mode="json"))
 
 
@@ -112,10 +118,11 @@ def load_detector(path: Path) -> DetectorArtifact:
     arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(DetectorRecord, header, str(path), AGAIN)
     scores, groups = arrays.pop(_CALIBRATION, np.zeros(0)), arrays.pop(_GROUPS, np.zeros(0))
+    highest = arrays.pop(_HIGHEST, None)
     if any(not name.startswith(_ARRAYS) for name in arrays):
         raise VqiError(f"{path}: expected arrays '{_ARRAYS}...', got {', '.join(sorted(arrays))}; {AGAIN}")
     own = {name.removeprefix(_ARRAYS): array for name, array in arrays.items()}
-    detector = DetectorArtifact(own, scores, groups, record)
+    detector = DetectorArtifact(own, scores, groups, record, highest)
     check_numbers(detector, str(path))
     return detector
 
@@ -147,6 +154,11 @@ def check_numbers(detector: DetectorArtifact, place: str) -> None:
         )
     if scores.min() < 0:
         raise VqiError(f"{place}: expected calibration scores of at least 0, got {scores.min():.4g}; {AGAIN}")
+    highest = detector.highest
+    if highest is not None and not (
+        highest.shape == scores.shape and np.isfinite(highest).all() and highest.min() >= 0
+    ):
+        raise VqiError(f"{place}: array '{_HIGHEST}': expected {len(scores)} finite numbers of at least 0; {AGAIN}")
     for point in detector.record.operating_points:
         _check_point(point, scores, groups, place)
 

@@ -19,13 +19,14 @@ from vqi.artifacts.tables import one_of, read_table, whole, write_table
 from vqi.artifacts.tensors import LAYOUT, LENGTH, check_forms, layout_of, load_tensors, tensor_metadata
 from vqi.errors import VqiError
 from vqi.records import Record, parse
+from vqi.sizes import AnySize
 from vqi.system.atomic import atomic_path
 
 IMAGES_FILE = "images.safetensors"
 INDEX_FILE = "index.csv"
 KIND = "vqi.images/5"
 AGAIN = "run preprocess again"
-LARGEST = 2048  # pixels per side
+ANSWERED = "verdict-"  # begins the names of images that operators' verdicts brought
 _COLUMNS = ("row", "path", "split", "label", "defect_type", "mask", "sha256", "part", "group")
 
 
@@ -41,9 +42,9 @@ class ImagesRecord(Record):
 
     version: str
     category: str
-    dataset: str  # name@digest, the name as a part of a key
+    dataset: str  # name@digest: the name as a part of a key, the digest that of the shard, to recognise it by
     shard: str  # sha256
-    image_size: int = Field(ge=1, le=LARGEST)
+    image_size: AnySize
     max_bad_fraction: float = Field(ge=0, le=1)
     max_pixels: int = Field(ge=1)
     values: ValueRange | None  # None where no training image is deeper than 8 bits
@@ -72,6 +73,11 @@ class IndexRow:
         """The first one in which the image lies: ``a`` for ``train/good/a/b/x.png``; '' for none."""
         parts = self.path.split("/")
         return parts[2] if len(parts) > 3 else ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether an operator's verdict brought it, and not the source."""
+        return self.path.rpartition("/")[2].startswith(ANSWERED)
 
 
 @dataclass(frozen=True)
@@ -133,11 +139,11 @@ class ImagesWriter:
 
     def add_image(self, image: npt.NDArray[np.uint8]) -> int:
         """Append an image (H, W, 3) uint8; returns its row."""
-        return self._append("images", image, np.dtype(np.uint8), (self._size, self._size, 3))
+        return self._append("images", image, np.dtype(np.uint8), (*self._size, 3))
 
     def add_mask(self, mask: npt.NDArray[np.bool_]) -> int:
         """Append a mask (H, W) bool; returns its row."""
-        return self._append("masks", mask, np.dtype(np.bool_), (self._size, self._size))
+        return self._append("masks", mask, np.dtype(np.bool_), self._size)
 
     def finish(self, index: Sequence[IndexRow]) -> None:
         """Write the header and the index; the artifact gets its name at the end of the block."""
@@ -162,11 +168,16 @@ class ImagesWriter:
         return self._counts[name] - 1
 
     def _header(self) -> bytes:
-        n, m, side = self._counts["images"], self._counts["masks"], self._size
-        middle = n * side * side * 3
+        n, m, (height, width) = self._counts["images"], self._counts["masks"], self._size
+        middle = n * height * width * 3
+        end = middle + m * height * width
         entries = {
-            "images": {"dtype": "U8", "shape": [n, side, side, 3], "data_offsets": [0, middle]},
-            "masks": {"dtype": "BOOL", "shape": [m, side, side], "data_offsets": [middle, middle + m * side * side]},
+            "images": {"dtype": "U8", "shape": [n, height, width, 3], "data_offsets": [0, middle]},
+            "masks": {
+                "dtype": "BOOL",
+                "shape": [m, height, width],
+                "data_offsets": [middle, end],
+            },
         }
         metadata = {**tensor_metadata(KIND, self._record.model_dump(mode="json")), LAYOUT: layout_of(entries)}
         text = json.dumps({"__metadata__": metadata, **entries}, sort_keys=True).encode()
@@ -203,10 +214,8 @@ def load_images(folder: Path) -> Images:
     path = folder / IMAGES_FILE
     arrays, header = load_tensors(path, KIND, AGAIN)
     record = parse(ImagesRecord, header, str(path), AGAIN)
-    side = record.image_size
-    check_forms(
-        path, arrays, {"images": ("uint8", (None, side, side, 3)), "masks": ("bool", (None, side, side))}, AGAIN
-    )
+    size = record.image_size
+    check_forms(path, arrays, {"images": ("uint8", (None, *size, 3)), "masks": ("bool", (None, *size))}, AGAIN)
     index = read_table(folder / INDEX_FILE, _COLUMNS, _index_row, "the index of an images artifact", AGAIN)
     numbers = [number for number, _ in index]
     if numbers != list(range(len(arrays["images"]))):

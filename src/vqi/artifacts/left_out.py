@@ -11,7 +11,7 @@ from vqi.records import Record
 
 Reason = Literal[
     "kind", "sub-folder", "apart", "train", "calibration", "validation", "outside", "no file", "closed", "temporary",
-    "hidden", "other",
+    "hidden", "other", "disagree", "unclear", "digest", "known", "contradicted", "tested",
 ]  # fmt: skip
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -48,6 +48,21 @@ _WORDS: dict[Reason, tuple[str, str, str]] = {
     "temporary": ("file", "of editors and transfers: locks, backups, parts", ""),
     "hidden": ("file", "that is hidden, or of the operating system", ""),
     "other": ("file", "that is no image", ""),
+    # of operators' verdicts
+    "disagree": (
+        "photograph",
+        "on which people disagree",
+        "'vqi verdict MODEL --list' says who; one of them takes the verdict back",
+    ),
+    "unclear": ("photograph", "whose verdict is unclear", ""),
+    "digest": ("photograph", "with a verdict and of which only the digest is kept", ""),
+    "known": ("photograph", "with a verdict that is in the source already", ""),
+    "contradicted": (
+        "photograph",
+        "that is in the source as what its verdict says it is not",
+        "move it in the source, or take the verdict back",
+    ),
+    "tested": ("photograph", "answered as good, of a part that a test image shows", ""),
 }
 _MANY = {
     "entry": "entries",
@@ -55,6 +70,11 @@ _MANY = {
     "sockets or devices",
     "that is hidden, or of the operating system": "that are hidden, or of the operating system",
     "that is no image": "that are no images",
+    "that is in the source as what its verdict says it is not": "that are in the source as what their verdicts say "
+    "they are not",
+    "whose verdict is unclear": "whose verdicts are unclear",
+    "with a verdict that is in the source already": "with verdicts that are in the source already",
+    "with a verdict and of which only the digest is kept": "with verdicts and of which only the digests are kept",
 }
 
 

@@ -12,6 +12,7 @@ from vqi.artifacts.tables import finite, read_table, whole, write_table
 from vqi.errors import VqiError
 
 AGAIN = "run ssl_finetune again"
+CHECKPOINTS = "checkpoints"  # begins the keys of the states of trainings; each is removed when its training ends
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from vqi.artifacts.left_out import LeftOut
 from vqi.records import parse_json
 from vqi.store.interface import Store
 
+DATASETS = "datasets"  # begins the keys of all datasets
 CATALOG = "catalog.json"
 _LEFT_OUT = re.compile(r"#left-out=[0-9a-f]{12}$")
 

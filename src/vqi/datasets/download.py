@@ -13,8 +13,11 @@ from pathlib import Path
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.left_out import Unreadable, merged
 from vqi.config import DatasetDownload
-from vqi.datasets.catalogs import CATALOG, dataset_address, read_catalog
+from vqi.datasets.answered import with_verdicts
+from vqi.datasets.catalogs import CATALOG, DATASETS, dataset_address, read_catalog
+from vqi.datasets.in_use import note_use
 from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
+from vqi.datasets.photographs import keep_photographs
 from vqi.datasets.shards import shard_name
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import divide
@@ -77,7 +80,10 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
         )
     dataset = divide(dataset, wanted)
     manifest = read_manifest(dataset)
-    folder = f"datasets/{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}"
+    if wanted.with_verdicts:
+        dataset, manifest = _answered(dataset, manifest, store)
+    folder = f"{DATASETS}/{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}"
+    note_use(store, wanted.run, folder.removeprefix(f"{DATASETS}/"))  # first: from then on nobody removes it
     catalog = complete_catalog(store, folder, manifest)
     if catalog is None:
         catalog = upload(dataset, shown_source(wanted.source), manifest, store, folder)
@@ -86,9 +92,18 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
         put_catalog(store, folder, catalog)
     else:
         message(f"{store.uri_of(folder)} is complete: nothing to do")
+    keep_photographs(store, folder, {name: contents.digests for name, contents in manifest.items()})
     for one in merged(catalog.left_out):
         message(f"left out: {one.text}")
     return DatasetHandle(store.uri_of(folder), sorted(manifest), catalog)
+
+
+def _answered(dataset: Dataset, manifest: Manifest, store: Store) -> tuple[Dataset, Manifest]:
+    """The dataset and its manifest with what operators said."""
+    found = with_verdicts(dataset, {name: contents.digests for name, contents in manifest.items()}, store)
+    return found.dataset, {
+        name: replace(contents, digests=contents.digests | found.digests[name]) for name, contents in manifest.items()
+    }
 
 
 def complete_catalog(store: Store, folder: str, manifest: Manifest) -> Catalog | None:

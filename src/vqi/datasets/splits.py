@@ -20,6 +20,7 @@ from vqi.datasets.layout import GOOD, MASK_ENDING, ONLY_GOOD, Dataset, Entry
 from vqi.photographs.decoding import UnreadableImage, decode, own_white
 from vqi.photographs.similarity import SIDE, Pair, group, near_duplicates, shrink
 from vqi.progress import message, track
+from vqi.sizes import square
 
 UNSPLIT = "all"
 FEW = 0.9  # of the images that should train: fewer are worth a note
@@ -84,21 +85,30 @@ def _divide(category: str, entries: Sequence[Entry], division: Division) -> tupl
 
 def _groups(category: str, entries: Sequence[Entry]) -> list[int]:
     """For each entry the number of its group of near-duplicates. One that cannot be read is alone."""
-    squares: list[npt.NDArray[np.float32]] = []
-    numbers: list[int] = []  # of the entries that they belong to
-    for number, entry in enumerate(track(entries, len(entries), f"compare {category}")):
-        try:
-            data = entry.read()
-            white = own_white(data, entry.path, MAX_PIXELS)
-            squares.append(shrink(decode(data, entry.path, 2 * SIDE, MAX_PIXELS, white)))
-        except UnreadableImage:  # preprocess says what is wrong with it
-            continue
-        numbers.append(number)
-    pairs = near_duplicates(np.stack(squares)) if squares else []
+    squares, numbers = squares_of(entries, f"compare {category}")
+    pairs = near_duplicates(squares)
     if pairs:
         message(f"{category}: {len(pairs)} pairs of images show the same part; each stays on one side of the split")
     alike = [Pair(numbers[pair.first], numbers[pair.second], pair.correlation) for pair in pairs]
     return [int(number) for number in group(len(entries), alike)]
+
+
+def squares_of(entries: Sequence[Entry], what: str) -> tuple[npt.NDArray[np.float32], list[int]]:
+    """What is compared of images: squares (n, SIDE, SIDE), and the number of the entry that each belongs to.
+
+    One that cannot be read has none. ``what``: the name of the progress.
+    """
+    squares: list[npt.NDArray[np.float32]] = []
+    numbers: list[int] = []
+    for number, entry in enumerate(track(entries, len(entries), what)):
+        try:
+            data = entry.read()
+            white = own_white(data, entry.path, MAX_PIXELS)
+            squares.append(shrink(decode(data, entry.path, square(2 * SIDE), MAX_PIXELS, white)))
+        except UnreadableImage:  # preprocess says what is wrong with it
+            continue
+        numbers.append(number)
+    return np.stack(squares) if squares else np.zeros((0, SIDE, SIDE), np.float32), numbers
 
 
 def _with_masks(kept: Sequence[Entry], entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.grouped import Groups, rank_of, score_of_rank, weights
-from vqi.artifacts.threshold import CROSS, FittedTail, Threshold, is_fitted, wanted_rank
+from vqi.artifacts.threshold import CROSS, FEWEST_ABOVE, FittedTail, Threshold, is_fitted, wanted_rank
 from vqi.errors import VqiError
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)  # of the operating points, beside the one that the user names
@@ -66,6 +66,9 @@ def threshold_of(
 ) -> Threshold:
     """The threshold of one rate: the order statistic, or a fitted tail where that would rest on one or two groups.
 
+    The tail is never below the score that three groups reach. Where that is above the confidence interval of the curve
+    there, the curve does not fit these scores, and the order statistic stands.
+
     Args:
         scores: (m,) held-out scores of good images.
         target_fpr: In (0, 1).
@@ -80,6 +83,11 @@ def threshold_of(
     fitted = fitted_tail(scores, found.target_fpr, groups)
     if fitted is None or not is_fitted(found.n, found.target_fpr):
         return found.model_copy(update={"fitted": fitted})
+    reached = score_of_rank(scores, groups, found.n + 1 - FEWEST_ABOVE)
+    there = fitted_tail(scores, FEWEST_ABOVE / (found.n + 1), groups)
+    if there is None or there.high < reached:
+        return found.model_copy(update={"fitted": fitted})
+    fitted = fitted.model_copy(update={"value": max(fitted.value, reached), "high": max(fitted.high, reached)})
     rank = rank_of(scores, groups, fitted.value)
     return Threshold(**{**dict(found), "value": fitted.value, "method": "fitted tail", "fitted": fitted, "rank": rank})
 

@@ -22,11 +22,12 @@ from vqi.config import PcaFit
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.grid import coarsest
 from vqi.detectors.interface import Arrays, Detector, DoubleArray, Fitted, FloatArray, Rows
+from vqi.detectors.mahalanobis import Mahalanobis
 from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.pca import Pca
 from vqi.errors import VqiError
 
-MEMBERS: dict[str, type[Detector]] = {"pca": Pca, "neighbours": Neighbours}
+MEMBERS: dict[str, type[Detector]] = {"pca": Pca, "mahalanobis": Mahalanobis, "neighbours": Neighbours}
 _SPREADS = "spreads"
 _LEAST = 0.01  # of the mean score: the spread of a few scores that are nearly equal says nothing
 _OWN_FOLDS = 5  # where none are given
@@ -34,7 +35,7 @@ _OWN_FOLDS = 5  # where none are given
 
 @dataclass(frozen=True)
 class Ensemble(Detector):
-    """Distances of `pca` and `neighbours`, standardised and added up: good where either of them is."""
+    """Distances of several detectors, standardised and added up: good where any of them is."""
 
     members: tuple[Detector, ...]  # in the order of MEMBERS
     spreads: DoubleArray  # (members,), by which each one's distances are divided, > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from vqi.detectors.differences import Comparison, Sample, among, compare
 from vqi.detectors.ensemble import Ensemble
 from vqi.detectors.interface import Detector, DoubleArray, Rows
 from vqi.detectors.mahalanobis import Mahalanobis
-from vqi.detectors.map_limit import map_limit
+from vqi.detectors.map_limit import highest_of, map_limit
 from vqi.detectors.neighbours import Neighbours
 from vqi.detectors.patch_pca import PatchPca
 from vqi.detectors.pca import Pca
@@ -60,7 +61,7 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
         maps, groups, source = fitted.held_out, features.groups, CROSS
     else:
         maps, groups, source = fitted.detector.anomaly_maps(apart.maps), apart.groups, SPLIT
-    scores = image_scores(maps, settings.aggregate)
+    scores, highest = image_scores(maps, settings.aggregate), highest_of(maps)
     points = operating_points(scores, settings.target_fpr, groups, source)
     in_use = next(one for one in points if one.target_fpr == settings.target_fpr)
     record = DetectorRecord(
@@ -68,16 +69,37 @@ def fit_detector(features: Features, settings: PcaFit) -> DetectorArtifact:
         settings=settings,
         shapes=features.train.shapes,
         operating_points=points,
-        map_limit=map_limit(maps, settings.target_fpr, groups),
+        map_limit=map_limit(highest, settings.target_fpr, groups),
         differences=tuple(_differences(kind, features, settings, scores, in_use.value)),
         facts=fitted.detector.facts(),
         features=features.record,
     )
-    artifact = DetectorArtifact(fitted.detector.arrays(), scores, np.asarray(groups), record)
+    artifact = DetectorArtifact(fitted.detector.arrays(), scores, np.asarray(groups), record, highest)
     check_numbers(artifact, "the fitted detector")
     if caveat := fitted.detector.caveat():
         message(f"warning: {caveat}")
     return artifact
+
+
+def at_rate(artifact: DetectorArtifact, target_fpr: float) -> DetectorArtifact:
+    """The same detector with the threshold of another false-alarm rate, from the scores that are in it.
+
+    Raises:
+        VqiError: The rate is none, or an earlier vqi wrote the detector, which kept no scores of maps.
+    """
+    record, scores, groups = artifact.record, artifact.calibration_scores, artifact.groups
+    if artifact.highest is None:
+        raise VqiError("the detector has no scores of the maps of good parts: train the category again")
+    settings = PcaFit(**{**dict(record.settings), "target_fpr": target_fpr})
+    changed = {
+        "settings": settings,
+        "operating_points": operating_points(scores, target_fpr, groups, record.threshold.source),
+        "map_limit": map_limit(artifact.highest, target_fpr, groups),
+        "differences": (),  # what they say of thresholds is of the other rate
+    }
+    found = replace(artifact, record=record.model_copy(update=changed))
+    check_numbers(found, "the detector of another rate")
+    return found
 
 
 def _differences(

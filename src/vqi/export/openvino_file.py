@@ -1,39 +1,29 @@
-"""A network and what judges its features -> one OpenVINO model, from a photograph's pixels on. Imports torch.
-
-What a file computes must not depend on how it is loaded. On a processor that has bf16, OpenVINO computes everything in
-it unless it is told otherwise, in each program anew; so each operation that must be float32 is marked as such in the
-file. In an fp32 file these are all of them, in a bf16 file those after the network: a distance is a difference of
-numbers that are nearly equal, of which bf16 leaves nothing.
-"""
+"""A network and what judges its features -> one OpenVINO model, from a photograph's pixels on. Imports torch."""
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import torch
 from torch import nn
 
 from vqi.errors import VqiError
 from vqi.export.resizing import resizing
+from vqi.export.saving import NETWORK
+from vqi.models.exported_record import INPUT, OUTPUTS
 from vqi.records import cut
-
-OUTPUTS = ("score", "anomalous", "p_value", "anomaly_map")
-INPUT = "image"
-NETWORK = "network/"  # begins the names of the network's operations
+from vqi.sizes import Size
+from vqi.system.openvino import imported
 
 
-def whole_model(network: nn.Module, judge: nn.Module, size: int) -> Any:
+def whole_model(network: nn.Module, judge: nn.Module, size: Size) -> Any:
     """The model from one photograph, (1, H, W, 3) uint8 RGB, of any size.
 
     Args:
-        network: From (1, size, size, 3) uint8 to the maps of some layers.
+        network: From (1, *size, 3) uint8 to the maps of some layers.
         judge: From these to the four of ``OUTPUTS``.
-        size: Of the images that the network sees, in pixels.
+        size: Of the images that the network sees.
 
     Returns:
         An ``openvino.Model``; ``NETWORK`` begins the names of the operations of the network.
@@ -41,38 +31,13 @@ def whole_model(network: nn.Module, judge: nn.Module, size: int) -> Any:
     Raises:
         VqiError: OpenVINO does not take the network.
     """
-    example = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    example = torch.zeros((1, *size, 3), dtype=torch.uint8)
     with torch.inference_mode():
         maps = network(example)
     first, second = _converted(network, (example,)), _converted(judge, tuple(maps))
     for operation in first.get_ops():
         operation.set_friendly_name(f"{NETWORK}{operation.get_friendly_name()}")
     return _named(_joined(resizing(size), _joined(first, second)))
-
-
-def save(model: Any, path: Path, precision: str, metadata: Mapping[str, Mapping[str, str]]) -> None:
-    """Write ``path`` (.xml) and the weights next to it (.bin).
-
-    Args:
-        model: As ``whole_model`` gives it.
-        path: Of the new file.
-        precision: Of the network: ``fp32``, or ``bf16`` where a processor has it.
-        metadata: Sections of texts, by name, which programs read as the model's ``rt_info``.
-    """
-    openvino = imported()
-    for section, values in metadata.items():
-        for name, value in values.items():
-            model.set_rt_info(value, [section, name])
-    openvino.save_model(model, path, compress_to_fp16=False)
-    _mark(path, NETWORK if precision == "bf16" else "")
-
-
-def imported() -> Any:
-    """OpenVINO; its converter reports usage over the network unless one module is missing, and is made to miss it."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
 
 
 def _converted(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
@@ -128,21 +93,3 @@ def _named(model: Any) -> Any:
     for output, name in zip(model.outputs, OUTPUTS, strict=True):
         output.get_tensor().set_names({name})
     return model
-
-
-def _mark(path: Path, without: str) -> None:
-    """Mark operations to be computed in the precision that they have in the file; those of a name may be left out."""
-    tree = ET.parse(path)  # noqa: S314 - it was written a moment ago
-    for layer in tree.iterfind("layers/layer"):
-        if not (without and layer.attrib["name"].startswith(without)):
-            _info_of(layer).append(ET.Element("attribute", {"name": "precise", "version": "0"}))
-    tree.write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _info_of(layer: ET.Element) -> ET.Element:
-    """What is said of an operation beside what it computes, after its ``data`` where it has any."""
-    found = layer.find("rt_info")
-    if found is None:
-        found = ET.Element("rt_info")
-        layer.insert(int(layer.find("data") is not None), found)
-    return found

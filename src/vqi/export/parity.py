@@ -14,14 +14,13 @@ from vqi.artifacts.detector import DetectorArtifact
 from vqi.errors import VqiError
 from vqi.models.model import ENGINE_TOLERANCE
 from vqi.models.result import Result
+from vqi.sizes import Size
 
 Pixels = npt.NDArray[np.uint8]
 Compiled = Callable[[Any], Any]
 
-# How far scores may be apart, as a share. fp32: 2e-6 seen where nothing is resized; where it is, 2e-3, because a pixel
-# that lies half-way between two values is rounded another way. bf16: a program may compute one operation more or less
-# in it.
-EXACT, RESIZED, BF16 = 1e-4, 5e-3, ENGINE_TOLERANCE
+# How far scores may be apart, as a share. bf16: a program may compute one operation more or less in it.
+BOUNDS = {"fp32": 1e-4, "bf16": ENGINE_TOLERANCE}
 _TINY = float(np.finfo(np.float32).tiny)
 _MAP = 4  # times the bound of a score: of a cell, as a share of the map's highest; it is a square, and not a mean
 
@@ -36,15 +35,8 @@ class Parity:
     flips: int  # photographs with another decision, all of them nearer to the threshold than the bound
 
 
-def bound_of(precision: str, *, is_resized: bool) -> float:
-    """How far the scores of a file may be from the library's, as a share of them."""
-    if precision == "bf16":
-        return BF16
-    return RESIZED if is_resized else EXACT
-
-
 def compare(
-    compiled: Compiled, results: Iterable[Result], artifact: DetectorArtifact, precision: str, size: int
+    compiled: Compiled, results: Iterable[Result], artifact: DetectorArtifact, precision: str, size: Size
 ) -> Parity:
     """Compare a file with the library.
 
@@ -53,7 +45,7 @@ def compare(
         results: The library's, each with its photograph.
         artifact: The detector.
         precision: Of the file.
-        size: Of the images that the network sees, in pixels.
+        size: Of the images that the network sees.
 
     Raises:
         VqiError: They are farther apart than the bound of the precision, or decide otherwise and are not that near to
@@ -64,9 +56,9 @@ def compare(
         pixels = result.photograph
         if pixels is None:
             raise ValueError("a result without its photograph: score with keep=True")
-        is_resized = pixels.shape[:2] != (size, size)
+        is_resized = pixels.shape[:2] != size
         said = compiled(pixels[None])
-        differs, flipped = _difference(said, result, artifact, bound_of(precision, is_resized=is_resized))
+        differs, flipped = _difference(said, result, artifact, BOUNDS[precision])
         worst[is_resized] = max(worst[is_resized], differs)
         count, flips = count + 1, flips + flipped
     return Parity(count, worst[False], worst[True], flips)
@@ -91,10 +83,12 @@ def _difference(said: Any, result: Result, artifact: DetectorArtifact, bound: fl
     return differs, not same
 
 
-def made_up(size: int) -> Iterator[Pixels]:
+def made_up(size: Size) -> Iterator[Pixels]:
     """Photographs (H, W, 3) of several sizes, the same in each call: soft colours, some with noise, and a rectangle."""
-    sizes = [(size, size)] * 4
-    sizes += [(2 * size, 2 * size), (3 * size // 2, 2 * size), (size + 13, size - 7), (size // 2, size), (301, 199)]
+    tall, wide = size
+    sizes = [(tall, wide)] * 4
+    sizes += [(2 * tall, 2 * wide), (3 * tall // 2, 2 * wide), (tall + 13, wide - 7), (tall // 2, wide), (301, 199)]
+    sizes += [(4 * tall, wide + 5)]
     draw = np.random.default_rng(0)
     for number, (height, width) in enumerate(sizes):
         colours = draw.integers(0, 256, (6, 6, 3), dtype=np.uint8)

@@ -5,7 +5,7 @@ torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
@@ -15,25 +15,30 @@ from vqi.artifacts.detector import DetectorArtifact, load_detector
 from vqi.config import Precision
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError, unknown
-from vqi.export import openvino_file
+from vqi.export import openvino_file, saving
 from vqi.export.graphs import judge_of
-from vqi.export.parity import Parity, compare, made_up
+from vqi.export.parity import Compiled, Parity, compare, made_up
+from vqi.models.exported_record import FILES, SECTION, ExportedRecord
+from vqi.models.exported_record import FORMATS as FORMAT_VERSIONS
 from vqi.models.inputs import images_below
+from vqi.models.loading import exported_at
+from vqi.models.manifest import Manifest
 from vqi.models.model import Model
-from vqi.models.package import Manifest
 from vqi.models.reading import Source
 from vqi.models.registry import fetch_model, require_free
 from vqi.models.result import Result
 from vqi.network.backbones import load_backbone
 from vqi.network.extraction import FeatureNetwork
+from vqi.sizes import Size
 from vqi.system.atomic import atomic_path
+from vqi.system.openvino import imported
 from vqi.system.os_errors import explain
 from vqi.system.processor import threads
 from vqi.system.scratch import scratch_folder
 
-FORMATS, PRECISIONS = ("openvino",), tuple(one for one in get_args(Precision) if one != "auto")
-FILE = "model.xml"
-FORMAT = "vqi.openvino/1"
+FORMATS, PRECISIONS = tuple(FILES), tuple(one for one in get_args(Precision) if one != "auto")
+
+Metadata = dict[str, dict[str, str]]
 
 
 def export(
@@ -46,10 +51,10 @@ def export(
     """Write a model as one file that a run time computes, with all that comes before and after the network.
 
     Args:
-        model: Path or uri, as ``vqi.load`` takes it.
+        model: Path or uri of a version, of a category or of a saved model, as ``vqi.load`` takes it.
         folder: A new one; it is there when the file scores as the library does.
-        to: ``openvino``: ``model.xml`` and ``model.bin``.
-        precision: Of the network: ``fp32``, or ``bf16`` where the processor that runs it has that.
+        to: ``openvino``: ``model.xml`` and ``model.bin``; ``onnx``: ``model.onnx``.
+        precision: Of the network: ``fp32``, or, of OpenVINO, ``bf16`` where the processor that runs it has that.
         check: Photographs on which the file is compared with the library, besides made-up ones.
 
     Returns:
@@ -62,6 +67,10 @@ def export(
     for what, name, known in (("format", to, FORMATS), ("precision", precision, PRECISIONS)):
         if name not in known:
             raise unknown(what, name, known)
+    if to == "onnx" and precision != "fp32":
+        raise VqiError(f"precision '{precision}' of an ONNX file: expected 'fp32'; a file of OpenVINO may have it")
+    if file := exported_at(os.fspath(model)):
+        raise VqiError(f"{file}: exported already: name the model that it was made of")
     photographs = [] if check is None else images_below(check)
     if check is not None and not photographs:
         raise VqiError(f"{check}: expected photographs to compare on, got none")
@@ -69,13 +78,14 @@ def export(
         require_free(folder)
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            return _written(os.fspath(model), temporary / FILE, precision, photographs)
+            return _written(os.fspath(model), temporary / FILES[to], to, precision, photographs)
     except OSError as error:
         raise VqiError(f"cannot export the model: {explain(error, folder)}") from error
 
 
-def _written(uri: str, path: Path, precision: str, photographs: list[Path]) -> Parity:
+def _written(uri: str, path: Path, to: str, precision: str, photographs: list[Path]) -> Parity:
     """Write the file and compare it as a program runs it: read from its place, with no setting that changes scores."""
+    write = _writer_of(to)
     library = Model(uri, "openvino", precision)
     with scratch_folder() as scratch:
         manifest = fetch_model(library.uri, scratch)
@@ -85,19 +95,34 @@ def _written(uri: str, path: Path, precision: str, photographs: list[Path]) -> P
         network = FeatureNetwork(
             load_backbone(scratch / "backbone.safetensors", size), settings.layers, settings.pool
         ).eval()
-    model = openvino_file.whole_model(network, judge_of(detector_of(artifact), artifact), size)
-    openvino_file.save(model, path, precision, _metadata(library.uri, manifest, artifact, precision))
-    core = openvino_file.imported().Core()
-    compiled = core.compile_model(path, "CPU", {"INFERENCE_NUM_THREADS": threads()})
-    return compare(compiled, _results(library, size, photographs), artifact, precision, size)
+    judge = judge_of(detector_of(artifact), artifact)
+    said = _metadata(library.uri, manifest, artifact, precision, to)
+    run = write(network, judge, size, path, precision, said)
+    return compare(run, _results(library, size, photographs), artifact, precision, size)
 
 
-def _results(library: Model, size: int, photographs: list[Path]) -> Iterator[Result]:
+def _openvino_written(network: Any, judge: Any, size: Size, path: Path, precision: str, said: Metadata) -> Compiled:
+    """Write the file; loaded as OpenVINO does it by itself."""
+    saving.save(openvino_file.whole_model(network, judge, size), path, precision, said)
+    compiled: Compiled = imported().Core().compile_model(path, "CPU", {"INFERENCE_NUM_THREADS": threads()})
+    return compiled
+
+
+def _writer_of(to: str) -> Callable[..., Compiled]:
+    """What writes a file of a format, and loads it; the packages that it needs are there."""
+    if to == "onnx":
+        from vqi.export import onnx_file  # an extra
+
+        return onnx_file.written
+    return _openvino_written
+
+
+def _results(library: Model, size: Size, photographs: list[Path]) -> Iterator[Result]:
     for image in chain[Source](made_up(size), photographs):
         yield library.score(image, keep=True)
 
 
-def _metadata(uri: str, manifest: Manifest, artifact: DetectorArtifact, precision: str) -> dict[str, dict[str, str]]:
+def _metadata(uri: str, manifest: Manifest, artifact: DetectorArtifact, precision: str, to: str) -> Metadata:
     """What the file says of itself: in the words of OpenVINO's Model API, and in ours."""
     record = artifact.record
     size, threshold = record.features.images.image_size, record.threshold
@@ -107,25 +132,25 @@ def _metadata(uri: str, manifest: Manifest, artifact: DetectorArtifact, precisio
         "image_threshold": threshold.value,
         "pixel_threshold": record.map_limit,
         "normalization_scale": 2 * threshold.value,  # 0 is 0 then, and the threshold a half
-        "image_shape": f"{size} {size}",
+        "image_shape": f"{size.height} {size.width}",
         "labels": "normal anomalous",
         "embedded_processing": True,
     }
-    own: dict[str, Any] = {
-        "format": FORMAT,
-        "version": __version__,
-        "model": uri,
-        "digest": manifest.digest,
-        "dataset": manifest.dataset,
-        "category": manifest.category,
-        "model_version": manifest.version,
-        "detector": record.kind,
-        "precision": precision,
-        "threshold": threshold.value,
-        "target_fpr": threshold.target_fpr,
-        "map_limit": record.map_limit,
-    }
-    return {
-        section: {name: str(value) for name, value in values.items()}
-        for section, values in (("model_info", api), ("vqi", own))
-    }
+    own = ExportedRecord(
+        format=FORMAT_VERSIONS[to],
+        version=__version__,
+        model=uri,
+        digest=manifest.digest,
+        dataset=manifest.dataset,
+        category=manifest.category,
+        model_version=manifest.version,
+        detector=record.kind,
+        precision=precision,
+        threshold=threshold.value,
+        target_fpr=threshold.target_fpr,
+        map_limit=record.map_limit,
+        image_size=size,
+        max_pixels=record.features.images.max_pixels,
+        white=record.features.images.white,
+    )
+    return {"model_info": {name: str(value) for name, value in api.items()}, SECTION: own.texts()}

@@ -19,9 +19,10 @@ from vqi.errors import VqiError
 from vqi.evaluation import evaluate
 from vqi.network.extraction import Extractor
 from vqi.photographs.decoding import UnreadableImage
-from vqi.preparation.images import Loaded, Member, find_members, in_order, load
+from vqi.preparation.images import Loaded, Member, find_members, load
 from vqi.progress import message
 from vqi.system import processor
+from vqi.system.concurrency import in_order
 from vqi.system.scratch import scratch_folder
 
 

@@ -31,8 +31,9 @@ from vqi.detectors.registry import fit_detector
 from vqi.digests import sha256_file
 from vqi.errors import VqiError, printable
 from vqi.evaluation import evaluate
+from vqi.models.manifest import FILES
 from vqi.models.model import Model
-from vqi.models.package import FILES, write_manifest
+from vqi.models.package import write_manifest
 from vqi.models.reading import Source, bytes_of, name_of, opened
 from vqi.network.backbones import load_backbone, load_parent, save_backbone, save_parent
 from vqi.network.building import build
@@ -43,6 +44,7 @@ from vqi.photographs.decoding import decode_opened
 from vqi.preparation.images import prepare
 from vqi.records import describe
 from vqi.self_supervised.methods import finetune as fine_tuned
+from vqi.sizes import SHORTEST, square
 from vqi.store.names import key_of
 from vqi.system.paths import local_path
 from vqi.system.scratch import scratch_folder
@@ -59,7 +61,7 @@ def fit(
     *,
     target_fpr: float = _FIT.target_fpr,
     detector: str = _FIT.kind,
-    image_size: int = _PREPARE.image_size,
+    image_size: str | int = _PREPARE.image_size,
     group_by: str = _PREPARE.group_by,
     backbone: str = _BACKBONE.backbone_name,
     weights: str = _BACKBONE.weights,
@@ -90,7 +92,7 @@ def fit(
             ``Model.score`` takes.
         target_fpr: Share of good parts that may be flagged.
         detector: Its name.
-        image_size: Pixels per side that photographs are scaled to.
+        image_size: What photographs are scaled to: ``320``, ``208x512`` (width x height), ``fit`` or ``fit:320``.
         group_by: Which good photographs are of one part, shift or batch: ``folder``, ``exif:<seconds>``, ``none``, or a
             regular expression that finds the group's name in the path.
         backbone: Name of any torchvision or timm model.
@@ -153,11 +155,11 @@ def fit(
         found, data = _prepared(images, preparing, scratch)
         package = scratch / "package"
         files = {name: package / name for name in FILES}
-        tuned = fine_tuned(build(backbone, weights, seed, image_size), found, tuning, None)
+        tuned = fine_tuned(build(backbone, weights, seed, found.record.image_size), found, tuning, None)
         made = tuned.record(tuning, sha256_file(scratch / "images" / INDEX_FILE))
         save_backbone(files["backbone.safetensors"], tuned.backbone, made)
         save_parent(scratch / "parent.safetensors", tuned.before, tuned.backbone, made)
-        network = load_backbone(files["backbone.safetensors"], image_size)
+        network = load_backbone(files["backbone.safetensors"], found.record.image_size)
         parent = load_parent(scratch / "parent.safetensors", network)
         features = extract_splits(found, network, extracting, parent)
         save_detector(files["detector.safetensors"], fit_detector(features, fitting))
@@ -249,7 +251,7 @@ def _reader_of(image: Source, name: str, settings: Preprocess) -> Callable[[], b
     if isinstance(image, Image.Image):
         if depth.is_deep(image):
             raise VqiError(f"{name}: deeper than 8 bits (mode {image.mode}): give its path or its bytes")
-        decoded = decode_opened(image, name, settings.image_size, settings.max_pixels, keep=True)
+        decoded = decode_opened(image, name, square(SHORTEST), settings.max_pixels, keep=True)
         return partial(_as_png, opened(np.asarray(decoded.whole)))
     if isinstance(image, str | os.PathLike) and not str(image).startswith("s3://"):
         return partial(read_file, Path(image), name)

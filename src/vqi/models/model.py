@@ -16,14 +16,14 @@ from vqi.artifacts.metrics import Metrics
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
-from vqi.models.package import METRICS
-from vqi.models.reading import NAMELESS, Reader
+from vqi.models.manifest import METRICS
+from vqi.models.reading import Reader
 from vqi.models.registry import fetch_model, save_model, version_at
-from vqi.models.result import Result, boxes_of
+from vqi.models.result import Result
 from vqi.models.scorer import Read, Scorer
 from vqi.network.backbones import load_backbone
+from vqi.network.engines import choose_like
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose_like
 from vqi.progress import message
 from vqi.records import parse_json
 from vqi.store.opening import open_store
@@ -40,26 +40,10 @@ ENGINE_TOLERANCE, PRECISION_TOLERANCE = 0.01, 0.2
 _ONE_BLAS_THREAD = threading.Lock()
 
 
-def load(model: str | os.PathLike[str], engine: str = "auto", precision: str = "auto") -> Model:
-    """A published or saved model.
-
-    Args:
-        model: Path or uri (``file://``, ``s3://``) of a version (``store/models/parts/bracket/v3``), of a category,
-            which means its newest version, or of a folder that ``Model.save`` wrote.
-        engine: What runs the network: ``openvino``, ``ipex`` or ``eager``; ``auto`` = what the model was made with,
-            where this machine has it.
-        precision: ``fp32`` or ``bf16``; ``auto`` as for ``engine``.
-
-    Raises:
-        VqiError: There is no model at that place, a file of it is damaged, or the engine is not available.
-    """
-    return Model(os.fspath(model), engine, precision)
-
-
 class Model(Scorer):
     """A model, loaded. Its network is compiled when it first scores. It may be used by several threads.
 
-    ``load`` and ``fit`` make one. For scores of another engine or precision than it was made with see
+    ``vqi.load`` and ``fit`` make one. For scores of another engine or precision than it was made with see
     ``score_tolerance``.
     """
 
@@ -74,6 +58,7 @@ class Model(Scorer):
         made = record.features
         super().__init__(Reader(made.images.image_size, made.images.max_pixels, made.images.white))
         self.threshold, self.map_limit = record.threshold.value, record.map_limit
+        self.version, self.good_scores = self.manifest.version, self._artifact.calibration_scores
         self.runtime = choose_like(made.runtime, engine, precision)
         self._detector = detector_of(self._artifact)
         self._blas = ThreadpoolController().select(user_api="blas")
@@ -133,25 +118,9 @@ class Model(Scorer):
         with _ONE_BLAS_THREAD, self._blas.limit(limits=1), np.errstate(all="ignore"):  # what is not finite is refused
             maps = self._detector.anomaly_maps(features)
             score = float(image_scores(maps, record.settings.aggregate)[0])
-            if not np.isfinite(maps).all():
-                raise VqiError(f"{read.name or NAMELESS}: the score is not finite: train the model again")
-            width, height = read.decoded.width, read.decoded.height
-            boxes = boxes_of(maps[0], self.map_limit, width, height)
-        return Result(
-            score=score,
-            threshold=self.threshold,
-            flagged=score > self.threshold,
-            p_value=float(self._artifact.p_values(np.array([score]))[0]),
-            map=maps[0],
-            boxes=boxes,
-            version=self.manifest.version,
-            seconds=read.seconds + time.perf_counter() - began,
-            name=read.name,
-            width=width,
-            height=height,
-            map_limit=self.map_limit,
-            photograph=read.decoded.whole,
-        )
+            p_value = float(self._artifact.p_values(np.array([score]))[0])
+            flagged = score > self.threshold
+            return self._result(read, began, score=score, flagged=flagged, p_value=p_value, anomaly_map=maps[0])
 
 
 def score_tolerance(made_with: Runtime, runtime: Runtime) -> float:

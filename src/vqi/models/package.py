@@ -1,45 +1,18 @@
-"""What a model package is: its files and its manifest."""
+"""A model package is made of its files, and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from vqi import __version__
-from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.detector import load_detector
 from vqi.artifacts.files import write_text
-from vqi.artifacts.images import LARGEST, ValueRange
-from vqi.config import FeatureExtract
 from vqi.detectors.registry import detector_of
 from vqi.digests import digest_json, sha256_file
 from vqi.errors import VqiError
-from vqi.records import Record, parse_json
+from vqi.models.manifest import FILES, MANIFEST, Manifest
 from vqi.store.names import name_of
-
-MANIFEST, METRICS = "manifest.json", "metrics.json"
-FILES = ("backbone.safetensors", "detector.safetensors", METRICS, "report.html")
-
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class Manifest(Record):
-    """``manifest.json``: enough to score an image, and where the model comes from."""
-
-    format: Literal["vqi.model/3"] = "vqi.model/3"
-    vqi: str
-    dataset: str
-    category: str
-    version: int = Field(ge=0)
-    image_size: int = Field(ge=1, le=LARGEST)
-    values: ValueRange | None  # of images deeper than 8 bits
-    features: FeatureExtract
-    made_with: Runtime  # engine and precision of the features that it was fitted to; another may score, too
-    files: dict[str, Sha256]  # by name
-    digest: Sha256  # of the files
 
 
 def manifest_of(files: Mapping[str, Path]) -> Manifest:
@@ -82,20 +55,6 @@ def _name_of_dataset(folder: str) -> str:
     return name_of(name if at else digest)
 
 
-def read_manifest(data: bytes, uri: str) -> Manifest:
-    """The manifest in ``data``, which was read from the model at ``uri``.
-
-    Raises:
-        VqiError: It is not a manifest, or one of another format.
-    """
-    manifest = parse_json(Manifest, data, f"{uri}/{MANIFEST}", "train the category again with this version of vqi")
-    if set(manifest.files) != set(FILES):
-        raise VqiError(
-            f"{uri}: expected a model package of {', '.join(FILES)}, got {', '.join(sorted(manifest.files))}"
-        )
-    return manifest
-
-
 def check_package(manifest: Manifest, files: Mapping[str, Path], uri: str) -> None:
     """Refuse files that are not those of the manifest, or are together no model.
 
@@ -113,5 +72,5 @@ def check_package(manifest: Manifest, files: Mapping[str, Path], uri: str) -> No
             raise VqiError(f"{uri}/{name}: not the file that the manifest names; {again}")
     made = manifest_of(files)
     for name, value in made:
-        if name not in ("vqi", "version") and value != (said := getattr(manifest, name)):
+        if name not in ("vqi", "version", "shared", "by_digest") and value != (said := getattr(manifest, name)):
             raise VqiError(f"{uri}/{MANIFEST}: {name}: expected {value} as in the files, got {said}; {again}")

@@ -17,6 +17,7 @@ from vqi.errors import VqiError
 from vqi.photographs.cost import cost
 from vqi.photographs.decoding import Decoded, decode_image, decode_opened
 from vqi.progress import message
+from vqi.sizes import Size
 from vqi.store.opening import read_uri
 from vqi.system import processor
 from vqi.system.files import read_regular
@@ -52,13 +53,13 @@ class Reader:
     """Reads photographs for one model. What several threads decode at a time takes at most half of the memory granted.
 
     Args:
-        image_size: Pixels per side of the images that the model sees.
+        size: Of the images that the model sees.
         max_pixels: The largest photograph that is decoded.
         white: The value of white in photographs deeper than 8 bits; None where it is not known.
     """
 
-    def __init__(self, image_size: int, max_pixels: int, white: float | None) -> None:
-        self.image_size, self.max_pixels, self.white = image_size, max_pixels, white
+    def __init__(self, size: Size, max_pixels: int, white: float | None) -> None:
+        self.size, self.max_pixels, self.white = size, max_pixels, white
         self._budget = MemoryBudget(processor.granted_memory() // 2)
 
     def read(self, image: Source, name: str, *, keep: bool = False) -> Decoded:
@@ -76,10 +77,10 @@ class Reader:
         if isinstance(image, np.ndarray):
             image = opened(image)
         if isinstance(image, Image.Image):
-            return decode_opened(image, place, self.image_size, self.max_pixels, self.white, keep=keep)
+            return decode_opened(image, place, self.size, self.max_pixels, self.white, keep=keep)
         data = bytes_of(image, place, self.max_pixels)
         with self._budget.hold(cost(io.BytesIO(data), len(data))):
-            decoded = decode_image(data, place, self.image_size, self.max_pixels, self.white, keep=keep)
+            decoded = decode_image(data, place, self.size, self.max_pixels, self.white, keep=keep)
         if decoded.note:
             message(f"note: {place}: {decoded.note}")
         return decoded

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.tensors import FloatArray
 from vqi.errors import VqiError
-from vqi.models.reading import Failure, Reader, Source, name_of
-from vqi.models.result import Result
+from vqi.models.reading import NAMELESS, Failure, Reader, Source, name_of
+from vqi.models.result import Result, boxes_of
 from vqi.photographs.decoding import Decoded
-from vqi.preparation.images import in_order
+from vqi.system.concurrency import in_order
 
 DECODERS = 2  # threads that read and decode while the network computes
 
@@ -27,6 +31,12 @@ class Read(NamedTuple):
 
 class Scorer(ABC):
     """Scores photographs that ``reader`` reads. It may be used by several threads."""
+
+    threshold: float  # a photograph is flagged when its score is above it
+    map_limit: float  # a place is anomalous when the map is above it
+    version: int  # of the model; 0 for one that was never published
+    # (N,), of the good parts that set the threshold; none where they are not known
+    good_scores: npt.NDArray[np.float64] = np.zeros(0)
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -73,6 +83,33 @@ class Scorer(ABC):
         Raises:
             VqiError: It has no score.
         """
+
+    def _result(
+        self, read: Read, began: float, *, score: float, flagged: bool, p_value: float, anomaly_map: FloatArray
+    ) -> Result:
+        """The result of a photograph with what was computed of it, since ``began`` of ``time.perf_counter``.
+
+        Raises:
+            VqiError: A value of the map is not finite.
+        """
+        if not np.isfinite(anomaly_map).all():
+            raise VqiError(f"{read.name or NAMELESS}: the score is not finite: train the model again")
+        width, height = read.decoded.width, read.decoded.height
+        return Result(
+            score=score,
+            threshold=self.threshold,
+            flagged=flagged,
+            p_value=p_value,
+            map=anomaly_map,
+            boxes=boxes_of(anomaly_map, self.map_limit, width, height),
+            version=self.version,
+            seconds=read.seconds + time.perf_counter() - began,
+            name=read.name,
+            width=width,
+            height=height,
+            map_limit=self.map_limit,
+            photograph=read.decoded.whole,
+        )
 
     def _read(self, image: Source, name: str, *, keep: bool) -> Read:
         began = time.perf_counter()

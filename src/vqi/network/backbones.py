@@ -15,18 +15,25 @@ import numpy as np
 import timm
 import torch
 import torchvision
-from safetensors.torch import save
 from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
-from vqi.artifacts.backbone import BackboneHeader, BackboneRecord, FinetuneRecord
-from vqi.artifacts.tensors import load_tensors, tensor_metadata, write_safetensors
+from vqi.artifacts.backbone import (
+    KIND,
+    PARENT_KIND,
+    BackboneHeader,
+    BackboneRecord,
+    FinetuneRecord,
+    save_backbone_arrays,
+    save_parent_arrays,
+)
+from vqi.artifacts.tensors import Arrays, load_tensors
 from vqi.errors import VqiError, unknown
 from vqi.records import cut, parse
+from vqi.sizes import Size, square
 
-KIND = "vqi.backbone/2"
-PARENT_KIND = "vqi.parent/2"
 AGAIN = "run ssl_finetune again"
+DEFAULT_SIZE = square(224)  # of images, where nothing is said
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -55,12 +62,12 @@ def model_names() -> list[str]:
     return sorted({*timm.list_models(), *torchvision.models.list_models(module=torchvision.models)})
 
 
-def skeleton(name: str, image_size: int) -> Backbone:
+def skeleton(name: str, size: Size) -> Backbone:
     """The network with random weights."""
     library, _, short = name.rpartition("/")
     in_torchvision = short in torchvision.models.list_models(module=torchvision.models)
     if library in ("", "torchvision") and in_torchvision:
-        model = create_torchvision(short, image_size)
+        model = create_torchvision(short, size)
         mean, std = _IMAGENET
         return Backbone(
             BackboneRecord(name=f"torchvision/{short}", mean=mean, std=std, weights="", weights_sha256="", licence=""),
@@ -69,7 +76,7 @@ def skeleton(name: str, image_size: int) -> Backbone:
             prefix_tokens=int(isinstance(model, VisionTransformer)),
         )
     if library in ("", "timm") and timm.is_model(short):
-        model = create_timm(short, image_size)
+        model = create_timm(short, size)
         config = model.pretrained_cfg
         return Backbone(
             BackboneRecord(
@@ -87,17 +94,27 @@ def skeleton(name: str, image_size: int) -> Backbone:
     raise unknown("backbone", name, model_names())
 
 
-def create_torchvision(name: str, image_size: int, weights: str | None = None) -> nn.Module:
-    """A torchvision model, for images of that size where it takes only one."""
-    fixed: dict[str, Any] = {"image_size": image_size} if name.startswith("vit_") else {}
+def create_torchvision(name: str, size: Size, weights: str | None = None) -> nn.Module:
+    """A torchvision model, for images of that size where it takes only one.
+
+    Raises:
+        VqiError: It takes only square images, and these are not.
+    """
+    fixed: dict[str, Any] = {}
+    if name.startswith("vit_"):
+        if size.height != size.width:
+            raise VqiError(
+                f"torchvision/{name} takes only square images, not {size}: set image_size to one number, such as 224"
+            )
+        fixed = {"image_size": size.height}
     model: nn.Module = torchvision.models.get_model(name, weights=weights, **fixed)
     return model
 
 
-def create_timm(name: str, image_size: int, pretrained: bool = False) -> Any:
+def create_timm(name: str, size: Size, pretrained: bool = False) -> Any:
     """A timm model, for images of that size where it takes only one."""
     config = timm.get_pretrained_cfg(name)
-    fixed: dict[str, Any] = {"img_size": image_size} if config is not None and config.fixed_input_size else {}
+    fixed: dict[str, Any] = {"img_size": tuple(size)} if config is not None and config.fixed_input_size else {}
     return timm.create_model(name, pretrained=pretrained, **fixed)
 
 
@@ -118,7 +135,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     raise VqiError(f"{near}; layers here: {', '.join(stages[:40])} ('vqi layers <backbone>' lists all)")
 
 
-def layer_shapes(backbone: Backbone, image_size: int = 224) -> list[tuple[str, str, tuple[int, ...]]]:
+def layer_shapes(backbone: Backbone, size: Size = DEFAULT_SIZE) -> list[tuple[str, str, tuple[int, ...]]]:
     """Every layer that gives a tensor: its name, its kind and the shape of its output without the batch."""
     found: list[tuple[str, str, tuple[int, ...]]] = []
     hooks = [
@@ -126,20 +143,20 @@ def layer_shapes(backbone: Backbone, image_size: int = 224) -> list[tuple[str, s
     ]
     try:
         with torch.inference_mode():
-            backbone.model.eval()(torch.zeros(1, 3, image_size, image_size))
+            backbone.model.eval()(torch.zeros(1, 3, *size))
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise takes_no_images(backbone, image_size, error) from error
+        raise takes_no_images(backbone, size, error) from error
     finally:
         for hook in hooks:
             hook.remove()
     return found
 
 
-def takes_no_images(backbone: Backbone, image_size: int, error: Exception) -> VqiError:
+def takes_no_images(backbone: Backbone, size: Size, error: Exception) -> VqiError:
     """The error for a network that cannot compute with images of a size, because it halves them too often, say."""
     reason = cut(" ".join(str(error).split()))
     name = backbone.record.name
-    return VqiError(f"{name} takes no images of {image_size} x {image_size} pixels: set a larger image_size ({reason})")
+    return VqiError(f"{name} takes no images of {size} pixels: set a larger image_size ({reason})")
 
 
 def _recorder(name: str, found: list[tuple[str, str, tuple[int, ...]]]) -> Any:
@@ -154,19 +171,18 @@ def _recorder(name: str, found: list[tuple[str, str, tuple[int, ...]]]) -> Any:
 
 
 def save_backbone(path: Path, backbone: Backbone, made: FinetuneRecord) -> None:
-    """Write ``backbone.safetensors``: the weights, the backbone's record and what made it."""
+    """Write ``backbone.safetensors``."""
     header = BackboneHeader(backbone=backbone.record, made=made)
-    _save(path, KIND, backbone.model.state_dict(), header)
+    save_backbone_arrays(path, _arrays(backbone.model.state_dict()), header)
 
 
 def save_parent(path: Path, before: Mapping[str, torch.Tensor], backbone: Backbone, made: FinetuneRecord) -> None:
-    """Write ``parent``: those weights of a backbone that fine-tuning changed, as they were before; none without it."""
-    _save(path, PARENT_KIND, before, BackboneHeader(backbone=backbone.record, made=made))
+    """Write the weights ``before`` fine-tuning."""
+    save_parent_arrays(path, _arrays(before), BackboneHeader(backbone=backbone.record, made=made))
 
 
-def _save(path: Path, kind: str, tensors: Mapping[str, torch.Tensor], header: BackboneHeader) -> None:
-    state = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_safetensors(path, save(state, metadata=tensor_metadata(kind, header.model_dump(mode="json"))))
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> Arrays:
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
 def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
@@ -183,14 +199,14 @@ def load_parent(path: Path, backbone: Backbone) -> Backbone | None:
     return replace(backbone, model=model).with_weights(header.made.parent)
 
 
-def load_backbone(path: Path, image_size: int) -> Backbone:
+def load_backbone(path: Path, size: Size) -> Backbone:
     """Read ``backbone.safetensors``.
 
     Raises:
         VqiError: Another file, or a model of another version of the library.
     """
     header, tensors = _read(path, KIND)
-    backbone = skeleton(header.backbone.name, image_size)
+    backbone = skeleton(header.backbone.name, size)
     _load_own(backbone.model, tensors, path)
     return replace(backbone, record=header.backbone, made=header.made)
 

@@ -15,9 +15,11 @@ from vqi.artifacts.backbone import Runtime
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.errors import VqiError
 from vqi.network.backbones import Backbone, takes_no_images
-from vqi.network.runtime import Forward, compile_network
+from vqi.network.runtime import Forward, compile_network, few_threads
 from vqi.network.truncation import truncate
+from vqi.network.turns import MODULES
 from vqi.progress import track
+from vqi.sizes import Size
 
 
 class TruncatedNetwork(nn.Module):
@@ -52,10 +54,11 @@ class FeatureNetwork(TruncatedNetwork):
 
     def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, H, W, 3) uint8 -> (B, C, h, w) per layer."""
-        return tuple(self._pooled(output) for output in super().forward(batch))
+        size = Size(*batch.shape[1:3])
+        return tuple(self._pooled(output, size) for output in super().forward(batch))
 
-    def _pooled(self, output: torch.Tensor) -> torch.Tensor:
-        feature_map = to_map(output, self.channels_last, self.prefix_tokens)
+    def _pooled(self, output: torch.Tensor, size: Size) -> torch.Tensor:
+        feature_map = to_map(output, size, self.channels_last, self.prefix_tokens)
         if self.pool == 0:
             return feature_map.mean(dim=(2, 3), keepdim=True)  # B x C x 1 x 1
         height, width = feature_map.shape[2:]
@@ -64,8 +67,14 @@ class FeatureNetwork(TruncatedNetwork):
         return nn.functional.avg_pool2d(feature_map, self.pool) if self.pool > 1 else feature_map
 
 
-def to_map(output: torch.Tensor, channels_last: bool = False, prefix_tokens: int = 0) -> torch.Tensor:
+def to_map(output: torch.Tensor, size: Size, channels_last: bool = False, prefix_tokens: int = 0) -> torch.Tensor:
     """A layer's output as a map (B, C, h, w): maps, channels-last maps, tokens (B, T, C) and vectors (B, C).
+
+    Args:
+        output: Of the layer.
+        size: Of the images; tokens lie in a grid of that shape.
+        channels_last: Whether maps are (B, h, w, C).
+        prefix_tokens: Before those of the grid.
 
     Raises:
         VqiError: The output has another form.
@@ -74,9 +83,10 @@ def to_map(output: torch.Tensor, channels_last: bool = False, prefix_tokens: int
         return output.permute(0, 3, 1, 2) if channels_last else output
     if output.ndim == 3:
         tokens = output[:, prefix_tokens:]  # B x h*w x C
-        side = math.isqrt(tokens.shape[1])
-        if side * side == tokens.shape[1]:
-            return tokens.transpose(1, 2).reshape(len(output), -1, side, side)
+        count = tokens.shape[1]
+        height = max(1, round(math.sqrt(count * size.height / size.width)))
+        if count % height == 0:
+            return tokens.transpose(1, 2).reshape(len(output), -1, height, count // height)
     if output.ndim == 2:
         return output[:, :, None, None]
     raise VqiError(f"a layer's output of shape {tuple(output.shape)} is not a feature map; choose another layer")
@@ -120,12 +130,13 @@ class Extractor:
         """
         chosen = range(len(images)) if rows is None else rows
         with self._lock:
-            maps = [np.empty((len(chosen), *shape), np.float32) for shape in self._shapes_of(images.shape[1:])]
             size = self.batch_size
+            forward = self._forward((size, *images.shape[1:]))
+            maps = [np.empty((len(chosen), *shape), np.float32) for shape in self._shapes[images.shape[1:]]]
             starts = range(0, len(chosen), size)
             for begin in track(starts, len(starts), progress) if progress else starts:
                 part = chosen[begin : begin + size]
-                outputs = self._forward((size, *images.shape[1:]))(torch.from_numpy(_batch(images, part, size)))
+                outputs = forward(torch.from_numpy(_batch(images, part, size)))
                 for one, output in zip(maps, outputs, strict=True):
                     one[begin : begin + len(part)] = output[: len(part)].numpy()
         if not all(np.isfinite(one).all() for one in maps):
@@ -137,23 +148,19 @@ class Extractor:
     def _forward(self, shape: tuple[int, ...]) -> Forward:
         """The compiled network for batches of a shape (B, H, W, 3)."""
         if shape not in self._compiled:
-            example = torch.zeros(shape, dtype=torch.uint8)
-            self._compiled[shape] = compile_network(self._network(), example, self.runtime)
+            network = FeatureNetwork(self._backbone, self._layers, self._pool).eval()
+            self._shapes[shape[1:]] = self._shapes_of(network, shape[1:])
+            self._compiled[shape] = compile_network(network, torch.zeros(shape, dtype=torch.uint8), self.runtime)
         return self._compiled[shape]
 
-    def _shapes_of(self, shape: tuple[int, ...]) -> tuple[Shape, ...]:
+    def _shapes_of(self, network: FeatureNetwork, shape: tuple[int, ...]) -> tuple[Shape, ...]:
         """The shapes (C, h, w) of the maps of an image of a shape (H, W, 3)."""
-        if shape not in self._shapes:
-            try:
-                with torch.inference_mode():
-                    maps = self._network()(torch.zeros((1, *shape), dtype=torch.uint8))
-            except (AssertionError, RuntimeError, ValueError) as error:
-                raise takes_no_images(self._backbone, shape[0], error) from error
-            self._shapes[shape] = tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
-        return self._shapes[shape]
-
-    def _network(self) -> FeatureNetwork:
-        return FeatureNetwork(self._backbone, self._layers, self._pool).eval()
+        try:
+            with MODULES, few_threads(1), torch.inference_mode():
+                maps = network(torch.zeros((1, *shape), dtype=torch.uint8))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise takes_no_images(self._backbone, Size(*shape[:2]), error) from error
+        return tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
 
 
 def _batch(images: npt.NDArray[np.uint8], rows: Sequence[int], size: int) -> npt.NDArray[np.uint8]:

@@ -12,8 +12,8 @@ from vqi.artifacts.grouped import Groups
 from vqi.artifacts.images import Images
 from vqi.config import FeatureExtract
 from vqi.network.backbones import Backbone
+from vqi.network.engines import choose
 from vqi.network.extraction import Extractor
-from vqi.network.runtime import choose
 
 
 def extract_splits(

@@ -15,6 +15,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from vqi.errors import VqiError
 from vqi.network.backbones import find_layer
+from vqi.network.turns import MODULES
 
 _LOG = logging.getLogger(__name__)
 _BEGIN, _OUTPUT = "begin", "output"
@@ -183,15 +184,16 @@ def _cut(model: nn.Module, layers: dict[str, str]) -> fx.GraphModule | None:
         find_layer(model, layer)
     inner_first = dict(sorted(layers.items(), key=lambda item: -item[0].count(".")))
     try:
-        graph: fx.GraphModule = create_feature_extractor(
-            model,
-            inner_first,
-            tracer_kwargs={
-                "leaf_modules": [BatchNormAct2d, *get_notrace_modules()],
-                "autowrap_functions": get_notrace_functions(),
-            },
-            suppress_diff_warning=True,
-        )
+        with MODULES:
+            graph: fx.GraphModule = create_feature_extractor(
+                model,
+                inner_first,
+                tracer_kwargs={
+                    "leaf_modules": [BatchNormAct2d, *get_notrace_modules()],
+                    "autowrap_functions": get_notrace_functions(),
+                },
+                suppress_diff_warning=True,
+            )
     except (fx.proxy.TraceError, NameError, TypeError, ValueError, RuntimeError) as error:
         _LOG.info("the model cannot be cut off after '%s' (%s); the whole model is run", layer, str(error)[:120])
         return None

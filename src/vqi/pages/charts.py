@@ -145,8 +145,7 @@ def _panel(group: Group, heights: Floats, xs: Sequence[float], threshold: float,
     flagged = int((group.scores > threshold).sum())
     counts = f"{len(group.scores) - flagged:,} {group.below} | {flagged:,} {group.above}"
     bars = [
-        f'<rect x="{a:.1f}" y="{bottom - height * _PANEL:.1f}" width="{max(b - a - 1, 0.8):.1f}" '
-        f'height="{height * _PANEL:.1f}" style="fill:{_COLOURS[group.colour]}"/>'
+        bar(a, bottom - height * _PANEL, max(b - a - 1, 0.8), height * _PANEL, group.colour)
         for a, b, height in zip(xs[:-1], xs[1:], heights, strict=True)
         if height > 0
     ]
@@ -193,6 +192,19 @@ def path(points: Sequence[tuple[float, float]], colour: str, dashes: str = "") -
     dashed = f";stroke-dasharray:{dashes}" if dashes else ""
     style = f"fill:none;stroke:{_COLOURS[colour]};stroke-width:3;stroke-linejoin:round{dashed}"
     return f'<path d="M{"L".join(printed)}" style="{style}"/>'
+
+
+def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """A bar with its top at ``y``."""
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {place} style="fill:{_COLOURS[colour]}"/>'
+
+
+def dot(x: float, y: float, radius: float, colour: str, filled: bool) -> str:
+    """A mark of a point, filled or a ring."""
+    fill, rim = (colour, "surface") if filled else ("surface", colour)
+    style = f"fill:{_COLOURS[fill]};stroke:{_COLOURS[rim]};stroke-width:2"
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" style="{style}"/>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str, dashes: str = "", width: float = 1) -> str:

@@ -16,7 +16,8 @@ from vqi.artifacts.training_log import Epoch
 from vqi.config import Evaluate
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
-from vqi.evaluation import Evaluation, enlarge, mask_of
+from vqi.detectors.grid import resized
+from vqi.evaluation import Evaluation, mask_of
 from vqi.formatting import count
 from vqi.pages.findings import differing
 from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
@@ -149,7 +150,7 @@ def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
 
 def _examples(evaluation: Evaluation, images: Images, most: int) -> list[ReportImage]:
     """The images that the report shows, at most ``most`` per group."""
-    side = images.images.shape[1]
+    height, width = images.images.shape[1:3]
     chosen = choose_examples(evaluation.labels, evaluation.values, evaluation.threshold.value, most)
     examples = []
     for i, group in chosen:
@@ -163,7 +164,7 @@ def _examples(evaluation: Evaluation, images: Images, most: int) -> list[ReportI
                 score=entry.score,
                 decision=entry.decision,
                 image=np.asarray(images.images[row]),
-                anomaly_map=enlarge(evaluation.maps[i], side),
+                anomaly_map=resized(evaluation.maps[i], (height, width)),
                 mask=mask_of(images, row) if has_mask else None,
                 group=group,
             )

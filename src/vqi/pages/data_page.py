@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from vqi.preparation.appearance import GROUPS, Look, look_of, telling
 SHOWN = 12  # complaints of each kind; the JSON has all
 SIDE = 4  # pictures of one complaint
 BUDGET = 4 << 20  # bytes of all pictures together
-PIXELS = 256  # of a picture that is not among the prepared images
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -84,7 +84,9 @@ class Pictures:
         try:
             with zipfile.ZipFile(self._shard) as shard:
                 data = shard.read(path)
-            return decode(data, path, PIXELS, self._max_pixels, own_white(data, path, self._max_pixels))
+            return decode(
+                data, path, self.images.record.image_size, self._max_pixels, own_white(data, path, self._max_pixels)
+            )
         except (UnreadableImage, KeyError):
             return None
 
@@ -99,8 +101,15 @@ def render(report: DataReport, pictures: Pictures) -> str:
         groups=GROUPS,
         charts=[(figure, spread_svg(figure, groups)) for figure, groups in report.looks.items() if groups],
         telling=telling(report.separation),
+        answered=answered(pictures.images.index),
         sections=_within_budget(sections),
     )
+
+
+def answered(index: Sequence[IndexRow]) -> dict[str, int]:
+    """How many images operators' verdicts brought, by folder."""
+    folders = Counter(f"{row.split}/{row.defect_type}" for row in index if row.answered)
+    return dict(sorted(folders.items()))
 
 
 def _sections(report: DataReport, pictures: Pictures) -> Iterator[Section]:

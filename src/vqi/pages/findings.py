@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.artifacts.detector import Difference
-from vqi.artifacts.metrics import Metrics, OperatingPoint
-from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold
+from vqi.artifacts.metrics import FromVerdicts, Metrics, OperatingPoint
+from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold, is_fitted
 from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
@@ -150,6 +150,16 @@ def promise(threshold: Threshold, good: Scores) -> list[str]:
     ]
 
 
+def from_verdicts(found: FromVerdicts) -> list[str]:
+    """What operators' verdicts brought into the data; nothing where that is nothing."""
+    if not found.joined:
+        return []
+    raises = (
+        "Good parts that had an alarm raise the threshold where many of them train: fewer false alarms, fewer finds."
+    )
+    return [f"By operators' verdicts: {found.joined}.{f' {raises}' if found.answered_train else ''}"]
+
+
 def _basis(threshold: Threshold) -> str:
     """Which scores it was set from."""
     in_groups = threshold.n < threshold.images
@@ -191,7 +201,9 @@ def _estimate(threshold: Threshold) -> list[str]:
             f"So it is the estimate {band}, from a curve fitted to all the scores (log-normal); the score of that rank "
             f"alone would be {figure(threshold.order_statistic)}."
         ]
-    return [f"A curve fitted to all the scores (log-normal) would put it at {band}."]
+    wanted = is_fitted(threshold.n, threshold.target_fpr)
+    unused = "; it does not reach the highest scores, so it is not used" if wanted else ""
+    return [f"A curve fitted to all the scores (log-normal) would put it at {band}{unused}."]
 
 
 def differing(differences: Sequence[tuple[str, Difference]], threshold: Threshold, *, finetuned: bool) -> list[str]:
@@ -281,6 +293,6 @@ def operating_table(points: Sequence[OperatingPoint], target_fpr: float) -> Oper
         band = f"{_PARTS * mean:.0f} ({_PARTS * low:.0f} to {_PARTS * high:.0f})"
         cells = [short_percent(one.target_fpr), figure(one.threshold), band, f"{one.good_images_needed:,}"]
         cells += [percent(one.false_alarm_rate), percent(one.recall)]
-        cells += [percent(one.recall_by_type[name]) for name in types[:_MOST_TYPES]]
+        cells += [percent(one.recall_by_type.get(name)) for name in types[:_MOST_TYPES]]
         rows.append((one is chosen, one.calibration_groups >= one.good_images_needed, cells))
     return OperatingTable(types[:_MOST_TYPES], len(types[_MOST_TYPES:]), rows)

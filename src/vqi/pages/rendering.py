@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from vqi import __version__, formatting
 from vqi.pages import templates
+
+if TYPE_CHECKING:
+    import jinja2
 
 _NBSP = "\N{NO-BREAK SPACE}"
 
@@ -18,6 +19,8 @@ def render(template: str, **values: Any) -> str:
 
 
 def _environment() -> jinja2.Environment:
+    import jinja2  # here, because steps that make no page import this module, too
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates.FOLDER),
         autoescape=True,

@@ -82,7 +82,7 @@ def render_report(report: ReportData) -> str:
         roc=_roc(report.roc, report.metrics),
         histogram=histogram_svg(_groups(report.calibration_scores, good, bad), report.threshold.value),
         threshold=report.threshold,
-        promise=findings.promise(report.threshold, good),
+        promise=[*findings.promise(report.threshold, good), *findings.from_verdicts(report.metrics)],
         operating=findings.operating_table(report.metrics.operating_points, report.threshold.target_fpr),
         oracle=findings.oracle_figures(report.metrics),
         groups=_example_groups(report.images, limits),

@@ -11,7 +11,9 @@ from typing import Any
 
 from vqi.artifacts.metrics import Summary
 from vqi.formatting import area, area_with_interval, cell, percent, short_percent
+from vqi.pages import field
 from vqi.pages.rendering import render
+from vqi.verdicts.field import Field
 
 COLUMNS = tuple(Summary.model_fields)
 HEADER = (
@@ -24,6 +26,10 @@ HEADER = (
     "Best possible accuracy (uses test labels)",
 )
 
+_NEWEST = (
+    "Of each category the newest version that has verdicts, that first which operators contradict most: such "
+    "categories come first in the table above, too."
+)
 _FAILED = ("failed", *[""] * (len(HEADER) - 2))  # the cells of a category without figures
 _NONE: Mapping[str, str] = MappingProxyType({})  # category -> why it has no figures
 _RATES = ("accuracy", "false_alarm_rate", "recall", "oracle_accuracy")
@@ -40,10 +46,17 @@ def to_csv(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
     return file.getvalue()
 
 
-def to_markdown(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
+def to_markdown(
+    rows: Sequence[Summary],
+    failed: Mapping[str, str] = _NONE,
+    unchanged: Mapping[str, str] = _NONE,
+    decisions: Mapping[str, str] = _NONE,
+    fields: Sequence[Field] = (),
+) -> str:
     """The columns of `HEADER`, rates in percent; a row of means where there is more than one category with figures.
 
-    Below it why each category of ``failed`` has none.
+    Below it why each category of ``failed`` has none, why each of ``unchanged`` was not trained, what the gate said of
+    each new model, what verdicts brought into the data, and, in ``fields``, what operators say.
     """
     body = [_cells(row) for row in rows]
     body += [[_escaped(name), *_FAILED] for name in failed]
@@ -51,10 +64,22 @@ def to_markdown(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> s
     aligned = ["---", *["---:"] * (len(HEADER) - 1)]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in [HEADER, aligned, *body])
     reasons = [f"- {_escaped(name)} failed: {_escaped(why)}\n" for name, why in failed.items()]
+    reasons += [f"- {_escaped(name)} is unchanged: {_escaped(why)}\n" for name, why in unchanged.items()]
+    reasons += [f"- {_escaped(name)}: {_escaped(said)}\n" for name, said in decisions.items()]
+    reasons += [f"- {_escaped(name)}: {said}\n" for name, said in _joined(rows).items()]
+    for one in fields:
+        told = "; ".join(filter(None, [field.answers(one), field.promise(one)]))
+        reasons.append(f"- {_escaped(one.category)}: operators on v{one.version}: {told}\n")  # figures alone
     return "".join([table, *(["\n"] if reasons else []), *reasons])
 
 
-def to_html(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
+def to_html(
+    rows: Sequence[Summary],
+    failed: Mapping[str, str] = _NONE,
+    unchanged: Mapping[str, str] = _NONE,
+    decisions: Mapping[str, str] = _NONE,
+    fields: Sequence[Field] = (),
+) -> str:
     """One self-contained page, without JavaScript, that looks like the reports."""
     body = [[row.category, *_cells(row)[1:], area(row.pixel_auroc), area(row.aupro)] for row in rows]
     body += [[name, *_FAILED, "", ""] for name in failed]
@@ -68,7 +93,16 @@ def to_html(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
         targets=sorted({short_percent(row.target_fpr) for row in rows}),
         pixels=pixels,
         failed=failed,
+        unchanged=unchanged,
+        decisions=decisions,
+        joined=_joined(rows),
+        operators=field.section(fields, _NEWEST),
     )
+
+
+def _joined(rows: Sequence[Summary]) -> dict[str, str]:
+    """By category what verdicts brought into its data."""
+    return {row.category: said for row in rows if (said := row.joined)}
 
 
 def _field(value: Any) -> str:

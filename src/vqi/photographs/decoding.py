@@ -29,6 +29,7 @@ from vqi.photographs.opening import (
     open_image,
     upright,
 )
+from vqi.sizes import Size
 
 __all__ = [
     "Decoded",
@@ -51,7 +52,7 @@ FULL_8 = 255
 class Decoded:
     """An image as read, and what a data report says of it."""
 
-    pixels: npt.NDArray[np.uint8]  # (size, size, 3)
+    pixels: npt.NDArray[np.uint8]  # (*size, 3)
     width: int  # of the source, in pixels, after the EXIF rotation
     height: int
     mode: str  # of the source, in PIL's words: L, RGB, P, I;16, CMYK, ...
@@ -70,8 +71,8 @@ class Largest:
     container: float  # the largest value that could stand there; infinity for 32 bits
 
 
-def decode(data: bytes, name: str, size: int, max_pixels: int, white: float | None = None) -> npt.NDArray[np.uint8]:
-    """An image file as pixels (size, size, 3) uint8, resized bilinearly with antialiasing.
+def decode(data: bytes, name: str, size: Size, max_pixels: int, white: float | None = None) -> npt.NDArray[np.uint8]:
+    """An image file as pixels (*size, 3) uint8, resized bilinearly with antialiasing.
 
     Args:
         white: The value of white in images deeper than 8 bits, where black is 0; without it they are refused.
@@ -84,7 +85,7 @@ def decode(data: bytes, name: str, size: int, max_pixels: int, white: float | No
 
 
 def decode_image(
-    data: bytes, name: str, size: int, max_pixels: int, white: float | None = None, *, keep: bool = False
+    data: bytes, name: str, size: Size, max_pixels: int, white: float | None = None, *, keep: bool = False
 ) -> Decoded:
     """As ``decode``, with the size, the mode and a note for the data report; with the whole image where it is kept."""
     with damage(name):
@@ -102,7 +103,7 @@ def decode_image(
 
 
 def decode_opened(
-    image: Image.Image, name: str, size: int, max_pixels: int, white: float | None = None, *, keep: bool = False
+    image: Image.Image, name: str, size: Size, max_pixels: int, white: float | None = None, *, keep: bool = False
 ) -> Decoded:
     """An image that is open in PIL as ``decode_image`` gives the file with the same pixels; it is not changed.
 
@@ -185,22 +186,23 @@ def _brightness(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image if image.mode == "L" else image.convert("L"), dtype=np.uint8)
 
 
-def resize_mask(mask: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
-    """A mask (height, width) as (size, size): defect where at least half of a pixel's area is."""
+def resize_mask(mask: npt.NDArray[np.bool_], size: Size) -> npt.NDArray[np.bool_]:
+    """A mask (height, width) of another size: defect where at least half of a pixel's area is."""
     # the box filter is the mean over a pixel's area; over values of 0 or 255
     image = Image.fromarray(mask.astype(np.uint8) * np.uint8(FULL_8))
-    return np.asarray(image.resize((size, size), Image.Resampling.BOX)) > FULL_8 // 2
+    return np.asarray(image.resize((size.width, size.height), Image.Resampling.BOX)) > FULL_8 // 2
 
 
-def _decoded(image: Image.Image, size: int, mode: str, notes: tuple[str, str], *, keep: bool) -> Decoded:
+def _decoded(image: Image.Image, size: Size, mode: str, notes: tuple[str, str], *, keep: bool) -> Decoded:
     """What is said of an upright image in mode L or RGB; the last note is that of values above white."""
     whole = np.array(image.convert("RGB"), dtype=np.uint8) if keep else None
     note = "; ".join(filter(None, notes))
     return Decoded(_resized(image, size), image.width, image.height, mode, note, bool(notes[-1]), whole)
 
 
-def _resized(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    return np.array(image.resize((size, size), Image.Resampling.BILINEAR).convert("RGB"), dtype=np.uint8)
+def _resized(image: Image.Image, size: Size) -> npt.NDArray[np.uint8]:
+    resized = image.resize((size.width, size.height), Image.Resampling.BILINEAR)
+    return np.array(resized.convert("RGB"), dtype=np.uint8)
 
 
 def _deep_to_8_bit(

@@ -15,6 +15,7 @@ from typing import IO
 
 from PIL import (  # noqa: F401 - a parser is in Image.OPEN once its module is imported
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageOps,
@@ -29,6 +30,7 @@ from PIL import (  # noqa: F401 - a parser is in Image.OPEN once its module is i
 
 from vqi.errors import VqiError
 from vqi.photographs import jpeg2000, pnm, tiff, webp
+from vqi.sizes import Size
 
 # Nothing else is tried: fewer parsers see foreign bytes.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
@@ -41,6 +43,7 @@ DAMAGED = (
 )
 NO_IMAGE = (SyntaxError, IndexError, TypeError, struct.error)  # what a parser raises for a header that is not its own
 PREFIX = 16  # bytes that identify a format
+ON_THEIR_SIDE = (5, 6, 7, 8)  # EXIF's orientations of images that are turned by 90 degrees
 # Brands of ISO media files (ISO 14496-12) that hold a still image.
 HEIF = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC"}
 HEIF |= {b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
@@ -147,6 +150,27 @@ def upright(image: Image.Image) -> Image.Image:
     image.load()
     ImageOps.exif_transpose(image, in_place=True)
     return image
+
+
+def upright_size(file: IO[bytes]) -> Size | None:
+    """The size of the image of a file, turned as its EXIF says; from its header alone, None where that has none.
+
+    The EXIF of a PNG file counts where it stands before the pixels.
+    """
+    begin = file.read(webp.HEADER)
+    file.seek(0)
+    if size := webp.canvas(begin):  # its parser allocates before it gives the size
+        return Size(size[1], size[0])
+    try:
+        image = parse(file)
+        if image is None:
+            return None
+        # Pillow would decode a PNG file to look for EXIF behind the pixels
+        told = not isinstance(image, PngImagePlugin.PngImageFile) or "exif" in image.info
+        lies = told and image.getexif().get(ExifTags.Base.Orientation) in ON_THEIR_SIDE
+    except (*DAMAGED, Image.DecompressionBombError):
+        return None
+    return Size(image.width, image.height) if lies else Size(image.height, image.width)
 
 
 def image_size(data: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from vqi.formatting import count
 from vqi.photographs.capture import Capture
 from vqi.photographs.similarity import SIDE, Pair
 from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
+from vqi.sizes import Size
 
 Groups = tuple[tuple[str, ...], ...]  # of paths
 IMAGES_A_SIZE = 10  # training images per size: with fewer, photographs of this source have any size
@@ -38,6 +39,7 @@ _LEAKS = {
     ("calibration", "test"): "the false alarms that the test shows say less than they seem to",
 }
 MOST_NAMED = 5  # folders in a warning
+SQUEEZED = 1.5  # times the ratio of the sides, from which a part looks another way
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Findings:
 
 def report(
     category: str,
-    image_size: int,
+    size: Size,
     findings: Findings,
     target_fpr: float,
     licence: Licence | None,
@@ -88,14 +90,14 @@ def report(
     areas = separation(index, findings.looks)
     pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     pixels += no_good_in_test(list(counts["test"]))
-    pixels += [*seen_already(findings), *other_sizes(findings)]
+    pixels += [*seen_already(findings), *other_sizes(findings), *squeezed(findings.sizes, size)]
     train, unseen = [row for row in index if row.split == "train"], findings.unseen()
     sets = unseen or train  # the threshold
     groups = len({row.group for row in sets})
     by_folder = findings.by_folder and not unseen
     return DataReport(
         category=category,
-        image_size=image_size,
+        image_size=size,
         images=len(index),
         masks=sum(row.mask_row is not None for row in index),
         counts=counts,
@@ -211,6 +213,25 @@ def other_sizes(findings: Findings) -> list[str]:
     return [
         f"{len(odd):,} of {count(len(sizes['calibration']), 'image')} for calibration have another size than all "
         f"training images, such as {odd[0]} instead of {min(usual)}: are they of the same camera?"
+    ]
+
+
+def squeezed(sizes: Mapping[str, int], size: Size) -> list[str]:
+    """What to say where most images have quite another shape than what they are scaled to.
+
+    Args:
+        sizes: Images by their size, such as ``300x500``.
+        size: What they are scaled to.
+    """
+    own = size.width / size.height
+    ratios = {name: int(name.partition("x")[0]) / int(name.partition("x")[2]) / own for name in sizes}
+    odd = {name: sizes[name] for name, ratio in ratios.items() if not 1 / SQUEEZED < ratio < SQUEEZED}
+    if 2 * sum(odd.values()) <= sum(sizes.values()):
+        return []
+    return [
+        f"{sum(odd.values()):,} of {count(sum(sizes.values()), 'image')} are squeezed to {size} pixels, such as one of "
+        f"{max(odd, key=odd.__getitem__)}: a small defect may be lost along the longer side. image_size 'fit' keeps "
+        "the shape of the photographs."
     ]
 
 

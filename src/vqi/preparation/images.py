@@ -7,13 +7,10 @@ many are decoded at a time also depends on the memory that is granted: a photogr
 from __future__ import annotations
 
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,17 +40,18 @@ from vqi.preparation.groups import grouped
 from vqi.preparation.reading import Source
 from vqi.preparation.value_range import decide
 from vqi.progress import message, track
+from vqi.sizes import Size, fitted, wanted_size
 from vqi.system import processor
+from vqi.system.concurrency import in_order
 from vqi.system.os_errors import explain
 
 __all__ = ["UnreadableImage", "decode", "prepare"]
 
 _DEFAULT = defaults(Preprocess)
 ORDER = ("train", "calibration", "test")  # of the splits in the artifact
+PROBED = 200  # training images whose shape is looked at, evenly spread
+DIGEST_LETTERS = 12  # of a shard's digest, behind the dataset's name
 NAMED = 5  # files named in an error; the report and the log name all
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Loaded:
     sha256: str
     image: Decoded | None
     unreadable: str
-    mask: npt.NDArray[np.bool_] | None  # (size, size)
+    mask: npt.NDArray[np.bool_] | None  # of the size of the pixels
     mask_problems: tuple[str, ...]
     taken: Capture | None = None  # when, where that was asked for
 
@@ -82,7 +80,7 @@ def prepare(
     shard: Shard,
     out_dir: Path,
     category: str,
-    image_size: int,
+    image_size: str,
     max_bad_fraction: float,
     max_pixels: int,
     threads: int | None = None,
@@ -93,8 +91,10 @@ def prepare(
     """Write the artifact ``images`` of a category to the folder ``out_dir``, split by split (``ORDER``), always alike.
 
     Args:
+        image_size: what images are resized to; see ``config.ImageSize``.
         threads: that decode; by default as many as ``processor.threads`` says. They do not change a byte.
-        dataset: URI of the dataset; its last part, name@digest, goes into the header (the rest is of one machine only).
+        dataset: URI of the dataset, whose name goes into the header with a digest of this category alone: what becomes
+            of a category must not depend on the others, or on where the store is.
         target_fpr: the false-alarm rate that will be requested; the report says whether the images allow it.
         group_by: what names the group of an image; see ``preparation.groups``.
 
@@ -115,12 +115,13 @@ def prepare(
         deep = [m.path for m in members if m.place.split == "train" and source.may_be_deep(m.path)]
         largest = dict(zip(deep, in_order(deep, source.largest, threads), strict=True))
         values, findings.warnings = decide(largest)
+        size = _size(image_size, [m.path for m in members if m.place.split == "train"], source)
         record = ImagesRecord(
             version=__version__,
             category=category,
-            dataset=dataset_uri(dataset).rstrip("/").rpartition("/")[2],
+            dataset=_named(dataset, shard),
             shard=shard.sha256,
-            image_size=image_size,
+            image_size=size,
             max_bad_fraction=max_bad_fraction,
             max_pixels=max_pixels,
             values=values,
@@ -129,7 +130,7 @@ def prepare(
 
             def work(member: Member) -> Loaded:
                 with source.read(member.path, member.mask) as (data, mask):
-                    item = load(member, data, mask, size=image_size, max_pixels=max_pixels, white=record.white)
+                    item = load(member, data, mask, size=size, max_pixels=max_pixels, white=record.white)
                     if item.image is None or exif_seconds(group_by) is None:
                         return item
                     return replace(item, taken=capture_of(data, member.path, max_pixels))
@@ -144,10 +145,20 @@ def prepare(
             findings.notes += found.notes
             _require_unseen(category, findings)
             writer.finish(findings.index)
-    made = report(category, image_size, findings, target_fpr, shard.licence, shard.left_out)
+    made = report(category, size, findings, target_fpr, shard.licence, shard.left_out)
     for text in made.image_warnings:
         message(f"warning: {category}: {text}")
     return made
+
+
+def _size(image_size: str, train: Sequence[str], source: Source) -> Size:
+    """The size that images are resized to."""
+    wanted = wanted_size(image_size)
+    if not wanted.fits:
+        return wanted.size
+    step = -(-len(train) // PROBED)
+    shapes = [shape for path in train[::step] if (shape := source.shape(path)) is not None]
+    return fitted(wanted.size, shapes) if shapes else wanted.size
 
 
 def find_members(names: Iterable[str]) -> list[Member]:
@@ -168,20 +179,8 @@ def take_unreadable(files: Iterable[Unreadable], findings: Findings) -> None:
             findings.unreadable.append(one)
 
 
-def in_order(tasks: Iterable[Task], work: Callable[[Task], Result], threads: int) -> Iterator[Result]:
-    """The results in the order of the tasks, computed by threads; only a few are under way at any time."""
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def load(
-    member: Member, data: bytes, mask_data: bytes | None, size: int, max_pixels: int, white: float | None = None
+    member: Member, data: bytes, mask_data: bytes | None, size: Size, max_pixels: int, white: float | None = None
 ) -> Loaded:
     """Decode one image and its mask."""
     digest = sha256_bytes(data)
@@ -261,6 +260,12 @@ def _require_unseen(category: str, findings: Findings) -> None:
 
 def _none_readable(category: str, bad: Unreadable) -> str:
     return f"category '{category}': none of its train images is readable, for example {bad.path}: {bad.reason}"
+
+
+def _named(dataset: str, shard: Shard) -> str:
+    """``name@digest`` of a dataset's URI, with the digest of the category's own data; '' for no URI."""
+    name = dataset_uri(dataset).rstrip("/").rpartition("/")[2].rpartition("@")[0]
+    return f"{name}@{shard.sha256[:DIGEST_LETTERS]}" if name else ""
 
 
 @contextmanager

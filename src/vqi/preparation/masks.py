@@ -11,6 +11,7 @@ import numpy.typing as npt
 from vqi.artifacts.data_report import MaskProblem
 from vqi.datasets.layout import MASK_ENDING, Place, place_of
 from vqi.photographs.decoding import Decoded, UnreadableImage, decode_mask, resize_mask
+from vqi.sizes import Size
 
 MOST = 0.5  # of an image: a mask that marks more is worth a look
 EDGE = 0.9  # of an image's edge: a mask that marks so much of it and not all inside is the wrong way round
@@ -53,7 +54,7 @@ def problems(names: Iterable[str], used: Mapping[str, str | None]) -> list[MaskP
 def load(
     name: str, data: bytes, image: Decoded, max_pixels: int, *, is_defect: bool
 ) -> tuple[npt.NDArray[np.bool_] | None, tuple[str, ...]]:
-    """The mask of an image, (size, size) bool, and what is wrong with it; None where it cannot be used."""
+    """The mask of an image, of the size of its pixels, and what is wrong with it; None where it cannot be used."""
     try:
         full = decode_mask(data, name, max_pixels)
     except UnreadableImage as error:
@@ -63,9 +64,10 @@ def load(
         turned = ", turned by 90 degrees" if (height, width) == (image.width, image.height) else ""
         sizes = f"{width} x {height} pixels, its image {image.width} x {image.height}{turned}"
         return None, (f"{sizes}: the mask is not used; save it in the size of its image",)
-    mask = resize_mask(full, image.pixels.shape[0])
+    size = Size(*image.pixels.shape[:2])
+    mask = resize_mask(full, size)
     if is_defect and not mask.any():
-        return mask, ("marks nothing" if not full.any() else f"marks nothing any more at {mask.shape[0]} pixels",)
+        return mask, ("marks nothing" if not full.any() else f"marks nothing any more at {size} pixels",)
     return mask, tuple(_doubts(full, is_defect=is_defect))
 
 

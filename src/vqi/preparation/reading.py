@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from vqi.photographs.cost import cost
 from vqi.photographs.decoding import Largest, UnreadableImage, largest_value
 from vqi.photographs.depth import may_be_deep
+from vqi.photographs.opening import upright_size
+from vqi.sizes import Size
 from vqi.system import processor
 from vqi.system.memory import MemoryBudget, give_back_large_blocks
 
@@ -36,6 +38,11 @@ class Source:
         """Whether an image can have more than 8 bits per value, from its first bytes."""
         with self._archive.open(image) as file:
             return may_be_deep(file.read(BEGIN))
+
+    def shape(self, image: str) -> Size | None:
+        """The size of an image in its file; None where it has none."""
+        with self._archive.open(image) as file:
+            return upright_size(file)
 
     def largest(self, image: str) -> Largest | None:
         """The largest value of an image; None up to 8 bits, and where it cannot be read, which is said later."""

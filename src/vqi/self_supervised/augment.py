@@ -74,16 +74,16 @@ def blurred(images: torch.Tensor, probability: float, generator: torch.Generator
     """A Gaussian blur for a share of the images: along the columns, then along the rows, all images together."""
     chosen = uniform(generator, len(images), 0, 1) < probability
     sigmas = uniform(generator, len(images), *_BLUR_SIGMAS)[chosen]
-    n, side = len(sigmas), images.shape[-1]
+    n, (height, width) = len(sigmas), images.shape[-2:]
     if n == 0:
         return images
-    radius = max(1, side // 20)  # of a kernel as wide as a tenth of the image
+    radius = max(1, min(height, width) // 20)  # of a kernel as wide as a tenth of the image
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32)
     kernels = torch.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))  # n x k
     kernels = (kernels / kernels.sum(dim=1, keepdim=True)).repeat_interleave(3, dim=0)  # 3n x k
-    planes = images[chosen].reshape(1, 3 * n, side, side)
+    planes = images[chosen].reshape(1, 3 * n, height, width)
     planes = conv2d(pad(planes, [0, 0, radius, radius], "reflect"), kernels[:, None, :, None], groups=3 * n)
     planes = conv2d(pad(planes, [radius, radius, 0, 0], "reflect"), kernels[:, None, None, :], groups=3 * n)
     images = images.clone()
-    images[chosen] = planes.reshape(n, 3, side, side)
+    images[chosen] = planes.reshape(n, 3, height, width)
     return images

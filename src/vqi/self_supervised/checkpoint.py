@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, model_validator
 
 from vqi.artifacts.tensors import load_tensors, save_tensors
-from vqi.artifacts.training_log import Epoch, check_log
+from vqi.artifacts.training_log import CHECKPOINTS, Epoch, check_log
 from vqi.errors import UnavailableError, VqiError
 from vqi.progress import message
 from vqi.records import Record, parse
@@ -61,7 +61,7 @@ class Checkpoint:
     """
 
     def __init__(self, store: Store, key: str) -> None:
-        self._store, self._key = store, f"checkpoints/{key}.safetensors"
+        self._store, self._key = store, f"{CHECKPOINTS}/{key}.safetensors"
 
     def save(self, state: State) -> None:
         """Replace the state."""

@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import functional as change
 from vqi.config import CutPaste
 from vqi.self_supervised.augment import uniform
 from vqi.self_supervised.method import Encode, Method, Step
+from vqi.sizes import Size
 
 Paste = Callable[[torch.Tensor, CutPaste, torch.Generator], torch.Tensor]  # of one image (3, H, W)
 
@@ -96,30 +97,30 @@ def _changed(paste: Paste, image: torch.Tensor, settings: CutPaste, generator: t
     return pasted
 
 
-def patch_size(side: int, settings: CutPaste, generator: torch.Generator) -> tuple[int, int]:
-    """Height and width of a patch of a square image, in pixels."""
-    area = _one(generator, *settings.patch_area) * side * side
+def patch_size(image: Size, settings: CutPaste, generator: torch.Generator) -> tuple[int, int]:
+    """Height and width of a patch of an image, in pixels."""
+    area = _one(generator, *settings.patch_area) * image.height * image.width
     aspect = math.exp(_one(generator, *(math.log(limit) for limit in settings.patch_aspect)))
     height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-    return min(max(height, 1), side), min(max(width, 1), side)
+    return min(max(height, 1), image.height), min(max(width, 1), image.width)
 
 
-def scar_size(side: int, settings: CutPaste, generator: torch.Generator) -> tuple[int, int]:
+def scar_size(image: Size, settings: CutPaste, generator: torch.Generator) -> tuple[int, int]:
     """Height and width of a scar, in pixels."""
     width = round(_one(generator, *settings.scar_width))
     length = round(_one(generator, *settings.scar_length))
-    return min(width, side), min(length, side)
+    return min(width, image.height), min(length, image.width)
 
 
 def patch_pasted(image: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
     """An image (3, H, W) with a piece of it at another place."""
-    patch = _cut(image, patch_size(image.shape[-1], settings, generator), settings, generator)
+    patch = _cut(image, patch_size(Size(*image.shape[1:]), settings, generator), settings, generator)
     return _paste(image, patch, torch.ones_like(patch[:1]), generator)
 
 
 def scar_pasted(image: torch.Tensor, settings: CutPaste, generator: torch.Generator) -> torch.Tensor:
     """An image (3, H, W) with a thin rotated piece of it at another place."""
-    scar = _cut(image, scar_size(image.shape[-1], settings, generator), settings, generator)
+    scar = _cut(image, scar_size(Size(*image.shape[1:]), settings, generator), settings, generator)
     angle = _one(generator, -settings.scar_rotation, settings.scar_rotation)
     whole = torch.cat([scar, torch.ones_like(scar[:1])])  # 4 x h x w, the last one is the mask
     turned = change.rotate(whole, angle, interpolation=InterpolationMode.BILINEAR, expand=True)
@@ -138,8 +139,8 @@ def _cut(image: torch.Tensor, size: tuple[int, int], settings: CutPaste, generat
 
 
 def _paste(image: torch.Tensor, patch: torch.Tensor, mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    side = image.shape[-1]
-    patch, mask = patch[:, :side, :side], mask[:, :side, :side]
+    height, width = image.shape[1:]
+    patch, mask = patch[:, :height, :width], mask[:, :height, :width]
     h, w = patch.shape[1:]
     top, left = _place(image, (h, w), generator)
     pasted = image.clone()

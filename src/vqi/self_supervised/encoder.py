@@ -18,6 +18,7 @@ from vqi.network.extraction import TruncatedNetwork, to_map
 from vqi.network.runtime import Forward, compile_network
 from vqi.network.truncation import trainable
 from vqi.progress import message
+from vqi.sizes import Size
 
 _CHUNK = 16  # images at a time through the part that never trains: its engine wants batches of one size
 
@@ -29,7 +30,7 @@ class Encoder(nn.Module):
     to the 256 levels of a pixel for that. It is not a submodule of this module: nothing in it can change.
     """
 
-    def __init__(self, backbone: Backbone, layer: str, options: Finetune, runtime: Runtime, side: int) -> None:
+    def __init__(self, backbone: Backbone, layer: str, options: Finetune, runtime: Runtime, size: Size) -> None:
         super().__init__()
         behind, self.network = _sections(backbone, layer, options.frozen_up_to)
         self.frozen_statistics = options.batch_norm == "frozen"
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
         self._front: Forward | None = None
         if behind:
             message(f"the network up to '{behind}' never trains")
-            example = torch.zeros(_CHUNK, side, side, 3, dtype=torch.uint8)
+            example = torch.zeros(_CHUNK, *size, 3, dtype=torch.uint8)
             self._front = compile_network(TruncatedNetwork(backbone, [behind]), example, runtime)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -51,7 +52,7 @@ class Encoder(nn.Module):
             begin = begin.contiguous(memory_format=torch.channels_last)
         with GroupedInFp32():
             output = self.network(begin)
-        feature_map = to_map(output, self.channels_last, self.prefix_tokens)  # B x C x h x w
+        feature_map = to_map(output, Size(*images.shape[2:]), self.channels_last, self.prefix_tokens)  # B x C x h x w
         return feature_map.mean(dim=(2, 3))
 
     def set_training(self, training: bool) -> None:

@@ -8,7 +8,6 @@ killed continues from its last complete epoch as if nothing had happened.
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ import numpy.typing as npt
 import torch
 from torchvision.transforms.v2.functional import resize
 
-from vqi import __version__
 from vqi.artifacts.backbone import FinetuneRecord, Runtime
 from vqi.artifacts.images import Images
 from vqi.artifacts.training_log import Epoch
@@ -27,7 +25,7 @@ from vqi.config import Finetune, SslFinetune, layer_names
 from vqi.digests import digest_json, sha256_bytes
 from vqi.errors import VqiError
 from vqi.network.backbones import Backbone
-from vqi.network.runtime import choose
+from vqi.network.engines import choose
 from vqi.progress import clock, message, track
 from vqi.self_supervised.checkpoint import (
     KIND,
@@ -40,6 +38,7 @@ from vqi.self_supervised.checkpoint import (
 )
 from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.method import Method, Step
+from vqi.sizes import Size, fitted, square
 from vqi.store.interface import Store
 from vqi.system.processor import threads
 
@@ -57,16 +56,13 @@ class Tuned:
     runtime: Runtime | None = None
 
     def record(self, settings: SslFinetune, images_sha256: str) -> FinetuneRecord:
-        """What made the backbone; ``images_sha256`` is that of the index of the images."""
-        return FinetuneRecord(
-            version=__version__,
-            settings=settings.model_validate_json(json.dumps(settings.in_full())),  # as it is read again
-            images=images_sha256,
-            parent=self.parent,
-            best_epoch=self.best_epoch,
-            held_out=tuple(self.held_out),
-            runtime=self.runtime,
-        )
+        """What made the backbone.
+
+        ``images_sha256``: of the images' index. One that was not trained does not depend on it: all categories and runs
+        that take it have the same file.
+        """
+        images = images_sha256 if self.best_epoch else ""
+        return FinetuneRecord.of(settings, self.parent, images, self.best_epoch, tuple(self.held_out), self.runtime)
 
 
 def train(parent: Backbone, images: Images, settings: SslFinetune, make: type[Method], store: Store | None) -> Tuned:
@@ -191,11 +187,12 @@ class Trainer:
     ) -> None:
         self.options, self.seed, self.epochs = settings.finetune_settings(), settings.seed, settings.epochs
         self._images, self._bf16 = images, runtime.precision == "bf16"
-        self._side = self.options.image_size or images.shape[1]
+        prepared = Size(*images.shape[1:3])
+        self._size = _trained_size(self.options.image_size, prepared)
         self._model = backbone.model
-        if self._side != images.shape[1]:
-            _check_size(self._model, self._side)
-        self._encoder = Encoder(backbone, layer_names(settings.layer)[-1], self.options, runtime, self._side)
+        if self._size != prepared:
+            _check_size(self._model, self._size)
+        self._encoder = Encoder(backbone, layer_names(settings.layer)[-1], self.options, runtime, self._size)
         self.method = make(self._width(), self.options)
         self._trained = _names_in(self._encoder, self._model)
         self._optimizer = self._make_optimizer()
@@ -283,8 +280,8 @@ class Trainer:
     def _step(self, rows: Sequence[int], generator: torch.Generator) -> Step:
         pixels = torch.from_numpy(np.ascontiguousarray(self._images[list(rows)]))  # B x H x W x 3
         batch = pixels.permute(0, 3, 1, 2).float().div(255)  # B x 3 x H x W
-        if self._side != batch.shape[-1]:
-            batch = resize(batch, [self._side, self._side], antialias=True).clamp(0, 1)
+        if self._size != tuple(batch.shape[2:]):
+            batch = resize(batch, list(self._size), antialias=True).clamp(0, 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
             return self.method.step(self._encoder, batch.contiguous(), generator)
 
@@ -292,16 +289,23 @@ class Trainer:
         """How many features the layer gives after pooling."""
         self._encoder.eval()
         with torch.no_grad():
-            return int(self._encoder(torch.zeros(1, 3, self._side, self._side)).shape[1])
+            return int(self._encoder(torch.zeros(1, 3, *self._size)).shape[1])
 
 
-def _check_size(model: torch.nn.Module, side: int) -> None:
+def _trained_size(side: int, prepared: Size) -> Size:
+    """The size of images in training: as prepared, or in their shape with as many pixels as a square has."""
+    if side == 0:
+        return prepared
+    return square(side) if prepared.height == prepared.width else fitted(square(side), [prepared])
+
+
+def _check_size(model: torch.nn.Module, size: Size) -> None:
     """Fail where a network, such as a vision transformer, takes images of only one size."""
     try:
         with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, side, side))
+            model.eval()(torch.zeros(1, 3, *size))
     except (AssertionError, RuntimeError) as error:
-        raise VqiError(f"finetune image_size {side}: the backbone takes no images of this size ({error})") from error
+        raise VqiError(f"finetune image_size {size}: the backbone takes no images of this size ({error})") from error
 
 
 def _names_in(encoder: Encoder, model: torch.nn.Module) -> frozenset[str]:

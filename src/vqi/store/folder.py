@@ -14,6 +14,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from vqi.digests import sha256_bytes, sha256_file
@@ -22,13 +23,16 @@ from vqi.store.interface import (
     DIGESTS,
     LARGEST_IN_MEMORY,
     READABLE,
+    AllUnfinished,
     ObjectInfo,
     Store,
+    Tagged,
+    Unfinished,
     check_key,
     check_path,
     corrupted,
 )
-from vqi.system.atomic import atomic_path, clear_old, is_temporary
+from vqi.system.atomic import atomic_path, clear_old, is_temporary, remove
 from vqi.system.files import open_regular
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
@@ -71,6 +75,25 @@ class FolderStore(Store):
             self._commit(target, lambda temporary: temporary.write_bytes(data))
             return True
 
+    def get_tagged(self, key: str) -> Tagged | None:
+        """See ``Store.get_tagged``."""
+        if not self.exists(key):
+            return None
+        data = self.get_bytes(key)
+        return Tagged(data, sha256_bytes(data))
+
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        """See ``Store.replace``."""
+        target = self.root / check_key(key)
+        with self._errors("write", key), _locked(target):
+            if not target.is_file() or sha256_file(target) != tag:
+                return False
+            self._commit(target, lambda temporary: temporary.write_bytes(data))
+            return True
+
+    def check_conditions(self, key: str) -> None:
+        """See ``Store.check_conditions``: the kernel's lock is looked at by all writers of a folder."""
+
     def get_file(self, key: str, path: Path) -> str:
         """See ``Store.get_file``."""
         source = self._path(key)
@@ -112,6 +135,17 @@ class FolderStore(Store):
         with self._errors("list", prefix):
             found = sorted(_walk(start, f"{folder}/" if folder else ""))
         return iter([info for info in found if info.key.startswith(prefix)])
+
+    def unfinished(self) -> AllUnfinished:
+        """See ``Store.unfinished``: files of temporary names."""
+        with self._errors("list", ""):
+            found = (Path(folder) / name for folder, _, names in os.walk(self.root) for name in names)
+            return sorted(_unfinished(one, self.root) for one in found if is_temporary(one.name))
+
+    def discard(self, left: Unfinished) -> None:
+        """See ``Store.discard``."""
+        with self._errors("delete", left.key):
+            remove(self.root / left.key)
 
     def _path(self, key: str) -> Path:
         return self.root / check_path(key)
@@ -179,7 +213,13 @@ def _walk(folder: Path, prefix: str, above: tuple[str, ...] = ()) -> Iterator[Ob
         if entry.is_dir():
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
         elif entry.is_file():
-            yield ObjectInfo(f"{prefix}{entry.name}", entry.stat().st_size)
+            found = entry.stat()
+            yield ObjectInfo(f"{prefix}{entry.name}", found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _unfinished(path: Path, root: Path) -> Unfinished:
+    found = path.lstat()
+    return Unfinished(str(path.relative_to(root)), "", found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _same_spelling(one: str, other: str) -> bool:

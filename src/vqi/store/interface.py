@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +16,35 @@ LARGEST_IN_MEMORY = 1 << 30  # bytes of an object that is read whole
 READABLE = 0o644  # permissions of what a store writes: for all who may enter the folder, whatever the writer's umask
 
 
+class ConditionsError(VqiError):
+    """The server of a store ignores the conditions of writes, so that two writers at once could both win."""
+
+
 class ObjectInfo(NamedTuple):
     """One object of a listing: its key within the store and its size in bytes."""
 
     key: str
     size: int
+    modified: datetime | None = None  # None where the server does not say it
+
+
+class Unfinished(NamedTuple):
+    """What a writer that was killed, or that is still writing, left of an object."""
+
+    key: str  # of the object to come; of a folder, of what is there
+    upload: str  # how the server calls it; '' in a folder
+    size: int  # bytes
+    began: datetime | None  # None where the server does not say it
+
+
+AllUnfinished = list[Unfinished]  # here, for in a store ``list`` is another thing
+
+
+class Tagged(NamedTuple):
+    """An object with what tells this version of it from others, for ``Store.replace``."""
+
+    data: bytes
+    tag: str
 
 
 class VersionInfo(NamedTuple):
@@ -79,8 +104,35 @@ class Store(ABC):
         """The objects whose key starts with ``prefix`` (any text, not only whole folder names), sorted by key."""
 
     @abstractmethod
+    def unfinished(self) -> AllUnfinished | None:
+        """What is left of writes that did not end, those that still go on among them; None where a server does not
+        tell."""
+
+    @abstractmethod
+    def discard(self, left: Unfinished) -> None:
+        """Remove what is left of a write; one that is not there any more is not an error."""
+
+    @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Store ``data`` only where ``key`` is free: True when stored, False when it was taken. Safe in a race."""
+
+    @abstractmethod
+    def get_tagged(self, key: str) -> Tagged | None:
+        """A small object and its tag; None where there is none."""
+
+    @abstractmethod
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        """Store ``data`` only where the object is still the one of ``tag``: True when stored, False when it is another
+        one, or gone. Safe in a race where ``check_conditions`` says so."""
+
+    @abstractmethod
+    def check_conditions(self, key: str) -> None:
+        """Whether ``put_if_absent`` and ``replace`` are safe in a race here; it may be tried on an object of this
+        ``key``, which is left there.
+
+        Raises:
+            ConditionsError: They are not: the server ignores conditions.
+        """
 
     def uri_of(self, key: str) -> str:
         """The full URI of an object of this store."""

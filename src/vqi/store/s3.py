@@ -25,7 +25,11 @@ from vqi.errors import UnavailableError, VqiError
 from vqi.store.interface import (
     LARGEST_IN_MEMORY,
     READABLE,
+    AllUnfinished,
+    ConditionsError,
     ObjectInfo,
+    Tagged,
+    Unfinished,
     VersionedStore,
     VersionInfo,
     check_key,
@@ -35,12 +39,15 @@ from vqi.store.s3_errors import NotS3Error, explain, may_pass, understood
 from vqi.store.s3_listing import Listed, list_objects
 from vqi.store.s3_reading import SHA256, BodyReader, Headers, Wanted
 from vqi.store.s3_settings import check_bucket
+from vqi.store.s3_unfinished import abort, list_unfinished
 from vqi.system.atomic import atomic_path
 from vqi.system.files import open_regular
 
 PART_BYTES = 16 << 20  # one part of a multipart upload; objects above it go up in parallel parts
 PARALLEL_PARTS = 4
 SIGNED_FOR = timedelta(days=1)
+PROBE = b"Whether this server looks at the conditions of a put is tried on this object.\n"
+READ_AGAIN = 20  # times, for an object that is replaced all the time
 METADATA_SHA256, METADATA_WRITER = f"x-amz-meta-{SHA256}", "x-amz-meta-writer"
 
 
@@ -55,7 +62,7 @@ class S3Store(VersionedStore):
         self.endpoint, self.authorities = client.server.endpoint, client.server.authorities
         self._client, self._keys = client.minio, client.keys
         self._bodies = BodyReader(client, bucket)
-        self._bucket_known = False
+        self._bucket_known = self._conditions_known = False
 
     def check(self) -> None:
         """See ``Store.check``: the key is asked for, which a server far away may have to give."""
@@ -79,6 +86,72 @@ class S3Store(VersionedStore):
             self._ensure_bucket()
             return put_if_none_match(self._client, self.bucket, self._name(key), data)
 
+    def get_tagged(self, key: str) -> Tagged | None:
+        """See ``Store.get_tagged``: what is read has that ETag; where it changed, it is read again."""
+        for _ in range(READ_AGAIN):
+            found = self._found(key)
+            if found is None:
+                return None
+            wanted = Wanted(self.uri_of(key), self._name(key), found.etag, found.size, LARGEST_IN_MEMORY)
+            try:
+                with self._errors("read", key), io.BytesIO() as target:
+                    self._bodies.fetch(wanted, target)
+                    return Tagged(target.getvalue(), found.etag)
+            except VqiError:
+                if self._etag(key) == found.etag:
+                    raise
+        raise UnavailableError(f"cannot read {self.uri_of(key)}: it is replaced all the time; run the command again")
+
+    def replace(self, key: str, data: bytes, tag: str) -> bool:
+        """See ``Store.replace``. It asks first, as ``put_if_absent`` does."""
+        if self._etag(key) != tag:
+            return False
+        with self._errors("write", key):
+            stored = put_if_match(self._client, self.bucket, self._name(key), data, tag)
+        if not stored and self._etag(key) == tag:
+            raise UnavailableError(
+                f"cannot write {self.uri_of(key)} at {self.endpoint}: the server says that it changed, and it has not; "
+                "run the command again"
+            )
+        return stored
+
+    def check_conditions(self, key: str) -> None:
+        """See ``Store.check_conditions``; a server is asked once."""
+        if self._conditions_known:
+            return
+        if not self.exists(key):
+            self.put_bytes(key, PROBE)
+        with self._errors("write", key):
+            name = self._name(key)
+            try:
+                ignored = put_if_none_match(self._client, self.bucket, name, PROBE)
+                ignored = put_if_match(self._client, self.bucket, name, PROBE, "0" * 32) or ignored
+            except S3Error as error:
+                if error.code != "NotImplemented":
+                    raise
+                ignored = True
+        if ignored:
+            raise ConditionsError(
+                f"{self.uri}: the object store at {self.endpoint} ignores the conditions If-None-Match and If-Match of "
+                "a put, so that two writers at once could both win: use a store that looks at them"
+            )
+        self._conditions_known = True
+
+    def _etag(self, key: str) -> str:
+        """The ETag of an object; '' where there is none."""
+        found = self._found(key)
+        return found.etag if found else ""
+
+    def _found(self, key: str) -> VersionInfo | None:
+        """An object as it is now; None where there is none."""
+        with self._errors("look for", key):
+            try:
+                return self._stat(key)
+            except S3Error as error:
+                if error.code in ("NoSuchKey", "NoSuchBucket"):
+                    return None
+                raise
+
     def get_file(self, key: str, path: Path) -> str:
         """See ``Store.get_file``."""
         with self._errors("read", key), atomic_path(path, READABLE) as temporary, temporary.open("xb") as target:
@@ -94,14 +167,7 @@ class S3Store(VersionedStore):
 
     def exists(self, key: str) -> bool:
         """See ``Store.exists``."""
-        with self._errors("look for", key):
-            try:
-                self._stat(key)
-            except S3Error as error:
-                if error.code in ("NoSuchKey", "NoSuchBucket"):
-                    return False
-                raise
-            return True
+        return self._found(key) is not None
 
     def delete(self, key: str) -> None:
         """See ``Store.delete``."""
@@ -125,7 +191,25 @@ class S3Store(VersionedStore):
                 if error.code != "NoSuchBucket":
                     raise
                 found = []
-        return iter([ObjectInfo(self._key(one), one.size) for one in found])
+        return iter([ObjectInfo(self._key(one), one.size, one.modified) for one in found])
+
+    def unfinished(self) -> AllUnfinished | None:
+        """See ``Store.unfinished``: uploads in parts."""
+        with self._errors("list the unfinished uploads of", ""):
+            try:
+                found = list_unfinished(self._client, self.bucket, self.prefix)
+            except S3Error as error:
+                if error.code in ("NotImplemented", "MethodNotAllowed"):
+                    return None
+                if error.code != "NoSuchBucket":
+                    raise
+                found = []
+        return [one._replace(key=one.key[len(self.prefix) :]) for one in found]
+
+    def discard(self, left: Unfinished) -> None:
+        """See ``Store.discard``."""
+        with self._errors("delete the unfinished upload of", left.key):
+            abort(self._client, self.bucket, left._replace(key=self._name(left.key)))
 
     def list_versions(self) -> tuple[VersionInfo, ...]:
         """See ``VersionedStore.list_versions``."""
@@ -211,18 +295,29 @@ class S3Store(VersionedStore):
 
 
 def put_if_none_match(client: Minio, bucket: str, name: str, data: bytes) -> bool:
-    """Store ``data`` only where ``name`` is free: True when this call stored it.
+    """Store ``data`` only where ``name`` is free: True when this call stored it."""
+    return _put_if(client, bucket, name, data, {"If-None-Match": "*"})
 
-    The client has no public way to send ``If-None-Match`` with a put (minio 7.2), so this one function uses the private
-    one. A put that the client sent again after its answer was lost would look like a lost race: the writer's own token
+
+def put_if_match(client: Minio, bucket: str, name: str, data: bytes, etag: str) -> bool:
+    """Store ``data`` only where ``name`` has this ETag: True when this call stored it."""
+    try:
+        return _put_if(client, bucket, name, data, {"If-Match": f'"{etag}"'})
+    except S3Error as error:
+        if error.code in ("NoSuchKey", "NoSuchBucket"):
+            return False
+        raise
+
+
+def _put_if(client: Minio, bucket: str, name: str, data: bytes, condition: Headers) -> bool:
+    """A put under a condition.
+
+    The client has no public way to send one with a put (minio 7.2), so this one function uses the private one. A put
+    that the client sent again after its answer was lost would look like a lost race: the writer's own token
     distinguishes the two.
     """
     writer = uuid.uuid4().hex
-    headers: Headers = {
-        "If-None-Match": "*",
-        METADATA_SHA256: sha256_bytes(data),
-        METADATA_WRITER: writer,
-    }
+    headers: Headers = {**condition, METADATA_SHA256: sha256_bytes(data), METADATA_WRITER: writer}
     try:
         answer = understood(client._execute, "PUT", bucket, name, body=data, headers=headers)
     except S3Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
@@ -23,6 +24,7 @@ class Listed(NamedTuple):
     name: str  # its whole key in the bucket
     etag: str  # '' where the server does not say it
     size: int  # bytes
+    modified: datetime | None = None  # None where the server does not say it
 
 
 class Page(NamedTuple):
@@ -96,4 +98,13 @@ def _object(element: ET.Element, encoded: bool) -> Listed:
     if not name or not (size.isascii() and size.isdecimal() and len(size) <= len(str(1 << 63))):
         raise NotS3Error("a listing with an object without a key or a size")
     etag = (element.findtext("{*}ETag") or "").strip().strip('"')
-    return Listed(unquote_plus(name) if encoded else name, etag, int(size))
+    return Listed(unquote_plus(name) if encoded else name, etag, int(size), _time(element.findtext("{*}LastModified")))
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time in UTC; None where it is none."""
+    try:
+        found = datetime.fromisoformat((text or "").strip())
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

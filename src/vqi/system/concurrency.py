@@ -1,9 +1,10 @@
-"""Many small transfers at a time."""
+"""Work of several threads at a time: many small transfers, or a stream without an end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from vqi.progress import track
@@ -42,3 +43,15 @@ def at_once(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def in_order(tasks: Iterable[Item], work: Callable[[Item], Result], threads: int) -> Iterator[Result]:
+    """The results in the order of the tasks, computed by threads; only a few are under way at any time."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -11,6 +11,7 @@ from vqi.errors import VqiError
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def threads() -> int:
@@ -25,6 +26,16 @@ def threads() -> int:
     if not asked.isdecimal() or int(asked) < 1:
         raise VqiError(f"VQI_THREADS: expected a whole number of at least 1, got '{asked}'")
     return int(asked)
+
+
+def processor_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
+    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...); empty where not known."""
+    if not cpuinfo.exists():
+        return frozenset()
+    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
 
 
 def granted_cpus(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int:

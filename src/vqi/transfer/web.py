@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -72,14 +72,18 @@ def get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requ
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise VqiError(f"cannot fetch '{shown(url)}': expected an address like https://host/path")
-    tokens = dict(pair.partition("=")[::2] for pair in os.environ.get(TOKENS, "").split())
-    token = tokens.get(parts.netloc.rpartition("@")[2]) or tokens.get(parts.hostname)
     # the bytes of the file are wanted, not compressed ones: ranges and digests count those
     asked = {**headers, "Accept-Encoding": "identity"}
     # as an argument: the environment's certificates would override those of the session
     verify = None if session.verify is True else session.verify
-    auth = _Bearer(token) if token else None
-    return session.get(url, headers=asked, auth=auth, stream=True, timeout=TIMEOUT, verify=verify)
+    return session.get(url, headers=asked, auth=bearer_of(parts), stream=True, timeout=TIMEOUT, verify=verify)
+
+
+def bearer_of(parts: SplitResult) -> requests.auth.AuthBase | None:
+    """The bearer token for the host of an address, from ``VQI_HTTP_TOKENS``; None for none."""
+    tokens = dict(pair.partition("=")[::2] for pair in os.environ.get(TOKENS, "").split())
+    token = tokens.get(parts.netloc.rpartition("@")[2]) or tokens.get(parts.hostname or "")
+    return _Bearer(token) if token else None
 
 
 def refusal(status: int) -> str:

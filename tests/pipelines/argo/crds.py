@@ -1,4 +1,4 @@
-"""Argo's own CRDs, with the code of the API server: ``build_validator`` builds it."""
+"""Argo's own CRDs and some others, with the code of the API server: ``build_validator`` builds it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,26 @@ def crd_problems() -> Iterator[Problems]:
 
     Each begins with the version of Argo; required when CI=true.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vqi" / "validator"
-    if not (folder / "validator").is_file():
-        missing = f"no validator of Argo's CRDs: build it with {BUILD}"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    folder = validator()
     with ExitStack() as stack:
         asked = {version: stack.enter_context(_asked(folder, version)) for version in VERSIONS}
         yield lambda value: [f"{version}: {one}" for version, ask in asked.items() for one in ask(value)]
+
+
+@pytest.fixture(scope="session")
+def other_crd_problems() -> Iterator[Problems]:
+    """The same for an object that is neither Kubernetes' nor Argo's, such as a ServiceMonitor."""
+    with _asked(validator(), "others") as ask:
+        yield ask
+
+
+def validator() -> Path:
+    """The folder with the validator and the CRDs."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vqi" / "validator"
+    if not (folder / "crds-others").is_dir() or not (folder / "validator").is_file():
+        missing = f"no validator of CRDs: build it with {BUILD}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    return folder
 
 
 @contextmanager

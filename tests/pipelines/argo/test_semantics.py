@@ -123,6 +123,21 @@ def test_the_training_pipeline_without_some_categories(failing: str) -> None:
     assert argo_flow(read, {}, fakes) == (flow, None)
 
 
+def test_a_run_in_which_nothing_changed_starts_two_steps() -> None:
+    read = read_ir(training_ir().replace("- python\n        - -m\n", "- run\n"))
+    fakes = Fakes(read)
+    fakes.parameters = lambda component, seen: (  # type: ignore[method-assign]
+        Fakes.parameters(fakes, component, seen) | ({"categories": "[]"} if "categories" in component.outputs else {})
+    )
+    flow, outputs = local_flow(read, {}, fakes)
+    assert sorted(json.loads(call)[0][1] for call in flow.elements()) == [
+        "vqi_components.dataset_download", "vqi_components.summarize"
+    ]  # fmt: skip
+    assert outputs is not None
+    assert argo_flow(read, {}, fakes) == (flow, outputs)
+
+
+@pytest.mark.slow
 def test_no_argument_grows_with_the_categories() -> None:
     read = read_ir(training_ir().replace("- python\n        - -m\n", "- run\n"))
     names = [f"category {number}" for number in range(2000)]

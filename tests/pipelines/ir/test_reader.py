@@ -83,7 +83,7 @@ def test_a_small_pipeline() -> None:
 def test_the_training_pipeline() -> None:
     pipeline = read_ir(training_ir())
     assert {"source", "categories", "target_fpr", "layer"} <= set(pipeline.inputs)
-    assert pipeline.inputs["image_size"].default == 320
+    assert pipeline.inputs["image_size"].default == "fit"
     assert set(pipeline.root.tasks) == {"dataset-download", "for-loop-1", "summarize"}
 
 

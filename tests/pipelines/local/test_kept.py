@@ -48,7 +48,12 @@ def echoes(text: str, code: int = 0):
 def function(address: str, others: list) -> str:
     import pathlib
 
-    lists = [(process / "cmdline").read_bytes() for process in pathlib.Path("/proc").glob("[0-9]*")]
+    lists = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            lists.append((process / "cmdline").read_bytes())
+        except OSError:  # it has ended
+            continue
     shown = [one for one in lists if b"-".join([b"planted", b"password"]) in one]
     return f"{len(address) + len(others[0])} {len(shown)}"
 

@@ -18,92 +18,116 @@ from vqi_pipelines.sources import Source, modules_of
 KEYS = {
     "dataset_download": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors formatting progress records redaction strict_json",
-        "artifacts": "catalog files left_out",
-        "datasets": "advice archive arrangements bucket catalogs download elpv folder layout left_out "
-        "local objects placing public shards sources splits table table_rows table_text "
-        "tree words",
-        "photographs": "cost decoding depth jpeg2000 opening pnm similarity tiff webp",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
-        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
-        "system": "atomic cache concurrency files locks memory os_errors paths processor scratch",
+        "ground": "config digests errors evaluation formatting intervals metrics outcomes progress recipe "
+        "records redaction sizes strict_json",
+        "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
+        "images left_out metrics scores tables tensors threshold",
+        "datasets": "advice answered archive arrangements bucket catalogs download elpv folder in_use layout "
+        "left_out local objects photographs placing public shards sources splits table table_rows "
+        "table_text tree words",
+        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
+        "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
+        "models": "assessment backbones category champion drift drifting figures gate manifest model package "
+        "reading registry rescoring result retraining scorer trained",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
+        "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
+        "system": "atomic cache concurrency files locks memory openvino os_errors paths processor scratch",
+        "verdicts": "book records standing",
         "transfer": "fetching pace parts timely unpacking.names unpacking.spool unpacking.tars "
         "unpacking.unpack unpacking.zips web",
+        "network": "backbones engines extraction runtime truncation turns",
+        "preparation": "appearance data_report groups images masks reading value_range",
     },
     "preprocess": {
         "components": "environment executor_output flags outputs step",
-        "ground": "config digests errors formatting intervals metrics progress records redaction strict_json",
+        "ground": "config digests errors formatting intervals metrics progress records redaction sizes strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
         "datasets": "catalogs layout shards words",
         "pages": "charts data_chart data_page maps rendering templates",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report groups images masks reading value_range",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
-        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
-        "system": "atomic files locks memory os_errors paths processor scratch",
+        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors "
+        "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
+        "system": "atomic concurrency files locks memory os_errors paths processor scratch",
         "transfer": "timely",
     },
     "ssl_finetune": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors progress records redaction strict_json",
+        "ground": "config digests errors progress records redaction sizes strict_json",
         "artifacts": "backbone features files grouped images tables tensors training_log",
-        "network": "backbones building extraction runtime truncation weights",
+        "network": "backbones building embedded engines extraction runtime torch_files truncation turns weights",
         "self_supervised": "augment checkpoint cutpaste encoder method methods simsiam training",
-        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors "
-        "s3_listing s3_profiles s3_reading s3_settings",
-        "system": "atomic files locks os_errors paths processor scratch",
+        "store": "folder interface opening s3 s3_clients s3_connections s3_credentials s3_errors s3_listing "
+        "s3_profiles s3_reading s3_settings s3_unfinished",
+        "system": "atomic files locks openvino os_errors paths processor scratch",
         "transfer": "timely",
     },
     "feature_extract": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors progress records redaction strict_json",
+        "ground": "config digests errors progress records redaction sizes strict_json",
         "artifacts": "backbone features files grouped images tables tensors",
-        "network": "backbones extraction features runtime truncation",
-        "system": "atomic files os_errors paths processor",
+        "network": "backbones engines extraction features runtime truncation turns",
+        "system": "atomic files openvino os_errors paths processor",
     },
     "pca_fit": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors progress records redaction strict_json",
+        "ground": "config digests errors progress records redaction sizes strict_json",
         "artifacts": "backbone detector features files grouped images tables tensors threshold",
-        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
-        "map_limit neighbours patch_pca pca registry scaling subspace",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface "
+        "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "system": "atomic files os_errors paths processor",
     },
     "evaluate": {
         "components": "environment executor_output flags kubeflow_figures outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics progress records "
-        "redaction strict_json",
-        "artifacts": "backbone catalog data_report detector features files grouped images left_out "
-        "metrics scores tables tensors threshold training_log",
-        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid interface "
-        "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
+        "ground": "config digests errors evaluation formatting intervals metrics progress records redaction "
+        "sizes strict_json",
+        "artifacts": "backbone catalog data_report detector features files grouped images left_out metrics "
+        "scores tables tensors threshold training_log",
+        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
+        "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
     "publish": {
-        "components": "environment flags outputs step",
-        "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "backbone catalog decision detector features files grouped images left_out "
-        "metrics tables tensors threshold",
-        "datasets": "catalogs",
-        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface mahalanobis "
-        "map_limit neighbours patch_pca pca registry scaling subspace",
-        "models": "package registry",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
-        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
-        "system": "atomic concurrency files locks memory os_errors paths processor",
-        "transfer": "timely",
+        "components": "environment executor_output flags outputs step",
+        "ground": "config digests errors evaluation formatting intervals metrics outcomes progress records "
+        "redaction sizes strict_json",
+        "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
+        "images left_out metrics scores tables tensors threshold",
+        "datasets": "catalogs in_use layout local photographs placing shards splits words",
+        "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
+        "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
+        "models": "answers assessment backbones budgets category champion deciding drift field figures gate "
+        "good_alone manifest model overview package reading registry rescoring result scorer "
+        "trained",
+        "network": "backbones engines extraction runtime truncation turns",
+        "pages": "charts decision_card drift_chart field rendering templates",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "preparation": "appearance data_report groups images masks reading value_range",
+        "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
+        "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
+        "system": "atomic concurrency files locks memory openvino os_errors paths processor scratch",
+        "transfer": "timely unpacking.names",
+        "verdicts": "book field records standing",
+        "mirrors": "feeding registry",
     },
     "summarize": {
         "components": "environment executor_output flags outputs step",
-        "ground": "config digests errors formatting outcomes progress records redaction strict_json",
-        "artifacts": "catalog files left_out metrics threshold",
-        "datasets": "catalogs",
-        "pages": "rendering table templates",
-        "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials "
-        "s3_errors s3_listing s3_profiles s3_reading s3_settings",
-        "system": "atomic concurrency files locks memory os_errors paths processor",
+        "ground": "config digests errors formatting intervals outcomes progress records redaction sizes strict_json",
+        "artifacts": "backbone catalog decision detector drift features files grouped images left_out metrics "
+        "tables tensors threshold",
+        "datasets": "catalogs in_use",
+        "detectors": "aggregate calibration coordinates differences ensemble farthest grid interface "
+        "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
+        "models": "answers backbones category champion field figures manifest models_page overview package registry",
+        "pages": "charts field history_chart models_page rendering table templates",
+        "photographs": "jpeg2000 opening pnm tiff webp",
+        "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
+        "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
+        "system": "atomic concurrency files locks memory os_errors paths processor scratch",
         "transfer": "timely",
+        "verdicts": "book field records standing",
     },
 }
 TORCH_ROOMS = {"network", "self_supervised"}
@@ -141,9 +165,14 @@ def test_modules_in_the_key(step: str) -> None:
 
 def test_rooms_in_the_keys() -> None:
     rooms = {step: {name.split(".")[1] for name in key_of(step) if name.startswith("vqi.")} for step in KEYS}
-    assert {step for step in KEYS if rooms[step] & TORCH_ROOMS} == {"ssl_finetune", "feature_extract"}
-    assert {step for step in KEYS if "pages" in rooms[step]} == {"preprocess", "evaluate", "summarize"}
-    assert {step for step in KEYS if "models" in rooms[step]} == {"publish"}
+    assert {step for step in KEYS if rooms[step] & TORCH_ROOMS} == {
+        "dataset_download",
+        "ssl_finetune",
+        "feature_extract",
+        "publish",
+    }
+    assert {step for step in KEYS if "pages" in rooms[step]} == {"preprocess", "evaluate", "publish", "summarize"}
+    assert {step for step in KEYS if "models" in rooms[step]} == {"dataset_download", "publish", "summarize"}
     assert not [step for step in KEYS for name in key_of(step) if name.startswith("vqi_pipelines")]
 
 

@@ -286,7 +286,7 @@ def test_nobody_is_there(server: Kubeflow, monkeypatch: pytest.MonkeyPatch) -> N
     ("arguments", "message"),
     [
         (("-p", "target_fprr=0.1"), "unknown parameter 'target_fprr': did you mean 'target_fpr'"),
-        (("-p", "image_size=1"), "image_size: Input should be greater than or equal to"),
+        (("-p", "image_size=1"), "image_size: expected pixels per side from 32 to 2048"),
         (("-p", "seed=x"), "parameter 'seed': expected a whole number, got 'x'"),
         (("-p", "max_pixels=9007199254740993"), "parameter 'max_pixels': expected a whole number below 2^53, got 9007"),
         (("-p", 'finetune={"a": [9007199254740993]}'), "parameter 'finetune'.a[0]: expected a whole number below 2^53"),

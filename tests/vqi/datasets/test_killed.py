@@ -15,6 +15,7 @@ import pytest
 from tests.benchmarks.sources_kills import NOTED
 from tests.file_server import serving
 from tests.kills import Survival, kill_and_go_on
+from tests.step_outputs import output_flags
 from tests.vqi.datasets.test_archive import packed
 from vqi.datasets.shards import open_shard
 from vqi.store.opening import open_store
@@ -44,8 +45,7 @@ def survive(
         digests.add(catalog["digest"])
         assert open_shard((out / "dataset").read_text(), "nut", out).path.is_file(), "as its sha256 says"
 
-    command = [sys.executable, "-c", NOTED, "--source", source]
-    command += [part for flag in ("catalog", "dataset", "categories") for part in (f"--{flag}", str(out / flag))]
+    command = [sys.executable, "-c", NOTED, "--source", source, *output_flags("dataset_download", out)]
     settings = {**os.environ, "VQI_STORE": str(out / "store"), "VQI_CACHE": str(out / "cache"), **environment}
     ended = kill_and_go_on(command, settings, KILLS, from_nothing, fetched, after_round)
     assert len(digests) == 1

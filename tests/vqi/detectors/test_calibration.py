@@ -1,6 +1,7 @@
 """The threshold from good images only."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -172,12 +173,45 @@ def test_nothing_is_fitted_to_too_little(scores: list[float]) -> None:
 def test_the_tail_is_taken_where_one_or_two_images_would_decide(n: int, rate: float, seed: int) -> None:
     scores = np.exp(np.random.default_rng(seed).normal(size=n))
     plain, chosen = conformal_threshold(scores, rate), threshold_of(scores, rate)
-    few = n + 1 - plain.rank < FEWEST_ABOVE
+    few = n + 1 - plain.rank < FEWEST_ABOVE and fits(scores)
     assert chosen.method == ("fitted tail" if few else "order statistic")
     assert chosen.fitted is not None
     assert chosen.value == (chosen.fitted.value if few else plain.value)
     assert chosen.rank == (scores <= chosen.value).sum() if few else chosen.rank == plain.rank
     assert chosen.order_statistic == plain.value
+
+
+def fits(scores: npt.NDArray[np.float64]) -> bool:
+    """Whether the curve's interval, at the rate of the third highest score, reaches that score."""
+    tail = fitted_tail(scores, FEWEST_ABOVE / (len(scores) + 1), np.arange(len(scores)))
+    return tail is not None and tail.high >= np.sort(scores)[-FEWEST_ABOVE]
+
+
+def test_a_curve_that_does_not_fit_is_not_used() -> None:
+    """Four odd good images among 200: the curve would promise 0.5 % where 2 % of these very images lie above it."""
+    scores = np.concatenate([np.exp(np.random.default_rng(0).normal(0, 0.1, 196)), [5, 6, 7, 8]])
+    points = {one.target_fpr: one for one in operating_points(scores, 0.05)}
+    assert not fits(scores)
+    assert [points[rate].value for rate in (0.005, 0.01)] == [8.0, 7.0]
+    assert {one.method for one in points.values()} == {"order statistic"}
+    assert points[0.005].fitted is not None
+    assert points[0.005].fitted.value < 5
+
+
+def test_the_tail_is_not_below_what_three_images_reach() -> None:
+    found = [
+        threshold_of(scores, 0.02)
+        for scores in np.exp(np.random.default_rng(0).normal(size=(200, 100)))
+        if fitted_tail(scores, 0.02, np.arange(100)).value < np.sort(scores)[-FEWEST_ABOVE] and fits(scores)  # type: ignore[union-attr]
+    ]
+    assert len(found) > 20
+    assert all(one.method == "fitted tail" and one.rank == 98 for one in found)
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=150), st.floats(0.001, 0.4))
+def test_a_lower_rate_has_no_lower_threshold(scores: list[float], rate: float) -> None:
+    values = [one.value for one in operating_points(np.array(scores), rate)]
+    assert values == sorted(values, reverse=True)
 
 
 def test_operating_points_are_of_all_rates_and_the_users_own() -> None:

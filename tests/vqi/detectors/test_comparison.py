@@ -24,7 +24,7 @@ def test_ratio_against_scikit_learn() -> None:
     new = features[held_out]
     residual = new - reference.inverse_transform(reference.transform(new))
     expected = (residual**2).sum() / ((new - reference.mean_) ** 2).sum()
-    raw = PcaFit(variance=0.9, scaling="raw")
+    raw = PcaFit(kind="pca", variance=0.9, scaling="raw")
     assert held_out_fre_ratio(maps_of(features), held_out, raw) == pytest.approx(expected, rel=1e-4)
     scaled = held_out_fre_ratio(maps_of(1000 * features), held_out, raw)
     assert scaled == pytest.approx(expected, rel=1e-4), "the scale of the features does not matter"

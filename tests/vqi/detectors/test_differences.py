@@ -15,7 +15,7 @@ from vqi.detectors.differences import FEWEST, LEAST, NOTICEABLE, SIGNIFICANT, Co
 from vqi.detectors.pca import Pca
 from vqi.detectors.registry import fit_detector
 
-RAW = PcaFit(scaling="raw")
+RAW = PcaFit(kind="pca", scaling="raw")
 
 
 class Line:

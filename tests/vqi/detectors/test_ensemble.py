@@ -11,6 +11,12 @@ from vqi.errors import VqiError
 
 SETTINGS = PcaFit(kind="ensemble", variance=0.9, channels=0)
 FOLDS = [np.arange(begin, 24, 4) for begin in range(4)]
+FACTS = {
+    "pca: components kept",
+    "mahalanobis: coordinates",
+    "neighbours: coordinates",
+    "neighbours: vectors in the bank",
+}
 
 
 def parts(n: int, seed: int = 0) -> FeatureMaps:
@@ -46,16 +52,16 @@ def test_without_folds_it_makes_its_own() -> None:
 def test_members_by_name_in_arrays_and_facts() -> None:
     maps = parts(24)
     model = Ensemble.fit(maps, SETTINGS, FOLDS).detector
-    assert set(model.facts()) == {"pca: components kept", "neighbours: coordinates", "neighbours: vectors in the bank"}
+    assert set(model.facts()) == FACTS
     arrays = model.arrays()
     assert {"spreads", "pca.components", "neighbours.bank"} <= arrays.keys()
-    for spreads in (np.ones(3), np.array([1.0, 0.0])):
-        with pytest.raises(VqiError, match=r"expected spreads above 0 of pca, neighbours, got \["):
+    for spreads in (np.ones(2), np.array([1.0, 0.0, 1.0])):
+        with pytest.raises(VqiError, match=r"expected spreads above 0 of pca, mahalanobis, neighbours, got \["):
             Ensemble.from_arrays({**arrays, "spreads": spreads}, maps.shapes, SETTINGS)
     with pytest.raises(VqiError, match="expected the array bank"):
         without = {name: one for name, one in arrays.items() if name != "neighbours.bank"}
         Ensemble.from_arrays(without, maps.shapes, SETTINGS)
-    with pytest.raises(VqiError, match="expected only arrays of pca, neighbours, got odd"):
+    with pytest.raises(VqiError, match="expected only arrays of pca, mahalanobis, neighbours, got odd"):
         Ensemble.from_arrays({**arrays, "odd": np.ones(1)}, maps.shapes, SETTINGS)
 
 

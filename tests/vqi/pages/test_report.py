@@ -1,8 +1,6 @@
 """The report: what it says with much, little and no data; escaping; its size; how a browser renders it."""
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.browser import FLAGS, find_chromium
 from tests.vqi import made
 from vqi import metrics
 from vqi.artifacts.detector import Difference
@@ -309,21 +308,11 @@ def test_overlay_leaves_normal_pixels_and_the_inside_of_the_mask_alone() -> None
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("no Chromium: apt-get install chromium")
-    if found is None:
-        pytest.skip("no Chromium here: the report is not rendered in a browser")
-    return found
+    return find_chromium()
 
 
 def browse(chromium: str, folder: Path, *arguments: str) -> str:
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --hide-scrollbars --window-size=1200,1500"
-    )
-    command = [chromium, *flags.split(), f"--user-data-dir={folder / 'profile'}", *arguments]
+    command = [chromium, *FLAGS, "--window-size=1200,1500", f"--user-data-dir={folder / 'profile'}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout
 

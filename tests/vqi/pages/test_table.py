@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.vqi.pages.test_field import field
 from vqi.artifacts.metrics import Summary
 from vqi.formatting import text_of
 from vqi.pages.table import COLUMNS, to_csv, to_html, to_markdown
@@ -28,7 +29,8 @@ def row(category: str = "mono", **figures: Any) -> Summary:
     return Summary(**values | figures)
 
 
-NOTHING = dict.fromkeys(set(COLUMNS) - {"category", "test_images", "threshold", "target_fpr"})
+KNOWN = {"category", "test_images", "threshold", "target_fpr", "answered_train", "answered_test"}
+NOTHING = dict.fromkeys(set(COLUMNS) - KNOWN)
 
 
 class Cells(HTMLParser):
@@ -56,7 +58,7 @@ def cells_of(html: str) -> Cells:
 def test_columns_are_those_that_others_script_against() -> None:
     assert ",".join(COLUMNS) == (
         "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,"
-        "accuracy,f1,false_alarm_rate,recall,oracle_accuracy"
+        "accuracy,f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test"
     )
 
 
@@ -81,7 +83,7 @@ def test_csv_keeps_every_bit(cases: list[tuple[str, float | None, float]]) -> No
 def test_csv_by_hand() -> None:
     first, second = to_csv([row("a,b", threshold=0.1 + 0.2)]).splitlines()
     assert first == ",".join(COLUMNS)
-    assert second == '"a,b",431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889'
+    assert second == '"a,b",431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889,0,0'
 
 
 def test_markdown_of_one_category_has_no_mean() -> None:
@@ -144,3 +146,40 @@ def test_any_number_of_rows(render: Any) -> None:
 def test_no_category_is_a_formula(category: str) -> None:
     (line,) = list(csv.DictReader(io.StringIO(to_csv([row(category)]))))
     assert line["category"] == f"'{category}"
+
+
+def test_unchanged_categories_are_named() -> None:
+    unchanged = {"c|d": "v3 was made of *the same*"}
+    text = to_markdown([row(category="c|d")], {"e": "another"}, unchanged)
+    assert text.splitlines()[-2:] == ["- e failed: another", "- c\\|d is unchanged: v3 was made of \\*the same\\*"]
+    page = to_html([row(category="c|d")], unchanged=unchanged)
+    assert "<h2>What was not trained</h2>" in page
+    assert "<li><strong>c|d</strong>: v3 was made of *the same*</li>" in page
+    assert "What was not trained" not in to_html([row()])
+
+
+def test_what_the_gate_decided_is_below_the_table() -> None:
+    decisions = {"c|d": "v3 was rejected, v2 is used: recall *50.0 %*"}
+    text = to_markdown([row(category="c|d")], unchanged={"e": "the same"}, decisions=decisions)
+    assert text.splitlines()[-2:] == [
+        "- e is unchanged: the same", "- c\\|d: v3 was rejected, v2 is used: recall \\*50.0 %\\*"
+    ]  # fmt: skip
+    page = to_html([row(category="c|d")], decisions=decisions)
+    assert "<h2>What the gate decided</h2>" in page
+    assert "<li><strong>c|d</strong>: v3 was rejected, v2 is used: recall *50.0\N{NO-BREAK SPACE}%*</li>" in page
+    assert "What the gate decided" not in to_html([row()])
+
+
+def test_what_operators_say_and_what_that_brought() -> None:
+    rows = [row("a|b", answered_train=12, answered_test=3), row("c")]
+    text = to_markdown(rows, fields=[field("a|b")])
+    told = "12 photographs confirmed as good in training, 3 confirmed as defective in the test"
+    assert f"- a\\|b: {told}\n" in text
+    assert "- a\\|b: operators on v3: 1,342 answered: 1,251 false alarms, " in text
+    assert "93.4 % [10.0, 90.0 %]" in text, "as it is read on a terminal, too"
+    assert "- c:" not in text
+    page = to_html(rows, fields=[field("a|b")])
+    assert f"<li><strong>a|b</strong>: {told}</li>" in page
+    assert "<h2>What operators say</h2>" in page
+    assert "What operators say" not in to_html(rows)
+    assert "operators&#39; verdicts brought" not in to_html([row()])

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.vqi.photographs.written import encoded, png, pnm, tiff_of
 from vqi.photographs.cost import cost
 from vqi.photographs.decoding import UnreadableImage, decode, decode_mask, largest_value
+from vqi.sizes import square
 
 MAX_PIXELS = 100_000_000
 SIDE = 1500
@@ -27,6 +28,7 @@ from pathlib import Path
 from vqi.photographs.cost import cost
 from vqi.photographs.decoding import decode, decode_mask
 from vqi.system.memory import give_back_large_blocks
+from vqi.sizes import square
 
 def bytes_of(name):
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
@@ -34,7 +36,7 @@ def bytes_of(name):
 
 give_back_large_blocks()
 for path in sorted(Path(sys.argv[1]).iterdir()):
-    for call in (lambda data: decode(data, "x", 32, 10**8, 65535), lambda data: decode_mask(data, "x", 10**8)):
+    for call in (lambda data: decode(data, "x", square(32), 10**8, 65535), lambda data: decode_mask(data, "x", 10**8)):
         before = bytes_of("VmRSS")
         data = path.read_bytes()
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
@@ -89,7 +91,7 @@ def tiles(side: int) -> dict[str, int | None]:
 
 
 @pytest.mark.parametrize(
-    "call", [lambda data: decode(data, "x", 8, MAX_PIXELS), lambda data: decode_mask(data, "x", MAX_PIXELS)]
+    "call", [lambda data: decode(data, "x", square(8), MAX_PIXELS), lambda data: decode_mask(data, "x", MAX_PIXELS)]
 )
 @pytest.mark.parametrize(
     ("data", "size"),
@@ -109,8 +111,8 @@ def test_tiles_and_strips_count_as_pixels(data: bytes, size: str, call: Callable
 def test_tiles_of_a_usual_size_are_read() -> None:
     image = Image.fromarray(TINY)
     for rows in (8, 100, 2**32 - 1):
-        assert (decode(tiff_of(TINY, deflate=True, t278=rows), "x", 8, MAX_PIXELS) == 200).all()
-    assert (decode(encoded(image, "TIFF", compression="tiff_lzw"), "x", 8, MAX_PIXELS) == 200).all()
+        assert (decode(tiff_of(TINY, deflate=True, t278=rows), "x", square(8), MAX_PIXELS) == 200).all()
+    assert (decode(encoded(image, "TIFF", compression="tiff_lzw"), "x", square(8), MAX_PIXELS) == 200).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P"])
@@ -123,7 +125,7 @@ def test_an_image_or_mask_that_takes_more_than_is_granted_is_refused(
     monkeypatch.setattr(Image.Image, "load", None)  # nothing is decoded
     reason = r"decoding its 5000 x 5000 pixels takes \d+ MiB, and this process may take 75: grant it more memory"
     with pytest.raises(UnreadableImage, match=reason):
-        decode(data, "x", 8, MAX_PIXELS)
+        decode(data, "x", square(8), MAX_PIXELS)
     with pytest.raises(UnreadableImage, match=reason):
         decode_mask(data, "x", MAX_PIXELS)
 
@@ -133,7 +135,7 @@ def test_a_tile_counts_where_it_is_larger_than_its_image(monkeypatch: pytest.Mon
     assert cost(io.BytesIO(data), len(data)) > 8192 * 8192
     monkeypatch.setattr("vqi.system.processor.granted_memory", lambda: 80 * MEBIBYTE)
     with pytest.raises(UnreadableImage, match="decoding its 8 x 8 pixels takes 72 MiB, and this process may take 60"):
-        decode(data, "x", 8, MAX_PIXELS)
+        decode(data, "x", square(8), MAX_PIXELS)
 
 
 def test_a_webp_is_refused_before_its_canvas_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +146,7 @@ def test_a_webp_is_refused_before_its_canvas_is_made(monkeypatch: pytest.MonkeyP
     data[24:30] = (16382).to_bytes(3, "little") * 2
     monkeypatch.setattr("PIL.WebPImagePlugin._webp", None)
     with pytest.raises(UnreadableImage, match="too large: 16383 x 16383 = 268402689 pixels"):
-        decode(bytes(data), "x", 8, MAX_PIXELS)
+        decode(bytes(data), "x", square(8), MAX_PIXELS)
     assert cost(io.BytesIO(bytes(data)), len(data)) > 268402689 * 30
 
 
@@ -157,7 +159,7 @@ def test_a_jpeg_2000_whose_codestream_is_larger_than_its_header_says() -> None:
     place = codestream(data) + 8
     data[place : place + 8] = (50_000).to_bytes(4, "big") * 2
     with pytest.raises(UnreadableImage, match="its header says 8 x 8 pixels, its codestream 50000 x 50000"):
-        decode(bytes(data), "x", 8, MAX_PIXELS)
+        decode(bytes(data), "x", square(8), MAX_PIXELS)
 
 
 def test_a_jpeg_2000_with_many_tiles_or_tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +167,10 @@ def test_a_jpeg_2000_with_many_tiles_or_tiny_blocks(monkeypatch: pytest.MonkeyPa
     assert cost(io.BytesIO(many), len(many)) > 10_000 * 9000
     monkeypatch.setattr("vqi.system.processor.granted_memory", lambda: 100 * MEBIBYTE)
     with pytest.raises(UnreadableImage, match="decoding its 200 x 200 pixels takes"):
-        decode(many, "x", 8, MAX_PIXELS)
+        decode(many, "x", square(8), MAX_PIXELS)
     tiny = bytearray(encoded(Image.new("L", (64, 64)), "JPEG2000", codeblock_size=(4, 4)))
     with pytest.raises(UnreadableImage, match="code blocks or precincts so small"):
-        decode(bytes(tiny), "x", 8, MAX_PIXELS)
+        decode(bytes(tiny), "x", square(8), MAX_PIXELS)
 
 
 def test_looking_for_the_largest_value_observes_the_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from vqi.photographs.cost import cost
 from vqi.photographs.decoding import UnreadableImage, decode, decode_mask, image_size, largest_value
 from vqi.photographs.depth import may_be_deep
 from vqi.photographs.opening import HEIF
+from vqi.sizes import square
 
 GRANTED = 256 << 20
 EIGHT = Image.fromarray(np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8))
@@ -68,7 +69,7 @@ def test_a_damaged_header_gives_pixels_or_a_reason(monkeypatch: pytest.MonkeyPat
         assert image_size(data)
         may_be_deep(data[:32])
         try:
-            pixels = decode(data, "x", SIDE, MAX_PIXELS, 4095)
+            pixels = decode(data, "x", square(SIDE), MAX_PIXELS, 4095)
             assert (pixels.shape, pixels.dtype) == ((SIDE, SIDE, 3), np.uint8)
             assert decode_mask(data, "x", MAX_PIXELS).dtype == np.bool_
             found = largest_value(data, "x", MAX_PIXELS)
@@ -83,11 +84,11 @@ def test_a_damaged_header_gives_pixels_or_a_reason(monkeypatch: pytest.MonkeyPat
 def test_photographs_of_phones_are_refused_by_name(brand: bytes) -> None:
     data = b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic"
     with pytest.raises(UnreadableImage, match=f"a {HEIF[brand]} image, which is not read: convert it to JPEG or PNG"):
-        decode(data, "x", SIDE, MAX_PIXELS)
+        decode(data, "x", square(SIDE), MAX_PIXELS)
     assert image_size(data) == "unreadable"
 
 
 @pytest.mark.parametrize("text", [b"P5 is a text", b"Python\n", b"P6\n", b"PyRGBA 4 4 255\n", b"P1 a\n"])
 def test_a_text_that_begins_like_a_pnm_file(text: bytes) -> None:
     with pytest.raises(UnreadableImage):
-        decode(text, "x", SIDE, MAX_PIXELS)
+        decode(text, "x", square(SIDE), MAX_PIXELS)

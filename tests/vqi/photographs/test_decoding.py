@@ -10,6 +10,7 @@ from PIL import Image
 
 from vqi.photographs.decoding import UnreadableImage, decode, image_size, only_max_pixels
 from vqi.photographs.opening import FORMATS
+from vqi.sizes import square
 
 IMPORT_ALL = """
 import importlib, logging, os, sys, warnings
@@ -34,13 +35,14 @@ AT_ONCE = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from vqi.photographs.decoding import decode
+from vqi.sizes import square
 
 data = {0!r}
 start = threading.Barrier(len(data))
 
 def work(one):
     start.wait()
-    return decode(one, "x", 32, 10_000).shape
+    return decode(one, "x", square(32), 10_000).shape
 
 with ThreadPoolExecutor(len(data)) as pool:
     assert set(pool.map(work, data)) == {{(32, 32, 3)}}
@@ -69,9 +71,9 @@ def test_max_pixels_of_the_call_decides_and_not_the_limit_of_the_process(
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(data))
     with only_max_pixels():
-        assert decode(data, "x", 32, 64 * 64).shape == (32, 32, 3)
+        assert decode(data, "x", square(32), 64 * 64).shape == (32, 32, 3)
         with pytest.raises(UnreadableImage, match=r"64 x 64 = 4096 pixels, max_pixels is 4095"):
-            decode(data, "x", 32, 64 * 64 - 1)
+            decode(data, "x", square(32), 64 * 64 - 1)
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
@@ -82,9 +84,9 @@ def test_a_process_with_a_limit_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPa
     data = encoded(format_)
     if format_ in ("TIFF", "WEBP"):
         with pytest.raises(UnreadableImage, match=r"too large for Pillow.*PIL\.Image\.MAX_IMAGE_PIXELS"):
-            decode(data, "x", 32, 64 * 64)
+            decode(data, "x", square(32), 64 * 64)
     else:
-        assert decode(data, "x", 32, 64 * 64).shape == (32, 32, 3)
+        assert decode(data, "x", square(32), 64 * 64).shape == (32, 32, 3)
     assert image_size(data) == "64x64"
 
 
@@ -92,7 +94,7 @@ def test_ordinary_images_give_no_warning_at_the_limit_of_the_process(monkeypatch
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 64 - 1)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        decode(encoded("JPEG"), "x", 32, 64 * 64)
+        decode(encoded("JPEG"), "x", square(32), 64 * 64)
     assert seen == []
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from tests.vqi.photographs.written import encoded, packed_12, png, pnm, text_pnm, tiff_of
 from vqi.photographs.decoding import UnreadableImage, decode, decode_image, decode_mask, decode_opened, largest_value
 from vqi.photographs.depth import white_for
+from vqi.sizes import square
 
 SIDE = 16
 MAX_PIXELS = 100_000
@@ -69,7 +70,7 @@ COLOUR_FILES = {
 
 @pytest.mark.parametrize("kind", GREY_FILES)
 def test_grey_values_are_scaled_by_the_range_whatever_holds_them(kind: str) -> None:
-    pixels = decode(GREY_FILES[kind], "x", SIDE, MAX_PIXELS, TWELVE)
+    pixels = decode(GREY_FILES[kind], "x", square(SIDE), MAX_PIXELS, TWELVE)
     np.testing.assert_array_equal(pixels, in_8_bits(GREY))
     found = largest_value(GREY_FILES[kind], "x", MAX_PIXELS)
     assert found is not None
@@ -81,7 +82,7 @@ def test_colours_keep_their_lower_bits(kind: str) -> None:
     data = COLOUR_FILES[kind]
     if kind == "tiff in planes":  # one colour after the other
         data = data.replace(COLOURS.tobytes(), np.moveaxis(COLOURS, 2, 0).tobytes())
-    np.testing.assert_array_equal(decode(data, "x", SIDE, MAX_PIXELS, TWELVE), in_8_bits(COLOURS))
+    np.testing.assert_array_equal(decode(data, "x", square(SIDE), MAX_PIXELS, TWELVE), in_8_bits(COLOURS))
     found = largest_value(data, "x", MAX_PIXELS)
     assert found is not None
     assert found.value == COLOURS.max()
@@ -90,12 +91,12 @@ def test_colours_keep_their_lower_bits(kind: str) -> None:
 def test_exact_values_of_8_and_16_bits_stay_what_they_are() -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint16), (4, 1))
     for white, values in ((255, ramp), (65535, ramp * 257)):
-        pixels = decode(tiff_of(values), "x", 256, MAX_PIXELS, white)
+        pixels = decode(tiff_of(values), "x", square(256), MAX_PIXELS, white)
         np.testing.assert_array_equal(pixels[0, :, 0], np.arange(256))
     eight = encoded(Image.fromarray(ramp.astype(np.uint8)))
     for kind in (np.uint32, np.int32, np.float32):
-        deep = decode(tiff_of(ramp.astype(kind)), "x", SIDE, MAX_PIXELS, 255)
-        np.testing.assert_array_equal(deep, decode(eight, "x", SIDE, MAX_PIXELS))
+        deep = decode(tiff_of(ramp.astype(kind)), "x", square(SIDE), MAX_PIXELS, 255)
+        np.testing.assert_array_equal(deep, decode(eight, "x", square(SIDE), MAX_PIXELS))
 
 
 def white_at_0(bits: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -123,9 +124,9 @@ def test_white_is_at_0_in_every_depth_where_the_file_says_so(bits: int, order: s
     values = 2.0**bits - 1 if bits > 8 else None
     if (bits, order) == (12, ">"):
         with pytest.raises(UnreadableImage, match="a TIFF file that is damaged or of a kind not read"):
-            decode(file, "x", SIDE, MAX_PIXELS, values)
+            decode(file, "x", square(SIDE), MAX_PIXELS, values)
         return
-    pixels = decode(file, "x", SIDE, MAX_PIXELS, values)
+    pixels = decode(file, "x", square(SIDE), MAX_PIXELS, values)
     assert (pixels[:, :8] == 255).all()
     assert (pixels[:, 8:] == 0).all()
     mask = decode_mask(file, "x", MAX_PIXELS)
@@ -135,26 +136,26 @@ def test_white_is_at_0_in_every_depth_where_the_file_says_so(bits: int, order: s
 
 def test_white_at_0_in_floats_and_with_opacity() -> None:
     halves = np.tile(np.repeat(np.float32([0, 1]), SIDE // 2), (SIDE, 1))
-    pixels = decode(tiff_of(halves, t262=0), "x", SIDE, MAX_PIXELS, 1)
+    pixels = decode(tiff_of(halves, t262=0), "x", square(SIDE), MAX_PIXELS, 1)
     assert pixels[0, ::15, 0].tolist() == [255, 0]
     both = np.stack([(halves * 255).astype(np.uint8), np.full((SIDE, SIDE), 255, np.uint8)], 2)
-    pixels = decode(tiff_of(both, t262=0, t338=2), "x", SIDE, MAX_PIXELS)
+    pixels = decode(tiff_of(both, t262=0, t338=2), "x", square(SIDE), MAX_PIXELS)
     assert pixels[0, ::15, 0].tolist() == [255, 0]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_camera_of_12_bits_whose_white_is_at_0(order: str) -> None:
     """The range is that of the values as stored: turned round by the container's range they would all be white."""
-    pixels = decode(tiff_of(GREY, order, t262=0), "x", SIDE, MAX_PIXELS, TWELVE)
+    pixels = decode(tiff_of(GREY, order, t262=0), "x", square(SIDE), MAX_PIXELS, TWELVE)
     np.testing.assert_array_equal(pixels, 255 - in_8_bits(GREY))
 
 
 def test_which_end_is_white_where_the_file_does_not_say() -> None:
     """As libtiff shows it: 0 is black."""
     eight = (GREY >> 4).astype(np.uint8)
-    np.testing.assert_array_equal(decode(tiff_of(eight, t262=None), "x", SIDE, MAX_PIXELS)[:, :, 0], eight)
+    np.testing.assert_array_equal(decode(tiff_of(eight, t262=None), "x", square(SIDE), MAX_PIXELS)[:, :, 0], eight)
     colours = (COLOURS >> 4).astype(np.uint8)
-    np.testing.assert_array_equal(decode(tiff_of(colours, t262=None), "x", SIDE, MAX_PIXELS), colours)
+    np.testing.assert_array_equal(decode(tiff_of(colours, t262=None), "x", square(SIDE), MAX_PIXELS), colours)
 
 
 @pytest.mark.parametrize(
@@ -184,15 +185,15 @@ def test_12_packed_bits_are_not_black() -> None:
     found = largest_value(file, "x", MAX_PIXELS)
     assert found is not None
     assert found.declared == 4095
-    np.testing.assert_array_equal(decode(file, "x", SIDE, MAX_PIXELS, TWELVE), in_8_bits(GREY))
+    np.testing.assert_array_equal(decode(file, "x", square(SIDE), MAX_PIXELS, TWELVE), in_8_bits(GREY))
 
 
 def test_values_up_to_the_largest_of_a_header_of_8_bits() -> None:
     values = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
     for data in (pnm(values, 100), text_pnm(values, 100)):
-        pixels = decode(data, "x", 101, MAX_PIXELS)
+        pixels = decode(data, "x", square(101), MAX_PIXELS)
         assert pixels[0, ::50, 0].tolist() == [0, 128, 255]
-    pixels = decode(pnm(np.stack([values] * 3, 2), 100), "x", 101, MAX_PIXELS)
+    pixels = decode(pnm(np.stack([values] * 3, 2), 100), "x", square(101), MAX_PIXELS)
     assert pixels[0, 100].tolist() == [255, 255, 255]
     assert largest_value(pnm(values, 100), "x", MAX_PIXELS) is None
 
@@ -212,31 +213,31 @@ def test_values_up_to_the_largest_of_a_header_of_8_bits() -> None:
 )
 def test_values_that_have_no_meaning_as_grey_are_refused(values: np.ndarray, reason: str) -> None:
     with pytest.raises(UnreadableImage, match=f"{reason}.*: save it as PNG, or as TIFF with 8 or 16 bits"):
-        decode(tiff_of(values), "x", SIDE, MAX_PIXELS, TWELVE)
+        decode(tiff_of(values), "x", square(SIDE), MAX_PIXELS, TWELVE)
 
 
 def test_colours_whose_lower_bits_cannot_be_had_are_refused() -> None:
     planes = {"t284": 2, "t273": (8, 8, 8), "t279": (9, 9, 9)}
     with pytest.raises(UnreadableImage, match="separate planes, compressed"):
-        decode(tiff_of(COLOURS, deflate=True, **planes), "x", SIDE, MAX_PIXELS, TWELVE)
+        decode(tiff_of(COLOURS, deflate=True, **planes), "x", square(SIDE), MAX_PIXELS, TWELVE)
     multiplied = np.concatenate([COLOURS, np.full((SIDE, SIDE, 1), 9, np.uint16)], 2)
     with pytest.raises(UnreadableImage, match="multiplied by the opacity"):
-        decode(tiff_of(multiplied, t338=1), "x", SIDE, MAX_PIXELS, TWELVE)
+        decode(tiff_of(multiplied, t338=1), "x", square(SIDE), MAX_PIXELS, TWELVE)
     with pytest.raises(UnreadableImage, match="colours of more than 8 bits as text"):
-        decode(text_pnm(COLOURS, 4095), "x", SIDE, MAX_PIXELS, TWELVE)
+        decode(text_pnm(COLOURS, 4095), "x", square(SIDE), MAX_PIXELS, TWELVE)
 
 
 def test_without_a_range_deep_images_are_refused() -> None:
     with pytest.raises(UnreadableImage, match=r"deeper than 8 bits \(mode I;16\), and no training image is"):
-        decode(GREY_FILES["png"], "x", SIDE, MAX_PIXELS)
+        decode(GREY_FILES["png"], "x", square(SIDE), MAX_PIXELS)
 
 
 def test_values_above_white_are_cut_and_noted() -> None:
-    decoded = decode_image(tiff_of(GREY), "x", SIDE, MAX_PIXELS, 1023)
+    decoded = decode_image(tiff_of(GREY), "x", square(SIDE), MAX_PIXELS, 1023)
     np.testing.assert_array_equal(decoded.pixels, in_8_bits(GREY, 1023))
     assert decoded.is_cut
     assert decoded.note == f"values up to {GREY.max()} are cut at 1023, the white of the training images"
-    assert not decode_image(tiff_of(GREY), "x", SIDE, MAX_PIXELS, TWELVE).note
+    assert not decode_image(tiff_of(GREY), "x", square(SIDE), MAX_PIXELS, TWELVE).note
 
 
 def test_images_that_pil_opened_are_scaled_alike_or_refused() -> None:
@@ -244,14 +245,18 @@ def test_images_that_pil_opened_are_scaled_alike_or_refused() -> None:
         image = Image.open(io.BytesIO(GREY_FILES[kind]))
         if kind.startswith("pgm"):
             with pytest.raises(UnreadableImage, match="PIL does not keep its PPM values: give its path or its bytes"):
-                decode_opened(image, "x", SIDE, MAX_PIXELS, TWELVE)
+                decode_opened(image, "x", square(SIDE), MAX_PIXELS, TWELVE)
             continue
-        np.testing.assert_array_equal(decode_opened(image, "x", SIDE, MAX_PIXELS, TWELVE).pixels, in_8_bits(GREY))
+        np.testing.assert_array_equal(
+            decode_opened(image, "x", square(SIDE), MAX_PIXELS, TWELVE).pixels, in_8_bits(GREY)
+        )
     turned = Image.open(io.BytesIO(tiff_of(GREY, t262=0)))
-    np.testing.assert_array_equal(decode_opened(turned, "x", SIDE, MAX_PIXELS, TWELVE).pixels, 255 - in_8_bits(GREY))
+    np.testing.assert_array_equal(
+        decode_opened(turned, "x", square(SIDE), MAX_PIXELS, TWELVE).pixels, 255 - in_8_bits(GREY)
+    )
     for kind in ("png", "tiff"):
         with pytest.raises(UnreadableImage, match="PIL does not keep"):
-            decode_opened(Image.open(io.BytesIO(COLOUR_FILES[kind])), "x", SIDE, MAX_PIXELS, TWELVE)
+            decode_opened(Image.open(io.BytesIO(COLOUR_FILES[kind])), "x", square(SIDE), MAX_PIXELS, TWELVE)
 
 
 def test_deep_masks() -> None:
@@ -266,7 +271,7 @@ def test_deep_masks() -> None:
 
 def test_a_rotation_turns_both_halves_of_the_bits() -> None:
     turned = tiff_of(COLOURS, t274=6)
-    pixels = decode(turned, "x", SIDE, MAX_PIXELS, TWELVE)
+    pixels = decode(turned, "x", square(SIDE), MAX_PIXELS, TWELVE)
     np.testing.assert_array_equal(pixels, np.rot90(in_8_bits(COLOURS), -1))
 
 
@@ -290,6 +295,6 @@ def test_a_later_page_that_cannot_be_read_does_not_matter() -> None:
     directory = int.from_bytes(second[4:8], "little")
     pages = bytearray(first[:-4] + (directory + moved).to_bytes(4, "little") + second[8:])
     assert place < len(first)
-    decoded = decode_image(bytes(pages), "x", SIDE, MAX_PIXELS, TWELVE)
+    decoded = decode_image(bytes(pages), "x", square(SIDE), MAX_PIXELS, TWELVE)
     np.testing.assert_array_equal(decoded.pixels, in_8_bits(GREY))
     assert decoded.note == "several frames: only the first is used"

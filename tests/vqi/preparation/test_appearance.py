@@ -117,7 +117,7 @@ def test_the_page_counts_images_for_calibration(planted: Path, tmp_path: Path) -
         Image.fromarray(random.integers(0, 256, (64, 64), dtype=np.uint8)).save(path)
     uri = download(DatasetDownload(source=f"folder:{planted}"), open_store(str(tmp_path / "store"))).uri
     shard = open_shard(uri, "nut", tmp_path)
-    report = prepare(shard, tmp_path / "images", "nut", image_size=64, max_bad_fraction=0.1, max_pixels=10_000)
+    report = prepare(shard, tmp_path / "images", "nut", image_size="64", max_bad_fraction=0.1, max_pixels=10_000)
     page = render(report, Pictures(load_images(tmp_path / "images"), shard.path, 10_000))
     said = "set the threshold and do not train; in 3 groups that no training image belongs to they allow a false-alarm"
     assert f"{said} rate of 25 % at best; 5 % is requested" in page
@@ -129,7 +129,7 @@ def test_report_and_page(planted: Path, tmp_path: Path) -> None:
     (planted / "nut" / "train" / "good" / "x.dng").touch()
     uri = download(DatasetDownload(source=f"folder:{planted}"), open_store(str(tmp_path / "store"))).uri
     shard = open_shard(uri, "nut", tmp_path)
-    report = prepare(shard, tmp_path / "images", "nut", image_size=64, max_bad_fraction=0.1, max_pixels=10_000)
+    report = prepare(shard, tmp_path / "images", "nut", image_size="64", max_bad_fraction=0.1, max_pixels=10_000)
     assert report.duplicates_across_splits == (("train/good/05.png", "test/good/same.png"),)
     assert report.near_duplicates_across_splits == (("train/good/03.png", "test/good/again.png"),)
     assert report.near_duplicates_within_splits == ()

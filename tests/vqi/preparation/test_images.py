@@ -23,7 +23,8 @@ from vqi.datasets.layout import Shard
 from vqi.errors import VqiError
 from vqi.photographs.cost import cost
 from vqi.photographs.decoding import decode_image, decode_mask, resize_mask
-from vqi.preparation.images import Loaded, UnreadableImage, decode, in_order, load, prepare
+from vqi.preparation.images import Loaded, UnreadableImage, decode, load, prepare
+from vqi.sizes import Size, square
 
 MAX_PIXELS = 1_000_000
 RAMP = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))  # (64, 64), dark left, bright right
@@ -51,7 +52,7 @@ def good_files(train: int = 3) -> dict[str, bytes]:
 
 
 def run(tmp_path: Path, files: Mapping[str, bytes], **changes: Any) -> dict[str, Any]:
-    settings = {"image_size": 32, "max_bad_fraction": 0.01, "max_pixels": MAX_PIXELS, "threads": 2} | changes
+    settings = {"image_size": "32", "max_bad_fraction": 0.01, "max_pixels": MAX_PIXELS, "threads": 2} | changes
     return prepare(write_shard(tmp_path / "shard.zip", files), tmp_path / "images", "widget", **settings)
 
 
@@ -60,7 +61,7 @@ def run(tmp_path: Path, files: Mapping[str, bytes], **changes: Any) -> dict[str,
 
 def test_resize_is_bilinear_with_antialiasing() -> None:
     checker = np.indices((64, 64)).sum(0) % 2 * 255
-    pixels = decode(encode(Image.fromarray(checker.astype(np.uint8))), "x", 16, MAX_PIXELS)
+    pixels = decode(encode(Image.fromarray(checker.astype(np.uint8))), "x", square(16), MAX_PIXELS)
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - 127).max() <= 8, "without antialiasing it would be 0 or 255"
@@ -71,28 +72,28 @@ def test_resize_is_bilinear_with_antialiasing() -> None:
 def test_lossless_files_of_the_same_size_come_back_exactly(format_: str, mode: str) -> None:
     image = Image.fromarray(RAMP).convert("P" if mode == "P" else mode)
     expected = np.array(image.convert("RGB"))
-    np.testing.assert_array_equal(decode(encode(image, format_), "x", 64, MAX_PIXELS), expected)
+    np.testing.assert_array_equal(decode(encode(image, format_), "x", square(64), MAX_PIXELS), expected)
 
 
 def test_palette_with_colours_and_transparency() -> None:
     image = Image.new("P", (64, 64), 1)
     image.putpalette([255, 0, 0, 10, 200, 30])
     image.paste(0, (0, 0, 32, 64))
-    pixels = decode(encode(image, transparency=0), "x", 64, MAX_PIXELS)
+    pixels = decode(encode(image, transparency=0), "x", square(64), MAX_PIXELS)
     assert pixels[0, 0].tolist() == [255, 255, 255], "transparent: white"
     assert pixels[0, 63].tolist() == [10, 200, 30]
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("RGBA", (200, 100, 0, 128)), ("LA", (100, 128))])
 def test_alpha_is_laid_on_white(mode: str, colour: tuple[int, ...]) -> None:
-    pixels = decode(encode(Image.new(mode, (64, 64), colour)), "x", 64, MAX_PIXELS)
+    pixels = decode(encode(Image.new(mode, (64, 64), colour)), "x", square(64), MAX_PIXELS)
     expected = [round(c * 128 / 255 + 255 * 127 / 255) for c in (colour[:3] if mode == "RGBA" else [colour[0]] * 3)]
     assert np.abs(pixels[5, 5].astype(int) - expected).max() <= 1
 
 
 def test_cmyk_jpeg() -> None:
     image = Image.new("CMYK", (64, 64), (0, 255, 255, 0))  # full magenta and yellow: red
-    decoded = decode_image(encode(image, "JPEG", quality=95), "x", 64, MAX_PIXELS)
+    decoded = decode_image(encode(image, "JPEG", quality=95), "x", square(64), MAX_PIXELS)
     assert decoded.mode == "CMYK"
     assert np.abs(decoded.pixels[5, 5].astype(int) - [255, 0, 0]).max() <= 6
 
@@ -100,9 +101,9 @@ def test_cmyk_jpeg() -> None:
 @pytest.mark.parametrize("format_", ["PNG", "TIFF"])
 def test_16_bit_grey_is_scaled_by_its_range_and_not_clipped(format_: str) -> None:
     values = RAMP.astype(np.uint16) * 257
-    pixels = decode(encode(Image.fromarray(values), format_), "x", 64, MAX_PIXELS, 65535)
+    pixels = decode(encode(Image.fromarray(values), format_), "x", square(64), MAX_PIXELS, 65535)
     np.testing.assert_array_equal(pixels, np.repeat(RAMP[:, :, None], 3, 2))
-    dim = decode(encode(Image.fromarray(values // 16), format_), "x", 64, MAX_PIXELS, 65535)
+    dim = decode(encode(Image.fromarray(values // 16), format_), "x", square(64), MAX_PIXELS, 65535)
     assert dim.max() == round(252 * 257 // 16 / 257), "not stretched either"
 
 
@@ -110,7 +111,7 @@ def test_exif_rotation_is_applied() -> None:
     image = Image.fromarray(np.repeat(RAMP[:32, :, None], 3, 2))  # 64 wide, 32 high, bright at the right
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown rotated by 90 degrees clockwise: bright at the bottom
-    decoded = decode_image(encode(image, "JPEG", exif=exif, quality=95), "x", 64, MAX_PIXELS)
+    decoded = decode_image(encode(image, "JPEG", exif=exif, quality=95), "x", square(64), MAX_PIXELS)
     assert (decoded.width, decoded.height) == (32, 64)
     assert decoded.pixels[60, 30, 0] > 200 > 60 > decoded.pixels[3, 30, 0]
 
@@ -120,7 +121,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_reported(format_: str) -> 
     frames = [grey(value).convert("RGB") for value in (40, 200, 90)]
     options = {"lossless": True} if format_ == "WEBP" else {}
     data = encode(frames[0], format_, save_all=True, append_images=frames[1:], **options)
-    decoded = decode_image(data, "x", 16, MAX_PIXELS)
+    decoded = decode_image(data, "x", square(16), MAX_PIXELS)
     assert np.unique(decoded.pixels).tolist() == [40]
     assert decoded.note == "3 frames: only the first is used"
 
@@ -130,10 +131,10 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     data = encode(Image.new("1", (20_000, 20_000)))
     tracemalloc.start()
     with pytest.raises(UnreadableImage, match=r"too large: 20000 x 20000 = 400000000 pixels, max_pixels is 1000000"):
-        decode(data, "bomb.png", 16, MAX_PIXELS)
+        decode(data, "bomb.png", square(16), MAX_PIXELS)
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
-    assert decode(encode(Image.new("1", (9500, 9500), 1)), "large.png", 8, 100_000_000).min() == 255
+    assert decode(encode(Image.new("1", (9500, 9500), 1)), "large.png", square(8), 100_000_000).min() == 255
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
 )
 def test_what_cannot_be_read_says_why(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImage, match=f"^dir/né.png: ({reason})") as caught:
-        decode(data, "dir/né.png", 16, MAX_PIXELS)
+        decode(data, "dir/né.png", square(16), MAX_PIXELS)
     assert caught.value.name == "dir/né.png"
     assert "\n" not in str(caught.value)
 
@@ -170,7 +171,7 @@ def test_damage_anywhere_gives_pixels_or_a_reason(format_: str) -> None:
             if damaged:
                 damaged[chance.randrange(min(len(damaged), 200))] = chance.randrange(256)
         try:
-            assert decode(bytes(damaged), "x", 16, MAX_PIXELS).shape == (16, 16, 3)
+            assert decode(bytes(damaged), "x", square(16), MAX_PIXELS).shape == (16, 16, 3)
         except UnreadableImage:
             refused += 1
     assert 0 < refused < 300
@@ -198,8 +199,8 @@ def test_a_mask_is_kept_where_half_of_the_area_is_marked() -> None:
     mask[0:4, 0:4] = True  # all of one quarter
     mask[0:2, 4:8] = True  # half of the next: kept
     mask[4:5, 0:4] = True  # a quarter of the third: not
-    np.testing.assert_array_equal(resize_mask(mask, 2), [[True, True], [False, False]])
-    np.testing.assert_array_equal(resize_mask(mask, 8), mask)
+    np.testing.assert_array_equal(resize_mask(mask, square(2)), [[True, True], [False, False]])
+    np.testing.assert_array_equal(resize_mask(mask, square(8)), mask)
 
 
 # ------------------------------------------------------------------------------------------------------ prepare
@@ -244,9 +245,14 @@ def test_same_input_same_bytes_whatever_the_threads(tmp_path: Path, make_defect_
         run(tmp_path, files, threads=threads)
         seen.add(b"".join(p.read_bytes() for p in sorted((tmp_path / "images").iterdir())))
     assert len(seen) == 1
-    run(tmp_path, files, dataset="s3://bucket/x/datasets/parts@0123")
+    written = set()
+    for dataset in ("s3://bucket/x/datasets/parts@0123", "file:///y/datasets/parts@4567#left-out=0123456789ab"):
+        run(tmp_path, files, dataset=dataset)
+        written.add(b"".join(p.read_bytes() for p in sorted((tmp_path / "images").iterdir())))
+    assert len(written) == 1, "other categories, and the place, do not change a byte"
     header = load_images(tmp_path / "images").record
-    assert (header.dataset, header.category, header.image_size) == ("parts@0123", "widget", 32)
+    assert (header.category, header.image_size) == ("widget", square(32))
+    assert header.dataset == f"parts@{header.shard[:12]}"
     assert len(load_images(tmp_path / "images").masks) == 6
 
 
@@ -352,7 +358,7 @@ def test_problems_of_masks_are_reported(tmp_path: Path) -> None:
     )
     assert problems["unreadable_mask.png"].startswith("unreadable: not an image")
     assert problems["empty_mask.png"] == "marks nothing"
-    assert problems["tiny_mask.png"] == "marks nothing any more at 32 pixels"
+    assert problems["tiny_mask.png"] == "marks nothing any more at 32x32 pixels"
     assert "without its image" in problems["nobody_mask.png"]
     rows = {r.path.rpartition("/")[2]: r.mask_row for r in load_images(tmp_path / "images").index}
     assert rows["other_size.png"] is rows["unreadable.png"] is None
@@ -364,7 +370,7 @@ def test_what_the_source_could_not_read_counts_as_bad(tmp_path: Path) -> None:
     mask = Unreadable(path="ground_truth/cut/1_mask.png", reason="gone")
     left = LeftOut(category="widget", reason="kind", files=2, endings={".dng": 2}, examples=("widget/a.dng",))
     shard = write_shard(tmp_path / "s.zip", good_files(9))._replace(unreadable=(bad, mask), left_out=(left,))
-    settings: dict[str, Any] = {"image_size": 32, "max_pixels": MAX_PIXELS, "threads": 1}
+    settings: dict[str, Any] = {"image_size": "32", "max_pixels": MAX_PIXELS, "threads": 1}
     report = prepare(shard, tmp_path / "images", "widget", max_bad_fraction=0.1, **settings)
     assert report.unreadable == (bad,)
     assert report.mask_problems == (MaskProblem(path=mask.path, problem="unreadable: gone"),)
@@ -469,14 +475,14 @@ def test_a_damaged_or_missing_shard(tmp_path: Path) -> None:
     (tmp_path / "flipped.zip").write_bytes(flipped)
     for name in ("cut.zip", "flipped.zip", "gone.zip"):
         with pytest.raises(VqiError, match=f"{name} is not a complete shard"):
-            prepare(Shard(tmp_path / name, ""), tmp_path / "images", "widget", 32, 0.01, MAX_PIXELS)
+            prepare(Shard(tmp_path / name, ""), tmp_path / "images", "widget", "32", 0.01, MAX_PIXELS)
     assert not (tmp_path / "images").exists()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "shard.zip", good_files())
     with pytest.raises(VqiError, match=r"cannot write /proc/vqi/images"):
-        prepare(shard, Path("/proc/vqi/images"), "widget", 32, 0.01, MAX_PIXELS)
+        prepare(shard, Path("/proc/vqi/images"), "widget", "32", 0.01, MAX_PIXELS)
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
@@ -486,13 +492,58 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
         shard = write_shard(tmp_path / f"{count}.zip", files)
         del files
         tracemalloc.start()
-        prepare(shard, tmp_path / str(count), "widget", 256, 0.01, MAX_PIXELS, threads=2)
+        prepare(shard, tmp_path / str(count), "widget", "256", 0.01, MAX_PIXELS, threads=2)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 120 * 256 * 256 * 3 / 10, peaks
 
 
-def test_in_order_keeps_the_order_and_raises_what_was_raised() -> None:
-    assert list(in_order(range(50), lambda n: n * n, threads=3)) == [n * n for n in range(50)]
-    with pytest.raises(ZeroDivisionError):
-        list(in_order([1, 0], lambda n: 1 // n, threads=2))
+# ------------------------------------------------------------------------------------------------------- their shape
+
+
+def photographs(*sizes: tuple[int, int]) -> dict[str, bytes]:
+    """Training images (width, height)."""
+    return {f"train/good/{i}.png": encode(Image.new("L", size, 100 + i)) for i, size in enumerate(sizes)}
+
+
+def test_images_take_the_shape_of_most_photographs(tmp_path: Path) -> None:
+    files = photographs(*[(50, 126)] * 3, (60, 60))
+    files["test/scratch/0.png"] = encode(Image.new("L", (50, 126), 9))
+    mask = Image.new("L", (50, 126))
+    mask.paste(255, (0, 0, 50, 63))
+    files["ground_truth/scratch/0_mask.png"] = encode(mask)
+    report = run(tmp_path, files, image_size="fit:160")
+    images = load_images(tmp_path / "images")
+    assert images.record.image_size == report.image_size == Size(256, 96)
+    assert images.images.shape == (5, 256, 96, 3)
+    assert images.masks.shape == (1, 256, 96)
+    assert images.masks[0, :128].all()
+    assert not images.masks[0, 128:].any()
+    assert report.warnings == run(tmp_path, files, image_size="96x256").warnings
+
+
+def test_photographs_that_lie_on_their_side_are_turned_first(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {f"train/good/{i}.jpg": encode(Image.new("L", (126, 50), 90 + i), "JPEG", exif=exif) for i in range(3)}
+    assert run(tmp_path, files, image_size="fit:160").image_size == Size(256, 96)
+
+
+def test_photographs_without_a_size_do_not_count(tmp_path: Path) -> None:
+    files = photographs((50, 126)) | {f"train/good/x{i}.png": b"no image" for i in range(4)}
+    assert run(tmp_path, files, image_size="fit:160", max_bad_fraction=1.0).image_size == Size(256, 96)
+
+
+def test_of_many_photographs_some_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vqi.preparation.images.PROBED", 3)
+    files = photographs(*[(50, 126), (50, 50), (50, 50)] * 3)  # each third one
+    assert run(tmp_path, files, image_size="fit:160").image_size == Size(256, 96)
+
+
+def test_a_shape_that_is_lost_is_warned_of(tmp_path: Path) -> None:
+    said = (
+        "3 of 4 images are squeezed to 32x32 pixels, such as one of 50x126: a small defect may be lost along the "
+        "longer side. image_size 'fit' keeps the shape of the photographs."
+    )
+    assert said in run(tmp_path, photographs(*[(50, 126)] * 3, (60, 60))).warnings
+    assert not any("squeezed" in text for text in run(tmp_path, photographs((60, 50), (50, 60))).warnings)

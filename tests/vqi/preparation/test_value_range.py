@@ -20,7 +20,7 @@ PART = np.random.default_rng(0).integers(100, 3000, (SIDE, SIDE)).astype(np.uint
 
 
 def prepared(folder: Path, files: dict[str, bytes], **changes: Any) -> tuple[DataReport, Images]:
-    settings = {"image_size": SIDE, "max_bad_fraction": 0.0, "max_pixels": MAX_PIXELS, "threads": 2} | changes
+    settings = {"image_size": str(SIDE), "max_bad_fraction": 0.0, "max_pixels": MAX_PIXELS, "threads": 2} | changes
     report = prepare(write_shard(folder / "shard.zip", files), folder / "images", "part", **settings)
     return report, load_images(folder / "images")
 

@@ -21,6 +21,7 @@ from vqi.self_supervised import training
 from vqi.self_supervised.checkpoint import Checkpoint, State, check_state, optimizer_tensors, restore_optimizer
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Tuned, training_key
+from vqi.sizes import square
 from vqi.store.interface import Store
 from vqi.store.opening import open_store
 
@@ -32,6 +33,7 @@ KILLED = """
 import os, signal, sys
 from tests.vqi.self_supervised.test_checkpoint import start
 from vqi.store.opening import open_store
+from vqi.sizes import square
 
 start(sys.argv[2], sys.argv[3], open_store(sys.argv[1]), lambda: os.kill(os.getpid(), signal.SIGKILL))
 """
@@ -67,7 +69,7 @@ def start(method: str, frozen_up_to: str, store: Store | None = None, end: Calla
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Trainer, "_step", counted)
         patch.setattr(training, "training_key", lambda *given: "one")
-        return finetune(build("resnet18", "random", 0, SIDE), parts(), wanted, store)
+        return finetune(build("resnet18", "random", 0, square(SIDE)), parts(), wanted, store)
 
 
 def killed(method: str, frozen_up_to: str, store: Store) -> None:
@@ -125,7 +127,7 @@ def test_a_training_goes_on_only_from_its_own() -> None:
 
 
 def test_a_state_of_another_version_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = (build("resnet18", "random", 0, SIDE), parts(), settings())
+    given = (build("resnet18", "random", 0, square(SIDE)), parts(), settings())
     before = training_key(*given)
     monkeypatch.setattr(training, "KIND", "vqi.checkpoint/2")
     assert training_key(*given) != before

@@ -15,6 +15,7 @@ from vqi.self_supervised.cutpaste import (
     scar_pasted,
     scar_size,
 )
+from vqi.sizes import Size, square
 
 SIDE = 64
 
@@ -27,21 +28,21 @@ def pictures(count: int = 4, side: int = SIDE) -> torch.Tensor:
     return torch.rand(count, 3, side, side, generator=seeded(7))
 
 
-@given(st.integers(0, 2**31), st.sampled_from([64, 224, 256]))
-def test_patches_have_the_papers_area_and_aspect(seed: int, side: int) -> None:
-    height, width = patch_size(side, CutPaste(), seeded(seed))
-    assert 1 <= height <= side
-    assert 1 <= width <= side
+@given(st.integers(0, 2**31), st.sampled_from([(64, 64), (224, 224), (512, 192)]))
+def test_patches_have_the_papers_area_and_aspect(seed: int, size: tuple[int, int]) -> None:
+    height, width = patch_size(Size(*size), CutPaste(), seeded(seed))
+    assert 1 <= height <= size[0]
+    assert 1 <= width <= size[1]
     half = 0.5  # of a pixel, by rounding
-    assert (height + half) * (width + half) >= 0.02 * side * side
-    assert (height - half) * (width - half) <= 0.15 * side * side
+    assert (height + half) * (width + half) >= 0.02 * size[0] * size[1]
+    assert (height - half) * (width - half) <= 0.15 * size[0] * size[1]
     assert (height + half) / (width - half) >= 0.3
     assert (height - half) / (width + half) <= 3.3
 
 
 @given(st.integers(0, 2**31))
 def test_scars_have_the_papers_size(seed: int) -> None:
-    width, length = scar_size(224, CutPaste(), seeded(seed))
+    width, length = scar_size(square(224), CutPaste(), seeded(seed))
     assert 2 <= width <= 16
     assert 10 <= length <= 25
 

@@ -5,8 +5,9 @@ import torch
 
 from vqi.config import Finetune
 from vqi.network.building import build
-from vqi.network.runtime import choose
+from vqi.network.engines import choose
 from vqi.self_supervised.encoder import Encoder, GroupedInFp32, stage_before
+from vqi.sizes import square
 
 
 @pytest.mark.parametrize(("groups", "dtype"), [(1, torch.bfloat16), (2, torch.float32), (4, torch.float32)])
@@ -31,12 +32,12 @@ def test_the_stage_before(layer: str, before: str) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_part_that_stands_still_changes_nothing_of_the_output(precision: str) -> None:
-    backbone = build("tf_efficientnet_lite0", "pretrained", image_size=64)
+    backbone = build("tf_efficientnet_lite0", "pretrained", size=square(64))
     pixels = torch.randint(0, 256, (3, 3, 64, 64), generator=torch.Generator().manual_seed(0)) / 255
     runtime = choose("eager", precision)
     features = []
     for frozen_up_to in ("", "blocks.4"):
-        encoder = Encoder(backbone, "blocks.5", Finetune(frozen_up_to=frozen_up_to), runtime, 64)
+        encoder = Encoder(backbone, "blocks.5", Finetune(frozen_up_to=frozen_up_to), runtime, square(64))
         encoder.set_training(False)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             features.append(encoder(pixels).float())

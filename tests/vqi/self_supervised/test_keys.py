@@ -13,6 +13,7 @@ from vqi.network.backbones import Backbone
 from vqi.network.building import build
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Tuned
+from vqi.sizes import square
 
 SIDE = 64
 QUICK: dict[str, Any] = {"batch_size": 4, "precision": "fp32", "optimizer": "sgd", "lr": 0.01, "freeze_epochs": 0}
@@ -73,12 +74,12 @@ def coloured() -> Images:
 
 @pytest.fixture(scope="module")
 def parent() -> Backbone:
-    return build("resnet18", "random", 0, SIDE)
+    return build("resnet18", "random", 0, square(SIDE))
 
 
 @cache
 def unchanged(method: str, epochs: int) -> Tuned:
-    return trained(build("resnet18", "random", 0, SIDE), coloured(), method, START[method], epochs)
+    return trained(build("resnet18", "random", 0, square(SIDE)), coloured(), method, START[method], epochs)
 
 
 def trained(parent: Backbone, images: Images, method: str, options: dict[str, Any], epochs: int) -> Tuned:

@@ -20,8 +20,10 @@ from vqi.metrics import image_auroc
 from vqi.network.backbones import Backbone, load_backbone, save_backbone
 from vqi.network.building import build
 from vqi.network.extraction import Extractor
+from vqi.self_supervised.encoder import Encoder
 from vqi.self_supervised.methods import finetune
 from vqi.self_supervised.training import Trainer, split
+from vqi.sizes import square
 
 SIDE = 64
 QUICK = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "precision": "fp32", "frozen_up_to": ""}
@@ -53,7 +55,7 @@ def images() -> Images:
 
 @pytest.fixture(scope="module")
 def parent() -> Backbone:
-    return build("resnet18", "random", 0, SIDE)
+    return build("resnet18", "random", 0, square(SIDE))
 
 
 def settings(method: str = "cutpaste", epochs: int = 2, layer: str = "layer2", **options: Any) -> SslFinetune:
@@ -121,6 +123,28 @@ def test_training_at_another_size(images: Images, parent: Backbone) -> None:
     assert moved(small.backbone, finetune(parent, images, settings(freeze_epochs=0)).backbone)
 
 
+@pytest.mark.parametrize("method", ["cutpaste", "simsiam"])
+@pytest.mark.parametrize(("side", "size"), [(0, (96, 32)), (64, (96, 64))])
+def test_images_that_are_not_square(
+    method: str, side: int, size: tuple[int, int], images: Images, parent: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tall = replace(
+        images,
+        images=np.concatenate([images.images[:, :, :32], images.images[:, :32, :32]], axis=1),
+        record=images_record(image_size=[96, 32]),
+    )
+    seen, forward = set(), Encoder.forward
+
+    def watched(self: Encoder, batch: torch.Tensor) -> torch.Tensor:
+        seen.add(tuple(batch.shape[2:]))
+        return forward(self, batch)
+
+    monkeypatch.setattr(Encoder, "forward", watched)
+    more = SMALL_HEADS if method == "simsiam" else {}
+    assert moved(finetune(parent, tall, settings(method, epochs=2, image_size=side, **more)).backbone, parent)
+    assert seen == {size}
+
+
 def test_of_several_layers_the_last_one_is_trained_up_to(images: Images, parent: Backbone) -> None:
     one, several = (finetune(parent, images, settings(layer=layer)) for layer in ("layer2", '["layer3", "layer2"]'))
     assert {name.partition(".")[0] for name in several.before} == {"layer1", "layer2", "conv1", "bn1"}
@@ -132,7 +156,7 @@ def test_the_record_is_what_is_read_again(images: Images, parent: Backbone, tmp_
     tuned = finetune(parent, images, wanted)
     made = tuned.record(wanted, "0" * 64)
     save_backbone(tmp_path / "b", tuned.backbone, made)
-    loaded = load_backbone(tmp_path / "b", SIDE)
+    loaded = load_backbone(tmp_path / "b", square(SIDE))
     assert loaded.made == made
     assert (made.settings.finetune["head_width"], made.settings.finetune["patch_area"]) == (128, [0.1, 0.2])
     assert (made.best_epoch, made.held_out, made.runtime) == (tuned.best_epoch, tuple(tuned.held_out), tuned.runtime)
@@ -248,7 +272,7 @@ def test_fine_tuning_separates_what_the_random_backbone_does_not(parent: Backbon
 
 
 def test_what_begins_with_a_checkpoint_is_held_against_it(images: Images, parent: Backbone, tmp_path: Path) -> None:
-    other = build("resnet18", "random", 1, SIDE)
+    other = build("resnet18", "random", 1, square(SIDE))
     state = {f"module.encoder.{n}": t for n, t in other.model.state_dict().items() if not n.startswith("fc.")}
     torch.save({"state_dict": state}, tmp_path / "c.pth")
     given = f"{tmp_path / 'c.pth'}#sha256={sha256_file(tmp_path / 'c.pth')}"
@@ -263,9 +287,9 @@ def test_what_begins_with_a_checkpoint_is_held_against_it(images: Images, parent
 
 
 def test_a_backbone_of_one_image_size(images: Images) -> None:
-    fixed = build("vit_tiny_patch16_224", "random", 0, SIDE)
+    fixed = build("vit_tiny_patch16_224", "random", 0, square(SIDE))
     wanted = SslFinetune(method="cutpaste", epochs=2, layer="blocks.1", finetune=QUICK | {"image_size": 32})
-    with pytest.raises(VqiError, match="finetune image_size 32: the backbone takes no images of this size"):
+    with pytest.raises(VqiError, match="finetune image_size 32x32: the backbone takes no images of this size"):
         finetune(fixed, images, wanted)
 
 

@@ -118,6 +118,9 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         if request.method == "PUT":
             if request.headers.get("if-none-match") and request.key in self.objects:
                 return error(412, "PreconditionFailed")
+            wanted = request.headers.get("if-match")
+            if wanted and wanted != f'"{etag(self.objects.get(request.key, b""))}"':
+                return error(412 if request.key in self.objects else 404, "PreconditionFailed")
             self.objects[request.key] = request.body
             return answer(200, ETag=f'"{etag(request.body)}"')
         if request.method == "POST" and "uploads" in request.query:

@@ -70,7 +70,7 @@ def calls(store: S3Store, server: FaultyServer, folder: Path) -> dict[str, tuple
         return done
 
     return {
-        "list": (lambda: [tuple(one) for one in store.list()], lambda: [("a", len(small)), ("b", len(large))]),
+        "list": (lambda: [(one.key, one.size) for one in store.list()], lambda: [("a", len(small)), ("b", len(large))]),
         "list_versions": (store.list_versions, lambda: versions),
         "version_of": (lambda: store.version_of("a"), lambda: versions[0]),
         "exists": (lambda: store.exists("a"), lambda: True),
@@ -83,6 +83,10 @@ def calls(store: S3Store, server: FaultyServer, folder: Path) -> dict[str, tuple
         "put_file": (after(lambda: store.put_file("d", folder / "new"), "p/d"), lambda: NEW),
         "put_if_absent": (lambda: store.put_if_absent("e", b"e"), lambda: True),
         "put_if_absent again": (lambda: store.put_if_absent("a", b"e"), lambda: False),
+        "get_tagged": (lambda: store.get_tagged("a"), lambda: (small, etag(small))),
+        "get_tagged none": (lambda: store.get_tagged("none"), lambda: None),
+        "replace": (lambda: store.replace("a", small, etag(small)), lambda: True),
+        "replace another": (lambda: store.replace("a", b"d", etag(b"c")), lambda: False),
         "delete": (after(lambda: store.delete("a"), "p/a"), lambda: None),
     }
 
@@ -107,10 +111,10 @@ def outcome(server: FaultyServer, call: Callable[[], Any], expected: Callable[[]
 
 # Some faults cannot be told from a change that somebody made, or do no harm: these calls of them are not compared.
 AS_IF_CHANGED = {
-    "object: another version each time": {"version_of"},
+    "object: another version each time": {"version_of", "replace"},
     "object: the condition is not looked at": {"get_bytes", "get_file"},
-    "object: gone after the listing": {"exists"},
-    "status 404 without a word": {"exists"},
+    "object: gone after the listing": {"exists", "get_tagged", "replace"},
+    "status 404 without a word": {"exists", "get_tagged", "replace"},
 }
 HARMLESS = {"object: no date", "object: compressed", "put: knows no conditions"}
 CHOSEN = sorted(FAULTS)[:: max(1, len(FAULTS) // fuzz_cases(12, len(FAULTS)))]

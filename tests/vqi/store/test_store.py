@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import certifi
@@ -79,7 +79,9 @@ def test_list_is_sorted_recursive_by_any_prefix_and_hides_what_is_not_an_object(
     assert list(store.list()) == []
     for key in ("m/b", "m/a/x", "mm", "z"):
         store.put_bytes(key, key.encode())
-    assert [tuple(i) for i in store.list()] == [("m/a/x", 5), ("m/b", 3), ("mm", 2), ("z", 1)]
+    assert [(i.key, i.size) for i in store.list()] == [("m/a/x", 5), ("m/b", 3), ("mm", 2), ("z", 1)]
+    times = [one.modified for one in store.list()]
+    assert all(at is not None and abs(datetime.now(UTC) - at) < timedelta(minutes=5) for at in times)
     assert [i.key for i in store.list("m")] == ["m/a/x", "m/b", "mm"]
     assert [i.key for i in store.list("m/")] == ["m/a/x", "m/b"]
     assert list(store.list("nothing/")) == []
@@ -147,6 +149,67 @@ def test_put_if_absent_has_one_winner_in_a_race(store: Store) -> None:
     assert won.count(True) == 1
     assert store.get_bytes("pointer") == f"writer {won.index(True)}".encode()
     assert not store.put_if_absent("pointer", b"late")
+
+
+def test_an_object_is_replaced_only_where_it_is_the_one_that_was_read(store: Store) -> None:
+    assert store.get_tagged("pointer") is None
+    assert not store.replace("pointer", b"none", "0" * 32)
+    assert not store.exists("pointer")
+    store.put_bytes("pointer", b"one")
+    one = store.get_tagged("pointer")
+    assert one is not None
+    assert one.data == b"one"
+    assert store.replace("pointer", b"two", one.tag)
+    assert not store.replace("pointer", b"late", one.tag)
+    two = store.get_tagged("pointer")
+    assert two is not None
+    assert (two.data, store.get_bytes("pointer")) == (b"two", b"two")
+    store.delete("pointer")
+    assert not store.replace("pointer", b"gone", two.tag)
+    assert store.get_tagged("pointer") is None
+
+
+def test_replace_has_one_winner_in_a_race(store: Store) -> None:
+    store.put_bytes("pointer", b"start")
+    for turn in range(5):
+        barrier = threading.Barrier(RACERS)
+        seen = store.get_tagged("pointer")
+        assert seen is not None
+
+        def race(number: int, barrier: threading.Barrier = barrier, tag: str = seen.tag, turn: int = turn) -> bool:
+            barrier.wait()
+            return store.replace("pointer", f"{turn}: writer {number}".encode(), tag)
+
+        with ThreadPoolExecutor(RACERS) as pool:
+            won = list(pool.map(race, range(RACERS)))
+        assert won.count(True) == 1
+        assert store.get_bytes("pointer") == f"{turn}: writer {won.index(True)}".encode()
+
+
+def test_what_is_read_with_its_tag_is_one_version(store: Store) -> None:
+    """While it is replaced again and again."""
+    store.put_bytes("pointer", b"0")
+    ended = threading.Event()
+
+    def write() -> None:
+        for number in range(1, 60):
+            store.put_bytes("pointer", str(number).encode() * number)
+        ended.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        tags: dict[str, bytes] = {}
+        while not ended.is_set():
+            if (found := store.get_tagged("pointer")) is not None:
+                assert tags.setdefault(found.tag, found.data) == found.data
+        writer.result()
+
+
+def test_a_store_that_looks_at_conditions_says_nothing(store: Store) -> None:
+    for _ in range(2):
+        open_store(store.uri).check_conditions("a/probe")
+        store.check_conditions("a/probe")
+    assert {info.key for info in store.list()} <= {"a/probe"}
 
 
 def test_full_uris(store: Store, tmp_path: Path) -> None:
@@ -259,7 +322,7 @@ def test_pipes_sockets_devices_and_links_in_a_folder(tmp_path: Path) -> None:
     (folder / "gone").symlink_to("nowhere")
     (folder / "a" / "above").symlink_to("..")
     (folder / "linked").symlink_to("a/b")
-    assert [tuple(one) for one in store.list()] == [("a/b", 1), ("linked", 1)]
+    assert [(one.key, one.size) for one in store.list()] == [("a/b", 1), ("linked", 1)]
     assert store.get_bytes("linked") == b"1"
     for name in ("pipe", "socket", "zero"):
         for call in (store.get_bytes, lambda key: store.get_file(key, tmp_path / "x")):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from vqi.system.concurrency import AT_ONCE, BUDGET, at_once
+from vqi.system.concurrency import AT_ONCE, BUDGET, at_once, in_order
 
 
 class Gauge:
@@ -60,3 +60,9 @@ def test_the_first_error_ends_it() -> None:
     with pytest.raises(ValueError, match="no"):
         at_once(work, range(10_000), "work")
     assert len(done) < 10_000
+
+
+def test_in_order_keeps_the_order_and_raises_what_was_raised() -> None:
+    assert list(in_order(range(50), lambda n: n * n, threads=3)) == [n * n for n in range(50)]
+    with pytest.raises(ZeroDivisionError):
+        list(in_order([1, 0], lambda n: 1 // n, threads=2))

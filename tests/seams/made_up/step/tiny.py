@@ -18,7 +18,7 @@ from vqi_pipelines.local.progress import PlainLines
 def tiny(source: str, split: str = "train"):
     download = dataset_download(source=source)
     with dsl.ParallelFor(download.outputs["categories"]) as category:
-        prepared = preprocess(dataset=download.outputs["dataset"], category=category, image_size=32)
+        prepared = preprocess(dataset=download.outputs["dataset"], category=category, image_size="32")
         count_images(images=prepared.outputs["images"], split=split)
 
 
