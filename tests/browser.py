@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import websocket
+from axe_core_python.base import AXE_SCRIPT
 
 from tests.programs import program
 
@@ -19,6 +20,7 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 WAIT = 120  # seconds; only a browser that hangs takes so long
 
 
@@ -122,6 +124,12 @@ class Browser:
         nodes = self.call("Accessibility.getFullAXTree")["nodes"]
         seen = [one for one in nodes if not one["ignored"] and one["role"]["value"] in roles]
         return [(one["role"]["value"], one.get("name", {}).get("value", "")) for one in seen]
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds on the page that keeps people from using it, contrasts among them."""
+        self.evaluate(f"if (!window.axe) {{ {AXE_SCRIPT}\n }}; null")
+        found = self.evaluate(f"axe.run(document, {{runOnly: {json.dumps(RULES)}, resultTypes: ['violations']}})")
+        return [f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]]
 
     def shoot(self, path: Path) -> None:
         """A picture of the whole page."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser import Browser
 from tests.cells import copy_elpv
 from vqi.artifacts.scores import read_scores
 from vqi.store.opening import open_store
@@ -102,6 +103,19 @@ def test_the_report_is_self_contained(trained: Path) -> None:
     for report in (trained / "runs" / "latest").rglob("*.html"):
         html = report.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not [bad for bad in ("http://", "https://", "<script", "@import") if bad in html], report
+
+
+def test_everybody_can_read_the_pages_on_a_desk_and_on_a_phone(trained: Path, tmp_path: Path) -> None:
+    latest = (trained / "runs" / "latest").resolve()
+    pages = [page for folder in ("bracket", "summarize") for page in (latest / folder).rglob("*.html")]
+    assert len(pages) == 5
+    with Browser(tmp_path) as browser:
+        for page in pages:
+            for width, dark in ((1200, False), (390, True)):
+                browser.open(page.as_uri(), width, dark=dark)
+                assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), page
+            assert browser.barriers() == [], page
+        assert browser.troubles == []
 
 
 def test_again_is_unchanged_or_cached_and_another_setting_is_not(trained: Path) -> None:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from vqi.errors import printable
+from vqi.records import Record
 
 # A word for the metrics and the log. Their number is bounded, unlike that of the texts.
 Reason = Literal[
     "address", "body", "busy", "encoding", "model", "pixels", "request", "scoring", "size", "slow", "store", "token",
     "unreadable", "verdict",
 ]  # fmt: skip
+
+
+class Problem(Record):
+    """The body of every refusal."""
+
+    error: str
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How an endpoint that asks for the token describes what it refuses, as FastAPI takes it."""
+    # without a 422 or a 4XX FastAPI describes a 422 of its own, which is never sent
+    named: tuple[int | str, ...] = (401, *statuses) if 422 in statuses else (401, "4XX", *statuses)
+    return {status: {"model": Problem} for status in named}
 
 
 class RefusedError(Exception):

@@ -20,6 +20,7 @@ from vqi.serving.answers import LARGEST_SIDE, Answer, answer_of, png_of
 from vqi.serving.keeping import Recent
 from vqi.serving.models import Served
 from vqi.serving.multipart import photograph_in
+from vqi.serving.refusals import refusals
 from vqi.serving.service import Service
 from vqi.verdicts.records import Scored
 
@@ -62,12 +63,6 @@ class GoodParts(Record):
     counts: tuple[int, ...]  # of images in each bar
 
 
-class Problem(Record):
-    """The body of every refusal."""
-
-    error: str
-
-
 @dataclass(frozen=True)
 class _Scored:
     result: Result
@@ -83,7 +78,7 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         "/score",
         response_model=Answer,
-        responses={200: {"content": {_PNG: {}}}, **{code: {"model": Problem} for code in (400, 404, 413, 422, 503)}},
+        responses={200: {"content": {_PNG: {}}}, **refusals(400, 404, 408, 413, 415, 422, 500, 503)},
         openapi_extra=_BODY,
     )
     async def score(
@@ -108,7 +103,7 @@ def routes(service: Service) -> APIRouter:
             service.recents.add(served.name, scored.recent)
         return Response(scored.content, media_type=scored.kind)
 
-    @router.get("/models")
+    @router.get("/models", responses=refusals())
     async def models() -> ModelList:
         """What is served."""
         now = [(one.name, one.now) for one in service.models]
@@ -117,7 +112,7 @@ def routes(service: Service) -> APIRouter:
             verdicts="off" if service.keeping is None else "photograph" if service.keeping.photographs else "digest",
         )
 
-    @router.get("/good-parts", responses={code: {"model": Problem} for code in (400, 404)})
+    @router.get("/good-parts", responses=refusals(400, 404))
     async def good_parts(
         model: Annotated[str, Query(description="Which one; needed where several are served.")] = "",
     ) -> GoodParts:

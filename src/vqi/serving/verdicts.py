@@ -14,8 +14,7 @@ from vqi.errors import VqiError
 from vqi.records import Record, parse_json
 from vqi.serving.accounting import facts_in
 from vqi.serving.keeping import Keeping, Recent
-from vqi.serving.refusals import RefusedError
-from vqi.serving.scoring import Problem
+from vqi.serving.refusals import RefusedError, refusals
 from vqi.serving.service import Service
 from vqi.verdicts.answering import Answered, answer, take_back
 from vqi.verdicts.book import Book
@@ -69,7 +68,7 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         "/verdicts",
         response_model=VerdictReply,
-        responses={code: {"model": Problem} for code in (400, 403, 404, 409, 413, 415, 500, 503)},
+        responses=refusals(400, 403, 404, 408, 409, 413, 415, 500, 503),
         openapi_extra={
             "requestBody": {"required": True, "content": {_JSON: {"schema": VerdictRequest.model_json_schema()}}}
         },

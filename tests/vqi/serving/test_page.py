@@ -71,31 +71,6 @@ def test_every_control_has_a_label_and_no_markup_needs_an_exception_of_the_polic
 
 # ----------------------------------------------------------------------------------------------------- in a browser
 
-# The text whose contrast to what is behind it is less than 4.5, as WCAG 2.2 asks for (1.4.3).
-CONTRASTS = """
-(() => {
-  const parsed = (text) => text.match(/[\\d.]+/g).map(Number);
-  const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-  const light = ([r, g, b]) => [r, g, b].map((c) => linear(c / 255))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (one) => {
-    for (; one; one = one.parentElement) {
-      const colour = parsed(getComputedStyle(one).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const weak = [];
-  for (const one of document.body.querySelectorAll("*")) {
-    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !one.checkVisibility()) continue;
-    const [a, b] = [light(parsed(getComputedStyle(one).color)), light(behind(one))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) weak.push(`${one.tagName} ${one.id} ${ratio.toFixed(2)}: ${one.textContent.slice(0, 30)}`);
-  }
-  return weak;
-})()
-"""
 DROP = """
 (() => {
   const data = new DataTransfer();
@@ -164,7 +139,7 @@ def test_photographs_go_up_and_verdicts_come_back(browser: Browser, served: Runn
         for dark in (False, True):
             browser.look(width, 1000, dark=dark)
             keep(browser, f"page-{width}-{'dark' if dark else 'light'}")
-            assert browser.evaluate(CONTRASTS) == []
+            assert browser.barriers() == []
             assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     browser.look(1200, 1000)
     controls = browser.controls()
@@ -235,7 +210,7 @@ def test_an_alarm_is_answered_with_one_key_and_taken_back(
         for dark in (False, True):
             browser.look(width, 1000, dark=dark)
             keep(browser, f"answers-{width}-{'dark' if dark else 'light'}")
-            assert browser.evaluate(CONTRASTS) == []
+            assert browser.barriers() == []
             assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     browser.look(1200, 1000)
     assert {"Good part G", "Defect D", "Unclear U", "Take back Z"} <= {name for _, name in browser.controls()}

@@ -13,7 +13,7 @@ from vqi.serving.accounting import facts_in
 from vqi.serving.inference.inferring import Reply, infer
 from vqi.serving.inference.records import ModelMetadata, ServerMetadata
 from vqi.serving.models import Served
-from vqi.serving.refusals import RefusedError
+from vqi.serving.refusals import Problem, RefusedError, refusals
 from vqi.serving.service import Service
 
 HEADER = "inference-header-content-length"
@@ -25,7 +25,7 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["Open Inference Protocol"])
     named = service.models.named
 
-    @router.get("/v2")
+    @router.get("/v2", responses=refusals())
     @router.get("/v2/", include_in_schema=False)
     async def server() -> ServerMetadata:
         """What this is."""
@@ -36,7 +36,7 @@ def routes(service: Service) -> APIRouter:
         """Whether the process responds."""
         return {"live": True}
 
-    @router.get("/v2/health/ready")
+    @router.get("/v2/health/ready", responses={503: {"model": Problem}})
     async def ready() -> dict[str, bool]:
         """Whether it takes photographs."""
         if not service.ready:
@@ -68,9 +68,12 @@ def routes(service: Service) -> APIRouter:
     body_of = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
     for place in _MODEL:
         shown = place == _MODEL[0]
-        router.get(place, include_in_schema=shown)(metadata)
-        router.get(f"{place}/ready", include_in_schema=shown)(model_ready)
-        router.post(f"{place}/infer", include_in_schema=shown, openapi_extra=body_of)(inference)
+        router.get(place, include_in_schema=shown, responses=refusals(404))(metadata)
+        router.get(f"{place}/ready", include_in_schema=shown, responses=refusals(404))(model_ready)
+        router.post(
+            f"{place}/infer", include_in_schema=shown, openapi_extra=body_of,
+            responses=refusals(400, 404, 408, 413, 415, 422, 500, 503),
+        )(inference)  # fmt: skip
     return router
 
 
