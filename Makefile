@@ -67,14 +67,16 @@ format: install ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-compile: install ## Compile the pipeline into manifests/ and chart/
+compile: install ## Compile the pipeline into manifests/ and chart/, and write docs/reference
 	$(BIN)/vqi compile
 	$(BIN)/python -m chart.generate
+	$(BIN)/python docs/generate.py
 
-check-compiled: install ## Fail when manifests/ differs from what the pipeline compiles to
+check-compiled: install ## Fail when manifests/ or docs/reference differs from what it is made of
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 		$(BIN)/vqi compile --output "$$scratch" > /dev/null && diff -ru manifests "$$scratch" || \
 		{ echo "manifests/ is out of date: run 'make compile' and commit the result" >&2; exit 1; }
+	$(BIN)/python docs/generate.py --check
 
 bench: install ## Measure speed and memory, printed as tables
 	$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -43,9 +43,14 @@ NAMELESS = "an image without a name"
 
 @dataclass(frozen=True)
 class Failure:
-    """A photograph that has no score, and why."""
+    """A photograph that has no score, and why.
 
-    name: str  # its path or address; '' for one that has none
+    Attributes:
+        name: Its path or address; '' for one that has none.
+        error: Why.
+    """
+
+    name: str
     error: VqiError
 
 

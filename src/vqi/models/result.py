@@ -31,21 +31,37 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The result of a model for one photograph."""
+    """The result of a model for one photograph.
 
-    score: float  # how anomalous it is, at least 0
+    Attributes:
+        score: How anomalous it is, at least 0.
+        threshold: From good parts alone, at the false-alarm rate that was asked for in training.
+        flagged: Whether the score is above the threshold.
+        p_value: The share of good parts that are at least as unusual, in (0, 1].
+        map: How anomalous each place is, at least 0: (h, w), on the detector's grid.
+        boxes: Where the map is above ``map_limit``, the most anomalous place first.
+        version: Of the model; 0 for one that was never published.
+        seconds: What reading, decoding and scoring took.
+        name: Path or address of the photograph; '' for one that has none.
+        width: Of the photograph in pixels, the EXIF rotation applied.
+        height: The same.
+        map_limit: From good parts alone: the highest place of a map is above it as rarely as a score is flagged.
+        photograph: (height, width, 3), where it was asked for.
+    """
+
+    score: float
     threshold: float
-    flagged: bool  # whether the score is above the threshold
-    p_value: float  # share of good parts that are at least as unusual, in (0, 1]
-    map: FloatArray  # (h, w) on the detector's grid: how anomalous each place is, at least 0
-    boxes: tuple[Box, ...]  # where the map is above `map_limit`, the most anomalous place first
-    version: int  # of the model; 0 for one that was never published
-    seconds: float  # that reading, decoding and scoring took
-    name: str  # path or address of the photograph; '' for one that has none
-    width: int  # of the photograph in pixels, the EXIF rotation applied
+    flagged: bool
+    p_value: float
+    map: FloatArray
+    boxes: tuple[Box, ...]
+    version: int
+    seconds: float
+    name: str
+    width: int
     height: int
-    map_limit: float  # from good parts only: the highest place of a map is above it as rarely as a score is flagged
-    photograph: Pixels | None = None  # (height, width, 3), where it was asked for
+    map_limit: float
+    photograph: Pixels | None = None
 
     def map_at(self, width: int = 0, height: int = 0) -> FloatArray:
         """The map enlarged bilinearly, (height, width) float32; to the size of the photograph where none is given."""

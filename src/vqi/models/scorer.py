@@ -30,12 +30,18 @@ class Read(NamedTuple):
 
 
 class Scorer(ABC):
-    """Scores photographs that ``reader`` reads. It may be used by several threads."""
+    """Scores photographs that ``reader`` reads. It may be used by several threads.
 
-    threshold: float  # a photograph is flagged when its score is above it
-    map_limit: float  # a place is anomalous when the map is above it
-    version: int  # of the model; 0 for one that was never published
-    # (N,), of the good parts that set the threshold; none where they are not known
+    Attributes:
+        threshold: A photograph is flagged when its score is above it.
+        map_limit: A place is anomalous when the map is above it.
+        version: Of the model; 0 for one that was never published.
+        good_scores: (N,), of the good parts that set the threshold; none where they are not known.
+    """
+
+    threshold: float
+    map_limit: float
+    version: int
     good_scores: npt.NDArray[np.float64] = np.zeros(0)
 
     def __init__(self, reader: Reader) -> None:
