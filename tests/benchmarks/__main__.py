@@ -40,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "start": start.main,
     "scaling": scaling.main,
     "serving": serving.main,
+    "serving_soak": serving.soak,
     "pipeline": pipeline.main,
     "compile": compiling.main,
     "default_setting": default_setting.main,
@@ -57,7 +58,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "sources_pack": sources.pack,
     "sources_kills": sources_kills.main,
 }
-HOURS = {"finetune_settings", "auroc_interval"}  # run only when they are named
+HOURS = {"finetune_settings", "auroc_interval", "serving_soak"}  # run only when they are named
 GROUPS = {"sources": [name for name in BENCHMARKS if name.startswith("sources_")]}
 
 

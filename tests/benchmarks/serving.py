@@ -12,7 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,26 +25,58 @@ from vqi.models.model import Model
 CLIENTS = (1, 4, 16, 64)
 SECONDS = 8.0  # of each row
 QUEUE = 64
+HEADS = ("scored/s", "p50", "p99", "busy (503)", "memory of the service")
+SOAK, SOAKED = 50_000, 10_000  # requests in all, and in each row
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
-        store = Path(name) / "store"
-        given = ["-p", 'categories=["mono"]', "-p", "limit_per_class=60", "-p", "bootstrap=100"]
-        command_cost(vqi("run", "--runs-dir", f"{name}/runs", "--store", str(store), *given))
-        model = f"file://{store}/models/elpv/mono"
-        photographs = [one.read() for one in elpv.split(elpv.read_labels(elpv.locate()), "mono")][:200]
-        rows = [["the library, one thread", *_without_http(model, photographs)]]
-        command = vqi("serve", model, "--port", "0", "--queue", str(QUEUE))
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-            port = int(_said(process).rstrip("/\n").rpartition(":")[2])
+        model, photographs = _model(Path(name)), _photographs()
+        rows = [["the library, one thread", *_without_http(model, photographs), ""]]
+        with _service(model) as (pid, port):
             for clients in (*CLIENTS, 2 * QUEUE):
-                rows.append([f"{clients} client{'s' if clients > 1 else ''}", *_row(port, clients, photographs)])
-                rows[-1].append(f"{tree_memory(process.pid) / MB:.0f} MB")
-            process.terminate()
-        rows[0].append("")
-    heads = ["", "scored/s", "p50", "p99", "busy (503)", "memory of the service"]
-    table("vqi serve, ELPV's PNGs of 300 x 300 pixels", heads, rows)
+                end = time.monotonic() + SECONDS
+                figures = _row(port, clients, photographs, lambda _, end=end: time.monotonic() < end)  # type: ignore[misc]
+                rows.append([f"{clients} client{'s' if clients > 1 else ''}", *figures, _memory(pid)])
+    table("vqi serve, ELPV's PNGs of 300 x 300 pixels", ["", *HEADS], rows)
+
+
+def soak() -> None:
+    """Many requests by sixteen clients, to a model of small images, so that they are many in little time."""
+    with tempfile.TemporaryDirectory() as name:
+        model, photographs = _model(Path(name), "-p", "image_size=96"), _photographs()
+        with _service(model) as (pid, port):
+            rows = [["0", "", "", "", "", _memory(pid)]]
+            for done in range(SOAKED, SOAK + 1, SOAKED):
+                figures = _row(port, 16, photographs, lambda sent: sent < SOAKED)
+                rows.append([f"{done:,}", *figures, _memory(pid)])
+    table(
+        "vqi serve, many requests", ["requests", "scored/s", "p50", "p99", "busy (503)", "memory of the service"], rows
+    )
+
+
+def _model(folder: Path, *parameters: str) -> str:
+    """The address of a model of ELPV's mono."""
+    given = ["-p", 'categories=["mono"]', "-p", "limit_per_class=60", "-p", "bootstrap=100", *parameters]
+    command_cost(vqi("run", "--runs-dir", f"{folder}/runs", "--store", f"{folder}/store", *given))
+    return f"file://{folder}/store/models/elpv/mono"
+
+
+def _photographs() -> list[bytes]:
+    return [one.read() for one in elpv.split(elpv.read_labels(elpv.locate()), "mono")][:200]
+
+
+@contextmanager
+def _service(model: str) -> Iterator[tuple[int, int]]:
+    """A service of a model: its process id and its port."""
+    command = vqi("serve", model, "--port", "0", "--queue", str(QUEUE))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        yield process.pid, int(_said(process).rstrip("/\n").rpartition(":")[2])
+        process.terminate()
+
+
+def _memory(pid: int) -> str:
+    return f"{tree_memory(pid) / MB:.0f} MB"
 
 
 def _said(process: subprocess.Popen[str]) -> str:
@@ -61,15 +94,16 @@ def _without_http(uri: str, photographs: list[bytes]) -> list[str]:
     return _figures(len(times) / sum(times), times, 0)
 
 
-def _row(port: int, clients: int, photographs: list[bytes]) -> list[str]:
+def _row(port: int, clients: int, photographs: list[bytes], more: Callable[[int], bool]) -> list[str]:
+    """Requests by several clients, while ``more`` says so of their number."""
     times: list[float] = []
     busy = [0]
-    lock, end = threading.Lock(), time.monotonic() + SECONDS
+    lock = threading.Lock()
 
     def client(number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         turn = number
-        while time.monotonic() < end:
+        while more(len(times) + busy[0]):
             began = time.perf_counter()
             connection.request("POST", "/score", photographs[turn % len(photographs)])
             answer = connection.getresponse()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fuzz import fuzz_cases
 from tests.vqi.verdicts.made import MORNING, photograph
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
@@ -196,14 +197,15 @@ def test_a_photograph_that_changes_meanwhile(book: Book, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_rows(book: Book) -> None:
-    rows = [f"{hashlib.sha256(str(number).encode()).hexdigest()},good,{number % 7}" for number in range(100_000)]
-    assert taken(book, "sha256,verdict,score", *rows) == Imported(100_000, 0, 0)
+def test_a_table_of_many_rows(book: Book) -> None:
+    many = fuzz_cases(small=20_000, full=100_000)
+    rows = [f"{hashlib.sha256(str(number).encode()).hexdigest()},good,{number % 7}" for number in range(many)]
+    assert taken(book, "sha256,verdict,score", *rows) == Imported(many, 0, 0)
     assert len(list(book.store.list())) == 1
-    assert taken(book, "sha256,verdict,score", *rows) == Imported(0, 100_000, 0)
+    assert taken(book, "sha256,verdict,score", *rows) == Imported(0, many, 0)
     with pytest.raises(BadRowsError) as error:
         taken(book, "sha256,verdict,score", *rows[:-1], "x,good,1")
-    assert error.value.problems == ("line 100001: sha256: expected 64 hex digits, got 'x'",)
+    assert error.value.problems == (f"line {many + 1}: sha256: expected 64 hex digits, got 'x'",)
 
 
 def test_a_verdict_that_was_taken_back_stays_so_where_the_table_has_its_time(book: Book) -> None:
