@@ -27,15 +27,13 @@ MOST_ROC_POINTS = 500  # finer than a page can draw
 
 
 def image_auroc(labels: Labels, scores: Scores) -> float | None:
-    """Area under the ROC curve of labels (N,) and scores (N,); None with one class only.
+    """Area under the ROC curve of labels (N,) and scores (N,), ties half; None with one class only.
 
     Raises:
         VqiError: Labels and scores differ in number, or a score is not finite.
     """
-    from sklearn.metrics import roc_auc_score
-
     _check(labels, scores, "scores")
-    return _share(roc_auc_score(labels, scores)) if _both_classes(labels) else None
+    return _share(_area(*_good_below(labels, scores))) if _both_classes(labels) else None
 
 
 def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int = 1000) -> tuple[float, float] | None:
@@ -53,17 +51,26 @@ def bootstrap_interval(labels: Labels, scores: Scores, seed: int, repeats: int =
     if not _both_classes(labels):
         return None
     random = np.random.default_rng(seed)
-    good, bad = np.sort(scores[labels == 0]), scores[labels == 1]
-    # how many good scores lie below each bad one, ties half: its mean over good and bad is the AUROC
-    below = (np.searchsorted(good, bad, "left"), np.searchsorted(good, bad, "right"))
-    auroc = float((below[0] + below[1]).mean() / 2 / len(good))
+    below, not_above, good = _good_below(labels, scores)
+    bad = len(below)
     figures = np.empty(repeats)
     for repeat in range(repeats):
-        weights = np.bincount(random.integers(len(good), size=len(good)), minlength=len(good))
+        weights = np.bincount(random.integers(good, size=good), minlength=good)
         cumulated = np.concatenate([[0], np.cumsum(weights)])  # weight of the good scores below
-        wins = (cumulated[below[0]] + cumulated[below[1]]) / 2
-        figures[repeat] = wins[random.integers(len(bad), size=len(bad))].mean() / len(good)
-    return auroc_interval(auroc, float(figures.var()), len(good), len(bad))
+        drawn = random.integers(bad, size=bad)
+        figures[repeat] = _area(cumulated[below][drawn], cumulated[not_above][drawn], good)
+    return auroc_interval(_area(below, not_above, good), float(figures.var()), good, bad)
+
+
+def _good_below(labels: Labels, scores: Scores) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], int]:
+    """How many good scores are below each bad one, how many are not above it, and how many there are."""
+    good, bad = np.sort(scores[labels == 0]), scores[labels == 1]
+    return np.searchsorted(good, bad, "left"), np.searchsorted(good, bad, "right"), len(good)
+
+
+def _area(below: npt.NDArray[np.intp], not_above: npt.NDArray[np.intp], good: int) -> float:
+    """Mann, Whitney, Ann. Math. Statist. 18 (1947): the share of pairs in which the bad score is the higher one."""
+    return float((below + not_above).mean() / 2 / good)
 
 
 def at_threshold(labels: Labels, scores: Scores, threshold: float) -> AtThreshold:
