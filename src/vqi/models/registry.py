@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from vqi.artifacts.decision import GateVerdict
 from vqi.errors import VqiError, closest
+from vqi.formatting import count
 from vqi.models.backbones import BACKBONES, ENDING
-from vqi.models.category import MODELS, VERDICT, VERSION, Category, category_of, claim
+from vqi.models.category import MODELS, VERDICT, VERSION, Category, categories_below, category_of, claim
 from vqi.models.champion import champion_of
 from vqi.models.manifest import BACKBONE, FILES, MANIFEST, Manifest, read_manifest
 from vqi.models.package import check_package, manifest_of
@@ -21,6 +22,8 @@ from vqi.store.interface import Store
 from vqi.store.opening import fetch_uri, open_store, read_uri, split_uri
 from vqi.system.atomic import atomic_path, write_text
 from vqi.system.os_errors import explain
+
+_NAMED = 5  # categories in a message
 
 
 class Published(NamedTuple):
@@ -212,8 +215,15 @@ def category_at(uri: str) -> Category:
 
 def no_model(uri: str) -> VqiError:
     """The error for a place without a model, with the name that is meant most likely."""
-    near = _nearest(uri.rstrip("/"))
-    hint = f"did you mean '{near}'?" if near else f"expected a {MANIFEST} there, or versions v1, v2, ..."
+    place = uri.rstrip("/")
+    if near := _nearest(place):
+        hint = f"did you mean '{near}'?"
+    elif below := categories_below(open_store(place), "" if MODELS in place.split("/") else f"{MODELS}/"):
+        named = ", ".join(f"'{one.uri}'" for one in below[:_NAMED])
+        more = ", ..." if len(below) > _NAMED else ""
+        hint = f"it has those of {count(len(below), 'category', 'categories')}: {named}{more}"
+    else:
+        hint = f"expected a {MANIFEST} there, or versions v1, v2, ..."
     return VqiError(f"no model at '{uri}': {hint}; see 'decision' of a run, or 'vqi models list'")
 
 

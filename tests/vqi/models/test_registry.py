@@ -340,6 +340,13 @@ def test_a_name_that_is_nearly_right(store: Store, tmp_path: Path) -> None:
             fetch_model(store.uri_of(wrong), tmp_path / "fetched")
 
 
+@pytest.mark.parametrize("place", ["", "models", "models/parts"])
+def test_what_has_models_below_names_them(store: Store, tmp_path: Path, place: str) -> None:
+    publish(store, **package(tmp_path, 1))
+    with pytest.raises(VqiError, match=r"no model at .*: it has those of 1 category: '.*/models/parts/mono'; see"):
+        fetch_model(store.uri_of(place) if place else store.uri, tmp_path / "fetched")
+
+
 def test_the_champion_is_what_a_category_means(store: Store, tmp_path: Path) -> None:
     for number in range(3):
         publish(store, **package(tmp_path, number))
