@@ -270,7 +270,7 @@ class Finetune(Settings):
         description="pixels per side in training, 32 or more; images that are not square keep their shape and have as "
         "many pixels; 0 = as prepared",
     )
-    precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
+    precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor is faster in it")
 
     @model_validator(mode="after")
     def _size_is_of_an_image(self) -> Finetune:
@@ -442,7 +442,7 @@ class FeatureExtract(StepConfig):
     engine: Engine = Field(
         "auto", description="what runs the network; auto = by a fixed rule from what the processor supports"
     )
-    precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor computes in it")
+    precision: Precision = Field("auto", description="fp32 or bf16; auto = bf16 where the processor is faster in it")
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         flags: Of the processor; read from this machine when None.
 
     Returns:
-        With ``auto``: bf16 where the processor computes in it, else fp32; OpenVINO, or the next of ``ORDER`` where that
+        With ``auto``: bf16 where the processor is faster in it, else fp32; OpenVINO, or the next of ``ORDER`` where that
         is not installed.
 
     Raises:
@@ -35,10 +35,11 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
     """
     _check_names(engine, precision)
     flags = processor_flags() if flags is None else flags
-    native = native_bf16(flags)
+    native, slow = native_bf16(flags), bf16_is_slow(flags)
     if precision == "auto":
-        precision = "bf16" if native else "fp32"
+        precision = "bf16" if native and not slow else "fp32"
     has = f"a processor with {native}" if native else "a processor without bf16"
+    has += ", which is faster in fp32" if slow else ""
     if engine != "auto":
         if not installed(engine):
             raise VqiError(f"engine '{engine}' is not installed: pip install 'vqi[torch]', or set engine to 'auto'")
@@ -87,6 +88,11 @@ def _check_names(engine: str, precision: str) -> None:
 def native_bf16(flags: frozenset[str]) -> str:
     """The flag by which the processor computes in bf16; '' where it does not."""
     return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), "")
+
+
+def bf16_is_slow(flags: frozenset[str]) -> bool:
+    """Whether the processor computes in bf16, but slower than in fp32: Intel's do without AMX (decision 0002)."""
+    return native_bf16(flags) == "avx512_bf16" and "GenuineIntel" in flags
 
 
 def supports(engine: str, precision: str, flags: frozenset[str]) -> bool:

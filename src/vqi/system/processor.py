@@ -29,13 +29,15 @@ def threads() -> int:
 
 
 def processor_flags(cpuinfo: Path = CPUINFO) -> frozenset[str]:
-    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...); empty where not known."""
+    """What the processor can do, as Linux names it (``avx512_bf16``, ``amx_bf16``, ...), and its maker
+    (``GenuineIntel``); empty where not known."""
     if not cpuinfo.exists():
         return frozenset()
+    found: dict[str, str] = {}
     for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("flags"):
-            return frozenset(line.partition(":")[2].split())
-    return frozenset()
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value)
+    return frozenset(f"{found.get('vendor_id', '')} {found.get('flags', '')}".split())
 
 
 def granted_cpus(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int:

@@ -24,6 +24,7 @@ from vqi.system.processor import processor_flags
 
 AMX = frozenset({"avx512f", "avx512_bf16", "amx_bf16", "amx_tile"})
 AVX512 = frozenset({"avx512f", "avx512_bf16"})
+INTEL = AVX512 | {"GenuineIntel"}
 NONE = frozenset({"sse4_2", "avx2"})
 ENGINES = [
     f"{name} {precision}"
@@ -52,6 +53,9 @@ def made(name: str, reason: str = "a test") -> Runtime:
         (AVX512, "auto", "ipex", ("ipex", "bf16")),
         (AVX512, "auto", "openvino", ("openvino", "bf16")),
         (AVX512, "fp32", "ipex openvino", ("openvino", "fp32")),
+        (INTEL, "auto", "ipex openvino", ("openvino", "fp32")),
+        (INTEL, "bf16", "ipex openvino", ("openvino", "bf16")),
+        (INTEL | AMX, "auto", "ipex openvino", ("openvino", "bf16")),
         (NONE, "auto", "ipex openvino", ("openvino", "fp32")),
         (NONE, "bf16", "ipex openvino", ("openvino", "bf16")),
         (NONE, "auto", "", ("eager", "fp32")),
@@ -110,6 +114,7 @@ def test_the_reason_says_what_differs_from_the_engine_that_made_the_model() -> N
     [
         ("ipex bf16", ("auto", "auto"), AMX, "ipex openvino", "ipex bf16"),
         ("openvino bf16", ("auto", "auto"), AMX, "ipex openvino", "openvino bf16"),
+        ("openvino bf16", ("auto", "auto"), INTEL, "ipex openvino", "openvino bf16"),  # what the threshold is for
         ("eager fp32", ("auto", "auto"), AMX, "ipex openvino", "eager fp32"),
         ("ipex bf16", ("auto", "auto"), AMX, "openvino", "openvino bf16"),  # the engine is not here
         ("ipex fp32", ("auto", "auto"), AMX, "openvino", "openvino fp32"),
@@ -136,8 +141,9 @@ def test_what_scores_a_model_that_was_made_with_another(
 
 def test_flags_are_read_as_linux_writes_them(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n")
-    assert processor_flags(cpuinfo) == {"fpu", "avx512_bf16", "amx_bf16"}
+    first = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu avx512_bf16 amx_bf16\n"
+    cpuinfo.write_text(f"{first}\nprocessor\t: 1\nflags\t\t: fpu\n")
+    assert processor_flags(cpuinfo) == {"fpu", "avx512_bf16", "amx_bf16", "GenuineIntel"}
     cpuinfo.write_text("Processor : ARM\n")
     assert processor_flags(cpuinfo) == frozenset()
     assert processor_flags(tmp_path / "missing") == frozenset()
