@@ -142,7 +142,7 @@ def compare_int8(
         raise VqiError(
             f"the file in int8 does not score as the library does in fp32, and is not written: {len(differences)} good "
             f"photographs that it was not quantised on are {apart:.2g} of the spread of good scores apart, allowed "
-            f"{INT8_BOUND}: export it as fp32 or bf16"
+            f"{INT8_BOUND}: export it as fp32 or bf16, or give photographs that the model was not trained on"
         )
     return Int8Parity(count, len(differences), apart, flips)
 

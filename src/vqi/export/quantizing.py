@@ -123,6 +123,5 @@ def _quiet() -> Iterator[None]:
 
 def _spaced(items: Sequence[Any], most: int) -> list[Any]:
     """At most so many of them, evenly spaced."""
-    return [
-        items[place] for place in np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
-    ]
+    chosen = min(most, len(items))
+    return [items[place * len(items) // chosen] for place in range(chosen)]
