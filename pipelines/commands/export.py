@@ -34,7 +34,7 @@ PRECISIONS = ("fp32", "bf16", "int8")
     "--calibrate",
     multiple=True,
     metavar="FOLDER|PATTERN",
-    help="For int8: photographs of good parts to quantise on, best such as the model was not trained on; repeatable. "
+    help="For int8: photographs of good parts to quantise on, such as those of training; repeatable. "
     "At most 400 are read, and every fourth of them is only compared.",
 )
 def export(model: str, to: str, precision: str, output: Path, check: Path | None, calibrate: tuple[str, ...]) -> None:

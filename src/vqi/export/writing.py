@@ -100,8 +100,8 @@ def _check_calibration(precision: str, calibrate: Sequence[str]) -> None:
         return
     if not calibrate:
         raise VqiError(
-            "precision 'int8' needs photographs of good parts to quantise on: --calibrate FOLDER, best with some "
-            "that the model was not trained on"
+            "precision 'int8' needs photographs of good parts to quantise on: --calibrate FOLDER, such as those "
+            "that the model was trained on"
         )
     nncf()  # where it is missing, that is said first
 

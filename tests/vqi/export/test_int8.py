@@ -149,14 +149,16 @@ def said_of(artifact: DetectorArtifact, result: Result, score: float, **changes:
 
 def test_what_is_compared(model: Path, parts: Path) -> None:
     artifact, result = artifact_and_result(model, next((parts / "test" / "good").iterdir()))
-    low, high = np.quantile(artifact.calibration_scores, [0.16, 0.84])
-    spread = (high - low) / 2
-    near = said_of(artifact, result, result.score + INT8_BOUND * spread * 0.99)
-    found = compare_int8(near, [result] * 2, [result], artifact)
+    low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])
+
+    def apart(share: float) -> Any:
+        return said_of(artifact, result, np.sqrt(result.score**2 + share * middle * (high - low)))
+
+    found = compare_int8(apart(INT8_BOUND * 0.99), [result] * 2, [result], artifact)
     assert (found.photographs, found.good) == (3, 2)
     assert found.apart == pytest.approx(INT8_BOUND * 0.99)
     with pytest.raises(VqiError, match=r"2 good photographs .* are 0\.21 of the spread of good scores apart"):
-        compare_int8(said_of(artifact, result, result.score - 0.21 * spread), [result] * 2, [], artifact)
+        compare_int8(apart(-0.21), [result] * 2, [], artifact)
 
 
 @pytest.mark.parametrize(
