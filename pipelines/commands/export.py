@@ -10,7 +10,7 @@ from vqi_pipelines.commands.options import LocalPath
 
 # As in vqi.export.writing, which takes seconds to import; a test compares them with it.
 FORMATS = ("openvino", "onnx")
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @click.command()
@@ -21,7 +21,7 @@ PRECISIONS = ("fp32", "bf16")
     type=click.Choice(PRECISIONS),
     default="fp32",
     show_default=True,
-    help="Of the network; bf16 (of openvino) is twice as fast where the processor has it, and fp32 elsewhere.",
+    help="Of the network. Of openvino: bf16, which is fp32 where the processor lacks it, and int8, with --calibrate.",
 )
 @click.option("-o", "--output", type=LocalPath(), required=True, help="A new folder for the files.")
 @click.option(
@@ -30,7 +30,14 @@ PRECISIONS = ("fp32", "bf16")
     metavar="FOLDER",
     help="Photographs on which the file is compared with the library, besides made-up ones.",
 )
-def export(model: str, to: str, precision: str, output: Path, check: Path | None) -> None:
+@click.option(
+    "--calibrate",
+    multiple=True,
+    metavar="FOLDER|PATTERN",
+    help="For int8: photographs of good parts to quantise on, such as those of training; repeatable. "
+    "At most 400 are read, and every fourth of them is only compared.",
+)
+def export(model: str, to: str, precision: str, output: Path, check: Path | None, calibrate: tuple[str, ...]) -> None:
     """Write a published MODEL as one file: from the pixels of a photograph to score, verdict, p-value and map.
 
     MODEL is the folder or uri of a version (store/models/elpv/mono/v1), or of a category for its champion.
@@ -42,8 +49,5 @@ def export(model: str, to: str, precision: str, output: Path, check: Path | None
     from vqi.export import writing
     from vqi.models.exported_record import FILES
 
-    found = writing.export(model, output, to, precision, check)
-    click.echo(
-        f"{output / FILES[to]}: compared on {found.photographs} photographs; scores at most {found.exact:.1e} "
-        f"apart, {found.resized:.1e} where a photograph is resized; {found.flips} other decisions"
-    )
+    found = writing.export(model, output, to, precision, check, calibrate)
+    click.echo(f"{output / FILES[to]}: {found}")

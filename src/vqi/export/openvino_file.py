@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,24 +18,28 @@ from vqi.sizes import Size
 from vqi.system.openvino import imported
 
 
-def whole_model(network: nn.Module, judge: nn.Module, size: Size) -> Any:
+def whole_model(
+    network: nn.Module, judge: nn.Module, size: Size, quantize: Callable[[Any], Any] = lambda model: model
+) -> Any:
     """The model from one photograph, (1, H, W, 3) uint8 RGB, of any size.
 
     Args:
         network: From (1, *size, 3) uint8 to the maps of some layers.
         judge: From these to the four of ``OUTPUTS``.
         size: Of the images that the network sees.
+        quantize: What is done to the network, an ``openvino.Model``; what comes before and after it stays as it is.
 
     Returns:
         An ``openvino.Model``; ``NETWORK`` begins the names of the operations of the network.
 
     Raises:
-        VqiError: OpenVINO does not take the network.
+        VqiError: OpenVINO does not take the network, or it cannot be quantised.
     """
     example = torch.zeros((1, *size, 3), dtype=torch.uint8)
     with torch.inference_mode():
         maps = network(example)
     first, second = _converted(network, (example,)), _converted(judge, tuple(maps))
+    first = quantize(first)
     for operation in first.get_ops():
         operation.set_friendly_name(f"{NETWORK}{operation.get_friendly_name()}")
     return _named(_joined(resizing(size), _joined(first, second)))

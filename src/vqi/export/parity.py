@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ Compiled = Callable[[Any], Any]
 
 # How far scores may be apart, as a share. bf16: a program may compute one operation more or less in it.
 BOUNDS = {"fp32": 1e-4, "bf16": ENGINE_TOLERANCE}
+# How far int8 may be apart: the root mean square over good photographs, as a share of the spread of good scores. Noise
+# of a share r of the spread takes 0.121 r^2 of an AUROC at most, where scores are normally distributed: 0.005. It is
+# taken of squared scores, to which noise adds alike for parts that the model was trained on, whose scores are low, and
+# said as the difference of a score that half of the good ones are above.
+INT8_BOUND = 0.2
 _TINY = float(np.finfo(np.float32).tiny)
 _MAP = 4  # times the bound of a score: of a cell, as a share of the map's highest; it is a square, and not a mean
 
@@ -33,6 +39,29 @@ class Parity:
     exact: float  # where a photograph has the size that the network sees
     resized: float  # where it has another
     flips: int  # photographs with another decision, all of them nearer to the threshold than the bound
+
+    def __str__(self) -> str:
+        return (
+            f"compared on {self.photographs} photographs; scores at most {self.exact:.1e} apart, {self.resized:.1e} "
+            f"where a photograph is resized; {self.flips} other decisions"
+        )
+
+
+@dataclass(frozen=True)
+class Int8Parity:
+    """What was compared with the library in fp32, and the difference of good photographs' scores."""
+
+    photographs: int
+    good: int  # of them, which were not quantised on
+    apart: float  # the root mean square difference of their scores, as a share of the spread: see ``INT8_BOUND``
+    flips: int  # photographs with another decision, all of them nearer to the threshold than that spread
+
+    def __str__(self) -> str:
+        return (
+            f"compared with fp32 on {self.photographs} photographs; scores of the {self.good} good ones that it was "
+            f"not quantised on {self.apart:.2f} of the spread of good scores apart (allowed {INT8_BOUND}); "
+            f"{self.flips} other decisions"
+        )
 
 
 def compare(
@@ -53,9 +82,7 @@ def compare(
     """
     worst, count, flips = {False: 0.0, True: 0.0}, 0, 0
     for result in results:
-        pixels = result.photograph
-        if pixels is None:
-            raise ValueError("a result without its photograph: score with keep=True")
+        pixels = _photograph(result)
         is_resized = pixels.shape[:2] != size
         said = compiled(pixels[None])
         differs, flipped = _difference(said, result, artifact, BOUNDS[precision])
@@ -81,6 +108,65 @@ def _difference(said: Any, result: Result, artifact: DetectorArtifact, bound: fl
             f"anomalous {flagged} instead of {result.flagged}, p-value {p_value:.4g} instead of {result.p_value:.4g}"
         )
     return differs, not same
+
+
+def compare_int8(
+    compiled: Compiled, good: Iterable[Result], others: Iterable[Result], artifact: DetectorArtifact
+) -> Int8Parity:
+    """Compare a file whose network computes in int8 with the library in fp32.
+
+    Args:
+        compiled: The file, as a program runs it: from (1, H, W, 3) uint8 to the outputs by name.
+        good: The library's, each with its photograph, which shows a good part and was not quantised on.
+        others: The library's of any other photographs.
+        artifact: The detector.
+
+    Raises:
+        VqiError: The good ones are farther apart than ``INT8_BOUND``, or a photograph is decided otherwise and is not
+            near to the threshold; with the figures.
+    """
+    low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])  # a standard deviation to each side
+    spread = max(float(high - low) / 2, _TINY)
+    differences, count, flips = [], 0, 0
+    for is_good, result in chain(((True, one) for one in good), ((False, one) for one in others)):
+        score, flipped = _int8_score(compiled, result, artifact, spread)
+        if is_good:
+            differences.append((score**2 - result.score**2) / max(2 * float(middle) * spread, _TINY))
+        count, flips = count + 1, flips + flipped
+    apart = float(np.sqrt(np.mean(np.square(differences))))
+    if not apart <= INT8_BOUND:
+        raise VqiError(
+            f"the file in int8 does not score as the library does in fp32, and is not written: {len(differences)} good "
+            f"photographs that it was not quantised on are {apart:.2g} of the spread of good scores apart, allowed "
+            f"{INT8_BOUND}: export it as fp32 or bf16, or give more photographs"
+        )
+    return Int8Parity(count, len(differences), apart, flips)
+
+
+def _int8_score(compiled: Compiled, result: Result, artifact: DetectorArtifact, spread: float) -> tuple[float, bool]:
+    """The file's score of one photograph, and whether the decision is another; what it says besides belongs to it."""
+    said = compiled(_photograph(result)[None])
+    score, flagged, p_value = (said[name].item() for name in ("score", "anomalous", "p_value"))
+    exact = BOUNDS["fp32"]  # what judges the features is as in an fp32 file; it sums in float32
+    high, low = artifact.p_values(score * np.array([1 - exact, 1 + exact]))
+    of_score = flagged != (score <= result.threshold) and low - exact <= p_value <= high + exact
+    same = flagged == result.flagged
+    near = abs(result.score - result.threshold) <= spread
+    if not (of_score and np.isfinite(said["anomaly_map"]).all() and (same or near)):
+        raise VqiError(
+            f"the file in int8 does not decide as the library does in fp32, and is not written: a photograph of "
+            f"{result.width} x {result.height} pixels ({result.name or 'made up'}): score {score:.6g} instead of "
+            f"{result.score:.6g}, anomalous {flagged} instead of {result.flagged}, p-value {p_value:.4g} instead of "
+            f"{result.p_value:.4g}; threshold {result.threshold:.6g}, another decision allowed within {spread:.2g} of "
+            "it: export it as fp32 or bf16"
+        )
+    return score, not same
+
+
+def _photograph(result: Result) -> Pixels:
+    if result.photograph is None:
+        raise ValueError("a result without its photograph: score with keep=True")
+    return result.photograph
 
 
 def made_up(size: Size) -> Iterator[Pixels]:

@@ -26,8 +26,8 @@ def choose(engine: str, precision: str, flags: frozenset[str] | None = None) -> 
         flags: Of the processor; read from this machine when None.
 
     Returns:
-        With ``auto``: bf16 where the processor is faster in it, else fp32; OpenVINO, or the next of ``ORDER`` where that
-        is not installed.
+        With ``auto``: bf16 where the processor is faster in it, else fp32; OpenVINO, or the next of ``ORDER`` where
+        that is not installed.
 
     Raises:
         VqiError: An unknown name, or an engine that is not installed or does not compute in that precision on this

