@@ -24,6 +24,7 @@ from torchvision.transforms.v2 import Compose, Normalize, Resize
 from tests.benchmarks.peers import backbone
 from tests.benchmarks.peers.outcome import Outcome
 
+PHOTOGRAPH = (300, 300)  # height and width of ELPV's
 # The last layers of a stride, as the defaults for ResNet are: of stride 16 for DFM (layer3), of 4, 8 and 16 for PaDiM
 # (layer1 to layer3), of whose channels 100 are drawn as for ResNet-18. For PatchCore (layer2 and layer3, strides 8 and
 # 16) it is one step coarser, 16 and 32: with 10 % of stride 8's vectors the selection would take hours.
@@ -87,7 +88,11 @@ def main(name: str, folder: Path, weights: Path, size: int, output: Path, export
         outcome.figures["auroc"] = float(roc_auc_score(scores.labels, scores.scores))
         outcome.write(output)
         if exported is not None:
-            engine.export(model, ExportType.OPENVINO, export_root=exported, input_size=(size, size))
+            # for one photograph at a time, and for its size, from which the file resizes it
+            engine.export(
+                model, ExportType.OPENVINO, export_root=exported, input_size=PHOTOGRAPH,
+                onnx_kwargs={"dynamic_axes": None, "opset_version": 18},
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

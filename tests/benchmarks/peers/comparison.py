@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,11 @@ from vqi.system.processor import threads
 ROOT = Path(__file__).parents[3]
 CATEGORY = "mono"
 SIZE, PEERS_SIZE, KIT_SIZE = 320, 256, 224  # of vqi, of anomalib and of the reference kit, each by default
+OURS = [f"vqi {kind} {SIZE}" for kind in ("ensemble", "pca")]
+PEERS = [
+    f"reference {SIZE}", f"reference {KIT_SIZE}",
+    *(f"{name} {size}" for name in ("dfm", "padim") for size in (SIZE, PEERS_SIZE)),
+]  # fmt: skip
 FIT, SCORE = ("read to fit", "network to fit", "fit"), ("read to score", "network to score", "score")
 DFM_TIMES, REFERENCE_TIMES, PATCHCORE_TIMES = 3.0, 8.0, 5.0  # what vqi is to be faster by
 INFERENCER_TIMES, ALONE_TIMES, ONE_MS, SCORING_TIMES, MEMORY_MB = 5.0, 1.3, 8.0, 1.5, 3000
@@ -144,9 +150,14 @@ def main() -> None:
         precision = bench.export()
         for _ in range(rounds):
             _one_photograph(bench)
-        _detector(bench, "patchcore", coarse)
+        _show_reports(bench.runs, rounds)
+        _show_parts(bench.runs, [*OURS, *PEERS], f"best of {rounds}")
+        _show_one(bench.runs, precision, rounds)
         bench.ours(f"vqi ensemble {coarse}", "vqi_parts", "ensemble", bench.photographs, coarse, OUTPUT)
-    _show(bench, coarse, precision, rounds)
+        _detector(bench, "patchcore", coarse)
+    _show_parts(bench.runs, [OURS[0], f"vqi ensemble {coarse}", f"patchcore {coarse}"], "PatchCore once")
+    rows = [[one.what, one.asked, one.got, "yes" if one.holds else "no"] for one in targets(bench.runs, coarse)]
+    table("What was asked for", ["", "asked", "measured", "holds"], rows)
 
 
 def _round(bench: Bench, number: int) -> None:
@@ -178,15 +189,6 @@ def _one_photograph(bench: Bench) -> None:
         bench.theirs(f"one {name}", "anomalib_inferencer", exported, bench.photographs, threads(), OUTPUT)
 
 
-def _show(bench: Bench, coarse: int, precision: str, rounds: int) -> None:
-    runs = bench.runs
-    _show_reports(runs, coarse, rounds)
-    _show_parts(runs, coarse, rounds)
-    _show_one(runs, precision, rounds)
-    rows = [[one.what, one.asked, one.got, "yes" if one.holds else "no"] for one in targets(runs, coarse)]
-    table("What was asked for", ["", "asked", "measured", "holds"], rows)
-
-
 LABELS = {
     "reference": "the reference's algorithm",
     "dfm": "anomalib DFM",
@@ -200,14 +202,9 @@ def _label(name: str) -> str:
     return f"{LABELS.get(kind, kind)}, {size} px"
 
 
-def _peers(coarse: int) -> list[str]:
-    sized = [f"{name} {size}" for name in ("dfm", "padim") for size in (SIZE, PEERS_SIZE)]
-    return [f"reference {SIZE}", f"reference {KIT_SIZE}", *sized, f"patchcore {coarse}"]
-
-
-def _show_reports(runs: dict[str, Runs], coarse: int, rounds: int) -> None:
+def _show_reports(runs: dict[str, Runs], rounds: int) -> None:
     own, rows = runs["vqi run"].cost, []
-    for name in ("vqi run", *_peers(coarse)):
+    for name in ("vqi run", *PEERS):
         cost, auroc = runs[name].cost, runs[name].outcome.figures["auroc"]
         rows.append(
             [f"`vqi run`, {SIZE} px" if name == "vqi run" else _label(name), f"{cost.seconds:.1f} s",
@@ -226,11 +223,9 @@ def _parts_of(name: str, runs: dict[str, Runs]) -> tuple[Phase, Phase]:
     return found.phases["fit"], found.phases["score"]
 
 
-def _show_parts(runs: dict[str, Runs], coarse: int, rounds: int) -> None:
-    own = _parts_of(f"vqi ensemble {SIZE}", runs)
-    ours = [f"vqi {kind} {SIZE}" for kind in ("ensemble", "pca")] + [f"vqi ensemble {coarse}"] * (coarse != SIZE)
-    rows = []
-    for name in (*ours, *_peers(coarse)):
+def _show_parts(runs: dict[str, Runs], names: Sequence[str], how_often: str) -> None:
+    own, rows = _parts_of(OURS[0], runs), []
+    for name in dict.fromkeys(names):
         row: list[object] = [_label(name)]
         for one, of in zip(_parts_of(name, runs), own, strict=True):
             row += [f"{one.seconds:.1f} s", f"{one.processor:.1f} s", f"{one.processor / of.processor:.1f}x"]
@@ -239,7 +234,7 @@ def _show_parts(runs: dict[str, Runs], coarse: int, rounds: int) -> None:
         rows.append([*row, alone, f"{runs[name].cost.peak_mb:.0f} MB", f"{found.figures['auroc']:.3f}"])
     heads = ["", "fit", "processor time", "of vqi's", "score", "processor time", "of vqi's",
              "the detector's part of the fit, processor time", "most memory", "image AUROC"]  # fmt: skip
-    table(f"Fit and scoring, from the files on, in one process, best of {rounds}", heads, rows)
+    table(f"Fit and scoring, from the files on, in one process, {how_often}", heads, rows)
 
 
 def _show_one(runs: dict[str, Runs], precision: str, rounds: int) -> None:
