@@ -132,7 +132,7 @@ class Bench:
         runs = self.runs.setdefault(name, Runs())
         runs.costs.append(cost)
         runs.outcomes.append(found)
-        print(f"  {name}: {cost.seconds:.1f} s, processor {cost.processor:.1f} s, {found}", file=sys.stderr, flush=True)
+        print(f"  {name}: {cost}, {found}", file=sys.stderr, flush=True)
 
 
 OUTPUT = object()  # stands for the file that a contestant writes
