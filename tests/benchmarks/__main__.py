@@ -32,6 +32,7 @@ from tests.benchmarks import (
     start,
 )
 from tests.benchmarks import compile as compiling
+from tests.benchmarks.peers import comparison
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "pca": pca.main,
@@ -55,12 +56,14 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "finetune_settings": finetune_settings.main,
     "preload": preload.main,
     "auroc_interval": auroc_interval.main,
+    "peers": comparison.main,
     "sources_archive": sources.archive,
     "sources_objects": sources.objects,
     "sources_pack": sources.pack,
     "sources_kills": sources_kills.main,
 }
-HOURS = {"finetune_settings", "auroc_interval", "serving_soak"}  # run only when they are named
+# run only when they are named: they take hours, or need an environment of their own
+NAMED = {"finetune_settings", "auroc_interval", "peers", "serving_soak"}
 GROUPS = {"sources": [name for name in BENCHMARKS if name.startswith("sources_")]}
 
 
@@ -70,7 +73,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"error: unknown benchmark '{unknown[0]}': known: {', '.join([*BENCHMARKS, *GROUPS])}", file=sys.stderr)
         return 2
-    for name in names or [one for one in BENCHMARKS if one not in HOURS]:
+    for name in names or [one for one in BENCHMARKS if one not in NAMED]:
         BENCHMARKS[name]()
     return 0
 

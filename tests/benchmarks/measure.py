@@ -21,6 +21,7 @@ MB = 1 << 20
 class Cost:
     seconds: float
     peak_mb: float
+    processor: float = 0.0  # seconds, of the command and its children, on all cores
 
 
 def best_of(function: Callable[[], Any], repeats: int = 3) -> float:
@@ -44,15 +45,20 @@ def allocated(function: Callable[[], Any]) -> float:
 
 def processor_seconds(command: Sequence[str], **options: Any) -> float:
     """The processor time that a command and its children take, on all cores."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = _children()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **options)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return _children() - before
+
+
+def _children() -> float:
+    """The processor time of the processes that ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def command_cost(command: Sequence[str], **options: Any) -> Cost:
     """Run a command; its time, and the most memory that it and its children held at the same time (sampled)."""
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), _children()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:
         peak = 0
         ended = threading.Event()
@@ -69,7 +75,7 @@ def command_cost(command: Sequence[str], **options: Any) -> Cost:
         sampler.join()
     if process.returncode:
         raise RuntimeError(f"{command}: exit code {process.returncode}: {errors.decode()[-2000:]}")
-    return Cost(time.perf_counter() - begin, peak / MB)
+    return Cost(time.perf_counter() - begin, peak / MB, _children() - before)
 
 
 def tree_memory(pid: int) -> int:

@@ -75,9 +75,20 @@ def chosen_without(chosen: Chosen, vectors: FloatArray, gone: npt.NDArray[np.boo
     return np.concatenate([kept, orphans[farthest_first(vectors[orphans], int(lost.sum()), distances).rows]])
 
 
-def nearest_distances(vectors: FloatArray, bank: FloatArray) -> FloatArray:
-    """The squared distance of vectors (N, D) from the nearest in a bank (B, D), (N,) float32."""
-    half = norms2(bank).astype(np.float32) / 2
+def half_norms(bank: FloatArray) -> FloatArray:
+    """What ``nearest_distances`` asks of a bank (B, D) each time, (B,): half of the squared lengths."""
+    return np.asarray(norms2(bank).astype(np.float32) / 2)
+
+
+def nearest_distances(vectors: FloatArray, bank: FloatArray, half: FloatArray | None = None) -> FloatArray:
+    """The squared distance of vectors (N, D) from the nearest in a bank (B, D), (N,) float32.
+
+    Args:
+        vectors: To find the nearest for.
+        bank: The vectors among which it is.
+        half: ``half_norms`` of the bank, for one that is asked often; computed when None.
+    """
+    half = half_norms(bank) if half is None else half
     found = np.empty(len(vectors), np.float32)
     for rows in blocks(len(vectors), len(bank)):
         nearness = vectors[rows] @ bank.T - half  # n x B; highest where the distance is least

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from vqi.artifacts.features import FeatureMaps, Shape
 from vqi.config import PcaFit
 from vqi.detectors.coordinates import Coordinates, Fit, coordinates_from, places_of
-from vqi.detectors.farthest import chosen_without, farthest_first, nearest_distances
+from vqi.detectors.farthest import chosen_without, farthest_first, half_norms, nearest_distances
 from vqi.detectors.grid import Grid, coarsest
 from vqi.detectors.interface import Arrays, Detector, Fitted, FloatArray, Rows
 from vqi.errors import VqiError
@@ -66,8 +67,14 @@ class Neighbours(Detector):
 
     def anomaly_maps(self, maps: FeatureMaps) -> FloatArray:
         """The squared distance of each position from the nearest vector of the bank, (M, h, w) float32."""
-        found = [nearest_distances(part * self.factors, self.bank) for part in self.coordinates.pieces(maps)]
+        pieces = self.coordinates.pieces(maps)
+        found = [nearest_distances(part * self.factors, self.bank, self._half_norms) for part in pieces]
         return np.concatenate(found).reshape(-1, *self.grid) if found else np.zeros((0, *self.grid), np.float32)
+
+    @cached_property
+    def _half_norms(self) -> FloatArray:
+        """Of the bank, once: for a single image they take as long as a quarter of the search."""
+        return half_norms(self.bank)
 
     def unexplained(self, maps: FeatureMaps) -> float:
         """See ``Detector.unexplained``: what the coordinates leave out."""

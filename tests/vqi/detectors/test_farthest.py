@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vqi.detectors import farthest, subspace
-from vqi.detectors.farthest import chosen_without, farthest_first, nearest_distances
+from vqi.detectors.farthest import chosen_without, farthest_first, half_norms, nearest_distances
 
 
 def vectors(n: int, seed: int = 0, d: int = 5) -> np.ndarray:
@@ -84,5 +84,6 @@ def test_nearest_distances_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = nearest_distances(x, bank)
     np.testing.assert_allclose(whole, squared(x, bank).min(axis=1), rtol=1e-4)
     assert nearest_distances(bank, bank).tolist() == [0] * 9
+    assert nearest_distances(x, bank, half_norms(bank)).tolist() == whole.tolist()
     monkeypatch.setattr(subspace, "_BLOCK_BYTES", 100)
     np.testing.assert_allclose(nearest_distances(x, bank), whole, rtol=1e-4)

@@ -115,6 +115,14 @@ def test_length_does_not_see_how_bright_a_position_is() -> None:
     assert np.isfinite(model.anomaly_maps(FeatureMaps((dark,)))).all()
 
 
+def test_the_lengths_of_the_bank_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Neighbours.fit(FeatureMaps((parts(20),)), WHITENED).detector
+    new = FeatureMaps((parts(3, seed=1),))
+    first = model.anomaly_maps(new)
+    monkeypatch.delattr(neighbours, "half_norms")
+    assert model.anomaly_maps(new).tolist() == first.tolist()
+
+
 def test_vectors_beyond_what_memory_allows_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_MOST_VECTORS", 50)
     train = FeatureMaps((parts(20),))
