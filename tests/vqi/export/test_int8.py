@@ -19,7 +19,7 @@ from tests.vqi.export.test_writing import run_alone
 from vqi.artifacts.detector import DetectorArtifact
 from vqi.errors import VqiError
 from vqi.export import quantizing, writing
-from vqi.export.parity import INT8_BOUND, compare_int8
+from vqi.export.parity import INT8_NOISE, INT8_SHIFT, Int8Parity, compare_int8
 from vqi.models.reading import Reader
 from vqi.models.result import Result
 from vqi.sizes import Size
@@ -149,16 +149,26 @@ def said_of(artifact: DetectorArtifact, result: Result, score: float, **changes:
 
 def test_what_is_compared(model: Path, parts: Path) -> None:
     artifact, result = artifact_and_result(model, next((parts / "test" / "good").iterdir()))
-    low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])
+    low, high = np.quantile(artifact.calibration_scores, [0.16, 0.84])
+    lower = result.score - 0.3 * (high - low)  # so that no decision is another
 
-    def apart(share: float) -> Any:
-        return said_of(artifact, result, np.sqrt(result.score**2 + share * middle * (high - low)))
+    def found(*shares: float) -> Int8Parity:
+        """Of good photographs whose scores in int8 are so many spreads away."""
+        turns = iter(lower + share * (high - low) / 2 for share in (*shares, 0))
+        fp32 = replace(result, score=lower)
+        return compare_int8(
+            lambda pixels: said_of(artifact, result, next(turns))(pixels), [fp32] * len(shares), [fp32], artifact
+        )
 
-    found = compare_int8(apart(INT8_BOUND * 0.99), [result] * 2, [result], artifact)
-    assert (found.photographs, found.good) == (3, 2)
-    assert found.apart == pytest.approx(INT8_BOUND * 0.99)
-    with pytest.raises(VqiError, match=r"2 good photographs .* are 0\.21 of the spread of good scores apart"):
-        compare_int8(apart(-0.21), [result] * 2, [], artifact)
+    near = found(0.1 - 0.99 * INT8_NOISE, 0.1 + 0.99 * INT8_NOISE)
+    assert (near.photographs, near.good, near.flips) == (3, 2, 0)
+    assert (near.noise, near.shift) == pytest.approx((0.99 * INT8_NOISE, 0.1))
+    with pytest.raises(VqiError, match=r"2 good photographs .* apart by 0\.21 .*, around a shift of 0\.1 "):
+        found(0.1 - 0.21, 0.1 + 0.21)
+    with pytest.raises(
+        VqiError, match=r"apart by 0 .*, around a shift of 0\.51 .* photographs that the model was not tra"
+    ):
+        found(INT8_SHIFT + 0.01, INT8_SHIFT + 0.01)
 
 
 @pytest.mark.parametrize(
