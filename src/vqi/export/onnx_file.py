@@ -5,11 +5,7 @@ Needs the extra ``onnx``.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from torch import nn
 from vqi.errors import VqiError
 from vqi.export.onnx_resizing import resizing
 from vqi.export.parity import Compiled
+from vqi.export.quiet import quiet
 from vqi.models.exported_record import INPUT, OUTPUTS
 from vqi.records import cut
 from vqi.sizes import Size
@@ -78,7 +75,7 @@ def save(model: Any, path: Path, metadata: Mapping[str, Mapping[str, str]]) -> N
 
 def _converted(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
     try:
-        with _quiet(), torch.inference_mode():
+        with quiet("torch.onnx"), torch.inference_mode():
             program = torch.export.export(network.eval(), example)
             exported = torch.onnx.export(program, dynamo=True, opset_version=_OPSET, verbose=False)
     except Exception as error:  # torch and onnxscript raise what they like, and it is the backbone's doing
@@ -89,20 +86,6 @@ def _converted(network: nn.Module, example: tuple[torch.Tensor, ...]) -> Any:
     if exported is None:
         raise RuntimeError("torch.onnx.export gave no program")
     return exported.model_proto
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter warns of: its own doings."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def _joined(first: Any, second: Any, prefix: str) -> Any:

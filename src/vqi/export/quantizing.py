@@ -5,17 +5,14 @@ Needs the extra ``int8``. NNCF reports usage as OpenVINO's converter does, by th
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vqi.errors import VqiError
+from vqi.export.quiet import quiet
 from vqi.formatting import count
 from vqi.models.inputs import find_images
 from vqi.models.reading import Failure, Reader, Source, name_of
@@ -91,7 +88,7 @@ def quantized(network: Any, photographs: Sequence[Pixels]) -> Any:
     first = [one.get_friendly_name() for one in network.get_ordered_ops() if one.get_type_name() in _CONVOLUTIONS]
     message(f"quantising on {count(len(photographs), 'photograph')}")
     try:
-        with _quiet():
+        with quiet("nncf"):
             made = quantizer.quantize(
                 network,
                 quantizer.Dataset([one[None] for one in photographs]),  # 1 x H x W x 3
@@ -105,20 +102,6 @@ def quantized(network: Any, photographs: Sequence[Pixels]) -> Any:
     if not any(one.get_type_name() == "FakeQuantize" for one in made.get_ops()):
         raise VqiError("nothing of the network can be quantised: export it as fp32 or bf16")
     return made
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without NNCF's log, bars and warnings: standard output is the command's."""
-    log = logging.getLogger("nncf")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
 
 
 def _spaced(items: Sequence[Any], most: int) -> list[Any]:
