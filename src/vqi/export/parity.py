@@ -23,9 +23,10 @@ Compiled = Callable[[Any], Any]
 # How far scores may be apart, as a share. bf16: a program may compute one operation more or less in it.
 BOUNDS = {"fp32": 1e-4, "bf16": ENGINE_TOLERANCE}
 # How far int8 may be apart over good photographs, as shares of the spread of good scores: the standard deviation of the
-# differences, and their mean. Noise of a share r of the spread takes 0.121 r^2 of an AUROC at most, where scores are
-# normally distributed: 0.005. A shift that scores share takes nothing of it. Noise adds to low scores most, so that
-# photographs that the model was trained on shift more than new ones.
+# differences, and the shift. Noise of a share r of the spread takes 0.121 r^2 of an AUROC at most, where scores are
+# normally distributed: 0.005. A shift that scores share takes nothing of it. It is said of a score in the middle of the
+# good ones, by what is added to squared scores: photographs that the model was trained on have low scores, which the
+# same noise moves farther.
 INT8_NOISE, INT8_SHIFT = 0.2, 0.5
 _TINY = float(np.finfo(np.float32).tiny)
 _MAP = 4  # times the bound of a score: of a cell, as a share of the map's highest; it is a square, and not a mean
@@ -54,7 +55,7 @@ class Int8Parity:
     photographs: int
     good: int  # of them, which were not quantised on
     noise: float  # the standard deviation of the differences of their scores, as a share of the spread of good scores
-    shift: float  # their mean, likewise
+    shift: float  # of a score in the middle of the good ones, likewise
     flips: int  # photographs with another decision, all of them nearer to the threshold than that spread
 
     def __str__(self) -> str:
@@ -126,15 +127,16 @@ def compare_int8(
         VqiError: The good ones are farther apart than ``INT8_NOISE`` or ``INT8_SHIFT``, or a photograph is decided
             otherwise and is not near to the threshold; with the figures.
     """
-    low, high = np.quantile(artifact.calibration_scores, [0.16, 0.84])  # a standard deviation to each side
+    low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])  # a standard deviation to each side
     spread = max(float(high - low) / 2, _TINY)
-    differences, count, flips = [], 0, 0
+    differences, added, count, flips = [], [], 0, 0
     for is_good, result in chain(((True, one) for one in good), ((False, one) for one in others)):
         score, flipped = _int8_score(compiled, result, artifact, spread)
         if is_good:
             differences.append((score - result.score) / spread)
+            added.append((score**2 - result.score**2) / max(2 * float(middle) * spread, _TINY))
         count, flips = count + 1, flips + flipped
-    noise, shift = float(np.std(differences)), float(np.mean(differences))
+    noise, shift = float(np.std(differences)), float(np.mean(added))
     if not (noise <= INT8_NOISE and abs(shift) <= INT8_SHIFT):
         raise VqiError(
             f"the file in int8 does not score as the library does in fp32, and is not written: {len(differences)} good "

@@ -149,26 +149,28 @@ def said_of(artifact: DetectorArtifact, result: Result, score: float, **changes:
 
 def test_what_is_compared(model: Path, parts: Path) -> None:
     artifact, result = artifact_and_result(model, next((parts / "test" / "good").iterdir()))
-    low, high = np.quantile(artifact.calibration_scores, [0.16, 0.84])
-    lower = result.score - 0.3 * (high - low)  # so that no decision is another
+    low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])
+    spread = (high - low) / 2
+    lower = result.score - 0.6 * spread  # so that no decision is another
 
     def found(*shares: float) -> Int8Parity:
         """Of good photographs whose scores in int8 are so many spreads away."""
-        turns = iter(lower + share * (high - low) / 2 for share in (*shares, 0))
+        turns = iter(lower + share * spread for share in (*shares, 0))
         fp32 = replace(result, score=lower)
         return compare_int8(
             lambda pixels: said_of(artifact, result, next(turns))(pixels), [fp32] * len(shares), [fp32], artifact
         )
 
-    near = found(0.1 - 0.99 * INT8_NOISE, 0.1 + 0.99 * INT8_NOISE)
+    near = found(-0.99 * INT8_NOISE, 0.99 * INT8_NOISE)
     assert (near.photographs, near.good, near.flips) == (3, 2, 0)
-    assert (near.noise, near.shift) == pytest.approx((0.99 * INT8_NOISE, 0.1))
-    with pytest.raises(VqiError, match=r"2 good photographs .* apart by 0\.21 .*, around a shift of 0\.1 "):
-        found(0.1 - 0.21, 0.1 + 0.21)
+    assert near.noise == pytest.approx(0.99 * INT8_NOISE)
+    assert found(0.1, 0.1).shift == pytest.approx(0.1 * (lower + 0.05 * spread) / middle)
     with pytest.raises(
-        VqiError, match=r"apart by 0 .*, around a shift of 0\.51 .* photographs that the model was not tra"
+        VqiError, match=r"2 good photographs .* apart by 0\.21 .* photographs that the model was not train"
     ):
-        found(INT8_SHIFT + 0.01, INT8_SHIFT + 0.01)
+        found(-0.21, 0.21)
+    with pytest.raises(VqiError, match=r"apart by 0 .*, around a shift of 0\.[5-9]"):
+        found(*[1.02 * INT8_SHIFT * middle / lower] * 2)
 
 
 @pytest.mark.parametrize(
