@@ -43,10 +43,10 @@ INFERENCER_TIMES, ALONE_TIMES, ONE_MS, SCORING_TIMES, MEMORY_MB = 5.0, 1.3, 8.0,
 
 
 class Target(NamedTuple):
-    """What was asked for, and what came out."""
+    """What vqi aims at, and what came out."""
 
     what: str
-    asked: str
+    aim: str
     got: str
     holds: bool
 
@@ -157,8 +157,8 @@ def main() -> None:
         bench.ours(f"vqi ensemble {coarse}", "vqi_parts", "ensemble", bench.photographs, coarse, OUTPUT)
         _detector(bench, "patchcore", coarse)
     _show_parts(bench.runs, [OURS[0], f"vqi ensemble {coarse}", f"patchcore {coarse}"], "PatchCore once")
-    rows = [[one.what, one.asked, one.got, "yes" if one.holds else "no"] for one in targets(bench.runs, coarse)]
-    table("What was asked for", ["", "asked", "measured", "holds"], rows)
+    rows = [[one.what, one.aim, one.got, "yes" if one.holds else "no"] for one in targets(bench.runs, coarse)]
+    table("What vqi aims at", ["", "aim", "measured", "holds"], rows)
 
 
 def _round(bench: Bench, number: int) -> None:
@@ -255,7 +255,7 @@ def _show_one(runs: dict[str, Runs], precision: str, rounds: int) -> None:
 
 
 def targets(runs: dict[str, Runs], coarse: int) -> list[Target]:
-    """What the issues ask for, and whether it holds."""
+    """What vqi aims at, and whether it holds."""
     own, whole = runs["vqi run"].cost, runs[f"vqi ensemble {SIZE}"].outcome
     one = runs["one"].outcome.figures
     inferencer = min(runs[f"one {name}"].outcome.figures["anomalib p50"] for name in ("dfm", "padim"))
@@ -264,8 +264,8 @@ def targets(runs: dict[str, Runs], coarse: int) -> list[Target]:
     same_size = _parts_of(f"vqi ensemble {coarse}", runs)[0]
     equal = whole.figures["auroc"] >= patchcore.figures["auroc"]
     found = [
-        _at_least(f"{what} / vqi run, processor time", asked, runs[f"{name} {size}"].cost.processor / own.processor)
-        for name, what, asked in (
+        _at_least(f"{what} / vqi run, processor time", aim, runs[f"{name} {size}"].cost.processor / own.processor)
+        for name, what, aim in (
             ("reference", "the reference's algorithm", REFERENCE_TIMES), ("dfm", "anomalib's DFM", DFM_TIMES)
         )
         for size in (SIZE,)
@@ -292,12 +292,12 @@ def targets(runs: dict[str, Runs], coarse: int) -> list[Target]:
     return found
 
 
-def _at_least(what: str, asked: float, got: float) -> Target:
-    return Target(what, f"at least {asked:.0f}x", f"{got:.1f}x", got >= asked)
+def _at_least(what: str, aim: float, got: float) -> Target:
+    return Target(what, f"at least {aim:.0f}x", f"{got:.1f}x", got >= aim)
 
 
-def _at_most(what: str, asked: float, got: float) -> Target:
-    return Target(what, f"at most {asked:.1f}x", f"{got:.2f}x", got <= asked)
+def _at_most(what: str, aim: float, got: float) -> Target:
+    return Target(what, f"at most {aim:.1f}x", f"{got:.2f}x", got <= aim)
 
 
 def _write_photographs(folder: Path) -> None:

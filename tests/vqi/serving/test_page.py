@@ -108,10 +108,19 @@ def written(folder: Path, **values: int | bytes) -> list[Path]:
     return paths
 
 
-def keep(browser: Browser, name: str) -> None:
-    """Pictures for people to look at, where a folder for them is named."""
-    if folder := os.environ.get("VQI_TEST_PICTURES"):
-        browser.shoot(Path(folder) / f"{name}.png")
+def check_looks(browser: Browser, name: str) -> None:
+    """People can read and use what is there, on a desk and on a phone, light and dark.
+
+    Where a folder for them is named, there are pictures to look at.
+    """
+    for width in (1200, 390):
+        for dark in (False, True):
+            browser.look(width, 1000, dark=dark)
+            if folder := os.environ.get("VQI_TEST_PICTURES"):
+                browser.shoot(Path(folder) / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+            assert browser.barriers() == []
+            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    browser.look(1200, 1000)
 
 
 @pytest.mark.slow
@@ -135,13 +144,7 @@ def test_photographs_go_up_and_verdicts_come_back(browser: Browser, served: Runn
     browser.evaluate("document.querySelectorAll('#list button')[2].click()")
     assert browser.text("#verdict") == "✓ Like the good parts"
     assert browser.evaluate("document.activeElement.id") == "result"
-    for width in (1200, 390):
-        for dark in (False, True):
-            browser.look(width, 1000, dark=dark)
-            keep(browser, f"page-{width}-{'dark' if dark else 'light'}")
-            assert browser.barriers() == []
-            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    browser.look(1200, 1000)
+    check_looks(browser, "page")
     controls = browser.controls()
     assert all(name.strip() for _, name in controls), controls
     assert {"Choose photographs", "Take a photograph"} <= {name for _, name in controls}
@@ -206,13 +209,7 @@ def test_an_alarm_is_answered_with_one_key_and_taken_back(
     assert [line for line in browser.text("#list").split("\n") if line.startswith("You")] == [
         "You: good part (false alarm)", "You: defect, scratch",
     ]  # fmt: skip
-    for width in (1200, 390):
-        for dark in (False, True):
-            browser.look(width, 1000, dark=dark)
-            keep(browser, f"answers-{width}-{'dark' if dark else 'light'}")
-            assert browser.barriers() == []
-            assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    browser.look(1200, 1000)
+    check_looks(browser, "answers")
     assert {"Good part G", "Defect D", "Unclear U", "Take back Z"} <= {name for _, name in browser.controls()}
     browser.press("z")
     browser.wait_for("document.getElementById('undo').disabled")
