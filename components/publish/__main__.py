@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field
@@ -48,7 +49,8 @@ def run(arguments: Arguments) -> None:
         told.decision = decision.text
         # a parameter: Argo keeps all of them in the workflow's own object, which must stay small
         write_text(arguments.decision, decision.model_dump_json(exclude={"drift"}))
-        report = with_decision(read_text(arguments.report, "run evaluate again"), decision)
+        written = read_text(arguments.report, "run evaluate again")
+        report = with_decision(written, decision, arguments.run, datetime.now(UTC))
         write_text(arguments.decided_report, with_field(report, fields_of(decision.model)))
         write_json(arguments.gate_metrics, decision.model_dump(mode="json"))
         executor_output.write_metadata(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,18 @@ from vqi.config import Evaluate
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
 from vqi.detectors.grid import resized
+from vqi.detectors.interface import Detector
 from vqi.detectors.registry import detector_of
 from vqi.errors import VqiError
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """One of the good images that set the threshold, among those with the highest scores."""
+
+    row: int  # in `images`
+    score: float  # by a model that did not see its group
+    map: FloatArray  # (h, w), by the detector itself, which may have seen it
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Evaluation:
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
     caveat: str = ""  # why the detector's scores say little
     differences: tuple[tuple[str, Difference], ...] = ()  # between good images, with the name of the group
+    unusual: tuple[Unusual, ...] = ()  # the most unusual one first
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -107,7 +118,27 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
     )
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
     named = tuple((_name_of(one.group, images.index), one) for one in artifact.record.differences)
-    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat(), named)
+    unusual = tuple(_unusual(images, features, artifact, detector, settings.examples))
+    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat(), named, unusual)
+
+
+def _calibrated(images: Images) -> list[int]:
+    """The rows of the images that set the threshold, in the order of the calibration scores."""
+    return images.unseen() or images.rows("train")
+
+
+def _unusual(
+    images: Images, features: Features, artifact: DetectorArtifact, detector: Detector, most: int
+) -> Iterator[Unusual]:
+    """The images with the highest calibration scores, at most ``most``."""
+    rows, scores = _calibrated(images), artifact.calibration_scores
+    if not rows or not most:
+        return
+    maps = features.train if features.calibration is None else features.calibration.maps
+    highest = np.argsort(-scores, kind="stable")[:most]
+    found = detector.anomaly_maps(maps.rows(highest))
+    for place, one in zip(highest, found, strict=True):
+        yield Unusual(rows[place], float(scores[place]), one)
 
 
 def _held_out(images: Images, artifact: DetectorArtifact) -> HeldOut | None:
@@ -116,7 +147,7 @@ def _held_out(images: Images, artifact: DetectorArtifact) -> HeldOut | None:
     Raises:
         VqiError: Others are.
     """
-    rows = [images.index[row] for row in images.unseen() or images.rows("train")]
+    rows = [images.index[row] for row in _calibrated(images)]
     if not rows:
         return None
     if len(rows) != len(artifact.calibration_scores):

@@ -48,10 +48,16 @@ def test_an_equal_model_is_not_published_again(own: Any, tmp_path: Path) -> None
 
 def test_the_report_has_the_decision_at_its_top(chain: Any) -> None:
     report, decided = ((chain.folder / name).read_text() for name in ("report.html", "decided_report.html"))
-    before, card, after = decided.partition("""<section aria-label="The gate's decision">""")
-    assert card
+    before, _, after = decided.partition('<p class="run">')
+    told, _, after = after.partition("</p>\n")
+    assert report.startswith(before + "<!-- of this run -->")
     assert "<h1>bracket</h1>" in before
-    assert report.startswith(before)
+    assert re.fullmatch(
+        rf"<span>Model parts/bracket/v1</span><span>run {RUN}</span><span>\d+ \w+ \d{{4}}, \d\d:\d\d UTC</span>", told
+    )
+    conclusion, card, after = after.partition("""<section aria-label="The gate's decision">""")
+    assert card
+    assert "Can it be used?" in conclusion
     card, _, after = after.partition("</section>\n")
     assert report.replace("<!-- what operators say -->", "").endswith(after), "they said nothing"
     assert "v1 is used" in card

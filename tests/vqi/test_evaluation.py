@@ -164,7 +164,8 @@ def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
     images, features = category(train=30)
     apart = Calibration(features.test.rows(slice(6)), np.arange(6), np.arange(6))
     images = with_calibration(images, 6)
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca"))
+    features = replace(features, calibration=apart)
+    artifact = fit_detector(features, PcaFit(kind="pca"))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report(train_groups=30, calibration_groups=6))
     assert warning.endswith(
@@ -182,7 +183,8 @@ def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
     images, features = category(train=30, good=40)
     apart = Calibration(features.test.rows(slice(40)), np.arange(40), np.arange(40))
     images = with_calibration(images, 40)
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca", target_fpr=0.2))
+    features = replace(features, calibration=apart)
+    artifact = fit_detector(features, PcaFit(kind="pca", target_fpr=0.2))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
     assert "the model saw none of them, so this bound is exact" in page.replace("\xa0", " ")
@@ -210,7 +212,8 @@ def test_good_images_that_differ_systematically_are_named_with_the_wider_thresho
     images, features = category(train=60, good=40, bad=0, masks=0, shift=3.0)
     apart = Calibration(features.test, np.arange(40), np.arange(40))
     images = with_calibration(images, 40)
-    artifact = fit_detector(replace(features, calibration=apart), PcaFit(kind="pca"))
+    features = replace(features, calibration=apart)
+    artifact = fit_detector(features, PcaFit(kind="pca"))
     evaluation = evaluate(images, features, artifact, SETTINGS)
     (warning,) = warnings_of(evaluation, data_report())
     assert warning.startswith("The images for calibration score systematically higher than training images: in ")
@@ -248,6 +251,17 @@ def test_what_is_wrong_with_the_pixels_comes_first() -> None:
     few = evaluated(train=10, target_fpr=0.05)
     assert warnings_of(few[0], data_report(image_warnings=said))[:2] == list(said)
     assert said[1] in report_of(*few, data_report(image_warnings=said), SETTINGS)
+
+
+def test_the_most_unusual_good_photographs_are_shown_with_what_a_model_that_had_not_seen_them_says() -> None:
+    images, features = category(train=30)
+    evaluation = evaluate(images, features, artifact := fit_detector(features, PcaFit(kind="pca")), SETTINGS)
+    scores = artifact.calibration_scores
+    assert [one.score for one in evaluation.unusual] == sorted(scores, reverse=True)[: SETTINGS.examples]
+    assert [scores[one.row] for one in evaluation.unusual] == [one.score for one in evaluation.unusual]
+    page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
+    assert "Are these really good?" in page
+    assert all(images.index[one.row].path in page for one in evaluation.unusual)
 
 
 def test_unreadable_images_are_mentioned() -> None:

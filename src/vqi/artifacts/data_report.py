@@ -75,11 +75,16 @@ class DataReport(Record):
     calibration_groups: int  # of images for calibration that belong together and show no part that trains
     grouped_by_folder: bool  # whether sub-folders of the training images are groups
     smallest_false_alarm_rate: float
-    image_warnings: tuple[str, ...]  # of the images: their range, nearly black or flat, none of good parts to test
+    image_warnings: tuple[str, ...]  # all but those of their number, of masks and of what is missing
     warnings: tuple[str, ...]
     mask_problems: tuple[MaskProblem, ...]
     left_out: tuple[LeftOut, ...] = ()  # what else the source has, in this category and outside of all
     licence: Licence | None  # None: the user's own images
+
+
+def in_both(splits: tuple[str, str], groups: Sequence[Sequence[str]]) -> int:
+    """How many groups of paths, which show the same part, have paths of both splits."""
+    return sum(set(splits) <= {path.partition("/")[0] for path in paths} for paths in groups)
 
 
 def doubtful_masks(problems: Sequence[MaskProblem]) -> list[str]:

@@ -1,14 +1,10 @@
 """A photograph with its anomaly map over it, the outlines of anomalous places, the verdict and the score.
 
-The colours are on one scale for all photographs of a model, fixed by the good parts that it was calibrated on: what is
-usual of them stays as it is on the photograph, and colour begins where a place is nearly as anomalous as the most
-anomalous places of good parts. From there it goes by ratios, because a defect may be a little or many times beyond
-that. A picture does not depend on which others are drawn with it.
+The colours are on the scale of ``vqi.pages.maps``: what is usual of good parts stays as it is on the photograph.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from vqi.errors import VqiError
 from vqi.formatting import figure
 from vqi.models.result import Box, Result
-from vqi.pages.maps import coloured
+from vqi.pages.maps import coloured, on_scale
 
-HIGHEST = 8.0  # times the map limit: from here on the colour is the hottest
-LOWEST = 0.5  # times the map limit: up to here the photograph is as it is
 _STRENGTH = 0.6  # opacity of the hottest colour
 _LINE, _DARK, _PASSED, _FLAGGED = (0, 220, 255), (0, 0, 0), (120, 220, 120), (255, 120, 90)
 _LINES, _LETTERS = (
@@ -59,10 +53,8 @@ def write_picture(folder: Path, number: int, result: Result) -> str:
 
 def _scaled(result: Result) -> npt.NDArray[np.uint8]:
     """The map on the scale of the colours, 0 to 255, (H, W), at most ``_SIDE`` on a side."""
-    lowest = max(LOWEST * result.map_limit, float(np.finfo(np.float32).tiny))
     values = result.map_at(min(result.width, _SIDE), min(result.height, _SIDE))
-    share = np.log(np.maximum(values, lowest) / lowest) / math.log(HIGHEST / LOWEST)
-    return np.asarray((255 * np.minimum(share, 1)).round(), np.uint8)
+    return np.asarray((255 * on_scale(values, result.map_limit)).round(), np.uint8)
 
 
 # For each value of a map of bytes: how opaque its colour is, and the colour.

@@ -61,12 +61,12 @@ def roc_svg(false_alarm_rates: Floats, recalls: Floats, operating: tuple[float, 
     curve = path([(x(a), y(b)) for a, b in zip(false_alarm_rates, recalls, strict=True)], "good")
     parts = [_percent_grid(x, y)]
     parts.append(line(x(0), y(0), x(1), y(1), "muted", dashes="5 5"))
-    parts.append(text(x(0.62), y(0.585), "guessing", "muted", "start"))
+    parts.append(text(x(0.8), y(0.82) - 8, "guessing", "muted", "end"))
     parts.append(curve)
     parts.append(text(x(0.5), y(0) + 40, "good parts flagged (false alarms)", "ink", "middle"))
     parts.append(text(16, y(0.5), "defective parts caught (recall)", "ink", "middle", turned=True))
     if operating is not None:
-        parts.append(_operating_point(x(operating[0]), y(operating[1]), operating))
+        parts.append(_operating_point(x, y, operating))
     title = "ROC curve: defective parts caught against good parts flagged, over all thresholds"
     return svg(title, size + _TOP + _BOTTOM, parts)
 
@@ -154,17 +154,15 @@ def _panel(group: Group, heights: Floats, xs: Sequence[float], threshold: float,
     return name + right + "".join(bars) + line(_LEFT, bottom, WIDTH - _RIGHT, bottom, "muted")
 
 
-def _operating_point(x: float, y: float, rates: tuple[float, float]) -> str:
-    left = x > WIDTH / 2
-    label_x, anchor = (x - 14, "end") if left else (x + 14, "start")
-    low = min(max(y + 22, _TOP + 34), WIDTH - _RIGHT - 24)
-    dot = (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" '
-        f'style="fill:{_COLOURS["bad"]};stroke:{_COLOURS["surface"]};stroke-width:2.5"/>'
-    )
+def _operating_point(x: Callable[[float], float], y: Callable[[float], float], rates: tuple[float, float]) -> str:
+    """The point that was chosen, and below the diagonal, where no curve runs, the same mark with what it gives."""
     words = f"{100 * rates[1]:.1f} % caught, {100 * rates[0]:.1f} % false alarms"
-    name = text(label_x, low, "at the threshold:", "ink", anchor, bold=True)
-    return dot + name + text(label_x, low + 17, words, "ink", anchor)
+    right, low = x(1) - 8, y(0.12)
+    mark = dot(x(0.56), low - 4, 5, "bad", filled=True)
+    name = text(x(0.56) + 12, low, "at the threshold", "ink", "start", bold=True)
+    return (
+        dot(x(rates[0]), y(rates[1]), 7, "bad", filled=True) + mark + name + text(right, low + 19, words, "ink", "end")
+    )
 
 
 def _percent_grid(x: Callable[[float], float], y: Callable[[float], float]) -> str:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks
+from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks, in_both
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.images import Images
 from vqi.artifacts.left_out import missing_photographs
+from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
-from vqi.config import Evaluate
+from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune, StepConfig
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
 from vqi.detectors.grid import resized
 from vqi.evaluation import Evaluation, mask_of
 from vqi.formatting import count
+from vqi.pages.conclusion import Facts, conclude, standing_out
 from vqi.pages.findings import differing
-from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
+from vqi.pages.report import ExampleGroup, ReportData, ReportImage, Setting, choose_examples, render_report
 
+_MOST_NAMED = 12  # photographs that could not be read
 HARM = 1.5  # times the parent's held-out FRE ratio: beyond it the report warns
 
 
@@ -44,10 +48,12 @@ def report_of(
             threshold=evaluation.threshold,
             roc=evaluation.roc,
             calibration_scores=np.asarray(artifact.calibration_scores),
-            images=_examples(evaluation, images, settings.examples),
+            images=[*_examples(evaluation, images, settings.examples), *_unusual(evaluation, images)],
+            map_limit=artifact.record.map_limit,
             settings=_settings(artifact.record, settings),
-            data=data.model_dump(mode="json", exclude={"looks"}),  # drawn on the data page
+            data=_data(data),
             provenance=_provenance(artifact.record),
+            conclusion=conclude(_facts(evaluation, data, np.asarray(artifact.calibration_scores))),
             warnings=warnings_of(evaluation, data, finetuned=artifact.record.features.finetune.best_epoch > 0),
             training=log,
             suitability=evaluation.suitability,
@@ -55,28 +61,79 @@ def report_of(
     )
 
 
-def _settings(made: DetectorRecord, settings: Evaluate) -> dict[str, dict[str, Any]]:
+def _settings(made: DetectorRecord, settings: Evaluate) -> dict[str, list[Setting]]:
     """What was set for each step."""
     features = made.features
     return {
-        "Images": features.images.model_dump(include={"image_size", "max_bad_fraction", "max_pixels", "values"}),
-        "Backbone": features.finetune.settings.model_dump(),
-        "Features": features.settings.model_dump(),
-        "Detector": made.settings.model_dump(),
-        "Evaluation": settings.model_dump(),
+        "Photographs": _set(Preprocess, features.images.model_dump()),
+        "Backbone": _set(SslFinetune, features.finetune.settings.model_dump()),
+        "Features": _set(FeatureExtract, features.settings.model_dump()),
+        "Detector": _set(PcaFit, made.settings.model_dump()),
+        "Evaluation": _set(Evaluate, settings.model_dump()),
     }
+
+
+def _set(step: type[StepConfig], values: Mapping[str, Any]) -> list[Setting]:
+    """The parameters of a step that are among values, with what they mean."""
+    return [
+        Setting(name, values[name], field.description or "")
+        for name, field in step.model_fields.items()
+        if name in values
+    ]
 
 
 def _provenance(made: DetectorRecord) -> dict[str, Any]:
-    """Weights, versions and what ran the network."""
+    """Weights, versions and what ran the network, by what a reader calls it."""
+    backbone, runtime = made.features.backbone, made.features.runtime
     return {
-        "vqi": made.version,
-        **{f"backbone {name}": value for name, value in made.features.backbone.model_dump().items()},
-        **{f"runtime {name}": value for name, value in made.features.runtime.model_dump().items()},
-        "detector": made.kind,
+        "Made by": f"vqi {made.version}",
+        "Backbone": backbone.name,
+        "Weights": backbone.weights,
+        "Their sha256": backbone.weights_sha256,
+        "Their licence": backbone.licence,
+        "Normalisation": f"mean {_channels(backbone.mean)}, standard deviation {_channels(backbone.std)}",
+        "Engine": f"{runtime.engine}, {runtime.precision} ({runtime.reason})",
+        "Detector": made.kind,
         **made.facts,
-        "threshold": f"{made.threshold.source}, {made.threshold.method}",
+        "Threshold": f"{made.threshold.source}, {made.threshold.method}",
     }
+
+
+def _channels(values: Sequence[float]) -> str:
+    return ", ".join(f"{one:g}" for one in values)
+
+
+def _data(data: DataReport) -> dict[str, Any]:
+    """What is in the photographs, by what a reader calls it; the data page has all of it, with pictures."""
+    folders = {
+        f"{split}, {kind}": f"{number:,}" for split, kinds in data.counts.items() for kind, number in kinds.items()
+    }
+    same = len(data.duplicates_within_splits) + len(data.near_duplicates_within_splits)
+    leaks = len(data.duplicates_across_splits) + len(data.near_duplicates_across_splits)
+    licence = data.licence
+    return {
+        "Photographs": folders,
+        "Training parts": f"{data.train_groups:,}, each with its photographs as one group",
+        "Scaled to": f"{data.image_size} pixels",
+        "Sizes": {size: f"{number:,}" for size, number in data.sizes.items()},
+        "Colour modes": {mode: f"{number:,}" for mode, number in data.modes.items()},
+        "Masks in use": f"{data.masks:,}",
+        "Pairs that show the same part": f"{same:,} within a split, {leaks:,} across splits",
+        "Could not be read": {one.path: one.reason for one in data.unreadable[:_MOST_NAMED]},
+        "Licence": "of your own" if licence is None else licence.name,
+    }
+
+
+def _facts(evaluation: Evaluation, data: DataReport, calibration: npt.NDArray[np.float64]) -> Facts:
+    """What the conclusion follows from; ``calibration``: the scores that set the threshold."""
+    across = (*data.duplicates_across_splits, *data.near_duplicates_across_splits)
+    return Facts(
+        metrics=evaluation.metrics,
+        threshold=evaluation.threshold,
+        caveat=evaluation.caveat,
+        leaks=in_both(("train", "test"), across),
+        unusual=standing_out(calibration),
+    )
 
 
 def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = False) -> list[str]:
@@ -149,24 +206,37 @@ def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
 
 
 def _examples(evaluation: Evaluation, images: Images, most: int) -> list[ReportImage]:
-    """The images that the report shows, at most ``most`` per group."""
-    height, width = images.images.shape[1:3]
+    """The test images that the report shows, at most ``most`` per group."""
     chosen = choose_examples(evaluation.labels, evaluation.values, evaluation.threshold.value, most)
-    examples = []
-    for i, group in chosen:
-        row, entry = evaluation.rows[i], evaluation.scores[i]
-        has_mask = images.index[row].mask_row is not None
-        examples.append(
-            ReportImage(
-                path=entry.path,
-                label=entry.label,
-                defect_type=entry.defect_type,
-                score=entry.score,
-                decision=entry.decision,
-                image=np.asarray(images.images[row]),
-                anomaly_map=resized(evaluation.maps[i], (height, width)),
-                mask=mask_of(images, row) if has_mask else None,
-                group=group,
-            )
+    return [
+        _example(
+            images, evaluation.rows[i], evaluation.scores[i].score, evaluation.maps[i], evaluation.threshold, group
         )
-    return examples
+        for i, group in chosen
+    ]
+
+
+def _unusual(evaluation: Evaluation, images: Images) -> list[ReportImage]:
+    """The most unusual of the good images that set the threshold."""
+    return [
+        _example(images, one.row, one.score, one.map, evaluation.threshold, "unusual") for one in evaluation.unusual
+    ]
+
+
+def _example(
+    images: Images, row: int, score: float, anomaly_map: FloatArray, threshold: Threshold, group: ExampleGroup
+) -> ReportImage:
+    """An image of the report, with its map (h, w) enlarged to its size."""
+    height, width = images.images.shape[1:3]
+    entry = images.index[row]
+    return ReportImage(
+        path=entry.path,
+        label=entry.label,
+        defect_type=entry.defect_type,
+        score=score,
+        decision=int(score > threshold.value),
+        image=np.asarray(images.images[row]),
+        anomaly_map=resized(anomaly_map, (height, width)),
+        mask=mask_of(images, row) if entry.mask_row is not None else None,
+        group=group,
+    )

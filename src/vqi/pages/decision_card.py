@@ -1,4 +1,4 @@
-"""The card at the top of a category's report: what the gate decided, and each reason.
+"""The card at the top of a category's report: what the gate decided, and each reason; which run and version it is of.
 
 ``evaluate`` writes the report, and ``publish`` decides later. The report in a model's package stays as it was written,
 for its digest is part of what the model is; what people look at is a copy with the card.
@@ -6,12 +6,14 @@ for its digest is part of what the model is; what people look at is a copy with 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from vqi.artifacts.decision import Decision, Verdict
 from vqi.errors import VqiError
 from vqi.pages.drift_chart import drift_svg
 from vqi.pages.rendering import render
 
-_PLACE = "<!-- the gate's decision -->"  # in the template of the report
+_PLACE, _OF_RUN = "<!-- the gate's decision -->", "<!-- of this run -->"  # in the template of the report
 _MEANINGS: dict[Verdict, str] = {
     "promoted": "It scores new parts from now on.",
     "rejected": "It stays a version that one can look at.",
@@ -20,15 +22,27 @@ _MEANINGS: dict[Verdict, str] = {
 }
 
 
-def with_decision(report: str, decision: Decision) -> str:
-    """A report with the card in its place.
+def with_decision(report: str, decision: Decision, run: str = "", when: datetime | None = None) -> str:
+    """A report with the card in its place, and below its title the version, the run and the time.
+
+    Args:
+        report: As ``evaluate`` wrote it.
+        decision: Of the gate.
+        run: Its name; '' for none.
+        when: It was decided; None for not known.
 
     Raises:
         VqiError: It is no report, or an earlier vqi wrote it.
     """
-    if _PLACE not in report:
+    if any(report.count(place) != 1 for place in (_PLACE, _OF_RUN)):
         raise VqiError("report: expected one that this version of vqi wrote: run evaluate again")
-    return report.replace(_PLACE, decision_card(decision), 1)
+    told = render("run.html.j2", model=_name_of(decision), run=run, when=f"{when:%-d %B %Y, %H:%M} UTC" if when else "")
+    return report.replace(_OF_RUN, told).replace(_PLACE, decision_card(decision))
+
+
+def _name_of(decision: Decision) -> str:
+    """Dataset, category and version: the last three parts of its address."""
+    return "/".join(decision.model.split("/")[-3:])
 
 
 def decision_card(decision: Decision) -> str:

@@ -1,9 +1,10 @@
-"""Anomaly maps as pictures: one colour scale, overlays, outlines of masks, data URIs of a bounded size."""
+"""Anomaly maps as pictures: one colour scale for a model, overlays, outlines of masks, data URIs of a bounded size."""
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,24 +20,23 @@ Mask = npt.NDArray[np.bool_]
 COLOURS = ("#000004", "#1f0c48", "#550f6d", "#88226a", "#ba3655", "#e35933", "#f98e09", "#f9cb35", "#fcffa4")
 _ANCHORS = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS], np.float64)
 _OUTLINE = (0, 220, 255)  # cyan is not among the colours of the scale
+HIGHEST = 8.0  # times the limit of good parts: from here on the colour is the hottest
+LOWEST = 0.5  # times that limit: up to here there is none
 _STRENGTH = 0.75  # opacity of the hottest pixel of an overlay
 _SIDES = (256, 192, 128, 96, 64, 48)  # pictures of a report, pixels; smaller ones where there are many
 _QUALITY = 85
 
 
-def colour_range(maps: Sequence[Map]) -> tuple[float, float]:
-    """The common scale of maps (H, W): from their median to their 99.5th percentile; most of a part stays dark."""
-    if not maps:
-        return 0.0, 1.0
-    low, high = np.percentile(np.concatenate([one.ravel() for one in maps]), [50, 99.5])
-    return float(low), float(high)
+def on_scale(anomaly_map: Map, map_limit: float) -> Map:
+    """A map of any shape on the scale of the colours: 0 at ``LOWEST`` times the limit, 1 at ``HIGHEST`` times.
 
-
-def scaled(anomaly_map: Map, limits: tuple[float, float]) -> Map:
-    """A map (H, W) on the scale: 0 at the lower limit and below, 1 at the upper and above."""
-    low, high = limits
-    width = high - low if high > low else 1.0
-    return np.asarray(np.clip((anomaly_map - low) / width, 0, 1), np.float32)
+    What is usual of good parts stays dark, and colour begins where a place is nearly as anomalous as their most
+    anomalous ones. From there it goes by ratios, because a defect may be a little or many times beyond that. The limit
+    is that of good parts, so that a picture does not depend on which others are drawn with it.
+    """
+    lowest = np.float32(max(LOWEST * map_limit, float(np.finfo(np.float32).tiny)))
+    share = (np.log(np.maximum(anomaly_map, lowest)) - np.log(lowest)) / math.log(HIGHEST / LOWEST)
+    return np.asarray(np.minimum(share, 1), np.float32)
 
 
 def coloured(values: Map) -> Pixels:

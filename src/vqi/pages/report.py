@@ -16,25 +16,37 @@ from vqi.detectors.comparison import Suitability
 from vqi.formatting import figure
 from vqi.pages import findings, maps
 from vqi.pages.charts import Group, histogram_svg, roc_svg
+from vqi.pages.conclusion import Conclusion, Usable
 from vqi.pages.rendering import render
 from vqi.pages.training_chart import training_svg
 
-ExampleGroup = Literal["false alarms", "missed", "typical defects", "typical good"]
+TestGroup = Literal["false alarms", "missed", "typical defects", "typical good"]
+ExampleGroup = Literal[TestGroup, "unusual"]
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 
 _PICTURE_BYTES = 1_700_000  # of all pictures of a report, as data URIs
-_GROUPS: dict[ExampleGroup, str] = {
-    "false alarms": "Good parts that were flagged, the highest scores first.",
-    "missed": "Defective parts that passed, the lowest scores first.",
-    "typical defects": "Defective parts with scores around the median of the defective ones.",
-    "typical good": "Good parts with scores around the median of the good ones.",
+_GROUPS: dict[ExampleGroup, tuple[str, str]] = {
+    "false alarms": ("False alarms", "Good parts that were flagged, the highest scores first."),
+    "missed": ("Missed", "Defective parts that passed, the lowest scores first."),
+    "unusual": (
+        "Are these really good?",
+        "The most unusual of the good photographs that set the threshold, each scored by a model that had not seen it. "
+        "A defective part among them raises the threshold, and hides defects like its own: take it out, or mark it "
+        "with a verdict, and run again. The maps are the model's own, which may have seen the photograph: so they are "
+        "weaker.",
+    ),
+    "typical defects": ("Typical defects", "Defective parts with scores around the median of the defective ones."),
+    "typical good": ("Typical good", "Good parts with scores around the median of the good ones."),
 }
+
+
+_COLOURS: dict[Usable, str] = {"yes": "passed", "with care": "held", "not known": "none", "no": "flagged"}  # of badges
 
 
 @dataclass(frozen=True)
 class ReportImage:
-    """A test image that the report shows."""
+    """A test image that the report shows, or a good one that set the threshold."""
 
     path: str
     label: int  # 0 normal, 1 anomalous
@@ -45,6 +57,15 @@ class ReportImage:
     anomaly_map: npt.NDArray[np.float32]  # (H, W)
     mask: npt.NDArray[np.bool_] | None  # (H, W); None where there is none
     group: ExampleGroup
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter of a step: its name, its value, and what it means."""
+
+    name: str
+    value: Any
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -60,22 +81,25 @@ class ReportData:
     roc: Roc
     calibration_scores: Scores  # (m,)
     images: Sequence[ReportImage]
-    settings: Mapping[str, Mapping[str, Any]]  # by step
-    data: Mapping[str, Any]  # the data report
-    provenance: Mapping[str, Any]  # weights, versions
+    map_limit: float  # of good parts' maps
+    settings: Mapping[str, Sequence[Setting]]  # by step
+    data: Mapping[str, Any]  # what is in the photographs, by what a reader calls it
+    provenance: Mapping[str, Any]  # weights, versions, so too
+    conclusion: Conclusion
     warnings: Sequence[str]
     training: Sequence[Epoch] = ()  # of fine-tuning
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
 
 
 def render_report(report: ReportData) -> str:
-    """The page. All maps share one colour scale; pictures stay under about 2 MB together."""
+    """The page. All maps are on the colour scale of the model; pictures stay under about 2 MB together."""
     good, bad = report.scores[report.labels == 0], report.scores[report.labels == 1]
-    limits = maps.colour_range([one.anomaly_map for one in report.images])
     return render(
         "report.html.j2",
         category=report.category,
         dataset=report.dataset,
+        conclusion=report.conclusion,
+        usable=_COLOURS,
         warnings=report.warnings,
         headline=findings.headline(good, bad, report.threshold.value),
         key_figures=findings.key_figures(report.metrics),
@@ -85,9 +109,9 @@ def render_report(report: ReportData) -> str:
         promise=[*findings.promise(report.threshold, good), *findings.from_verdicts(report.metrics)],
         operating=findings.operating_table(report.metrics.operating_points, report.threshold.target_fpr),
         oracle=findings.oracle_figures(report.metrics),
-        groups=_example_groups(report.images, limits),
+        groups=_example_groups(report.images, report.map_limit),
         colours=maps.COLOURS,
-        limits=[figure(limit) for limit in limits],
+        scale=_scale(report.map_limit),
         masks=any(one.mask is not None for one in report.images),
         training=training_svg(report.training) if report.training else None,
         training_said=findings.training(report.training),
@@ -98,7 +122,7 @@ def render_report(report: ReportData) -> str:
     )
 
 
-def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int) -> list[tuple[int, ExampleGroup]]:
+def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int) -> list[tuple[int, TestGroup]]:
     """Which test images to show: the worst mistakes, then typical images of each class that are not among them.
 
     Args:
@@ -116,7 +140,7 @@ def choose_examples(labels: Labels, scores: Scores, threshold: float, count: int
     good, bad = rows[labels[rows] == 0], rows[labels[rows] == 1]
     alarms = rows[(labels[rows] == 0) & flagged][::-1][:count]
     missed = rows[(labels[rows] == 1) & ~flagged][:count]
-    chosen: dict[ExampleGroup, npt.NDArray[np.int64]] = {
+    chosen: dict[TestGroup, npt.NDArray[np.int64]] = {
         "false alarms": alarms,
         "missed": missed,
         "typical defects": _around_median(bad, missed, count),
@@ -152,19 +176,28 @@ def _groups(calibration: Scores, good: Scores, bad: Scores) -> list[Group]:
     return [group for group in groups if len(group.scores)]
 
 
-def _example_groups(images: Sequence[ReportImage], limits: tuple[float, float]) -> list[dict[str, Any]]:
+def _scale(map_limit: float) -> list[tuple[int, str]]:
+    """Where on the scale of the colours, in percent of its length, a value is, and how it is printed."""
+    values = np.array([maps.LOWEST, 1, maps.HIGHEST], np.float32) * np.float32(map_limit)
+    return [
+        (round(100 * place), figure(value))
+        for place, value in zip(maps.on_scale(values, map_limit).tolist(), values.tolist(), strict=True)
+    ]
+
+
+def _example_groups(images: Sequence[ReportImage], map_limit: float) -> list[dict[str, Any]]:
     """The groups that have images, in the order of `_GROUPS`, with pictures as data URIs."""
-    pictures = [picture for one in images for picture in _pictures(one, limits)]
+    pictures = [picture for one in images for picture in _pictures(one, map_limit)]
     uris = maps.data_uris(pictures, _PICTURE_BYTES)
     shown = [(one, uris[3 * i : 3 * i + 3]) for i, one in enumerate(images)]
     return [
-        {"name": name, "about": about, "images": members}
-        for name, about in _GROUPS.items()
+        {"title": title, "about": about, "images": members}
+        for name, (title, about) in _GROUPS.items()
         if (members := [(one, sources) for one, sources in shown if one.group == name])
     ]
 
 
-def _pictures(one: ReportImage, limits: tuple[float, float]) -> list[maps.Pixels]:
+def _pictures(one: ReportImage, map_limit: float) -> list[maps.Pixels]:
     """The image, its map, and the map over the image with the outline of the mask; each (H, W, 3)."""
-    values = maps.scaled(one.anomaly_map, limits)
+    values = maps.on_scale(one.anomaly_map, map_limit)
     return [one.image, maps.coloured(values), maps.overlaid(one.image, values, one.mask)]

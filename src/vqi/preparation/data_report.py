@@ -18,6 +18,7 @@ from vqi.artifacts.data_report import (
     Note,
     SplitLabels,
     doubtful_masks,
+    in_both,
 )
 from vqi.artifacts.images import IndexRow
 from vqi.artifacts.left_out import LeftOut, Unreadable, missing_photographs
@@ -35,7 +36,6 @@ IMAGES_A_SIZE = 10  # training images per size: with fewer, photographs of this 
 # What it means where two splits share images.
 _LEAKS = {
     ("train", "test"): "the test looks better than it is",
-    ("train", "calibration"): "the model has seen these parts, so they do not set the threshold",
     ("calibration", "test"): "the false alarms that the test shows say less than they seem to",
 }
 MOST_NAMED = 5  # folders in a warning
@@ -91,6 +91,7 @@ def report(
     pixels = [*findings.warnings, *cut_values(findings.cut), *empty_looks(index, findings.looks)]
     pixels += no_good_in_test(list(counts["test"]))
     pixels += [*seen_already(findings), *other_sizes(findings), *squeezed(findings.sizes, size)]
+    pixels += [*leaks(across, near_across), *lighting_warnings(areas)]
     train, unseen = [row for row in index if row.split == "train"], findings.unseen()
     sets = unseen or train  # the threshold
     groups = len({row.group for row in sets})
@@ -122,8 +123,6 @@ def report(
         image_warnings=tuple(pixels),
         warnings=(
             *pixels,
-            *lighting_warnings(areas),
-            *leaks(across, near_across),
             *too_few(len(sets), groups, target_fpr, "for calibration" if unseen else "", by_folder=by_folder),
             *doubtful_masks(findings.mask_problems),
             *missing_photographs(left_out),
@@ -173,10 +172,7 @@ def leaks(across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]])
 
 
 def _leak(pair: tuple[str, str], so: str, across: Sequence[Sequence[str]], near_across: Sequence[Sequence[str]]) -> str:
-    same, near = (
-        sum(set(pair) <= {path.partition("/")[0] for path in paths} for paths in groups)
-        for groups in (across, near_across)
-    )
+    same, near = in_both(pair, across), in_both(pair, near_across)
     both = " and ".join(pair)
     found = [f"{count(same, 'file')} in both {both}"] if same else []
     if near:

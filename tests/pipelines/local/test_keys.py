@@ -86,7 +86,7 @@ KEYS = {
         "scores tables tensors threshold training_log",
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
-        "pages": "charts contents findings maps rendering report templates training_chart",
+        "pages": "charts conclusion contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
     "publish": {

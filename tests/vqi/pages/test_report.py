@@ -20,7 +20,8 @@ from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import Roc
 from vqi.detectors.calibration import conformal_threshold, operating_points
 from vqi.pages import findings, maps
-from vqi.pages.report import ReportData, ReportImage, choose_examples, render_report
+from vqi.pages.conclusion import Conclusion
+from vqi.pages.report import ReportData, ReportImage, Setting, choose_examples, render_report
 
 SIDE = 48
 
@@ -88,6 +89,7 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
     )
     chosen = choose_examples(labels, scores, threshold.value, examples)
     images = [example(random, int(labels[row]), scores[row], threshold.value, group) for row, group in chosen]
+    images += [example(random, 0, 199.0, threshold.value, "unusual")] if examples else []
     return ReportData(
         category="bracket",
         dataset="folder@1a2b",
@@ -98,9 +100,11 @@ def report(good: Sequence[float], bad: Sequence[float], calibration: int = 200, 
         roc=Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores))),
         calibration_scores=calibrated,
         images=images,
-        settings={"Detector": {"target_fpr": 0.05, "folds": 10}},
-        data={"images": 9, "counts": {"train": {"good": 9}}, "unreadable": [{"path": "x.png", "reason": "truncated"}]},
-        provenance={"backbone": "timm/x", "weights sha256": "ab12"},
+        map_limit=1.0,
+        settings={"Detector": [Setting("folds", 10, "divide the good photographs")]},
+        data={"Photographs": {"train, good": 9}, "Could not be read": {"x.png": "truncated"}},
+        provenance={"Backbone": "timm/x", "Their sha256": "ab12"},
+        conclusion=Conclusion("with care", "It misses some.", ("Look at the missed ones.", "Then run again.")),
         warnings=["Mind the gap."],
     )
 
@@ -128,8 +132,11 @@ def test_says_in_plain_words_what_was_found() -> None:
     assert "80.0 % caught, 5.0 % false alarms" in page.text  # in the ROC curve
     assert "95 passed | 5 false alarms" in page.text  # in the histogram
     assert "Seen on 100 good test parts: 5.0 %, within the" in page.text
-    assert page.text.index("Mind the gap.") < page.text.index("Of 100 good parts")
-    for found in ("Image AUROC", "False alarms 5.0 %", "weights sha256", "ab12", "x.png", "truncated", "folds 10"):
+    assert (
+        "Can it be used? with care It misses some. What to do now Look at the missed ones. Then run again." in page.text
+    )
+    assert page.text.index("Of 100 good parts") < page.text.index("Then run") < page.text.index("Mind the gap.")
+    for found in ("Image AUROC", "False alarms 5.0 %", "ab12", "x.png truncated", "folds 10 divide the good"):
         assert found in page.text
     assert len(page.all("svg")) == 2
 
@@ -201,7 +208,8 @@ def test_nothing_is_loaded_run_or_unescaped() -> None:
             dataset=evil,
             warnings=[evil],
             images=[replace(one, path=evil, defect_type=evil) for one in plain.images],
-            settings={evil: {evil: evil}},
+            settings={evil: [Setting(evil, {evil: evil}, evil)]},
+            conclusion=Conclusion("no", evil, (evil,)),
             data={evil: [evil] * 20},
             provenance={evil: {evil: [evil]}},
         )
@@ -225,7 +233,8 @@ def test_each_example_is_image_map_and_overlay_with_words_for_each() -> None:
     pictures = page.all("img")
     assert len(pictures) == 3 * len(data.images)
     assert all(picture["alt"] for picture in pictures)
-    assert all(f" {heading} " in page.text for heading in ("False alarms", "Missed", "Typical defects", "Typical good"))
+    headings = ("False alarms", "Missed", "Are these really good?", "Typical defects", "Typical good")
+    assert all(f" {heading} " in page.text for heading in headings)
 
 
 @pytest.mark.slow
@@ -276,13 +285,12 @@ def test_no_image_is_chosen_twice_and_groups_are_true(cases: list[tuple[int, int
 # -------------------------------------------------------------------------------------------------------------- maps
 
 
-def test_one_colour_scale_for_all_maps() -> None:
-    limits = maps.colour_range([np.zeros((10, 10), np.float32), np.full((10, 10), 8, np.float32)])
-    assert limits == (4.0, 8.0)
-    assert maps.scaled(np.array([[0, 4, 6, 9]], np.float32), limits).tolist() == [[0, 0, 0.5, 1]]
-    flat = np.full((2, 2), 3, np.float32)
-    assert np.isfinite(maps.scaled(flat, maps.colour_range([flat]))).all()
-    assert maps.colour_range([]) == (0.0, 1.0)
+def test_one_colour_scale_from_the_limit_of_good_parts() -> None:
+    values = np.array([[0, 1, 2, 4, 16, 99]], np.float32)
+    assert maps.on_scale(values, 2.0)[0].tolist() == pytest.approx([0, 0, 0.25, 0.5, 1, 1]), "by ratios, 0.5 to 8 times"
+    assert np.isfinite(maps.on_scale(values, 0.0)).all()
+    scale = re.sub(r"<[^>]*left: (\d+)%[^>]*>", r" \1% ", render_report(replace(report(GOOD, BAD), map_limit=4.0)))
+    assert re.search(r">2 .* 25% .* 32</div>", scale)
 
 
 def test_lightness_rises_with_the_value() -> None:

@@ -1,0 +1,161 @@
+"""The lines on top of a report: whether the model can be used, why, and what to do now.
+
+They follow from figures that the report shows below them, by fixed rules, so that two readers conclude the same.
+Whether the model is used is another question, which the gate answers: it compares with the model before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vqi.artifacts.metrics import Metrics
+from vqi.artifacts.threshold import Threshold
+from vqi.detectors.calibration import expected_false_alarms
+from vqi.formatting import count, percent, short_percent
+from vqi.intervals import proportion_interval
+
+Usable = Literal["yes", "with care", "not known", "no"]
+
+MOST_STEPS = 3
+_PARTS = 1000
+_MOST_LEAKS = 0.05  # of the test images: beyond it the figures are worth little
+_FAR = 3.0  # times the distance between the quartiles: one of 40,000 normal scores is so far up
+_FEW_CAUGHT = 0.5  # a recall below it: people find more than that
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Whether a model can be used, why it is so, and what to do, the most important first."""
+
+    usable: Usable
+    why: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is concluded from."""
+
+    metrics: Metrics
+    threshold: Threshold
+    caveat: str  # why the detector's scores say little; '' where they do not
+    leaks: int  # test images, or pairs with one, that show what the model was trained on
+    unusual: int  # good photographs whose scores stand out from those of the others
+
+    @property
+    def more_alarms_than_chance(self) -> bool:
+        """Whether good test parts were flagged more often than the promise explains."""
+        rate = self.metrics.false_alarm_rate
+        if rate is None:
+            return False
+        return rate > expected_false_alarms(self.threshold.n, self.threshold.rank, self.metrics.test_good)[2]
+
+
+def conclude(facts: Facts) -> Conclusion:
+    """The conclusion."""
+    usable, why = _usable(facts)
+    return Conclusion(usable, why, tuple(_steps(facts))[:MOST_STEPS] or (_NOTHING,))
+
+
+_NOTHING = (
+    "Nothing has to be done. Score new parts with 'vqi predict' or 'vqi serve', and answer their alarms: what "
+    "operators say makes the next model better."
+)
+
+
+def standing_out(scores: npt.NDArray[np.float64]) -> int:
+    """How many of the scores (n,) of good images stand out: their logarithm is far above the median, by the spread of
+    the middle half of them, which such scores do not widen."""
+    logs = np.log(np.maximum(scores, np.finfo(np.float64).tiny))
+    low, middle, high = np.percentile(logs, [25, 50, 75])
+    return int((logs > middle + _FAR * (high - low)).sum()) if high > low else 0
+
+
+def _usable(facts: Facts) -> tuple[Usable, str]:
+    """By the first rule that applies."""
+    metrics, threshold = facts.metrics, facts.threshold
+    if facts.caveat:
+        return "no", f"{facts.caveat[0].upper()}{facts.caveat[1:]}."
+    low = metrics.image_auroc_low
+    if low is not None and low <= 0.5:
+        return "no", "On these test parts its scores cannot be told from guessing."
+    promised = f"about {short_percent(threshold.target_fpr)} of good parts like those in training would be flagged"
+    if not metrics.test_images:
+        return (
+            "not known",
+            f"Nothing was measured: there are no test photographs. By the training photographs {promised}.",
+        )
+    if facts.leaks > _MOST_LEAKS * metrics.test_images:
+        return "not known", "Many test photographs show parts that it was trained on: its figures are too good."
+    if metrics.recall is None:
+        return "not known", "There are no defective test parts: whether it sees defects was not measured."
+    if facts.more_alarms_than_chance:
+        return "with care", (
+            f"It flags more good parts than was promised, {percent(metrics.false_alarm_rate)} instead of "
+            f"{short_percent(threshold.target_fpr)}: the good test parts are unlike those in training."
+        )
+    if metrics.recall < _FEW_CAUGHT:
+        return "with care", f"Beside people, not in their place: {_caught(metrics)}."
+    if not threshold.enough:
+        return "with care", (
+            f"{count(threshold.n, 'good part')} cannot promise a false-alarm rate of "
+            f"{short_percent(threshold.target_fpr)}, so it is an estimate; {_caught(metrics)}."
+        )
+    alarms = expected_false_alarms(threshold.n, threshold.rank, _PARTS)[0]
+    return "yes", f"Expect about {_PARTS * alarms:.0f} false alarms in {_PARTS:,} good parts; {_caught(metrics)}."
+
+
+def _caught(metrics: Metrics) -> str:
+    low, high = proportion_interval(metrics.tp, metrics.test_anomalous)
+    return (
+        f"{percent(metrics.recall)} of defective parts are caught ({percent(low)} to {percent(high)}, 95 % confidence)"
+    )
+
+
+def _steps(facts: Facts) -> Iterator[str]:
+    """What would help, the most important first."""
+    metrics, threshold = facts.metrics, facts.threshold
+    if facts.leaks:
+        yield "Take photographs of parts that train out of the test. The data page shows them side by side."
+    if not metrics.test_images:
+        yield (
+            "Put photographs of parts that you know into test/good and test/defective: the next run measures how many "
+            "defects are caught, and how many good parts are flagged."
+        )
+    elif not metrics.test_anomalous:
+        yield "Put photographs of defective parts into test/defective: the next run measures how many are caught."
+    if not threshold.enough:
+        yield f"Photograph at least {count(threshold.needed - threshold.n, 'more good part')} for training."
+    if facts.more_alarms_than_chance:
+        yield (
+            "Compare the false alarms below with good training photographs. Where they differ in light, camera or "
+            "batch, add such good parts to train/good."
+        )
+    if metrics.fn:
+        yield from _missed(metrics)
+    if facts.unusual:
+        stand = "one stands" if facts.unusual == 1 else f"{facts.unusual:,} stand"
+        yield (
+            f"Look at the most unusual good photographs, under 'Are these really good?': {stand} out from the others. "
+            "A defective one among them hides defects like its own."
+        )
+
+
+def _missed(metrics: Metrics) -> Iterator[str]:
+    """Where defective parts passed: which ones, and what a higher rate of false alarms would catch."""
+    chosen = next(one for one in metrics.operating_points if one.target_fpr == metrics.target_fpr)
+    said = f"Look at the {count(metrics.fn, 'defective part')} that passed, under Missed."
+    if chosen.recall_by_type:
+        worst = min(chosen.recall_by_type, key=lambda name: (chosen.recall_by_type[name], name))
+        said += f" Of the types of defect, {worst} is caught least often ({percent(chosen.recall_by_type[worst])})."
+    for one in metrics.operating_points:
+        if one.target_fpr > metrics.target_fpr and (one.recall or 0) > (metrics.recall or 0):
+            rate, caught = short_percent(one.target_fpr), percent(one.recall)
+            said += f" If they matter more than false alarms: at {rate} false alarms {caught} are caught."
+            break
+    yield said
