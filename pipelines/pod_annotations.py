@@ -15,6 +15,7 @@ STORE_ACCESS = "vqi/store"  # "write": it writes to the store of datasets and mo
 DOWNLOADS = "vqi/downloads"  # "kept": what it downloads stays in the user's cache, for the next time
 OFFLINE_IF = "vqi/offline-if."  # it needs no network if one of these patterns matches
 BESIDE = "vqi/beside."  # if the pattern matches, the parameter names a file that names files next to it
+PAGE_FOLDER = "vqi/page-folder"  # the name of an output that is a folder with an index.html and its pictures
 LESS_MEMORY = "vqi/less-memory"  # how to make it use less memory, as a clause of a sentence
 
 

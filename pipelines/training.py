@@ -15,7 +15,7 @@ from vqi_components.preprocess.component import preprocess
 from vqi_components.publish.component import publish
 from vqi_components.ssl_finetune.component import ssl_finetune
 from vqi_components.summarize.component import summarize
-from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, LESS_MEMORY, OFFLINE_IF, STORE_ACCESS
+from vqi_pipelines.pod_annotations import BESIDE, DOWNLOADS, LESS_MEMORY, OFFLINE_IF, PAGE_FOLDER, STORE_ACCESS
 
 _DATA = config.defaults(config.DatasetDownload)
 _IMAGES = config.defaults(config.Preprocess)
@@ -192,6 +192,7 @@ def training(
             group_by=group_by,
         )
         _reads_store(prepared)
+        kubernetes.add_pod_annotation(prepared, PAGE_FOLDER, "data_page_folder")
         _sized(prepared, _PHOTOGRAPHS, "lower image_size, or shrink the photographs")
         tuned = ssl_finetune(
             images=prepared.outputs["images"],
@@ -262,6 +263,7 @@ def training(
         # The store may have been emptied; an equal model is not written again. No cached step is told the run.
         published.set_caching_options(False)
         _writes_store(published)
+        kubernetes.add_pod_annotation(published, PAGE_FOLDER, "decided_report_folder")
         _sized(published, _NETWORK)
 
     # The fan-in goes through the store: no argument grows with the categories, and the others have their table when one

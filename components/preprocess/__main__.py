@@ -12,6 +12,7 @@ from vqi.artifacts.images import load_images
 from vqi.config import Preprocess
 from vqi.datasets.shards import open_shard
 from vqi.pages.data_page import Pictures, render
+from vqi.pages.folder import write_folder
 from vqi.photographs.decoding import only_max_pixels
 from vqi.preparation.images import prepare
 from vqi.system.scratch import scratch_folder
@@ -24,6 +25,7 @@ class Arguments(Preprocess):
     images: Path = Field(description="output: folder with images.safetensors and index.csv")
     data_report: Path = Field(description="output: JSON file, counts and problems of the data")
     data_page: Path = Field(description="output: the same as an HTML page, with pictures of the problems")
+    data_page_folder: Path = Field(description="output: folder with that page, and its pictures as files beside it")
     executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
 
@@ -45,6 +47,7 @@ def run(arguments: Arguments) -> None:
         page = render(report, Pictures(load_images(arguments.images), shard.path, arguments.max_pixels))
     write_data_report(arguments.data_report, report)
     write_text(arguments.data_page, page)
+    write_folder(arguments.data_page_folder, page)
     executor_output.write_metadata(arguments.executor_input, {"data_page": {"category": arguments.category}})
 
 

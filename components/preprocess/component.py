@@ -15,6 +15,7 @@ def preprocess(
     images: dsl.Output[dsl.Dataset],
     data_report: dsl.Output[dsl.Artifact],
     data_page: dsl.Output[dsl.HTML],
+    data_page_folder: dsl.Output[dsl.Artifact],
     image_size: str = _DEFAULT.image_size,
     max_bad_fraction: float = _DEFAULT.max_bad_fraction,
     max_pixels: int = _DEFAULT.max_pixels,
@@ -34,5 +35,6 @@ def preprocess(
         images=images.path,
         data_report=data_report.path,
         data_page=data_page.path,
+        data_page_folder=data_page_folder.path,
         executor_input=EXECUTOR_INPUT,
     )

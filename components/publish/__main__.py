@@ -16,6 +16,7 @@ from vqi.models.field import fields_of
 from vqi.outcomes import outcome_kept
 from vqi.pages.decision_card import with_decision
 from vqi.pages.field import with_field
+from vqi.pages.folder import write_folder
 from vqi.store.opening import open_store, store_uri
 from vqi_components import executor_output, step
 
@@ -30,6 +31,9 @@ class Arguments(Publish):
     report: Path = Field(description="input: HTML file written by evaluate")
     decision: Path = Field(description="output: file that receives the decision as JSON")
     decided_report: Path = Field(description="output: HTML file, the report with the gate's decision at its top")
+    decided_report_folder: Path = Field(
+        description="output: folder with that report, and its pictures as files beside it"
+    )
     gate_metrics: Path = Field(description="output: the decision as a JSON file")
     executor_input: str = Field(default="", description=step.EXECUTOR_INPUT)
 
@@ -51,7 +55,9 @@ def run(arguments: Arguments) -> None:
         write_text(arguments.decision, decision.model_dump_json(exclude={"drift"}))
         written = read_text(arguments.report, "run evaluate again")
         report = with_decision(written, decision, arguments.run, datetime.now(UTC))
-        write_text(arguments.decided_report, with_field(report, fields_of(decision.model)))
+        report = with_field(report, fields_of(decision.model))
+        write_text(arguments.decided_report, report)
+        write_folder(arguments.decided_report_folder, report)
         write_json(arguments.gate_metrics, decision.model_dump(mode="json"))
         executor_output.write_metadata(
             arguments.executor_input,

@@ -16,6 +16,7 @@ def publish(
     report: dsl.Input[dsl.HTML],
     decision: dsl.OutputPath(str),  # type: ignore[valid-type]
     decided_report: dsl.Output[dsl.HTML],
+    decided_report_folder: dsl.Output[dsl.Artifact],
     gate_metrics: dsl.Output[dsl.Metrics],
     gate: str = _DEFAULT.gate,
     max_regression: float = _DEFAULT.max_regression,
@@ -45,6 +46,7 @@ def publish(
         summary=summary,
         decision=decision,
         decided_report=decided_report.path,
+        decided_report_folder=decided_report_folder.path,
         gate_metrics=gate_metrics.path,
         executor_input=EXECUTOR_INPUT,
     )

@@ -24,12 +24,14 @@ from vqi_pipelines.ir.graph import Artifact, Component, Container, Parameter
 from vqi_pipelines.ir.names import file_name
 from vqi_pipelines.ir.placeholders import StepValues, executor_input, resolve
 from vqi_pipelines.ir.values import to_text
+from vqi_pipelines.pod_annotations import PAGE_FOLDER
 
 INPUTS, OUTPUTS = "/inputs", "/outputs"
 SCRATCH = (("tmp", "/tmp"), ("outputs", OUTPUTS))  # noqa: S108 - a volume of the pod's own
 # What people read, or what shows how good a model is: Argo's page shows only bare files.
 _SHOWN = ("system.HTML", "system.Markdown", "system.Metrics", "system.ClassificationMetrics", "system.Artifact")
 _EXECUTOR_INPUT, _EXECUTOR_OUTPUT = "{{$}}", f"{OUTPUTS}/executor_output.json"
+_PAGE_ENDING = ".html"
 _OWN_STEPS = "vqi_components."
 _MOST_PARAMETERS = 500  # of a template's inputs, in the custom resources of Argo 4
 _MARK = "\0"  # no YAML contains it, so a text between two of them is ours
@@ -61,7 +63,7 @@ def container_template(
     return models.Template(
         name=name,
         inputs=_inputs(component, variant, place),
-        outputs=_outputs(component, settings, place, shown),
+        outputs=_outputs(component, settings, place, shown, pod.annotations.get(PAGE_FOLDER, "")),
         container=_container(component, container, variant, settings),
         retry_strategy=retry_strategy(variant.retry, settings.infrastructure_retries, place),
         active_deadline_seconds=models.IntOrString(pod.deadline_seconds) if pod.deadline_seconds else None,
@@ -131,7 +133,9 @@ def check_parameter_count(parameters: Sequence[models.Parameter], place: str) ->
         )
 
 
-def _outputs(component: Component, settings: Settings, place: str, shown: Mapping[str, str]) -> models.Outputs | None:
+def _outputs(
+    component: Component, settings: Settings, place: str, shown: Mapping[str, str], page_folder: str
+) -> models.Outputs | None:
     parameters = [
         models.Parameter(
             name=field_name(name, f"{place}.outputDefinitions.parameters"),
@@ -140,7 +144,9 @@ def _outputs(component: Component, settings: Settings, place: str, shown: Mappin
         )
         for name in component.outputs
     ]
-    artifacts = [_output_artifact(a, settings, place) for a in component.output_artifacts.values()]
+    artifacts = [
+        _output_artifact(a, settings, place, is_page=a.name == page_folder) for a in component.output_artifacts.values()
+    ]
     if not parameters and not artifacts:
         return None
     both = component.outputs.keys() & component.output_artifacts.keys()
@@ -149,8 +155,12 @@ def _outputs(component: Component, settings: Settings, place: str, shown: Mappin
     return models.Outputs(parameters=parameters or None, artifacts=artifacts or None)
 
 
-def _output_artifact(artifact: Artifact, settings: Settings, place: str) -> models.Artifact:
-    """An artifact: bare files if people look at it; otherwise one object, so that an empty folder arrives, too."""
+def _output_artifact(artifact: Artifact, settings: Settings, place: str, *, is_page: bool) -> models.Artifact:
+    """An artifact: bare files if people look at it; otherwise one object, so that an empty folder arrives, too.
+
+    A folder with a page is stored under the name of a file with one: that is what Argo's page shows, and its server then
+    finds the ``index.html`` in it.
+    """
     file = file_name(field_name(artifact.name, f"{place}.outputDefinitions.artifacts"), artifact.schema)
     shown = artifact.schema in _SHOWN
     packed = models.ArchiveStrategy(tar=models.TarStrategy(compression_level=0))
@@ -158,7 +168,7 @@ def _output_artifact(artifact: Artifact, settings: Settings, place: str) -> mode
         name=artifact.name,
         path=f"{OUTPUTS}/{file}",
         archive=models.ArchiveStrategy(none=models.NoneStrategy()) if shown else packed,
-        s3=models.S3Artifact(key=artifact_key(settings.key_prefix, file)),
+        s3=models.S3Artifact(key=artifact_key(settings.key_prefix, file + (_PAGE_ENDING if is_page else ""))),
     )
 
 

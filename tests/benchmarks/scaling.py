@@ -42,6 +42,7 @@ def steps(folder: Path, n: int) -> dict[str, Cost]:
         "images",
         "report",
         "page",
+        "page_folder",
         "backbone",
         "parent",
         "log",
@@ -60,7 +61,7 @@ def steps(folder: Path, n: int) -> dict[str, Cost]:
     costs = {}
     costs["preprocess"] = step("preprocess", "--dataset", dataset, "--category", "part",
                                "--images", at["images"], "--data-report", at["report"],
-                               "--data-page", at["page"])  # fmt: skip
+                               "--data-page", at["page"], "--data-page-folder", at["page_folder"])  # fmt: skip
     step("ssl_finetune", "--images", at["images"], "--backbone", at["backbone"], "--parent", at["parent"],
          "--training-log", at["log"])  # fmt: skip
     costs["feature_extract"] = step("feature_extract", "--images", at["images"], "--backbone", at["backbone"],

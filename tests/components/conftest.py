@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.step_outputs import output_files
+
 BACKBONE, LAYER, SIZE = "tf_efficientnet_lite0", "blocks.2", 64
 CATEGORY, RUN = "bracket", "run-1"
 
@@ -56,6 +58,7 @@ class Chain:
                 "images": images,
                 "data_report": at / "data_report.json",
                 "data_page": at / "data_page.html",
+                "data_page_folder": at / "data_page",
             },
             "ssl_finetune": {
                 "backbone_name": BACKBONE,
@@ -97,6 +100,7 @@ class Chain:
                 "report": at / "report.html",
                 "decision": at / "decision",
                 "decided_report": at / "decided_report.html",
+                "decided_report_folder": at / "decided_report",
                 "gate_metrics": at / "gate_metrics.json",
                 "run": RUN,
             },
@@ -116,11 +120,11 @@ class Chain:
         return flags
 
     def run(self, name: str, **changed: object) -> int:
-        """The exit code of a step with some flags changed; its small outputs are beside a main one that is moved."""
-        flags = self.flags(name)
-        for main, others in (("decision", ("decided_report", "gate_metrics")), ("table", ("decisions",))):
-            if isinstance(moved := changed.get(main), Path):
-                flags |= {one: moved.parent / f"{moved.name}-{one}" for one in others}
+        """The exit code of a step with some flags changed; where an output is moved, the others are beside it."""
+        flags, outputs = self.flags(name), output_files(name, self.folder)
+        moved = [value for one, value in changed.items() if one in outputs and isinstance(value, Path)]
+        if moved:
+            flags |= {one: moved[0].parent / f"{moved[0].name}-{one}" for one in outputs}
         return run_step(name, self.store, **{**flags, **changed})
 
 

@@ -103,8 +103,7 @@ def test_cut_short_features(chain: Any, tmp_path: Path, one_error: OneError) -> 
 def test_groups_of_the_photographs_reach_the_threshold(chain: Any, tmp_path: Path) -> None:
     """From the paths to the index, the features and the detector: the last digit of a name is the part it shows."""
     paths = {name: tmp_path / name for name in ("images", "features", "detector")}
-    reports = {name: tmp_path / name for name in ("data_report", "data_page")}
-    assert chain.run("preprocess", images=paths["images"], group_by=r"/\d+(\d)\.png", **reports) == 0
+    assert chain.run("preprocess", images=paths["images"], group_by=r"/\d+(\d)\.png") == 0
     assert chain.run("feature_extract", images=paths["images"], features=paths["features"]) == 0
     assert chain.run("pca_fit", features=paths["features"], detector=paths["detector"]) == 0
     rows = [row for row in load_images(paths["images"]).index if row.split == "train"]

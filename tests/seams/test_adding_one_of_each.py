@@ -162,7 +162,7 @@ def prepared(copy: Copy, source: Path, folder: Path) -> Path:
     copy.python("-m", "vqi_components.dataset_download", *flags(written), **store)
     (category,) = json.loads((folder / "categories").read_text())
     inputs = {"dataset": (folder / "dataset").read_text(), "category": category, "image_size": 32}
-    outputs = {name: folder / name for name in ("images", "data_report", "data_page")}
+    outputs = output_files("preprocess", folder)
     copy.python("-m", "vqi_components.preprocess", *flags({**inputs, **outputs}), **store)
     return folder / "images"
 

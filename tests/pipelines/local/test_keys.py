@@ -44,7 +44,7 @@ KEYS = {
         "ground": "config digests errors formatting intervals metrics progress records redaction sizes strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
         "datasets": "catalogs layout shards words",
-        "pages": "charts data_chart data_page maps rendering templates",
+        "pages": "charts data_chart data_page folder maps rendering templates",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors "
@@ -102,7 +102,7 @@ KEYS = {
         "good_alone manifest model overview package reading registry rescoring result scorer "
         "trained",
         "network": "backbones engines extraction runtime truncation turns",
-        "pages": "charts decision_card drift_chart field rendering templates",
+        "pages": "charts decision_card drift_chart field folder rendering templates",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
