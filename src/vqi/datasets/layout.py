@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi.errors import VqiError, printable, unknown
-from vqi.photographs.decoding import UnreadableImage
+from vqi.photographs.unreadable import UnreadableImage
 
 Split = Literal["train", "calibration", "test", "ground_truth"]
 
@@ -62,6 +62,7 @@ class Dataset:
     licence: Licence | None  # None: the user's own images
     categories: Mapping[str, tuple[Entry, ...]]
     snapshot: str = ""  # text that names the versions of what was read, where the source can change
+    taken_for: str = ""  # what the source was taken for, in a sentence, where no folder of it says that
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -121,6 +122,12 @@ def check_names(dataset: Dataset) -> Dataset:
                 raise VqiError(f"category '{category}' has a file {entry.path!a}: give it a plain name")
     categories = {name: tuple(map(_named_plainly, entries)) for name, entries in dataset.categories.items()}
     return replace(dataset, categories=categories)
+
+
+def no_training_images(category: str, folders: Iterable[str]) -> VqiError:
+    """The error for a category without them; ``folders``: what it has, such as ``test/good``."""
+    found = ", ".join(sorted(set(folders))) or "nothing"
+    return VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
 
 
 def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:

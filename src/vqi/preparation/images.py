@@ -21,7 +21,7 @@ from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
 from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults, exif_seconds
 from vqi.datasets.catalogs import dataset_uri
-from vqi.datasets.layout import Place, Shard, place_of
+from vqi.datasets.layout import Place, Shard, no_training_images, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.formatting import count
@@ -222,8 +222,7 @@ def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unre
         bad = next((one for one in unread if one.path.startswith("train/")), None)
         if bad is not None:
             raise VqiError(_none_readable(category, bad))
-        found = ", ".join(sorted({f"{place.split}/{place.defect_type}" for place in places})) or "nothing"
-        raise VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
+        raise no_training_images(category, (f"{place.split}/{place.defect_type}" for place in places))
 
 
 def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
