@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.left_out import LeftOut, Unreadable
-from vqi.errors import VqiError, printable, unknown
+from vqi.errors import VqiError, closest, printable, unknown
 from vqi.photographs.unreadable import UnreadableImage
 
 Split = Literal["train", "calibration", "test", "ground_truth"]
@@ -139,7 +140,8 @@ def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
     names = set(known)
     for category in wanted:
         if category not in names:
-            raise unknown("category", category, names)
+            example = json.dumps([closest(category, names) or min(names, default="name")], ensure_ascii=False)
+            raise VqiError(f"{unknown('category', category, names)} As in categories='{example}'")
 
 
 def unreadable(path: str, reason: str) -> Entry:

@@ -136,7 +136,7 @@ def deep() -> Image.Image:
     ("images", "settings", "message"),
     [
         ("parts", {}, "expected the photographs of one category, got those of bracket, fabric: name one's folder"),
-        ("gone", {}, "no images of the known layout"),
+        ("gone", {}, "there is no folder"),
         ([], {}, "has no train images"),
         ([np.zeros((8, 8))], {}, "an image as an array: expected uint8 (H, W, 3) RGB, got float64 (8, 8)"),
         ([7], {}, "an image of type int: expected a path"),
