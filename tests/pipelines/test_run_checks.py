@@ -68,8 +68,8 @@ COMPILED = Path(__file__).parents[2] / "manifests" / "local" / "training.yaml"
     ("given", "said"),
     [
         ("categories=[mono]", """parameter 'categories': expected a list, such as '["a", "b"]' or a,b, got '[mono]'"""),
-        ('categories="mono"', """unknown category '"mono"': did you mean 'mono'? As in categories='["mono"]'"""),
-        ("categories=mono,pol", """unknown category 'pol': did you mean 'poly'? As in categories='["poly"]'"""),
+        ('categories="mono"', """unknown category '"mono"': did you mean 'mono'?; write categories='["mono"]'"""),
+        ("categories=mono,pol", """unknown category 'pol': did you mean 'poly'?; write categories='["poly"]'"""),
         ("backbone=resnet5", "unknown backbone 'resnet5': did you mean 'resnet50'?"),
         ("source=folder:gone", "there is no folder 'gone': expected the folder of your photographs"),
         ("source=folder:parts", "category 'w' has too few good images to train on: expected at least 3, got 1"),

@@ -34,12 +34,15 @@ def flat(keys: Sequence[str], uri: str) -> dict[str, str]:
     return {f"train/{GOOD}/{image}": image for image in sorted(images)}
 
 
-def advice(keys: Sequence[str], uri: str) -> str:
-    """What to do with folders of photographs of which none says what it holds; '' where there are none."""
+def nameless(keys: Sequence[str], uri: str) -> VqiError | None:
+    """The error for folders of photographs of which none says what it holds; None where there are no such folders."""
     folders = _folders_of_images(keys)
-    if not folders:
-        return ""
-    return f"; none of the folders {_some(folders)} says what it holds: {_sort_them(uri, folders)}"
+    if all(meaning_of(folder) == "defective" for folder in folders):
+        return None
+    return VqiError(
+        f"{shown(uri)}: photographs in folders of which none says what it holds ({_some(folders)}): where those in one "
+        f"are all good parts of one kind, name it: {shown(uri)}/{folders[0]}; else {_sort_them(uri, folders)}"
+    )
 
 
 def _sort_them(uri: str, folders: Sequence[str]) -> str:

@@ -141,7 +141,7 @@ def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
     for category in wanted:
         if category not in names:
             example = json.dumps([closest(category, names) or min(names, default="name")], ensure_ascii=False)
-            raise VqiError(f"{unknown('category', category, names)} As in categories='{example}'")
+            raise VqiError(f"{unknown('category', category, names)}; write categories='{example}'")
 
 
 def unreadable(path: str, reason: str) -> Entry:

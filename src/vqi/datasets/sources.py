@@ -52,6 +52,11 @@ def split_source(source: str) -> tuple[str, str]:
     )
 
 
+def source_at(place: str) -> str:
+    """The source that a person means by a place: a path, a uri, or a source as it is."""
+    return place if place.partition(":")[0] in SOURCES and not is_place(place) else source_of(place)
+
+
 def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     """The dataset that a source names: a name of ``SOURCES`` and what it needs, such as ``folder:<path or uri>``.
 

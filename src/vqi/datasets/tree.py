@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vqi.artifacts.left_out import LeftOut, Reason, merged
-from vqi.datasets.flat import advice, flat, name_of, part_of, shown
+from vqi.datasets.flat import flat, name_of, nameless, part_of, shown
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
@@ -61,8 +61,8 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
     name = name_of(uri)
     try:
         found = _files(keys, name)
-    except UnclearFolderError as error:
-        raise error.below(f"{shown(uri)}/") from error
+    except UnclearFolderError as unclear:
+        raise unclear.below(f"{shown(uri)}/") from unclear
     unsorted = {} if found else flat(keys, uri)
     if unsorted:
         name = part_of(uri)
@@ -70,9 +70,10 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
     taken = {key for files in found.values() for key in files.values()}
     left = [key for key in keys if key not in taken]
     if not found:
+        if error := nameless(keys, uri):
+            raise error
         known = "; ".join(one.text for one in merged(summary(left, odd or {}, {})))
-        what = f"found {_described(keys)} ({known}){advice(keys, uri)}"
-        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; {what}")
+        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)} ({known})")
     check_categories(wanted, found)
     one = next(iter(found)) if unsorted or _is_one(keys) else ""
     roots = {"": one} if one else {f"{category}/": category for category in found}

@@ -21,8 +21,7 @@ from vqi.artifacts.files import write_text
 from vqi.artifacts.images import INDEX_FILE, Images, load_images
 from vqi.artifacts.metrics import write_metrics
 from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune, StepConfig, defaults
-from vqi.datasets.download import DIGEST_LETTERS, digest_of, pack, read_manifest
-from vqi.datasets.layout import GOOD, Dataset, Entry, Shard, is_image_name
+from vqi.datasets.layout import GOOD, Dataset, Entry, is_image_name
 from vqi.datasets.local import read_file
 from vqi.datasets.sources import resolve
 from vqi.datasets.splits import KEEP_ALL, divide
@@ -40,11 +39,10 @@ from vqi.network.features import extract_splits
 from vqi.pages.contents import report_of
 from vqi.photographs import depth
 from vqi.photographs.decoding import decode_opened
-from vqi.preparation.images import prepare
+from vqi.preparation.alone import prepare_alone
 from vqi.records import describe
 from vqi.self_supervised.methods import finetune as fine_tuned
 from vqi.sizes import SHORTEST, square
-from vqi.store.names import key_of
 from vqi.system.scratch import scratch_folder
 
 _NAMELESS = "images"  # the category of photographs that are not in a folder
@@ -188,24 +186,8 @@ def _prepared(
     else:
         dataset = Dataset(_NAMELESS, None, {_NAMELESS: tuple(_entries(images, settings))})
     (category,) = dataset.categories
-    manifest = read_manifest(dataset)
-    contents = manifest[category]
-    there = [one for one in dataset.categories[category] if one.path in contents.digests]
-    packed = scratch / "shard.zip"
-    pack(iter(there), contents.digests, packed)
-    shard = Shard(packed, sha256_file(packed), dataset.licence, contents.unreadable, dataset.left_out)
-    report = prepare(
-        shard,
-        scratch / "images",
-        category,
-        settings.image_size,
-        settings.max_bad_fraction,
-        settings.max_pixels,
-        dataset=f"{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}",
-        target_fpr=settings.target_fpr,
-        group_by=settings.group_by,
-    )
-    return load_images(scratch / "images"), report
+    alone = prepare_alone(dataset, category, settings, scratch)
+    return load_images(alone.images), alone.report
 
 
 def _of_folder(place: str) -> Dataset:

@@ -45,7 +45,7 @@ from vqi.system import processor
 from vqi.system.concurrency import in_order
 from vqi.system.os_errors import explain
 
-__all__ = ["UnreadableImage", "decode", "prepare"]
+__all__ = ["UnreadableImage", "decode", "prepare", "too_many_bad"]
 
 _DEFAULT = defaults(Preprocess)
 ORDER = ("train", "calibration", "test")  # of the splits in the artifact
@@ -225,17 +225,31 @@ def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unre
         raise no_training_images(category, (f"{place.split}/{place.defect_type}" for place in places))
 
 
-def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
-    bad = findings.unreadable
+def too_many_bad(category: str, bad: Sequence[Unreadable], total: int, max_bad_fraction: float) -> VqiError | None:
+    """The error for more unreadable images than a category may have; None where they are not too many.
+
+    Args:
+        category: For the error.
+        bad: The unreadable ones.
+        total: Of all images, those included.
+        max_bad_fraction: The parameter; up to ``ALWAYS_ALLOWED`` are too few to matter, unless it is 0.
+    """
     allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
     allowed = max(allowed, ALWAYS_ALLOWED) if max_bad_fraction else 0
-    if len(bad) > allowed:
-        named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
-        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        raise VqiError(
-            f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
-            f"allows {allowed}: fix or remove {named}{more}"
-        )
+    if len(bad) <= allowed:
+        return None
+    named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
+    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    return VqiError(
+        f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
+        f"allows {allowed}: fix or remove {named}{more}"
+    )
+
+
+def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
+    bad = findings.unreadable
+    if problem := too_many_bad(category, bad, total, max_bad_fraction):
+        raise problem
     if not any(row.split == "train" for row in findings.index):
         raise VqiError(_none_readable(category, bad[0]))
 

@@ -327,8 +327,12 @@ def test_photographs_next_to_folders_of_photographs_are_asked_about(
 
 def test_folders_of_which_none_says_what_it_holds(tmp_path: Path) -> None:
     root = touch(tmp_path, "monday/1.png", "tuesday/1.png")
-    with pytest.raises(VqiError, match=rf"none of the folders monday, tuesday says .*: move good ones to {root}/good "):
+    with pytest.raises(VqiError) as error:
         resolve(f"folder:{root}")
+    assert f"(monday, tuesday): where those in one are all good parts of one kind, name it: {root}/monday; else" in str(
+        error.value
+    )
+    assert paths_of(f"folder:{root}/monday") == {"monday": ["train/good/1.png"]}
 
 
 def test_a_folder_that_does_not_fit(tmp_path: Path) -> None:
