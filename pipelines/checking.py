@@ -11,7 +11,7 @@ from vqi.artifacts.images import load_images
 from vqi.config import LEAST_TRAINING, DatasetDownload
 from vqi.datasets.layout import Dataset
 from vqi.datasets.splits import divide
-from vqi.errors import VqiError
+from vqi.errors import UnavailableError, VqiError
 from vqi.formatting import count
 from vqi.pages.data_page import Pictures, render
 from vqi.photographs.decoding import only_max_pixels
@@ -38,7 +38,11 @@ class Checked:
 
 
 def check_category(dataset: Dataset, category: str, settings: DatasetDownload, output: Path) -> Checked:
-    """Prepare a category and write its data page into the folder ``output``."""
+    """Prepare a category and write its data page into the folder ``output``.
+
+    Raises:
+        UnavailableError: A server did not respond, which says nothing of the photographs.
+    """
     one = replace(dataset, categories={category: dataset.categories[category]})
     # unreadable images, however many, are what the page is for: whether they are too many is asked afterwards
     lenient = settings.model_copy(update={"max_bad_fraction": 1.0})
@@ -46,6 +50,8 @@ def check_category(dataset: Dataset, category: str, settings: DatasetDownload, o
     with scratch_folder() as scratch, only_max_pixels():
         try:
             alone = prepare_alone(divide(one, settings), category, lenient, scratch)
+        except UnavailableError:
+            raise
         except VqiError as error:
             return Checked(error, (), None)
         write_text(page, render(alone.report, Pictures(load_images(alone.images), alone.shard, settings.max_pixels)))

@@ -19,7 +19,12 @@ def check_photographs(settings: DatasetDownload) -> None:
         from vqi.datasets.public import allowed  # fetches and unpacks
 
         allowed(name, argument, settings)
-    elif name == "elpv" or (name == "folder" and "://" not in argument.removeprefix("file://")):
+    elif name == "elpv" and settings.only_categories:  # whose package may be in the containers of the steps only
+        from vqi.datasets.elpv import CATEGORIES
+        from vqi.datasets.layout import check_categories
+
+        check_categories(settings.only_categories, CATEGORIES)
+    elif name == "folder" and "://" not in argument.removeprefix("file://"):
         from vqi.datasets.plan import plan
 
         plan(settings).require_trainable()

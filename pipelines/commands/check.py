@@ -25,7 +25,7 @@ UNUSABLE = 1
 )
 @parameter_options
 def check(photographs: str, output: Path, files: tuple[Path, ...], assignments: tuple[str, ...]) -> None:
-    """Look at PHOTOGRAPHS as a run would, and write the data page of each category; no network, no training, no store.
+    """Look at PHOTOGRAPHS as a run would, and write the data page of each category; nothing is trained or stored.
 
     PHOTOGRAPHS is what 'vqi train' takes, and the parameters are those of a run: categories, image_size, group_by,
     max_bad_fraction, target_fpr and so on. What operators said of photographs is in a store, and not looked at.

@@ -101,14 +101,13 @@ class Running:
         """
         from vqi_pipelines.compiled import pipeline_to_run
         from vqi_pipelines.ir import read_ir
-        from vqi_pipelines.parameters import absolute_paths, check_parameters, check_ranges, settings_of
+        from vqi_pipelines.parameters import absolute_paths, check_parameters, settings_of
         from vqi_pipelines.photographs import check_photographs
         from vqi_pipelines.results import results_of
 
         pipeline = read_ir(pipeline_to_run())
         # all categories are trained, where the parameters say nothing of that
         parameters = check_parameters(pipeline, {"retrain_if": "always", **given} if self.no_cache else given)
-        check_ranges(parameters)
         check_photographs(settings_of(parameters))
         return self.start(pipeline, absolute_paths(parameters), results_of)
 

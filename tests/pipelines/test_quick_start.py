@@ -53,7 +53,8 @@ def test_a_run_imports_nothing_slow_before_its_first_step(source: str, tmp_path:
         (good := tmp_path / "parts" / "bracket" / "train" / "good").mkdir(parents=True, exist_ok=True)
         (good / f"{number}.png").touch()
     found = imported(RUN, "-p", f"source={source.format(tmp_path)}", *places, **compiled)
-    assert {"vqi_pipelines.results", "vqi.datasets.plan"} <= found
+    assert "vqi_pipelines.results" in found
+    assert ("vqi.datasets.plan" in found) == source.startswith("folder")
     assert not found & {*SLOW, "numpy", "PIL", "vqi.datasets.archive"}
 
 
