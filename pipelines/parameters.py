@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from vqi_pipelines.parameter_files import read_parameter_file
 
 # Parameters of steps that have another name in the pipeline.
 _PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
+_DETECTOR, _BACKBONE = config.defaults(config.PcaFit).kind, config.defaults(config.SslFinetune).backbone_name
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
@@ -104,8 +105,6 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     Raises:
         VqiError: A value is out of its range; all such values are named.
     """
-    from vqi.datasets.sources import split_source
-
     problems: list[str] = []
     for model in config.STEPS:
         names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
@@ -118,18 +117,53 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
             model(**values, **others)
         except ValidationError as error:
             problems += [one for one in describe_each(error, names) if one not in problems]
-    if isinstance(kind := parameters.get("detector"), str) and kind != config.defaults(config.PcaFit).kind:
+    problems += [str(one) for one in _unknown_names(parameters)]
+    if problems:
+        raise VqiError("; ".join(problems))
+
+
+def _unknown_names(parameters: Mapping[str, Any]) -> Iterator[VqiError]:
+    """What is wrong with names that the models leave to registries; what is no text is the models' matter."""
+    names = {
+        name: value for name in ("detector", "backbone", "source") if isinstance(value := parameters.get(name), str)
+    }
+    kind = names.get("detector", _DETECTOR)
+    if kind != _DETECTOR:
         from vqi.detectors.registry import DETECTORS  # imports numpy, which nothing else here needs
 
         if kind not in DETECTORS:
-            problems.append(str(unknown("detector", kind, DETECTORS)))
-    if isinstance(source := parameters.get("source"), str):
+            yield unknown("detector", kind, DETECTORS)
+    backbone = names.get("backbone", _BACKBONE)
+    if backbone != _BACKBONE:
+        from vqi_pipelines.backbone_names import backbone_problem  # reads many files
+
+        if problem := backbone_problem(backbone):
+            yield problem
+    if "source" in names:
+        from vqi.datasets.sources import split_source
+
         try:
-            split_source(source)
+            split_source(names["source"])
         except VqiError as error:
-            problems.append(str(error))
-    if problems:
-        raise VqiError("; ".join(problems))
+            yield error
+
+
+def settings_of(given: Mapping[str, Any]) -> config.DatasetDownload:
+    """The training pipeline's parameters, where no pipeline is at hand; the defaults of those that are not given.
+
+    Raises:
+        VqiError: An unknown name, or a value that does not fit.
+    """
+    fields = {_PIPELINE_NAMES.get(field, field): field for field in config.DatasetDownload.model_fields}
+    del fields["run"]  # the backend says which it is
+    values = dict(given)
+    for name, value in given.items():
+        if name not in fields:
+            raise unknown("parameter", name, fields)
+        if isinstance(value, str) and config.DatasetDownload.model_fields[fields[name]].annotation == list[str]:
+            values[name] = as_given(value, "LIST", f"parameter '{name}'")
+    check_ranges(values)
+    return config.DatasetDownload.model_validate({fields[name]: value for name, value in values.items()})
 
 
 def describe_detectors() -> list[tuple[str, str]]:

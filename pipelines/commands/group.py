@@ -9,6 +9,7 @@ import click
 
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
+from vqi_pipelines.commands.check import check
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
@@ -21,6 +22,7 @@ from vqi_pipelines.commands.serve import serve
 from vqi_pipelines.commands.step import step
 from vqi_pipelines.commands.submit import submit
 from vqi_pipelines.commands.threshold import threshold
+from vqi_pipelines.commands.train import train
 from vqi_pipelines.commands.verdict import verdict
 
 
@@ -58,7 +60,8 @@ def vqi() -> None:
     \b
     Start here:
       vqi run                                  the whole pipeline on the embedded dataset
-      vqi run -p source=folder:/data/parts     on your own photographs
+      vqi train /data/parts                    on your own photographs
+      vqi check /data/parts                    what to know of them, in seconds
       vqi predict store/models/elpv/mono IMAGE... score new images with the champion
     """
 
@@ -66,6 +69,8 @@ def vqi() -> None:
 models.add_command(threshold)  # of a version, as the others are; also by its own name, for operators
 
 for command in (
+    train,
+    check,
     run,
     step,
     parameters,

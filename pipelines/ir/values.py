@@ -18,6 +18,7 @@ KINDS = {
     "LIST": "a list",
     "STRUCT": "a mapping",
 }
+_FORMS = {"LIST": """, such as '["a", "b"]' or a,b"""}  # how it is written on a command line
 _PYTHON = {"STRING": str, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}
 # The format's numbers are floats: above this one, several whole numbers are the same float.
 MOST_WHOLE: Final = 2**53 - 1
@@ -122,7 +123,7 @@ def from_text(text: str, kind: str, place: str) -> Any:
         )
     except ValueError as error:
         why = "" if isinstance(error, json.JSONDecodeError) or kind == "NUMBER_DOUBLE" else f" ({error})"
-        raise VqiError(f"{place}: expected {KINDS[kind]}, got '{cut(text)}'{why}") from None
+        raise VqiError(f"{place}: expected {KINDS[kind]}{_FORMS.get(kind, '')}, got '{cut(text)}'{why}") from None
     return typed(value, kind, place)
 
 

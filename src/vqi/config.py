@@ -140,6 +140,7 @@ def _is_group_by(value: str) -> str:
 GroupBy = Annotated[str, AfterValidator(_is_group_by)]
 _MOST_KEYS, _LONGEST_KEY = 3, 40  # in an error
 ALWAYS_ALLOWED = 3  # unreadable images of a category, unless max_bad_fraction is 0: one of 20 is no reason to stop
+LEAST_TRAINING = 3  # good images, below which nothing can be calibrated
 TARGET_FPR = 0.05
 TargetFpr = Annotated[float, Field(gt=0, lt=1, description="share of good parts that may be flagged")]
 # On a command line a list is one JSON text, and is parsed here: its texts may themselves be JSON.

@@ -280,7 +280,7 @@ def test_bad_parameters_fail_at_once(tmp_path: Path, parameters: dict[str, objec
 
 
 def test_a_step_that_fails_says_why(parts: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, source=f"folder:{parts}", categories='["brackett"]', **FAST)
+    done = run(tmp_path, source=f"folder:{parts}", group_by="shift", **FAST)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "unknown category 'brackett': did you mean 'bracket'?" in done.stdout + done.stderr
+    assert "group_by 'shift' is found in none of the" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

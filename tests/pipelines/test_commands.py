@@ -206,7 +206,7 @@ def test_the_home_folder_in_the_paths_of_commands(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "p.yaml").write_text("source: folder:/nowhere\n")
+    (tmp_path / "home" / "p.yaml").write_text("source: archive:/nowhere.zip\n")
     done = CliRunner().invoke(vqi, ["run", "-f", "~/p.yaml", "--runs-dir", "~/runs", "--store", "~/store"])
     assert done.exit_code == 2
     assert (tmp_path / "home" / "runs" / "latest").is_symlink(), done.output

@@ -45,12 +45,16 @@ def imported(code: str, *arguments: str, **environment: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("source", ["elpv", "folder:/parts"])
+@pytest.mark.parametrize("source", ["elpv", "folder:{}/parts"])
 def test_a_run_imports_nothing_slow_before_its_first_step(source: str, tmp_path: Path) -> None:
     compiled = {"VQI_COMPILED_PIPELINE": str(ROOT / "manifests" / "local" / "training.yaml")}
     places = ["--runs-dir", str(tmp_path / "runs"), "--store", str(tmp_path / "store")]
-    found = imported(RUN, "-p", f"source={source}", *places, **compiled)
+    for number in range(3):
+        (good := tmp_path / "parts" / "bracket" / "train" / "good").mkdir(parents=True, exist_ok=True)
+        (good / f"{number}.png").touch()
+    found = imported(RUN, "-p", f"source={source.format(tmp_path)}", *places, **compiled)
     assert "vqi_pipelines.results" in found
+    assert ("vqi.datasets.plan" in found) == source.startswith("folder")
     assert not found & {*SLOW, "numpy", "PIL", "vqi.datasets.archive"}
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vqi.errors import VqiError
 from vqi.store import opening
 from vqi_pipelines.commands.group import vqi
+from vqi_pipelines.commands.submit import given_parameters
 
 WITH_KEY = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "planted"}
 SERVER = {"VQI_S3_ENDPOINT": "http://127.0.0.1:9"}
@@ -57,3 +59,38 @@ def test_a_file_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 2
     assert "is a file: name a folder" in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+COMPILED = Path(__file__).parents[2] / "manifests" / "local" / "training.yaml"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("categories=[mono]", """parameter 'categories': expected a list, such as '["a", "b"]' or a,b, got '[mono]'"""),
+        ('categories="mono"', """unknown category '"mono"': did you mean 'mono'?; write categories='["mono"]'"""),
+        ("categories=mono,pol", """unknown category 'pol': did you mean 'poly'?; write categories='["poly"]'"""),
+        ("backbone=resnet5", "unknown backbone 'resnet5': did you mean 'resnet50'?"),
+        ("source=folder:gone", "there is no folder 'gone': expected the folder of your photographs"),
+        ("source=folder:parts", "category 'w' has too few good images to train on: expected at least 3, got 1"),
+        ("source=mvtec-ad", "'mvtec-ad' is under CC BY-NC-SA 4.0"),
+    ],
+)
+def test_what_the_first_steps_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VQI_COMPILED_PIPELINE", str(COMPILED))
+    monkeypatch.delenv("USER_CONSENT", raising=False)
+    (tmp_path / "parts/w/train/good").mkdir(parents=True)
+    (tmp_path / "parts/w/train/good/1.png").touch()
+    done = CliRunner().invoke(vqi, ["run", "-p", given])
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"error: {said}")
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]
+
+
+def test_a_cluster_is_not_asked_for_folders_of_this_machine() -> None:
+    assert given_parameters([], ["source=folder:/gone"]) == {"source": "folder:/gone"}
+    with pytest.raises(VqiError, match="unknown backbone 'resnet5'"):
+        given_parameters([], ["backbone=resnet5"])

@@ -16,17 +16,16 @@ from vqi.config import DatasetDownload
 from vqi.datasets.answered import with_verdicts
 from vqi.datasets.catalogs import CATALOG, DATASETS, dataset_address, read_catalog
 from vqi.datasets.in_use import note_use
-from vqi.datasets.layout import Dataset, Entry, check_categories, place_of
+from vqi.datasets.layout import Dataset, Entry, place_of
 from vqi.datasets.photographs import keep_photographs
 from vqi.datasets.shards import shard_name
-from vqi.datasets.sources import resolve
+from vqi.datasets.sources import chosen, shown_source
 from vqi.datasets.splits import divide
 from vqi.digests import sha256_bytes, sha256_file
 from vqi.errors import UnavailableError, VqiError, printable
 from vqi.formatting import count
 from vqi.photographs.decoding import UnreadableImage, image_size
 from vqi.progress import message, track
-from vqi.redaction import shown
 from vqi.store.interface import Store
 from vqi.store.names import key_of
 from vqi.system.os_errors import explain
@@ -69,11 +68,7 @@ def download(wanted: DatasetDownload, store: Store) -> DatasetHandle:
     Raises:
         VqiError: the source, a category or the store is wrong.
     """
-    dataset = select(resolve(wanted.source, wanted), wanted.only_categories)
-    if not dataset.categories:
-        raise VqiError(
-            f"{shown_source(wanted.source)}: expected at least one category, found none: nothing to learn from"
-        )
+    dataset = chosen(wanted)
     if dataset.licence is not None:
         message(
             f"licence of '{dataset.name}': {dataset.licence.name} ({dataset.licence.url}). {dataset.licence.notice}"
@@ -120,13 +115,6 @@ def complete_catalog(store: Store, folder: str, manifest: Manifest) -> Catalog |
     sizes = {one.key: one.size for one in store.list(f"{folder}/")}
     expected = {f"{folder}/{shard_name(name)}": entry.bytes for name, entry in catalog.categories.items()}
     return catalog if expected.items() <= sizes.items() else None
-
-
-def select(dataset: Dataset, categories: Sequence[str]) -> Dataset:
-    """The dataset with the named categories only; all if none is named."""
-    check_categories(categories, dataset.categories)
-    chosen = sorted(set(categories) or dataset.categories)
-    return replace(dataset, categories={name: dataset.categories[name] for name in chosen})
 
 
 def read_manifest(dataset: Dataset) -> Manifest:
@@ -243,12 +231,6 @@ def pack(entries: Iterator[Entry], digests: dict[str, str], shard: Path) -> dict
     except OSError as error:
         raise VqiError(f"cannot pack a dataset in TMPDIR: {explain(error, shard)}") from error
     return dict(sorted(sizes.items()))
-
-
-def shown_source(source: str) -> str:
-    """A source as the catalog records it: without a login or a signature in its address."""
-    kind, colon, place = source.partition(":")
-    return f"{kind}{colon}{shown(place)}" if place.startswith(("http://", "https://")) else source
 
 
 def _member(path: str) -> zipfile.ZipInfo:

@@ -36,6 +36,9 @@ def read(argument: str, request: SourceRequest) -> Dataset:
         return cached_dataset(*fetch_tree(store, store.list_versions(), request.only_categories))
     if not isinstance(store, FolderStore):
         raise VqiError(f"'{argument}' cannot be listed: expected a path, a file:// or an s3:// uri")
+    if not store.root.is_dir():
+        got = f"'{argument}' is a file" if store.root.exists() else f"there is no folder '{argument}'"
+        raise VqiError(f"{got}: expected the folder of your photographs")
     listing = walk(store.root)
     tree = read_tree(list(listing.all()), store.uri, request.only_categories, listing.odd)
     return tree.dataset(partial(_reader, store))

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from typing import Literal, NamedTuple
 
 from vqi.artifacts.catalog import Licence
 from vqi.artifacts.left_out import LeftOut, Unreadable
-from vqi.errors import VqiError, printable, unknown
-from vqi.photographs.decoding import UnreadableImage
+from vqi.errors import VqiError, closest, printable, unknown
+from vqi.photographs.unreadable import UnreadableImage
 
 Split = Literal["train", "calibration", "test", "ground_truth"]
 
@@ -62,6 +63,7 @@ class Dataset:
     licence: Licence | None  # None: the user's own images
     categories: Mapping[str, tuple[Entry, ...]]
     snapshot: str = ""  # text that names the versions of what was read, where the source can change
+    taken_for: str = ""  # what the source was taken for, in a sentence, where no folder of it says that
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -123,6 +125,12 @@ def check_names(dataset: Dataset) -> Dataset:
     return replace(dataset, categories=categories)
 
 
+def no_training_images(category: str, folders: Iterable[str]) -> VqiError:
+    """The error for a category without them; ``folders``: what it has, such as ``test/good``."""
+    found = ", ".join(sorted(set(folders))) or "nothing"
+    return VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
+
+
 def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
     """Refuse a category that is not there.
 
@@ -132,7 +140,8 @@ def check_categories(wanted: Iterable[str], known: Iterable[str]) -> None:
     names = set(known)
     for category in wanted:
         if category not in names:
-            raise unknown("category", category, names)
+            example = json.dumps([closest(category, names) or min(names, default="name")], ensure_ascii=False)
+            raise VqiError(f"{unknown('category', category, names)}; write categories='{example}'")
 
 
 def unreadable(path: str, reason: str) -> Entry:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vqi.artifacts.left_out import Reason
 from vqi.errors import VqiError, printable
-from vqi.photographs.decoding import UnreadableImage
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.store.interface import DIGESTS
 from vqi.system.os_errors import explain, reason
 from vqi.transfer.unpacking.names import Limits

@@ -99,19 +99,23 @@ def _ask_where_all_but_one_have_masks(found: Mapping[str, str], root: str) -> No
 
 
 def is_unsplit_good(path: str) -> bool:
-    """Whether a path within a category is an image in a folder of good parts, next to which others may be."""
-    folder, slash, name = path.partition("/")
-    return bool(slash) and is_image_name(name) and "/" not in name and meaning_of(folder) == "good"
+    """Whether a path within a category is an image in a folder of good parts, next to which others may be; or in a
+    sub-folder there, except in those that say something else (``is_apart``)."""
+    folder, *below = path.split("/")
+    if not below or not is_image_name(below.pop()) or meaning_of(folder) != "good":
+        return False
+    return not any(is_hidden(one) or is_apart(one) for one in below)
 
 
 def _unsplit(paths: Sequence[str], root: str) -> list[tuple[str, str]]:
-    """The images one folder deep, where one of the folders is of good parts."""
-    if not any(map(is_unsplit_good, paths)):
+    """The images one folder deep, where one of the folders is of good parts; and those in its sub-folders."""
+    good = set(filter(is_unsplit_good, paths))
+    if not good:
         return []
     images = [path for path in paths if path.count("/") == 1 and is_image_name(path.rpartition("/")[2])]
     images = [path for path in images if not is_hidden(folder := path.partition("/")[0]) and not _is_split(folder)]
-    parts = [(path, *path.split("/")) for path in images]
-    return [(f"{UNSPLIT}/{_kind(folder, root)}/{name}", path) for path, folder, name in parts]
+    parts = [(path, *path.split("/", 1)) for path in sorted({*images, *good})]
+    return [(f"{UNSPLIT}/{_kind(folder, root)}/{rest}", path) for path, folder, rest in parts]
 
 
 def _is_split(folder: str) -> bool:

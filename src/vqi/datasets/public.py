@@ -55,15 +55,25 @@ def read(name: str, argument: str, request: SourceRequest) -> Dataset:
     Raises:
         VqiError: the licence is not accepted, a category is unknown, or no address has it.
     """
+    origin = allowed(name, argument, request)
+    path = _locate(origin, request)
+    if not (request.sha256 or origin.sha256):
+        message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to get the same file next time")
+    return open_archive(name, path, ARRANGEMENTS[origin.arrangement], request, origin.licence)
+
+
+def allowed(name: str, argument: str, request: SourceRequest) -> Origin:
+    """What is known of the public dataset ``name``, where it may be fetched; nothing is fetched for that.
+
+    Raises:
+        VqiError: the licence is not accepted, or a category is unknown.
+    """
     origin = origins()[name]
     if argument:
         raise VqiError(f"the source '{name}' takes nothing after a colon, got '{name}:{argument}': set 'url' instead")
     require_consent(origin, request)
     check_categories(request.only_categories, origin.categories)
-    path = _locate(origin, request)
-    if not (request.sha256 or origin.sha256):
-        message(f"note: no sha256 is known for {name}; set sha256={sha256_file(path)} to get the same file next time")
-    return open_archive(name, path, ARRANGEMENTS[origin.arrangement], request, origin.licence)
+    return origin
 
 
 def require_consent(origin: Origin, request: SourceRequest) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vqi.config import SourceRequest
+from vqi.config import DatasetDownload, SourceRequest
 from vqi.datasets.advice import is_place, source_of
 from vqi.errors import VqiError, closest
+from vqi.redaction import shown
 
 if TYPE_CHECKING:
     from vqi.datasets.layout import Dataset
@@ -50,6 +52,11 @@ def split_source(source: str) -> tuple[str, str]:
     )
 
 
+def source_at(place: str) -> str:
+    """The source that a person means by a place: a path, a uri, or a source as it is."""
+    return place if place.partition(":")[0] in SOURCES and not is_place(place) else source_of(place)
+
+
 def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     """The dataset that a source names: a name of ``SOURCES`` and what it needs, such as ``folder:<path or uri>``.
 
@@ -67,6 +74,30 @@ def resolve(source: str, request: SourceRequest = AS_IT_IS) -> Dataset:
     names = (name,) if name in TAKE_URL else ()
     dataset: Dataset = read(*names, argument, request)
     return check_names(dataset)
+
+
+def chosen(wanted: DatasetDownload) -> Dataset:
+    """The dataset of a source with the categories that are asked for; all if none is named.
+
+    Raises:
+        VqiError: As for ``resolve``; there is no such category, or none at all.
+    """
+    from vqi.datasets.layout import check_categories
+
+    dataset = resolve(wanted.source, wanted)
+    check_categories(wanted.only_categories, dataset.categories)
+    names = sorted(set(wanted.only_categories) or dataset.categories)
+    if not names:
+        raise VqiError(
+            f"{shown_source(wanted.source)}: expected at least one category, found none: nothing to learn from"
+        )
+    return replace(dataset, categories={name: dataset.categories[name] for name in names})
+
+
+def shown_source(source: str) -> str:
+    """A source as the catalog records it: without a login or a signature in its address."""
+    kind, colon, place = source.partition(":")
+    return f"{kind}{colon}{shown(place)}" if place.startswith(("http://", "https://")) else source
 
 
 def _refuse_unused(parameter: str, value: str, name: str, takers: frozenset[str]) -> None:

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vqi.config import Division, Preprocess, defaults
-from vqi.datasets.layout import GOOD, MASK_ENDING, ONLY_GOOD, Dataset, Entry
+from vqi.datasets.choice import defect_type_of, limit, split_of, training_share
+from vqi.datasets.layout import GOOD, Dataset, Entry
+from vqi.datasets.placing import UNSPLIT
 from vqi.photographs.decoding import UnreadableImage, decode, own_white
 from vqi.photographs.similarity import SIDE, Pair, group, near_duplicates, shrink
 from vqi.progress import message, track
 from vqi.sizes import square
 
-UNSPLIT = "all"
 FEW = 0.9  # of the images that should train: fewer are worth a note
 MAX_PIXELS = defaults(Preprocess).max_pixels  # of an image that is looked at for duplicates
 
@@ -39,33 +40,19 @@ def divide(dataset: Dataset, division: Division) -> Dataset:
     return replace(dataset, categories=categories)
 
 
-def limit(category: str, entries: Sequence[Entry], division: Division) -> tuple[Entry, ...]:
-    """A random choice of the images of each split and defect type, with their masks; all of them for 0."""
-    if not division.limit_per_class:
-        return tuple(entries)
-    folders: dict[str, list[Entry]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        folders[_folder(entry)].append(entry)
-    kept: list[Entry] = []
-    for folder, members in folders.items():
-        if not folder.startswith("ground_truth/"):
-            chance = random.Random(f"{division.split_seed}/{category}/{folder}")  # noqa: S311 - a choice, not a secret
-            kept += chance.sample(members, min(division.limit_per_class, len(members)))
-    return _with_masks(kept, entries)
-
-
 def _divide(category: str, entries: Sequence[Entry], division: Division) -> tuple[Entry, ...]:
     """The entries with those at ``all`` moved to ``train`` or ``test``."""
-    unsplit = sorted((entry for entry in entries if _split(entry) == UNSPLIT), key=lambda entry: entry.path)
+    unsplit = sorted((entry for entry in entries if split_of(entry) == UNSPLIT), key=lambda entry: entry.path)
     if not unsplit:
         return tuple(entries)
     together = _groups(category, unsplit) if division.hold_out_near_duplicates else list(range(len(unsplit)))
     groups: dict[int, list[Entry]] = defaultdict(list)
     for number, entry in zip(together, unsplit, strict=True):
         groups[number].append(entry)
-    good = [members for members in groups.values() if all(_defect_type(entry) == GOOD for entry in members)]
+    good = [members for members in groups.values() if all(defect_type_of(entry) == GOOD for entry in members)]
     random.Random(f"{division.split_seed}/{category}").shuffle(good)  # noqa: S311 - a split, not a secret
-    wanted = round(division.train_fraction * sum(_defect_type(entry) == GOOD for entry in unsplit))
+    wanted = training_share(unsplit, division)
+    message(f"note: {category} has no train and test: train_fraction of its good images train")
     train: set[str] = set()
     for members in good:
         if len(train) + len(members) <= wanted:
@@ -77,7 +64,7 @@ def _divide(category: str, entries: Sequence[Entry], division: Division) -> tupl
         )
     return tuple(
         replace(entry, path=f"{'train' if entry.path in train else 'test'}/{entry.path.partition('/')[2]}")
-        if _split(entry) == UNSPLIT
+        if split_of(entry) == UNSPLIT
         else entry
         for entry in entries
     )
@@ -109,29 +96,3 @@ def squares_of(entries: Sequence[Entry], what: str) -> tuple[npt.NDArray[np.floa
             continue
         numbers.append(number)
     return np.stack(squares) if squares else np.zeros((0, SIDE, SIDE), np.float32), numbers
-
-
-def _with_masks(kept: Sequence[Entry], entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    stems = {(_defect_type(entry), _stem(entry)) for entry in kept if _split(entry) not in ONLY_GOOD}
-    masks = [
-        entry
-        for entry in entries
-        if _split(entry) == "ground_truth" and (_defect_type(entry), _stem(entry).removesuffix(MASK_ENDING)) in stems
-    ]
-    return tuple(sorted([*kept, *masks], key=lambda entry: entry.path))
-
-
-def _split(entry: Entry) -> str:
-    return entry.path.split("/")[0]
-
-
-def _defect_type(entry: Entry) -> str:
-    return entry.path.split("/")[1]
-
-
-def _stem(entry: Entry) -> str:
-    return entry.path.split("/", 2)[2].rpartition(".")[0]
-
-
-def _folder(entry: Entry) -> str:
-    return f"{_split(entry)}/{_defect_type(entry)}"

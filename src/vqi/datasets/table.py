@@ -20,7 +20,7 @@ from vqi.datasets.local import read_file
 from vqi.datasets.objects import fetch_objects, open_versions
 from vqi.datasets.table_rows import Row, file_name, read_table
 from vqi.errors import VqiError
-from vqi.photographs.decoding import UnreadableImage
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.redaction import shown
 from vqi.store.interface import VersionedStore, VersionInfo
 from vqi.store.names import key_of

@@ -1,6 +1,7 @@
 """A listing of files in the MVTec-AD-like layout, read in the same way from a folder, a store or a bucket.
 
 What is listed holds categories, or is itself one (it has ``train/good``), which then takes the name of the place.
+Photographs without any folder are good parts of one category, too.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vqi.artifacts.left_out import LeftOut, Reason, merged
+from vqi.datasets.flat import flat, name_of, nameless, part_of, shown
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
-from vqi.datasets.placing import UNSPLIT, UnclearFolderError, arranged, canonical, is_unsplit_good
+from vqi.datasets.placing import UnclearFolderError, arranged, canonical, is_unsplit_good
 from vqi.errors import VqiError
-from vqi.progress import message
 from vqi.store.interface import VersionedStore, VersionInfo
 from vqi.system.cache import cache_folder
 
@@ -29,6 +30,7 @@ class Tree:
     name: str
     categories: Mapping[str, Mapping[str, str]]  # category -> path in the layout -> key of the listing; both sorted
     left_out: tuple[LeftOut, ...]
+    taken_for: str = ""  # see ``Dataset``
 
     def places(self) -> Iterator[str]:
         """Where the files are in the listing."""
@@ -40,7 +42,7 @@ class Tree:
             category: tuple(Entry(path, reader_of(key)) for path, key in files.items())
             for category, files in self.categories.items()
         }
-        return Dataset(self.name, None, categories, snapshot=snapshot, left_out=self.left_out)
+        return Dataset(self.name, None, categories, snapshot=snapshot, taken_for=self.taken_for, left_out=self.left_out)
 
 
 def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping[str, Reason] | None = None) -> Tree:
@@ -56,24 +58,28 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
         VqiError: nothing there fits the layout, with what was found and expected; or there is no such category; or a
             folder's name may mean good parts as well as defective ones.
     """
-    name = uri.rstrip("/").rpartition("/")[2] or "dataset"
+    name = name_of(uri)
     try:
         found = _files(keys, name)
-    except UnclearFolderError as error:
-        raise error.below(f"{uri.rstrip('/').removeprefix('file://')}/") from error
+    except UnclearFolderError as unclear:
+        raise unclear.below(f"{shown(uri)}/") from unclear
+    unsorted = {} if found else flat(keys, uri)
+    if unsorted:
+        name = part_of(uri)
+        found = {name: unsorted}
     taken = {key for files in found.values() for key in files.values()}
     left = [key for key in keys if key not in taken]
     if not found:
+        if error := nameless(keys, uri):
+            raise error
         known = "; ".join(one.text for one in merged(summary(left, odd or {}, {})))
         raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)} ({known})")
     check_categories(wanted, found)
-    one = next(iter(found)) if _is_one(keys) else ""
+    one = next(iter(found)) if unsorted or _is_one(keys) else ""
     roots = {"": one} if one else {f"{category}/": category for category in found}
     chosen = {category: found[category] for category in sorted(set(wanted) or found)}
-    for category, files in chosen.items():
-        if any(path.startswith(f"{UNSPLIT}/") for path in files):
-            message(f"note: {category} has no train and test: train_fraction of its good images train")
-    return Tree(name, chosen, summary(left, odd or {}, roots, wanted))
+    taken_for = f"no folder says what they are, so all {len(unsorted):,} are taken for good parts" if unsorted else ""
+    return Tree(name, chosen, summary(left, odd or {}, roots, wanted), taken_for)
 
 
 def fetch_tree(
@@ -99,8 +105,12 @@ def _is_one(keys: Sequence[str]) -> bool:
     """Whether what is listed is itself a category: with training images, or with folders of good and other parts."""
     if any((place := canonical(key)) is not None and place.startswith("train/") for key in keys):
         return True
-    below = any(canonical(key.partition("/")[2], f"{key.partition('/')[0]}/") is not None for key in keys)
-    return not below and any(map(is_unsplit_good, keys))
+    parted = [key.partition("/")[::2] for key in keys]
+    if any(canonical(path, f"{folder}/") is not None for folder, path in parted):
+        return False
+    good = [key for key in keys if is_unsplit_good(key)]
+    nested = any(is_unsplit_good(path) for _, path in parted)  # a category may be called good itself
+    return any(key.count("/") == 1 for key in good) or (bool(good) and not nested)
 
 
 def _files(keys: Sequence[str], name: str) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from vqi.artifacts.detector import DetectorArtifact, DetectorRecord, Difference,
 from vqi.artifacts.features import FeatureMaps, Features
 from vqi.artifacts.grouped import Groups
 from vqi.artifacts.threshold import CROSS, SPLIT
-from vqi.config import PcaFit
+from vqi.config import LEAST_TRAINING, PcaFit
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.calibration import operating_points, threshold_of
 from vqi.detectors.differences import Comparison, Sample, among, compare
@@ -147,8 +147,10 @@ def folds_of(groups: Groups, settings: PcaFit) -> list[Rows]:
         VqiError: Fewer than three images.
     """
     count = len(groups)
-    if count < 3:
-        raise VqiError(f"calibration needs at least 3 good training images, got {count}: add images to train/good")
+    if count < LEAST_TRAINING:
+        raise VqiError(
+            f"calibration needs at least {LEAST_TRAINING} good training images, got {count}: add images to train/good"
+        )
     _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if sizes.max() > count - 2:
         places, sizes = np.arange(count), np.ones(count, int)

@@ -20,12 +20,10 @@ from vqi.artifacts.detector import load_detector, save_detector
 from vqi.artifacts.files import write_text
 from vqi.artifacts.images import INDEX_FILE, Images, load_images
 from vqi.artifacts.metrics import write_metrics
-from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SourceRequest, SslFinetune, StepConfig, defaults
-from vqi.datasets import folder as folders
-from vqi.datasets.download import DIGEST_LETTERS, digest_of, pack, read_manifest
-from vqi.datasets.layout import GOOD, Dataset, Entry, Shard, check_names, is_image_name
+from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune, StepConfig, defaults
+from vqi.datasets.layout import GOOD, Dataset, Entry, is_image_name
 from vqi.datasets.local import read_file
-from vqi.datasets.placing import UnclearFolderError
+from vqi.datasets.sources import resolve
 from vqi.datasets.splits import KEEP_ALL, divide
 from vqi.detectors.registry import fit_detector
 from vqi.digests import sha256_file
@@ -41,12 +39,10 @@ from vqi.network.features import extract_splits
 from vqi.pages.contents import report_of
 from vqi.photographs import depth
 from vqi.photographs.decoding import decode_opened
-from vqi.preparation.images import prepare
+from vqi.preparation.alone import prepare_alone
 from vqi.records import describe
 from vqi.self_supervised.methods import finetune as fine_tuned
 from vqi.sizes import SHORTEST, square
-from vqi.store.names import key_of
-from vqi.system.paths import local_path
 from vqi.system.scratch import scratch_folder
 
 _NAMELESS = "images"  # the category of photographs that are not in a folder
@@ -190,50 +186,17 @@ def _prepared(
     else:
         dataset = Dataset(_NAMELESS, None, {_NAMELESS: tuple(_entries(images, settings))})
     (category,) = dataset.categories
-    manifest = read_manifest(dataset)
-    contents = manifest[category]
-    there = [one for one in dataset.categories[category] if one.path in contents.digests]
-    packed = scratch / "shard.zip"
-    pack(iter(there), contents.digests, packed)
-    shard = Shard(packed, sha256_file(packed), dataset.licence, contents.unreadable, dataset.left_out)
-    report = prepare(
-        shard,
-        scratch / "images",
-        category,
-        settings.image_size,
-        settings.max_bad_fraction,
-        settings.max_pixels,
-        dataset=f"{key_of(dataset.name)}@{digest_of(manifest)[:DIGEST_LETTERS]}",
-        target_fpr=settings.target_fpr,
-        group_by=settings.group_by,
-    )
-    return load_images(scratch / "images"), report
+    alone = prepare_alone(dataset, category, settings, scratch)
+    return load_images(alone.images), alone.report
 
 
 def _of_folder(place: str) -> Dataset:
-    """The one category of a folder, or its photographs as those of good parts."""
-    try:
-        dataset = folders.read(place, SourceRequest())
-    except UnclearFolderError:
-        raise
-    except VqiError:
-        flat = _photographs_in(place)
-        if not flat:
-            raise
-        return flat
+    """The one category of a folder."""
+    dataset = resolve(f"folder:{place}")
     if len(dataset.categories) > 1:
         names = ", ".join(sorted(dataset.categories))
         raise VqiError(f"{place}: expected the photographs of one category, got those of {names}: name one's folder")
     return dataset
-
-
-def _photographs_in(place: str) -> Dataset | None:
-    """The images that are directly in a folder of this machine; None where there are none."""
-    if "://" in place or not (folder := local_path(place).absolute()).is_dir():
-        return None
-    names = sorted(one.name for one in folder.iterdir() if is_image_name(one.name))
-    entries = tuple(Entry(f"train/{GOOD}/{name}", partial(read_file, folder / name, name)) for name in names)
-    return check_names(Dataset(folder.name, None, {folder.name: entries})) if entries else None
 
 
 def _entries(images: Sequence[Source], settings: Preprocess) -> Iterator[Entry]:

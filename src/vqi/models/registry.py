@@ -219,7 +219,7 @@ def no_model(uri: str) -> VqiError:
     if near := _nearest(place):
         hint = f"did you mean '{near}'?"
     elif below := categories_below(open_store(place), "" if MODELS in place.split("/") else f"{MODELS}/"):
-        named = ", ".join(f"'{one.uri}'" for one in below[:_NAMED])
+        named = ", ".join(f"'{place}/{one.prefix[:-1]}'" for one in below[:_NAMED])
         more = ", ..." if len(below) > _NAMED else ""
         hint = f"it has those of {count(len(below), 'category', 'categories')}: {named}{more}"
     else:

@@ -10,7 +10,8 @@ from typing import IO
 from PIL import Image, Jpeg2KImagePlugin
 
 from vqi.photographs import depth, jpeg2000, pnm, tiff, webp
-from vqi.photographs.opening import DAMAGED, UnreadableImage, parse
+from vqi.photographs.opening import DAMAGED, parse
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.system import processor
 
 MEBIBYTE = 1 << 20

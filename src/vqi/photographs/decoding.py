@@ -21,7 +21,6 @@ from vqi.photographs import depth, pnm
 from vqi.photographs.cost import check_memory
 from vqi.photographs.opening import (
     DAMAGED,
-    UnreadableImage,
     check_pixels,
     damage,
     image_size,
@@ -29,6 +28,7 @@ from vqi.photographs.opening import (
     open_image,
     upright,
 )
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.sizes import Size
 
 __all__ = [

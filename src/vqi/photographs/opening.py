@@ -28,8 +28,8 @@ from PIL import (  # noqa: F401 - a parser is in Image.OPEN once its module is i
     WebPImagePlugin,
 )
 
-from vqi.errors import VqiError
 from vqi.photographs import jpeg2000, pnm, tiff, webp
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.sizes import Size
 
 # Nothing else is tried: fewer parsers see foreign bytes.
@@ -47,14 +47,6 @@ ON_THEIR_SIDE = (5, 6, 7, 8)  # EXIF's orientations of images that are turned by
 # Brands of ISO media files (ISO 14496-12) that hold a still image.
 HEIF = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC"}
 HEIF |= {b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
-
-
-class UnreadableImage(VqiError):  # noqa: N818 - says what the image is
-    """An image that cannot be read: ``name``, and why in ``reason``."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.name, self.reason = name, reason
 
 
 class NotReadError(SyntaxError):

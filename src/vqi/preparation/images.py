@@ -21,7 +21,7 @@ from vqi.artifacts.images import ImagesRecord, ImagesWriter, IndexRow
 from vqi.artifacts.left_out import Unreadable
 from vqi.config import ALWAYS_ALLOWED, Preprocess, defaults, exif_seconds
 from vqi.datasets.catalogs import dataset_uri
-from vqi.datasets.layout import Place, Shard, place_of
+from vqi.datasets.layout import Place, Shard, no_training_images, place_of
 from vqi.digests import sha256_bytes
 from vqi.errors import VqiError
 from vqi.formatting import count
@@ -45,7 +45,7 @@ from vqi.system import processor
 from vqi.system.concurrency import in_order
 from vqi.system.os_errors import explain
 
-__all__ = ["UnreadableImage", "decode", "prepare"]
+__all__ = ["UnreadableImage", "decode", "prepare", "too_many_bad"]
 
 _DEFAULT = defaults(Preprocess)
 ORDER = ("train", "calibration", "test")  # of the splits in the artifact
@@ -222,21 +222,34 @@ def _require_train(category: str, places: Sequence[Place], unread: Sequence[Unre
         bad = next((one for one in unread if one.path.startswith("train/")), None)
         if bad is not None:
             raise VqiError(_none_readable(category, bad))
-        found = ", ".join(sorted({f"{place.split}/{place.defect_type}" for place in places})) or "nothing"
-        raise VqiError(f"category '{category}' has no train images: expected some in train/good, found {found}")
+        raise no_training_images(category, (f"{place.split}/{place.defect_type}" for place in places))
+
+
+def too_many_bad(category: str, bad: Sequence[Unreadable], total: int, max_bad_fraction: float) -> VqiError | None:
+    """The error for more unreadable images than a category may have; None where they are not too many.
+
+    Args:
+        category: For the error.
+        bad: The unreadable ones.
+        total: Of all images, those included.
+        max_bad_fraction: The parameter; up to ``ALWAYS_ALLOWED`` are too few to matter, unless it is 0.
+    """
+    allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    allowed = max(allowed, ALWAYS_ALLOWED) if max_bad_fraction else 0
+    if len(bad) <= allowed:
+        return None
+    named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
+    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    return VqiError(
+        f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
+        f"allows {allowed}: fix or remove {named}{more}"
+    )
 
 
 def _require_few_bad(category: str, findings: Findings, total: int, max_bad_fraction: float) -> None:
     bad = findings.unreadable
-    allowed = int(max_bad_fraction * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
-    allowed = max(allowed, ALWAYS_ALLOWED) if max_bad_fraction else 0
-    if len(bad) > allowed:
-        named = "; ".join(f"{one.path} ({one.reason})" for one in bad[:NAMED])
-        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        raise VqiError(
-            f"category '{category}': {len(bad)} of {total} images are unreadable, max_bad_fraction {max_bad_fraction} "
-            f"allows {allowed}: fix or remove {named}{more}"
-        )
+    if problem := too_many_bad(category, bad, total, max_bad_fraction):
+        raise problem
     if not any(row.split == "train" for row in findings.index):
         raise VqiError(_none_readable(category, bad[0]))
 

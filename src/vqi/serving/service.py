@@ -9,7 +9,7 @@ from typing import TypeVar
 from vqi.errors import UnavailableError, VqiError
 from vqi.models.result import Result
 from vqi.models.rows import row_of
-from vqi.photographs.opening import UnreadableImage
+from vqi.photographs.unreadable import UnreadableImage
 from vqi.serving.bodies import Bodies
 from vqi.serving.keeping import REMEMBERED, Keeping, Recents
 from vqi.serving.limits import Limits

@@ -22,14 +22,14 @@ KEYS = {
         "records redaction sizes strict_json",
         "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
         "images left_out metrics scores tables tensors threshold",
-        "datasets": "advice answered archive arrangements bucket catalogs download elpv folder in_use layout "
-        "left_out local objects photographs placing public shards sources splits table table_rows "
+        "datasets": "advice answered archive arrangements bucket catalogs choice download elpv flat folder in_use layout "
+        "left_out local objects photographs placing plan public shards sources splits table table_rows "
         "table_text tree words",
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "assessment backbones category champion drift drifting figures gate manifest model package "
         "reading registry rescoring result retraining scorer trained",
-        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
         "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
         "system": "atomic cache concurrency files locks memory openvino os_errors paths processor scratch",
@@ -45,7 +45,7 @@ KEYS = {
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
         "datasets": "catalogs layout shards words",
         "pages": "charts data_chart data_page folder maps rendering templates",
-        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors "
         "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
@@ -95,7 +95,7 @@ KEYS = {
         "redaction sizes strict_json",
         "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
         "images left_out metrics scores tables tensors threshold",
-        "datasets": "catalogs in_use layout local photographs placing shards splits words",
+        "datasets": "catalogs choice in_use layout local photographs placing shards splits words",
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "answers assessment backbones budgets category champion deciding drift field figures gate "
@@ -103,7 +103,7 @@ KEYS = {
         "trained",
         "network": "backbones engines extraction runtime truncation turns",
         "pages": "charts decision_card drift_chart field folder rendering templates",
-        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff webp",
+        "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
         "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
@@ -122,7 +122,7 @@ KEYS = {
         "mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "answers backbones category champion field figures manifest models_page overview package registry",
         "pages": "charts field history_chart models_page rendering table templates",
-        "photographs": "jpeg2000 opening pnm tiff webp",
+        "photographs": "jpeg2000 opening pnm tiff unreadable webp",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
         "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
         "system": "atomic concurrency files locks memory os_errors paths processor scratch",

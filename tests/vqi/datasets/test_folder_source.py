@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vqi.config import DatasetDownload, SourceRequest
-from vqi.datasets import download
+from vqi.datasets import download, sources
 from vqi.datasets.layout import Dataset
 from vqi.datasets.sources import resolve
 from vqi.errors import VqiError
@@ -254,25 +254,98 @@ def test_the_one_test_folder_without_masks_is_asked_about(tmp_path: Path) -> Non
     assert len(resolve(f"folder:{root}").categories["w"]) == 6, "the good ones are known"
 
 
-def test_folders_of_good_and_bad_parts_without_a_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_of_good_and_bad_parts_without_a_split(tmp_path: Path) -> None:
     root = touch(tmp_path / "x", "w/ok/1.png", "w/ok/2.png", "w/ng/1.png", "w/ground_truth/ng/1_mask.png", "w/c.txt")
     expected = ["all/good/1.png", "all/good/2.png", "all/ng/1.png", "ground_truth/ng/1_mask.png"]
     assert paths_of(f"folder:{root}") == {"w": expected}
-    assert "w has no train and test: train_fraction" in capsys.readouterr().err
     assert paths_of(f"folder:{root}/w") == {"w": expected}
     touch(root, "w/train/good/3.png")
     assert "all/good/1.png" not in paths_of(f"folder:{root}")["w"], "a split is never changed"
     assert left_out(f"folder:{root}")["w", "outside"] == 3
 
 
+@pytest.mark.parametrize("below", ["", "w/"])
+def test_shifts_below_folders_of_good_parts_without_a_split(tmp_path: Path, below: str) -> None:
+    files = ("ok/a.png", "ok/monday/a.png", "ok/tuesday/early/a.png", "ok/masks/m.png", "nok/1.png", "nok/deep/2.png")
+    touch(tmp_path / "x", *(f"{below}{file}" for file in files))
+    expected = ["all/good/a.png", "all/good/monday/a.png", "all/good/tuesday/early/a.png", "all/nok/1.png"]
+    assert list(paths_of(f"folder:{tmp_path}/x").values()) == [expected]
+    (tmp_path / "x" / below / "ok/a.png").unlink()
+    assert list(paths_of(f"folder:{tmp_path}/x").values()) == [expected[1:]]
+
+
+def test_a_category_may_be_called_good(tmp_path: Path) -> None:
+    touch(tmp_path / "x", "good/ok/1.png", "good/ng/1.png", "w/ok/1.png")
+    assert paths_of(f"folder:{tmp_path}/x") == {"good": ["all/good/1.png", "all/ng/1.png"], "w": ["all/good/1.png"]}
+
+
+def test_photographs_without_folders_are_good_parts_of_one_category(tmp_path: Path) -> None:
+    root = touch(tmp_path / "bracket", "b.png", "a.JPG", ".c.png", "d.heic", "notes.txt", "thumbs/a.png", ".git/x.png")
+    dataset = resolve(f"folder:{root}")
+    assert dataset.name == "bracket"
+    assert paths_of(f"folder:{root}") == {"bracket": ["train/good/a.JPG", "train/good/b.png"]}
+    assert dataset.taken_for == "no folder says what they are, so all 2 are taken for good parts"
+    assert dataset.categories["bracket"][0].read() == b"a.JPG"
+    assert left_out(f"folder:{root}") == {
+        ("bracket", "kind"): 1, ("bracket", "outside"): 1, ("bracket", "hidden"): 2, ("bracket", "other"): 1,
+    }  # fmt: skip
+    touch(tmp_path, "parts/w/train/good/a.png", "parts/x.png")
+    assert paths_of(f"folder:{tmp_path}/parts") == {"w": ["train/good/a.png"]}, "a layout says more"
+    assert not resolve(f"folder:{tmp_path}/parts").taken_for
+
+
+@pytest.mark.parametrize("folder", ["train/good", "OK", "train"])
+def test_photographs_in_a_folder_of_good_parts_have_the_name_of_the_part(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path / "bracket" / folder, "a.png")
+    assert paths_of(f"folder:{tmp_path}/bracket/{folder}") == {"bracket": ["train/good/a.png"]}
+    assert resolve(f"folder:{tmp_path}/bracket/{folder}").name == "bracket"
+
+
+@pytest.mark.parametrize("folder", ["nok", "Ground_Truth", "thumbs"])
+def test_photographs_in_a_folder_that_says_something_else_are_not_good_parts(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path / folder, "a.png")
+    with pytest.raises(VqiError, match=rf"{folder} is called after defective parts, masks or previews"):
+        resolve(f"folder:{tmp_path}/{folder}")
+
+
+@pytest.mark.parametrize(
+    ("others", "good"),
+    [(["nok/1.png"], "good"), (["monday/1.png", "tuesday/1.png"], "good"), (["test/cut/1.png"], "train/good")],
+)
+def test_photographs_next_to_folders_of_photographs_are_asked_about(
+    tmp_path: Path, others: list[str], good: str
+) -> None:
+    root = touch(tmp_path / "p", "x.png", *others)
+    with pytest.raises(VqiError, match=r"1 photograph, such as x\.png, next to folders of photographs") as error:
+        resolve(f"folder:{root}")
+    assert f"move good ones to {root}/{good} " in str(error.value)
+    (root / good).mkdir(parents=True)
+    (root / "x.png").rename(root / good / "x.png")
+    ((files),) = paths_of(f"folder:{root}").values()
+    assert f"{'train' if '/' in good else 'all'}/good/x.png" in files, "the advice works when it is followed"
+
+
+def test_folders_of_which_none_says_what_it_holds(tmp_path: Path) -> None:
+    root = touch(tmp_path, "monday/1.png", "tuesday/1.png")
+    with pytest.raises(VqiError) as error:
+        resolve(f"folder:{root}")
+    assert f"(monday, tuesday): where those in one are all good parts of one kind, name it: {root}/monday; else" in str(
+        error.value
+    )
+    assert paths_of(f"folder:{root}/monday") == {"monday": ["train/good/1.png"]}
+
+
 def test_a_folder_that_does_not_fit(tmp_path: Path) -> None:
-    root = touch(tmp_path, "x.png", "nok/1.png", "nok/2.png", "y.dng")
+    root = touch(tmp_path, "nok/1.png", "nok/2.png", "y.dng", "z.txt")
     with pytest.raises(
         VqiError, match=r"expected <category>/train/good/.*found nok/1\.png, .* and 1 more \(1 photograph"
     ):
         resolve(f"folder:{root}")
-    with pytest.raises(VqiError, match="found no files at all"):
+    with pytest.raises(VqiError, match=r"there is no folder '.*gone'"):
         resolve(f"folder:{tmp_path}/gone")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VqiError, match="found no files at all"):
+        resolve(f"folder:{tmp_path}/empty")
     with pytest.raises(VqiError, match="expected folder:<path"):
         resolve("folder:")
 
@@ -315,6 +388,6 @@ def test_unknown_sources() -> None:
 def test_a_dataset_without_a_category_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever source gives it."""
     empty = Dataset("empty", None, {})
-    monkeypatch.setattr(download, "resolve", lambda *unused: empty)
+    monkeypatch.setattr(sources, "resolve", lambda *unused: empty)
     with pytest.raises(VqiError, match="folder:x: expected at least one category, found none"):
         download.download(DatasetDownload(source="folder:x"), open_store(str(tmp_path / "store")))

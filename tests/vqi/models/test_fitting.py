@@ -105,7 +105,7 @@ def test_every_form_of_the_same_photographs_gives_the_same_model(parts: Path) ->
     assert len({one.threshold for one in models}) == 1
     assert len({one.score(probe).score for one in models}) == 1
     assert {one.metrics.test_images for one in models} == {0}
-    assert [one.manifest.category for one in models] == ["good", "images", "images"]
+    assert [one.manifest.category for one in models] == ["bracket", "images", "images"]
 
 
 def test_good_next_to_defective_parts_leaves_some_for_the_test(parts: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def deep() -> Image.Image:
     ("images", "settings", "message"),
     [
         ("parts", {}, "expected the photographs of one category, got those of bracket, fabric: name one's folder"),
-        ("gone", {}, "no images of the known layout"),
+        ("gone", {}, "there is no folder"),
         ([], {}, "has no train images"),
         ([np.zeros((8, 8))], {}, "an image as an array: expected uint8 (H, W, 3) RGB, got float64 (8, 8)"),
         ([7], {}, "an image of type int: expected a path"),
