@@ -80,6 +80,16 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.wait_for(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
 
+    def pictures(self, url: str) -> tuple[int, int]:
+        """How many pictures a page has that may run no script, and how many of them are shown."""
+        self.call("Page.navigate", url=url)
+        while self.evaluate("document.readyState") != "complete":
+            self._note(json.loads(self._socket.recv()))  # something happens before it is
+        found = self.evaluate(
+            "[document.images.length, [...document.images].filter((one) => one.complete && one.naturalWidth > 0).length]"
+        )
+        return found[0], found[1]
+
     def look(self, width: int, height: int, *, dark: bool = False) -> None:
         """Size of the window, and whether the user likes it dark."""
         self.call(

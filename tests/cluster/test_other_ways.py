@@ -5,8 +5,10 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from tests.browser import Browser
 from tests.cluster.programs import Workflow, argo, kubectl, run, until
 from tests.cluster.runs import BUCKET
 from tests.cluster.settings import vqi
@@ -89,6 +91,19 @@ def test_through_an_argo_server(stocked: Release) -> None:
     assert link == f"follow it: {address}/workflows/{stocked.namespace}/{name}"
     assert (end, done.returncode) == ("Failed", 1)
     assert Workflow(stocked.namespace, name).ended().startswith("Failed")
+
+
+def test_argos_page_shows_the_pictures_of_report_and_data_page(plain_run: Workflow, tmp_path: Path) -> None:
+    assert plain_run.ended(600) == "Succeeded"
+    node = {one.step: one.id for one in plain_run.nodes()}
+    with argo_server() as address, Browser(tmp_path) as browser:
+        artifacts = f"{address}/artifact-files/{plain_run.namespace}/workflows/{plain_run.name}"
+        report, data = (
+            browser.pictures(f"{artifacts}/{node[step]}/outputs/{name}")
+            for step, name in (("publish", "decided_report_folder"), ("preprocess", "data_page_folder"))
+        )
+    assert report[0] == report[1] > 0, "those of photographs, and all of them are shown"
+    assert data[0] == data[1]
 
 
 def test_what_is_not_there(stocked: Release) -> None:
