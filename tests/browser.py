@@ -85,10 +85,8 @@ class Browser:
         self.call("Page.navigate", url=url)
         while self.evaluate("document.readyState") != "complete":
             self._note(json.loads(self._socket.recv()))  # something happens before it is
-        found = self.evaluate(
-            "[document.images.length, [...document.images].filter((one) => one.complete && one.naturalWidth > 0).length]"
-        )
-        return found[0], found[1]
+        shown = "[...document.images].filter((one) => one.complete && one.naturalWidth > 0)"
+        return self.evaluate("document.images.length"), self.evaluate(f"{shown}.length")
 
     def look(self, width: int, height: int, *, dark: bool = False) -> None:
         """Size of the window, and whether the user likes it dark."""

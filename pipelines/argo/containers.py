@@ -158,8 +158,8 @@ def _outputs(
 def _output_artifact(artifact: Artifact, settings: Settings, place: str, *, is_page: bool) -> models.Artifact:
     """An artifact: bare files if people look at it; otherwise one object, so that an empty folder arrives, too.
 
-    A folder with a page is stored under the name of a file with one: that is what Argo's page shows, and its server then
-    finds the ``index.html`` in it.
+    A folder with a page is stored under the name of a file with one: that is what Argo's page shows, and its server
+    then finds the ``index.html`` in it.
     """
     file = file_name(field_name(artifact.name, f"{place}.outputDefinitions.artifacts"), artifact.schema)
     shown = artifact.schema in _SHOWN
