@@ -12,6 +12,7 @@ from vqi.artifacts.files import read_text, write_json, write_text
 from vqi.config import Publish
 from vqi.mirrors.feeding import feed
 from vqi.models.deciding import publish_and_decide
+from vqi.models.earlier import beside_earlier
 from vqi.models.field import fields_of
 from vqi.outcomes import outcome_kept
 from vqi.pages.decision_card import with_decision
@@ -54,7 +55,7 @@ def run(arguments: Arguments) -> None:
         # a parameter: Argo keeps all of them in the workflow's own object, which must stay small
         write_text(arguments.decision, decision.model_dump_json(exclude={"drift"}))
         written = read_text(arguments.report, "run evaluate again")
-        report = with_decision(written, decision, arguments.run, datetime.now(UTC))
+        report = with_decision(written, decision, arguments.run, datetime.now(UTC), beside_earlier(decision.model))
         report = with_field(report, fields_of(decision.model))
         write_text(arguments.decided_report, report)
         write_folder(arguments.decided_report_folder, report)

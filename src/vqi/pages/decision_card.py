@@ -6,14 +6,19 @@ for its digest is part of what the model is; what people look at is a copy with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from vqi.artifacts.decision import Decision, Verdict
+from vqi.artifacts.metrics import Metrics
 from vqi.errors import VqiError
+from vqi.formatting import area_with_interval, percent
 from vqi.pages.drift_chart import drift_svg
 from vqi.pages.rendering import render
 
 _PLACE, _OF_RUN = "<!-- the gate's decision -->", "<!-- of this run -->"  # in the template of the report
+_COLUMNS = ("Training images", "Image AUROC", "Recall", "False alarms", "Test images")
 _MEANINGS: dict[Verdict, str] = {
     "promoted": "It scores new parts from now on.",
     "rejected": "It stays a version that one can look at.",
@@ -22,7 +27,21 @@ _MEANINGS: dict[Verdict, str] = {
 }
 
 
-def with_decision(report: str, decision: Decision, run: str = "", when: datetime | None = None) -> str:
+class Measured(NamedTuple):
+    """A version, and what was measured of it when it was made."""
+
+    version: int
+    role: str  # what it is to the reader
+    metrics: Metrics
+
+
+def with_decision(
+    report: str,
+    decision: Decision,
+    run: str = "",
+    when: datetime | None = None,
+    versions: Sequence[Measured] = (),
+) -> str:
     """A report with the card in its place, and below its title the version, the run and the time.
 
     Args:
@@ -30,6 +49,7 @@ def with_decision(report: str, decision: Decision, run: str = "", when: datetime
         decision: Of the gate.
         run: Its name; '' for none.
         when: It was decided; None for not known.
+        versions: This version and earlier ones, which are shown beside it.
 
     Raises:
         VqiError: It is no report, or an earlier vqi wrote it.
@@ -37,7 +57,7 @@ def with_decision(report: str, decision: Decision, run: str = "", when: datetime
     if any(report.count(place) != 1 for place in (_PLACE, _OF_RUN)):
         raise VqiError("report: expected one that this version of vqi wrote: run evaluate again")
     told = render("run.html.j2", model=_name_of(decision), run=run, when=f"{when:%-d %B %Y, %H:%M} UTC" if when else "")
-    return report.replace(_OF_RUN, told).replace(_PLACE, decision_card(decision))
+    return report.replace(_OF_RUN, told).replace(_PLACE, decision_card(decision, versions))
 
 
 def _name_of(decision: Decision) -> str:
@@ -45,7 +65,7 @@ def _name_of(decision: Decision) -> str:
     return "/".join(decision.model.split("/")[-3:])
 
 
-def decision_card(decision: Decision) -> str:
+def decision_card(decision: Decision, versions: Sequence[Measured] = ()) -> str:
     """The card alone, a part of a page."""
     number, used = decision.version, decision.champion
     others = f"v{used} is" if used else "nor is any other version"
@@ -55,6 +75,24 @@ def decision_card(decision: Decision) -> str:
         headline=f"v{number} is used" if number == used else f"v{number} is not used, {others}",
         meaning=_MEANINGS[decision.verdict].format(model=decision.model.removeprefix("file://")),
         reasons=decision.reasons,
+        versions=[_row(one, versions[0]) for one in versions] if len(versions) > 1 else [],
+        columns=_COLUMNS,
         drift=decision.drift,
         chart=drift_svg(decision.drift) if decision.drift else "",
     )
+
+
+def _row(one: Measured, own: Measured) -> tuple[str, str, list[str]]:
+    """Name, role and cells of a version; ``own``: the version of the report."""
+    found = one.metrics
+    same = (
+        found.scored is not None and own.metrics.scored is not None and found.scored.images == own.metrics.scored.images
+    )
+    tested = f"{found.test_images:,}{' other ones' if not same and one is not own else ''}"
+    return f"v{one.version}", one.role, [
+        f"{found.train_images:,}",
+        area_with_interval(found.image_auroc, found.image_auroc_low, found.image_auroc_high),
+        percent(found.recall),
+        percent(found.false_alarm_rate),
+        tested,
+    ]  # fmt: skip

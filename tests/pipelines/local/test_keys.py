@@ -98,8 +98,8 @@ KEYS = {
         "datasets": "catalogs choice in_use layout local photographs placing shards splits words",
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
-        "models": "answers assessment backbones budgets category champion deciding drift field figures gate "
-        "good_alone manifest model overview package reading registry rescoring result scorer "
+        "models": "answers assessment backbones budgets category champion deciding drift earlier field figures "
+        "gate good_alone manifest model overview package reading registry rescoring result scorer "
         "trained",
         "network": "backbones engines extraction runtime truncation turns",
         "pages": "charts decision_card drift_chart field folder rendering templates",

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from tests.vqi.made import metrics
 from vqi.artifacts.decision import Decision, Verdict
 from vqi.artifacts.drift import Drift
+from vqi.artifacts.metrics import scored_of
 from vqi.errors import VqiError
-from vqi.pages.decision_card import decision_card, with_decision
+from vqi.pages.decision_card import Measured, decision_card, with_decision
 from vqi.pages.drift_chart import drift_svg
 
 
@@ -43,6 +45,20 @@ def test_what_it_says(verdict: Verdict, champion: int | None, said: list[str]) -
     assert all(one in card for one in said), card
     assert f'<span class="badge {verdict}">{verdict}</span>' in card
     assert "<li>against v2</li>\n<li>AUROC &lt;0.9&gt;</li>" in card
+
+
+def test_earlier_versions_are_beside_it() -> None:
+    own = metrics(
+        image_auroc=0.96, recall=0.8, train_images=1200, test_images=40, scored=scored_of([("a", 0, "x")], [1])
+    )
+    others = own.model_copy(update={"image_auroc": 0.95, "scored": scored_of([("b", 0, "x")], [1])})
+    measured = [Measured(3, "this model", own), Measured(2, "the one before", others)]
+    rows = re.findall(r"<tr><th.*</tr>", decision_card(decision("promoted", 3), measured))
+    assert [re.sub(r"<[^>]+>", " ", row).split() for row in rows[1:]] == [
+        ["v3", "this", "model", "1,200", "0.960", "80.0", "%", "–", "40"],
+        ["v2", "the", "one", "before", "1,200", "0.950", "80.0", "%", "–", "40", "other", "ones"],
+    ]
+    assert "Beside earlier versions" not in decision_card(decision("promoted", 3), measured[:1])
 
 
 def test_a_report_of_something_else() -> None:
