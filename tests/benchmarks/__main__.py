@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tests.benchmarks import (
     auroc_interval,
+    cost,
     default_setting,
     detectors,
     differences,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "start": start.main,
     "int8": int8.main,
     "scaling": scaling.main,
+    "cost": cost.main,
     "serving": serving.main,
     "serving_soak": serving.soak,
     "pipeline": pipeline.main,
