@@ -17,6 +17,7 @@ from vqi_pipelines.commands.models import models
 from vqi_pipelines.commands.parameters import parameters
 from vqi_pipelines.commands.predict import predict
 from vqi_pipelines.commands.run import run
+from vqi_pipelines.commands.runs import runs
 from vqi_pipelines.commands.serve import serve
 from vqi_pipelines.commands.step import step
 from vqi_pipelines.commands.submit import submit
@@ -67,6 +68,7 @@ models.add_command(threshold)  # of a version, as the others are; also by its ow
 
 for command in (
     run,
+    runs,
     step,
     parameters,
     compile_command,

@@ -39,6 +39,19 @@ def parameter_options(command: Command) -> Command:
     return file(one(command))
 
 
+def runs_dir_option(command: Command) -> Command:
+    """The option ``--runs-dir``, as ``runs_dir``: the same for all that write or read runs."""
+    return click.option(
+        "--runs-dir",
+        "--runs",
+        "runs_dir",
+        default="runs",
+        show_default=True,
+        type=LocalPath(),
+        help="The folder of all runs.",
+    )(command)
+
+
 def engine_options(command: Command) -> Command:
     """The options ``--engine`` and ``--precision``: what runs the network of a model."""
     precision = click.option(

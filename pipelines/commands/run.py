@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqi.errors import VqiError
-from vqi_pipelines.commands.options import LocalPath, parameter_options
+from vqi_pipelines.commands.options import LocalPath, parameter_options, runs_dir_option
 
 if TYPE_CHECKING:
     from vqi_pipelines.ir.graph import Pipeline
@@ -25,7 +25,7 @@ _MOST_IMAGES = 3  # in one line
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--pipeline", "name", metavar="NAME", help="Which pipeline of FILE, if it defines several.")
 @parameter_options
-@click.option("--runs-dir", default="runs", show_default=True, type=LocalPath(), help="Where runs are written.")
+@runs_dir_option
 @click.option(
     "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
 )
@@ -38,6 +38,10 @@ _MOST_IMAGES = 3  # in one line
     is_flag=True,
     help="Run every step, even if its inputs, parameters and code did not change; of the training pipeline, also for "
     "unchanged categories, as with -p retrain_if=always.",
+)
+@click.option("--note", default="", metavar="TEXT", help="What this run is for; 'vqi runs' shows it.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="NAME", help="Of the run, for 'vqi runs --tag'; repeatable. 'vqi gc' keeps a run with the tag keep."
 )
 @click.option(
     "--launcher",
@@ -56,6 +60,8 @@ def run(
     artifacts: str | None,
     parallelism: int | None,
     no_cache: bool,
+    note: str,
+    tags: tuple[str, ...],
     launcher: str,
 ) -> None:
     """Run the training pipeline on this machine, or that of a FILE: Python with @dsl.pipeline, or compiled YAML.
@@ -76,10 +82,12 @@ def run(
     from vqi_pipelines.local import run_pipeline
     from vqi_pipelines.local.launchers import launcher_of
     from vqi_pipelines.local.progress import observer_for
+    from vqi_pipelines.local.run_record import note_of
     from vqi_pipelines.parameters import read_parameters
 
     if name and file is None:
         raise VqiError("--pipeline: it names a pipeline of a FILE: add the file, or leave it out")
+    said = note_of(note, tags)
     given = read_parameters(files, assignments)
     pipeline, parameters = _training(given, no_cache) if file is None else _of_file(file, name, given)
     if file is not None and launcher == "subprocess":
@@ -99,7 +107,12 @@ def run(
         environment={STORE: kept, **absolute_places(os.environ)},
         observer=observer_for(sys.stdout, _results(file)),
         launcher=launcher_of(launcher),
+        note=said,
     )
+    from vqi_pipelines.runs.index import renew_index  # after the run: it takes long to import
+
+    if index := renew_index(result.folder.parent):
+        click.echo(f"all runs: {index}")
     sys.exit(result.exit_code)
 
 

@@ -35,9 +35,12 @@ from vqi_pipelines.local.folders import PARTIAL, new_run
 from vqi_pipelines.local.launch import Launcher, Subprocesses
 from vqi_pipelines.local.private import PRIVATE_FOLDER
 from vqi_pipelines.local.refusals import check_runs_here
+from vqi_pipelines.local.run_record import Note, write_note
 from vqi_pipelines.local.state import Observer, RunState
 from vqi_pipelines.local.steps import Outputs, Step, StepRunner
 from vqi_pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
+
+_NO_NOTE = Note()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def run_pipeline(
     environment: Mapping[str, str],
     observer: Observer,
     launcher: Launcher | None = None,
+    note: Note = _NO_NOTE,
 ) -> RunState:
     """Run a compiled pipeline.
 
@@ -73,6 +77,7 @@ def run_pipeline(
         environment: For the steps, in addition to that of this process; kept in ``task.json``, so no secrets.
         observer: Shows the run.
         launcher: Starts the steps; as subprocesses when None.
+        note: What a person says of the run.
 
     Raises:
         VqiError: The runs folder cannot be written to, the launcher cannot start the steps, or one of them needs
@@ -98,6 +103,7 @@ def run_pipeline(
             settings={**sizes, **environment},
         )
         run.save()
+        write_note(folder, note)
         observer.begin(run)
         try:
             for text in notes:

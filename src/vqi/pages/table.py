@@ -6,11 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vqi.artifacts.metrics import Summary
-from vqi.formatting import area, area_with_interval, cell, percent, short_percent
+from vqi.artifacts.tables import read_table
+from vqi.formatting import area, area_with_interval, cell, percent, short_percent, text_of
 from vqi.pages import field
 from vqi.pages.rendering import render
 from vqi.verdicts.field import Field
@@ -44,6 +46,23 @@ def to_csv(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
     writer.writerows([_field(value) for _, value in row] for row in rows)
     writer.writerows([name, *[""] * (len(COLUMNS) - 1)] for name in failed)
     return file.getvalue()
+
+
+def read_csv(path: Path) -> list[Summary]:
+    """The rows that ``to_csv`` wrote, without those of failed categories.
+
+    Raises:
+        VqiError: The file is missing, or is not such a table.
+    """
+    found = read_table(path, COLUMNS, _summary, "a table of results", "run the pipeline again")
+    return [row for row in found if row is not None]
+
+
+def _summary(texts: dict[str, str]) -> Summary | None:
+    if not any(text for name, text in texts.items() if name != "category"):
+        return None
+    values = {name: text or None for name, text in texts.items()}
+    return Summary.model_validate({**values, "category": text_of(texts["category"])})
 
 
 def to_markdown(

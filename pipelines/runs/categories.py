@@ -1,0 +1,119 @@
+"""What a run of the training pipeline gave for each category, read from its folder alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vqi.artifacts.decision import Decision
+from vqi.artifacts.metrics import Summary
+from vqi.errors import VqiError
+from vqi.records import AnyRecord
+from vqi.redaction import shown_line
+from vqi_pipelines.local.run_record import TaskTime
+from vqi_pipelines.local.state import CACHED, DONE, FAILED
+from vqi_pipelines.local.task_record import TaskRecord, read_task
+
+DATA, MEASURES, DECIDES = "preprocess", "evaluate", "publish"  # the steps of a category that say something of it
+TABLE = "table.csv"
+UNCHANGED = "unchanged"
+_PAGES = (f"{DECIDES}/decided_report.html", f"{MEASURES}/report.html")  # the best one first
+_DATA_PAGE = f"{DATA}/data_page.html"
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category of a run."""
+
+    name: str
+    folder: str  # of its steps, below the run's; '' of one that was not trained
+    row: Summary | None = None  # None where it was not measured
+    decision: Decision | None = None  # None where none was made, or its category was not trained
+    trained: bool = True
+    failure: str = ""  # which step failed, and why
+    report: str = ""  # its page, below the run's folder
+    data_page: str = ""
+
+    @property
+    def decided(self) -> str:
+        """What became of its model, in a few words: ``v3 held, v2 is used``."""
+        if self.failure:
+            return "failed"
+        if not self.trained:
+            return UNCHANGED
+        if self.decision is None:
+            return ""
+        used, version = self.decision.champion, self.decision.version
+        also = "" if used == version else f", v{used} is used" if used else ", none is used"
+        return f"v{version} {self.decision.verdict}{also}"
+
+
+def categories_of(run: Path, tasks: Mapping[str, TaskTime]) -> tuple[Category, ...]:
+    """The categories of a run, in the order of their names.
+
+    Args:
+        run: Its folder.
+        tasks: Its steps, by label.
+
+    Raises:
+        VqiError: What a step or the run wrote is damaged.
+    """
+    below: dict[str, dict[str, str]] = {}
+    for label, task in tasks.items():
+        folder, _, step = label.rpartition("/")
+        below.setdefault(folder, {})[step] = task.state
+    found = {folder: _trained(run, folder, steps) for folder, steps in below.items() if folder and MEASURES in steps}
+    named = {one.name for one in found.values()}
+    return tuple(sorted([*found.values(), *_untrained(run, named)], key=lambda one: one.name))
+
+
+def _trained(run: Path, folder: str, steps: Mapping[str, str]) -> Category:
+    row, decision = None, None
+    if (measured := _done(run / folder / MEASURES, steps.get(MEASURES))) is not None:
+        row = _parsed(Summary, measured.output_parameters.get("summary"))
+    if (decided := _done(run / folder / DECIDES, steps.get(DECIDES))) is not None:
+        decision = _parsed(Decision, decided.output_parameters.get("decision"))
+    return Category(
+        row.category if row else folder,
+        folder,
+        row,
+        decision,
+        failure="; ".join(_failures(run / folder, steps)),
+        report=next((f"{folder}/{page}" for page in _PAGES if (run / folder / page).is_file()), ""),
+        data_page=f"{folder}/{_DATA_PAGE}" if (run / folder / _DATA_PAGE).is_file() else "",
+    )
+
+
+def _done(folder: Path, state: str | None) -> TaskRecord | None:
+    """What a step gave; None for one that is not done, or whose folder somebody removed."""
+    return read_task(folder) if state in (DONE, CACHED) and folder.is_dir() else None
+
+
+def _failures(folder: Path, steps: Mapping[str, str]) -> Iterator[str]:
+    for step, state in steps.items():
+        if state == FAILED:
+            try:
+                why = read_task(folder / step).message
+            except VqiError:  # it could not be written either, for example because the disk was full
+                why = "its log says why"
+            yield f"{step}: {shown_line(why)}"
+
+
+def _untrained(run: Path, trained: set[str]) -> Iterator[Category]:
+    """The categories of the table that were not trained: they have the rows of models that were there."""
+    from vqi.pages.table import read_csv  # takes long to import
+
+    if (run / TABLE).is_file():
+        rows = [row for row in read_csv(run / TABLE) if row.category not in trained]
+        yield from (Category(row.category, "", row, trained=False) for row in rows)
+
+
+def _parsed(kind: type[AnyRecord], text: object) -> AnyRecord | None:
+    """A record from what a step gave; None where a step of that name in another pipeline gave something else."""
+    try:
+        return kind.model_validate_json(text) if isinstance(text, str) else None
+    except ValidationError:
+        return None
