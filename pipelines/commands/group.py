@@ -9,6 +9,7 @@ import click
 
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
+from vqi_pipelines.commands.compare import compare
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
@@ -69,6 +70,7 @@ models.add_command(threshold)  # of a version, as the others are; also by its ow
 for command in (
     run,
     runs,
+    compare,
     step,
     parameters,
     compile_command,

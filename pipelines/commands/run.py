@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqi.errors import VqiError
-from vqi_pipelines.commands.options import LocalPath, parameter_options, runs_dir_option
+from vqi_pipelines.commands.options import parameter_options, runs_dir_option
 
 if TYPE_CHECKING:
     from vqi_pipelines.ir.graph import Pipeline
@@ -41,7 +41,11 @@ _MOST_IMAGES = 3  # in one line
 )
 @click.option("--note", default="", metavar="TEXT", help="What this run is for; 'vqi runs' shows it.")
 @click.option(
-    "--tag", "tags", multiple=True, metavar="NAME", help="Of the run, for 'vqi runs --tag'; repeatable. 'vqi gc' keeps a run with the tag keep."
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME",
+    help="Of the run, for 'vqi runs --tag'; repeatable. 'vqi gc' keeps a run with the tag keep.",
 )
 @click.option(
     "--launcher",

@@ -23,7 +23,9 @@ _MOST_NAMES = 3  # categories in a cell
 
 @click.group(invoke_without_command=True)
 @runs_dir_option
-@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only runs with this tag; repeatable: with all of them.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="NAME", help="Only runs with this tag; repeatable: with all of them."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs: with all figures and parameters.")
 @click.pass_context
 def runs(context: click.Context, runs_dir: Path, tags: tuple[str, ...], as_json: bool) -> None:

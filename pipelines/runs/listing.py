@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from vqi.errors import VqiError, unknown
-from vqi.system.atomic import is_temporary
 from vqi.system.os_errors import explain, reason
 from vqi_pipelines.local.folders import LATEST, goes_on
 from vqi_pipelines.local.run_record import RUN_FILE, Note, RunRecord, read_note, read_run
@@ -123,9 +122,8 @@ def folders_in(runs_dir: Path) -> list[Path]:
     try:
         found = [*os.scandir(runs_dir)]
     except OSError as error:
-        raise VqiError(
-            f"{runs_dir}: expected the folder of runs that 'vqi run' writes, got: {reason(error)}; name it with --runs-dir"
-        ) from error
+        expected = f"{runs_dir}: expected the folder of runs that 'vqi run' writes"
+        raise VqiError(f"{expected}, got: {reason(error)}; name it with --runs-dir") from error
     names = [one.name for one in found if one.is_dir(follow_symlinks=False)]
     return [runs_dir / name for name in sorted(names, reverse=True) if not name.startswith(".")]
 
@@ -145,7 +143,8 @@ def run_at(folder: Path) -> Run:
         record = read_run(folder)  # it may have ended just now
         state = KILLED if record.state == RUNNING else record.state
     problems: list[str] = []
-    note, categories = Note(), ()
+    note = Note()
+    categories: tuple[Category, ...] = ()
     try:
         note = read_note(folder)
         categories = categories_of(folder, record.tasks)
