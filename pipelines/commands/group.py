@@ -13,6 +13,7 @@ from vqi_pipelines.commands.compare import compare
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
+from vqi_pipelines.commands.gc import gc
 from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.models import models
 from vqi_pipelines.commands.parameters import parameters
@@ -71,6 +72,7 @@ for command in (
     run,
     runs,
     compare,
+    gc,
     step,
     parameters,
     compile_command,

@@ -88,6 +88,7 @@ def run(
     from vqi_pipelines.local.progress import observer_for
     from vqi_pipelines.local.run_record import note_of
     from vqi_pipelines.parameters import read_parameters
+    from vqi_pipelines.runs.durations import expected_of
 
     if name and file is None:
         raise VqiError("--pipeline: it names a pipeline of a FILE: add the file, or leave it out")
@@ -112,6 +113,7 @@ def run(
         observer=observer_for(sys.stdout, _results(file)),
         launcher=launcher_of(launcher),
         note=said,
+        expected=expected_of(runs_dir, pipeline.name, parameters),
     )
     from vqi_pipelines.runs.index import renew_index  # after the run: it takes long to import
 

@@ -12,6 +12,7 @@ from vqi.errors import VqiError
 from vqi.system.atomic import atomic_path, is_temporary, remove
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
+from vqi_pipelines.local.cache import CACHE
 from vqi_pipelines.local.private import PRIVATE_FOLDER
 from vqi_pipelines.local.run_record import RUN_FILE
 
@@ -64,7 +65,7 @@ def clear(runs_dir: Path) -> None:
         with suppress(OSError), held_folder(folder, wait=False):  # it goes on, or is another user's
             for left in [*folder.rglob(PARTIAL), *folder.rglob(".tmp-*")]:
                 remove(left)
-    for left in (runs_dir / ".cache").glob(".tmp-*"):
+    for left in (runs_dir / CACHE).glob(".tmp-*"):
         with suppress(OSError):
             left.unlink()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,9 @@ class RunState:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0
     uid: str = ""  # the id, and what no run in another folder has that began in the same second
+    parallelism: int = 1  # steps at the same time
+    expected: Mapping[str, float] = field(default_factory=dict)  # seconds that steps took before, by label
+    unfolded: set[str] = field(default_factory=set)  # labels of loops and graphs whose steps are not known yet
 
     def __post_init__(self) -> None:
         self.uid = self.uid or f"{self.run_id}-{token_hex(4)}"

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from vqi.artifacts.decision import Decision
 from vqi.artifacts.metrics import Summary
 from vqi.errors import VqiError
+from vqi.pages.table import read_csv
 from vqi.records import AnyRecord
 from vqi.redaction import shown_line
-from vqi_pipelines.local.run_record import TaskTime
 from vqi_pipelines.local.state import CACHED, DONE, FAILED
 from vqi_pipelines.local.task_record import TaskRecord, read_task
 
@@ -51,20 +51,20 @@ class Category:
         return f"v{version} {self.decision.verdict}{also}"
 
 
-def categories_of(run: Path, tasks: Mapping[str, TaskTime]) -> tuple[Category, ...]:
+def categories_of(run: Path, states: Mapping[str, str]) -> tuple[Category, ...]:
     """The categories of a run, in the order of their names.
 
     Args:
         run: Its folder.
-        tasks: Its steps, by label.
+        states: Of its steps, by label.
 
     Raises:
         VqiError: What a step or the run wrote is damaged.
     """
     below: dict[str, dict[str, str]] = {}
-    for label, task in tasks.items():
+    for label, state in states.items():
         folder, _, step = label.rpartition("/")
-        below.setdefault(folder, {})[step] = task.state
+        below.setdefault(folder, {})[step] = state
     found = {folder: _trained(run, folder, steps) for folder, steps in below.items() if folder and MEASURES in steps}
     named = {one.name for one in found.values()}
     return tuple(sorted([*found.values(), *_untrained(run, named)], key=lambda one: one.name))
@@ -104,8 +104,6 @@ def _failures(folder: Path, steps: Mapping[str, str]) -> Iterator[str]:
 
 def _untrained(run: Path, trained: set[str]) -> Iterator[Category]:
     """The categories of the table that were not trained: they have the rows of models that were there."""
-    from vqi.pages.table import read_csv  # takes long to import
-
     if (run / TABLE).is_file():
         rows = [row for row in read_csv(run / TABLE) if row.category not in trained]
         yield from (Category(row.category, "", row, trained=False) for row in rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vqi.errors import VqiError, unknown
+from vqi.pages.table import means_of
 from vqi.system.os_errors import explain, reason
 from vqi_pipelines.local.folders import LATEST, goes_on
 from vqi_pipelines.local.run_record import RUN_FILE, Note, RunRecord, read_note, read_run
@@ -57,8 +58,7 @@ class Run:
     @property
     def mean_auroc(self) -> float | None:
         """The mean image AUROC of the categories that have one."""
-        known = [one.row.image_auroc for one in self.categories if one.row and one.row.image_auroc is not None]
-        return sum(known) / len(known) if known else None
+        return means_of([one.row for one in self.categories if one.row])["image_auroc"]
 
     @property
     def decided(self) -> str:
@@ -147,7 +147,7 @@ def run_at(folder: Path) -> Run:
     categories: tuple[Category, ...] = ()
     try:
         note = read_note(folder)
-        categories = categories_of(folder, record.tasks)
+        categories = categories_of(folder, {label: task.state for label, task in record.tasks.items()})
     except VqiError as error:
         problems.append(str(error))
     return Run(folder, record, note, state, categories, "; ".join(problems))

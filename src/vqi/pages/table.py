@@ -135,7 +135,7 @@ def _cells(row: Summary) -> list[str]:
     return [_escaped(row.category), f"{row.test_images}", interval, *(percent(getattr(row, name)) for name in _RATES)]
 
 
-def _means(rows: Sequence[Summary]) -> dict[str, float | None]:
+def means_of(rows: Sequence[Summary]) -> dict[str, float | None]:
     """The mean of each figure over the categories that have it; None where none has."""
     known = {name: [v for row in rows if (v := getattr(row, name)) is not None] for name in (*_RATES, *_AREAS)}
     return {name: sum(values) / len(values) if values else None for name, values in known.items()}
@@ -145,13 +145,13 @@ def _mean_cells(rows: Sequence[Summary]) -> list[list[str]]:
     """The row of means, or none with fewer than two categories."""
     if len(rows) < 2:
         return []
-    means = _means(rows)
+    means = means_of(rows)
     return [["Mean", "", area(means["image_auroc"]), *(percent(means[name]) for name in _RATES)]]
 
 
 def _mean_pixel_cells(rows: Sequence[Summary]) -> list[list[str]]:
     """The means of the pixel figures, at the end of the row of means."""
-    return [[area(_means(rows)["pixel_auroc"]), area(_means(rows)["aupro"])]] if len(rows) > 1 else []
+    return [[area(means_of(rows)["pixel_auroc"]), area(means_of(rows)["aupro"])]] if len(rows) > 1 else []
 
 
 def _escaped(text: str) -> str:
