@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST = 20  # images of a category on a terminal
 
 
-@click.command()
+@click.command(short_help="Two runs beside each other.")
 @click.argument("a")
 @click.argument("b")
 @runs_dir_option

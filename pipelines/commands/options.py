@@ -23,6 +23,8 @@ class LocalPath(click.ParamType[Path]):
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """See ``click.ParamType``."""
+        if isinstance(value, Path):  # a default
+            return value
         from vqi.system.paths import local_path
 
         return local_path(value)
@@ -45,7 +47,7 @@ def runs_dir_option(command: Command) -> Command:
         "--runs-dir",
         "--runs",
         "runs_dir",
-        default="runs",
+        default=Path("runs"),
         show_default=True,
         type=LocalPath(),
         help="The folder of all runs.",

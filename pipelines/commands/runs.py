@@ -21,7 +21,7 @@ _LONGEST = 40  # characters of a cell
 _MOST_NAMES = 3  # categories in a cell
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="The runs on this machine, with their figures.")
 @runs_dir_option
 @click.option(
     "--tag", "tags", multiple=True, metavar="NAME", help="Only runs with this tag; repeatable: with all of them."
@@ -40,14 +40,17 @@ def runs(context: click.Context, runs_dir: Path, tags: tuple[str, ...], as_json:
       vqi runs tag latest keep                     'vqi gc' leaves this run alone
       vqi compare 20261201-002515-training latest  what differs between two runs
     """
+    context.obj = runs_dir
+    if context.invoked_subcommand is None:
+        _list(runs_dir, tags, as_json=as_json)
+
+
+def _list(runs_dir: Path, tags: tuple[str, ...], *, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from vqi_pipelines.runs.listing import as_json as plain
     from vqi_pipelines.runs.listing import runs_in
 
-    context.obj = runs_dir
-    if context.invoked_subcommand is not None:
-        return
     found, now = runs_in(runs_dir), datetime.now(UTC)
     chosen = [run for run in found.runs if {*tags} <= {*run.note.tags}]
     if as_json:
@@ -66,7 +69,7 @@ def runs(context: click.Context, runs_dir: Path, tags: tuple[str, ...], as_json:
         click.echo(f"{shown(one.name)} is not listed: {shown(one.why)}")
 
 
-@runs.command()
+@runs.command(short_help="Note something on a run.")
 @click.argument("run")
 @click.argument("text")
 @click.pass_obj
@@ -84,7 +87,7 @@ def note(runs_dir: Path, run: str, text: str) -> None:
     _renewed(found, changed)
 
 
-@runs.command()
+@runs.command(short_help="Tag a run.")
 @click.argument("run")
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @click.option("--remove", is_flag=True, help="Remove the tags instead.")

@@ -73,9 +73,7 @@ class LiveTable:
         for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
             table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
         tasks = self._run.in_order() if self._run else []
-        room = (
-            len(tasks) if self._ended else max(1, self._console.height - 3)
-        )  # header, last line, cursor
+        room = len(tasks) if self._ended else max(1, self._console.height - 3)  # header, last line, cursor
         for task in most_telling(tasks, room):
             symbol, style = _LOOKS[task.state]
             seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
