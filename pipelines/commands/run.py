@@ -39,13 +39,18 @@ _MOST_IMAGES = 3  # in one line
     help="Run every step, even if its inputs, parameters and code did not change; of the training pipeline, also for "
     "unchanged categories, as with -p retrain_if=always.",
 )
-@click.option("--note", default="", metavar="TEXT", help="What this run is for; 'vqi runs' shows it.")
+@click.option(
+    "--note",
+    default="",
+    metavar="TEXT",
+    help="What this run is for: 'vqi runs' shows it, 'vqi gc' leaves the run alone.",
+)
 @click.option(
     "--tag",
     "tags",
     multiple=True,
     metavar="NAME",
-    help="Of the run, for 'vqi runs --tag'; repeatable. 'vqi gc' keeps a run with the tag keep.",
+    help="For 'vqi runs --tag'; repeatable. 'vqi gc' leaves a run with the tag keep alone.",
 )
 @click.option(
     "--launcher",

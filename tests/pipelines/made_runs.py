@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tests.vqi.made import metrics
 from vqi.artifacts.decision import Decision, Verdict
 from vqi.artifacts.files import write_json, write_text
 from vqi.artifacts.images import INDEX_FILE, IndexRow, write_index
@@ -24,15 +25,14 @@ SCORES = {"good/a.png": 0.1, "good/b.png": 0.3, "bad/c.png": 0.8, "bad/d.png": 0
 SIZE = 1000  # bytes of each artifact that is passed on
 
 
-def summary(category: str, auroc: float = 0.9, **changes: Any) -> Summary:
-    known = {name: None for name, field in Summary.model_fields.items() if field.is_required()}
-    told = {"category": category, "test_images": 4, "threshold": 0.5, "target_fpr": 0.05, "image_auroc": auroc}
-    return Summary(**known | told | {"recall": 0.8, "false_alarm_rate": 0.1} | changes)
+def summary(category: str, **changes: Any) -> Summary:
+    told = {"category": category, "test_images": 4, "threshold": 0.5, "image_auroc": 0.9, "recall": 0.8}
+    return metrics(**told | {"false_alarm_rate": 0.1} | changes).summary()
 
 
 def made_run(
     runs_dir: Path,
-    name: str = "20261201-100000-training",
+    name: str = "20241201-100000-training",
     categories: Sequence[str] = ("mono",),
     *,
     state: str = DONE,
@@ -46,6 +46,8 @@ def made_run(
     """A run of some categories; the step ``failed``, as in ``mono/evaluate``, and those after it have no results."""
     folder = runs_dir / name
     tasks: dict[str, TaskTime] = {"dataset-download": TaskTime(state=DONE, seconds=1.0)}
+    (folder / "dataset-download").mkdir(parents=True)
+    write_task(folder / "dataset-download", _record("dataset-download", "", DONE, verdict, threshold))
     rows = []
     for category in categories:
         going = True
@@ -60,10 +62,9 @@ def made_run(
             if ended == DONE:
                 _write_outputs(folder / label, step, scores, threshold)
         rows += [summary(category, threshold=threshold)] if going else []
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "table.csv", to_csv([*rows, *map(summary, unchanged)]))
     record = RunRecord(
-        run_id=name, uid=f"{name}-0", pipeline="training", state=state, started_at="2026-12-01T10:00:00+00:00",
+        run_id=name, uid=f"{name}-0", pipeline="training", state=state, started_at="2024-12-01T10:00:00+00:00",
         parameters={"source": "folder:parts", "target_fpr": 0.05} | dict(parameters or {}), seconds=60.0, tasks=tasks,
     )  # fmt: skip
     write_json(folder / RUN_FILE, record.model_dump())

@@ -15,7 +15,7 @@ from vqi_pipelines.local.run_record import RUN_FILE
 from vqi_pipelines.runs.comparing import compare
 from vqi_pipelines.runs.listing import run_at
 
-A, B = "20261201-100000-training", "20261202-100000-training"
+A, B = "20241201-100000-training", "20241202-100000-training"
 
 
 def compared(a: Path, b: Path) -> Comparison:

@@ -16,7 +16,7 @@ from vqi_pipelines.local.run_record import NOTE_FILE, RUN_FILE, Note, note_of, r
 from vqi_pipelines.local.state import RUNNING
 from vqi_pipelines.runs.listing import find_run, run_at, runs_in
 
-FIRST, SECOND = "20261201-100000-training", "20261202-100000-training"
+FIRST, SECOND = "20241201-100000-training", "20241202-100000-training"
 
 
 def change(folder: Path, **changes: object) -> None:
@@ -26,7 +26,7 @@ def change(folder: Path, **changes: object) -> None:
 
 def test_the_newest_first_with_what_each_gave(tmp_path: Path) -> None:
     made_run(tmp_path, FIRST, ("mono", "poly"), verdict="held")
-    change(made_run(tmp_path, SECOND, failed="mono/evaluate", state="failed"), started_at="2026-12-02T10:00:00+00:00")
+    change(made_run(tmp_path, SECOND, failed="mono/evaluate", state="failed"), started_at="2024-12-02T10:00:00+00:00")
     new, old = runs_in(tmp_path).runs
     assert (new.name, new.state, new.decided, new.mean_auroc) == (SECOND, "failed", "failed", None)
     assert new.categories[0].failure == "evaluate: the disk is full"
@@ -83,7 +83,7 @@ def test_a_run_whose_steps_were_removed_by_hand_is_listed_without_figures(tmp_pa
 
 def test_one_that_goes_on_and_one_that_was_killed(tmp_path: Path) -> None:
     folder = made_run(tmp_path, state=RUNNING)
-    later = datetime(2026, 12, 1, 10, 5, tzinfo=UTC)
+    later = datetime(2024, 12, 1, 10, 5, tzinfo=UTC)
     with held_folder(folder):
         run = run_at(folder)
         assert (run.state, run.seconds(later)) == (RUNNING, timedelta(minutes=5).total_seconds())
@@ -96,7 +96,7 @@ def test_the_time_of_a_run_of_an_earlier_vqi_is_in_its_name(tmp_path: Path) -> N
     record = json.loads((folder / RUN_FILE).read_text())
     del record["started_at"]
     (folder / RUN_FILE).write_text(json.dumps(record))
-    assert run_at(folder).started == datetime(2026, 12, 1, 10, tzinfo=UTC)
+    assert run_at(folder).started == datetime(2024, 12, 1, 10, tzinfo=UTC)
     assert run_at(folder.rename(tmp_path / "mine")).started is None
 
 
@@ -107,8 +107,8 @@ def test_finding_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert find_run(name, tmp_path / "runs").folder == folder
     monkeypatch.chdir(tmp_path)
     assert find_run(f"runs/{FIRST}", Path("elsewhere")).folder == folder
-    with pytest.raises(VqiError, match=f"unknown run '20261201-100000': did you mean '{FIRST}'"):
-        find_run("20261201-100000", tmp_path / "runs")
+    with pytest.raises(VqiError, match=f"unknown run '20241201-100000': did you mean '{FIRST}'"):
+        find_run("20241201-100000", tmp_path / "runs")
     with pytest.raises(VqiError, match="expected the name of a run"):
         find_run("nowhere/at-all", tmp_path / "runs")
     with pytest.raises(VqiError, match="expected the folder of runs that 'vqi run' writes"):

@@ -20,8 +20,8 @@ from vqi_pipelines.runs.comparing import compare
 from vqi_pipelines.runs.listing import run_at, runs_in
 from vqi_pipelines.runs.removing import PASSED_ON, Found, collect, look
 
-NAMES = tuple(f"2026120{day}-100000-training" for day in range(1, 5))
-NOW = datetime(2026, 12, 20, tzinfo=UTC)
+NAMES = tuple(f"2024120{day}-100000-training" for day in range(1, 5))
+NOW = datetime(2024, 12, 20, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_somebody_wants_or_what_goes_on_is_not_touched(runs: Path, whole: b
 
 
 def test_what_is_young_stays(runs: Path) -> None:
-    started = datetime(2026, 12, 1, 10, tzinfo=UTC)  # of all of them
+    started = datetime(2024, 12, 1, 10, tzinfo=UTC)  # of all of them
     young = look(runs, keep=0, now=started + timedelta(days=7) - timedelta(seconds=1))
     assert {why for name, why in young.kept.items() if name != NAMES[3]} == {"young"}
     assert len(look(runs, keep=0, now=started + timedelta(days=7)).removed) == 3 * len(PASSED_ON)
