@@ -37,10 +37,11 @@ def results_of(run: RunState) -> list[str]:
         lines.append(f"the figures cannot be shown: {error}")
     if any(one.row for one in categories):
         lines += ["", *_table(categories), ""]
+    lines += _below_table(run)
     table = run.folder / "table.html"
     lines += [f"table: {table}"] if table.is_file() else []
-    lines += [f"report: {run.folder / one.report}" for one in categories if one.report]
-    lines += [f"data: {run.folder / one.data_page}" for one in categories if one.data_page]
+    lines += [f"report: {_page(run, one.report)}" for one in categories if one.report]
+    lines += [f"data: {_page(run, one.data_page)}" for one in categories if one.data_page]
     unchanged = [one for one in _changes(run) if not one.trained]
     lines += [f"report: {_shown(one.model)}/report.html" for one in unchanged]
     models = [*_models(run), *(f"{_shown(one.model)} (unchanged: {one.why})" for one in unchanged)]
@@ -48,6 +49,17 @@ def results_of(run: RunState) -> list[str]:
     if models:
         lines.append("score new images with one: vqi predict MODEL IMAGE...")
     return lines
+
+
+def _below_table(run: RunState) -> list[str]:
+    """What ``table.md`` says of categories below its table: why one failed, what operators say."""
+    table = run.folder / "table.md"
+    told = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    return [line for line in told if line.startswith("- ")]
+
+
+def _page(run: RunState, place: str) -> str:
+    return _shown(place) if "://" in place else str(run.folder / place)
 
 
 def _table(categories: Sequence[Category]) -> list[str]:

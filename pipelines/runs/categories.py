@@ -20,8 +20,6 @@ from vqi_pipelines.local.task_record import TaskRecord, read_task
 DATA, MEASURES, DECIDES = "preprocess", "evaluate", "publish"  # the steps of a category that say something of it
 TABLE = "table.csv"
 UNCHANGED = "unchanged"
-_PAGES = (f"{DECIDES}/decided_report.html", f"{MEASURES}/report.html")  # the best one first
-_DATA_PAGE = f"{DATA}/data_page.html"
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Category:
     decision: Decision | None = None  # None where none was made, or its category was not trained
     trained: bool = True
     failure: str = ""  # which step failed, and why
-    report: str = ""  # its page, below the run's folder
+    report: str = ""  # its page, below the run's folder; or a uri, where artifacts went through an object store
     data_page: str = ""
 
     @property
@@ -82,9 +80,19 @@ def _trained(run: Path, folder: str, steps: Mapping[str, str]) -> Category:
         row,
         decision,
         failure="; ".join(_failures(run / folder, steps)),
-        report=next((f"{folder}/{page}" for page in _PAGES if (run / folder / page).is_file()), ""),
-        data_page=f"{folder}/{_DATA_PAGE}" if (run / folder / _DATA_PAGE).is_file() else "",
+        report=_page(run, folder, DECIDES, "decided_report") or _page(run, folder, MEASURES, "report"),
+        data_page=_page(run, folder, DATA, "data_page"),
     )
+
+
+def _page(run: Path, folder: str, step: str, artifact: str) -> str:
+    """Where a page is; '' where it was not made, or is gone."""
+    path = f"{folder}/{step}/{artifact}.html"
+    if (run / path).is_file():
+        return path
+    step_folder = run / folder / step
+    made = read_task(step_folder).output_artifacts.get(artifact) if step_folder.is_dir() else None
+    return made.location if made and "://" in made.location else ""
 
 
 def _done(folder: Path, state: str | None) -> TaskRecord | None:

@@ -16,7 +16,7 @@ from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi_pipelines.local.progress import PlainLines, closing_lines
 from vqi_pipelines.local.run_record import read_run
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
-from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, write_task
+from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, read_task, write_task
 from vqi_pipelines.results import results_of
 
 
@@ -63,6 +63,7 @@ def ended(folder: Path, state: str) -> RunState:
 def test_table_pages_and_models(tmp_path: Path) -> None:
     folder = made_run(tmp_path, categories=("mono", "poly"), unchanged=("wood",))
     (folder / "table.html").touch()
+    (folder / "table.md").write_text("| Category |\n| --- |\n| mono |\n\n- poly: operators on v1: 3 answers\n")
     lines = results_of(run_of(folder))
     assert lines == [
         "",
@@ -74,6 +75,7 @@ def test_table_pages_and_models(tmp_path: Path) -> None:
         "-------------------------------------------------------------------------------",
         "Mean                         0.900  80.0 %        10.0 %",
         "",
+        "- poly: operators on v1: 3 answers",
         f"table: {folder}/table.html",
         *(f"report: {folder}/{name}/publish/decided_report.html" for name in ("mono", "poly")),
         *(f"data: {folder}/{name}/preprocess/data_page.html" for name in ("mono", "poly")),
@@ -91,6 +93,15 @@ def test_a_category_that_failed_is_in_the_table(tmp_path: Path) -> None:
         ["mono", "4", "0.900", "80.0", "%", "10.0", "%", "5", "%", "v2", "promoted"],
         ["poly", *["–"] * 5, "failed"],
     ]
+
+
+def test_pages_in_an_object_store_have_their_address_there(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    step = folder / "mono" / "publish"
+    (step / "decided_report.html").unlink()
+    made = {"decided_report": ArtifactRecord(location="s3://bucket/decided_report.html", digest="0")}
+    write_task(step, read_task(step).model_copy(update={"output_artifacts": made}))
+    assert "report: s3://bucket/decided_report.html" in results_of(run_of(folder))
 
 
 def test_figures_that_cannot_be_read_are_said(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.pipelines.made_runs import SCORES, made_run
 from vqi.errors import VqiError
 from vqi.pages.comparison_page import Comparison, comparison_page
 from vqi_pipelines.local.run_record import RUN_FILE
+from vqi_pipelines.local.task_record import ArtifactRecord, read_task, write_task
 from vqi_pipelines.runs.comparing import compare
 from vqi_pipelines.runs.listing import run_at
 
@@ -95,6 +96,20 @@ def test_scores_that_are_gone_cost_the_images_alone(tmp_path: Path) -> None:
     mono = compared(a, b).categories[0]
     assert "scores.csv: expected a table of scores" in mono.note
     assert mono.figures[0].a == 0.9
+
+
+def test_artifacts_that_went_through_an_object_store(tmp_path: Path) -> None:
+    a, b = made_run(tmp_path, A), made_run(tmp_path, B, threshold=0.2)
+    for step, artifact in (("evaluate", "scores"), ("preprocess", "images")):
+        folder = a / "mono" / step
+        place = tmp_path / "objects" / artifact
+        place.parent.mkdir(exist_ok=True)
+        (folder / artifact).rename(place)
+        record = read_task(folder)
+        moved = ArtifactRecord(location=f"file://{place}", digest="0", files=("f",))
+        write_task(folder, record.model_copy(update={"output_artifacts": {artifact: moved}}))
+    mono = compared(a, b).categories[0]
+    assert (mono.both, mono.matched_by, len(mono.changed)) == (4, "their contents", 1)
 
 
 def test_another_dataset_and_other_code_are_settings(tmp_path: Path) -> None:
