@@ -88,6 +88,7 @@ def _shown(run: RunOnPage, *, opened: bool) -> dict[str, Any]:
             if link
         ],
         "categories": [_category(one) for one in run.categories],
+        "pages": any(one.report or one.data_page for one in run.categories),
         "problem": run.problem,
         "opened": opened,
     }
@@ -123,10 +124,16 @@ def _histories(runs: Sequence[RunOnPage]) -> list[dict[str, str]]:
             "name": name,
             "newest": area(values[-1]),
             "told": f"{count(len(values), 'run')}, {_range(values)}",
-            "line": sparkline_svg(f"image AUROC of {name} over {count(len(values), 'run')}", values[-_MOST_POINTS:]),
+            "line": _line(name, values),
         }
         for (source, name), values in sorted(found.items())
     ]
+
+
+def _line(category: str, values: Sequence[float]) -> str:
+    """The values as a line; nothing of one alone."""
+    title = f"image AUROC of {category} over {count(len(values), 'run')}"
+    return sparkline_svg(title, values[-_MOST_POINTS:]) if len(values) > 1 else ""
 
 
 def _range(values: Sequence[float]) -> str:

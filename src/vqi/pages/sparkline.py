@@ -10,13 +10,13 @@ _LEAST = 0.02  # of the figure: what is smaller is noise, and is not to look lik
 
 
 def sparkline_svg(title: str, values: Sequence[float]) -> str:
-    """At least one value, the oldest first; the newest one has a dot."""
+    """At least two values, the oldest first; the newest one has a dot."""
     low, high = min(values), max(values)
     spread = max(high - low, _LEAST)
     middle = (low + high) / 2
 
     def x(place: int) -> float:
-        return _WIDTH - _MARGIN if len(values) == 1 else _MARGIN + place / (len(values) - 1) * (_WIDTH - 2 * _MARGIN)
+        return _MARGIN + place / (len(values) - 1) * (_WIDTH - 2 * _MARGIN)
 
     def y(value: float) -> float:
         return _HEIGHT / 2 - (value - middle) / spread * (_HEIGHT - 2 * _MARGIN)
@@ -27,6 +27,6 @@ def sparkline_svg(title: str, values: Sequence[float]) -> str:
     name = escape(title, quote=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'role="img" aria-label="{name}"><title>{name}</title>{line if len(points) > 1 else ""}'
+        f'role="img" aria-label="{name}"><title>{name}</title>{line}'
         f'<circle cx="{end[0]}" cy="{end[1]}" r="4" style="fill:var(--good)"/></svg>'
     )

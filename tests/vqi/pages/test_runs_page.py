@@ -58,7 +58,7 @@ def test_the_newest_are_open() -> None:
     assert runs_page([run()] * 5, 0, [], NOW).count(" open>") == 3
 
 
-@pytest.mark.parametrize("values", [[0.9], [0.9, 0.9], [0.1, 0.9, 0.5], [0.9] * 30])
+@pytest.mark.parametrize("values", [[0.9, 0.9], [0.1, 0.9, 0.5], [0.9] * 30])
 def test_a_line_stays_in_its_picture(values: list[float]) -> None:
     found = sparkline_svg("a < b", values)
     assert "a &lt; b" in found
