@@ -22,7 +22,7 @@ NEWEST, DAYS = 3, 7
 @click.option(
     "--older-than",
     "days",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, 36_500),
     default=DAYS,
     show_default=True,
     metavar="DAYS",

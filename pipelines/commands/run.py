@@ -123,7 +123,7 @@ def run(
     from vqi_pipelines.runs.index import renew_index  # after the run: it takes long to import
 
     if index := renew_index(result.folder.parent):
-        click.echo(f"all runs: {index}")
+        result.note(f"all runs: {index}")
     sys.exit(result.exit_code)
 
 

@@ -78,11 +78,11 @@ def note(runs_dir: Path, run: str, text: str) -> None:
 
     RUN is a name that 'vqi runs' lists, a folder, or latest.
     """
-    from vqi_pipelines.local.run_record import note_of, write_note
+    from vqi_pipelines.local.run_record import note_of, read_note, write_note
     from vqi_pipelines.runs.listing import find_run
 
     found = find_run(run, runs_dir)
-    changed = note_of(text, found.note.tags)
+    changed = note_of(text, read_note(found.folder).tags)
     write_note(found.folder, changed)
     _renewed(found, changed)
 
@@ -98,15 +98,16 @@ def tag(runs_dir: Path, run: str, tags: tuple[str, ...], remove: bool) -> None:
     RUN is a name that 'vqi runs' lists, a folder, or latest.
     """
     from vqi.errors import unknown
-    from vqi_pipelines.local.run_record import note_of, write_note
+    from vqi_pipelines.local.run_record import note_of, read_note, write_note
     from vqi_pipelines.runs.listing import find_run
 
     found = find_run(run, runs_dir)
-    has = {*found.note.tags}
+    said = read_note(found.folder)
+    has = {*said.tags}
     for one in tags if remove else ():
         if one not in has:
             raise unknown(f"tag of {found.name}", one, has)
-    changed = note_of(found.note.text, has - {*tags} if remove else has | {*tags})
+    changed = note_of(said.text, has - {*tags} if remove else has | {*tags})
     write_note(found.folder, changed)
     _renewed(found, changed)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,29 +108,44 @@ def collect(found: Found) -> Found:
         OSError: Something cannot be removed.
     """
     removed, kept = [], dict(found.kept)
-    for one in found.removed:
-        run, _, _ = one.path.partition("/")
-        path = found.runs_dir / one.path
-        with ExitStack() as held:
-            if one.kind in ("run", "artifact"):
-                try:
-                    held.enter_context(held_folder(found.runs_dir / run, wait=False))
-                except FileNotFoundError:  # somebody else removed it
-                    continue
-                except BlockingIOError:
-                    kept[run] = _RUNNING
-                    continue
-                if why := _wanted(read_note(found.runs_dir / run)):
-                    kept[run] = why
-                    continue
+    with held_folder(found.runs_dir.resolve()):  # one at a time removes, or renews the page of all runs
+        for one in found.removed:
+            if why := _remove(found.runs_dir, one):
+                kept[_run_of(one)] = why
+            else:
+                removed.append(one)
+    return Found(found.runs_dir, tuple(removed), kept)
+
+
+def _remove(runs_dir: Path, one: Leftover) -> str:
+    """Remove something; or why it stays."""
+    if one.kind not in ("run", "artifact"):
+        _delete(runs_dir / one.path)
+        return ""
+    run, path = runs_dir / _run_of(one), runs_dir / one.path
+    try:
+        with held_folder(run, wait=False):
+            if why := _wanted(read_note(run)):
+                return why
             if one.kind == "run":  # at once, so that nobody sees half of it
                 path = path.rename(path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}"))
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        removed.append(one)
-    return Found(found.runs_dir, tuple(removed), kept)
+            _delete(path)
+    except BlockingIOError:
+        return _RUNNING
+    except FileNotFoundError:
+        return "somebody else removed it"
+    return ""
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _run_of(one: Leftover) -> str:
+    return one.path.partition("/")[0]
 
 
 def _why_kept(run: Run, before: datetime, *, newest: bool, latest: bool) -> str:

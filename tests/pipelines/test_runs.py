@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tests.pipelines.made_runs import made_run, remember
 from vqi_pipelines.commands.group import vqi
 from vqi_pipelines.local.folders import LATEST
-from vqi_pipelines.local.run_record import note_of, write_note
+from vqi_pipelines.local.run_record import NOTE_FILE, note_of, write_note
 from vqi_pipelines.runs.index import INDEX
 
 A, B = "20241201-100000-training", "20241202-100000-training"
@@ -113,6 +113,15 @@ def test_what_goes_is_said_with_its_size(runs: Path) -> None:
     assert not entry.exists()
     assert type_in(*options, "--whole").stdout.startswith(f"removed run {A} (0.0 MB)\n")
     assert A not in (runs / INDEX).read_text()
+
+
+@pytest.mark.parametrize("command", [["note", B, "x"], ["tag", B, "x"]])
+def test_a_damaged_note_is_not_written_over(runs: Path, command: list[str]) -> None:
+    (runs / B / NOTE_FILE).write_text("{")
+    done = type_in("runs", *command)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert f"{B}/{NOTE_FILE}: Invalid JSON" in done.stderr
+    assert (runs / B / NOTE_FILE).read_text() == "{"
 
 
 @pytest.mark.parametrize("command", [["runs"], ["gc"], ["compare", A, B], ["runs", "note", A, "x"]])

@@ -79,6 +79,13 @@ def fan(calls: str, count: int = 3, bad: str = "", code: int = 2) -> dsl.Artifac
     return join(results=dsl.Collected(one.outputs["result"]), calls=calls).outputs["table"]
 
 
+@dsl.pipeline(name="narrow")
+def narrow(calls: str, count: int = 3):
+    made = make(count=count, calls=calls)
+    with dsl.ParallelFor(made.outputs["names"], parallelism=1) as name:
+        each(folder=made.outputs["folder"], name=name, calls=calls, bad="", code=2)
+
+
 @pytest.fixture(scope="module")
 def ir(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("ir") / "fan.yaml"
@@ -146,12 +153,13 @@ class Counting(PlainLines):
         self.seen.append((task.label, len(self._run.tasks), bool(self._run.unfolded)))
 
 
-def test_all_steps_of_a_loop_are_known_before_the_first_of_them_runs(bench: Bench) -> None:
-    observer = Counting()
-    run = bench.run(parallelism=1, observer=observer)
-    assert observer.seen[0] == ("make", 2, True)
-    assert {seen[1:] for seen in observer.seen if seen[0] != "make"} == {(5, False)}
-    assert run.parallelism == 1
+def test_all_steps_of_a_loop_are_known_before_the_first_of_them_runs(tmp_path: Path) -> None:
+    path, observer = tmp_path / "narrow.yaml", Counting()
+    compiler.Compiler().compile(narrow, str(path))
+    run = Bench(path.read_text(), tmp_path).run(parallelism=2, observer=observer)
+    assert observer.seen[0] == ("make", 1, True)
+    assert {seen[1:] for seen in observer.seen if seen[0] != "make"} == {(4, False)}
+    assert (run.state, run.parallelism) == ("done", 2)
 
 
 def test_what_a_person_says_of_a_run_is_kept_with_it(bench: Bench) -> None:
