@@ -51,7 +51,7 @@ def compare(a: str, b: str, runs_dir: Path, html: Path | None, as_json: bool) ->
 
 def _print(found: Comparison) -> None:
     for letter, side in (("A", found.a), ("B", found.b)):
-        told = [f"{side.started} UTC", side.state, side.note, *(f"tag {tag}" for tag in side.tags)]
+        told = [side.started, side.state, side.note, *(f"tag {tag}" for tag in side.tags)]
         click.echo(f"{click.style(letter, bold=True)}  {side.name}: {', '.join(shown(one) for one in told if one)}")
     _heading("settings that differ")
     if found.settings:

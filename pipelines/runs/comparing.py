@@ -84,7 +84,7 @@ def compare(a: Run, b: Run) -> Comparison:
 
 
 def _side(run: Run) -> Side:
-    started = f"{run.started:%Y-%m-%d %H:%M}" if run.started else "not known"
+    started = f"{run.started:%Y-%m-%d %H:%M} UTC" if run.started else "time not known"
     return Side(run.name, started, run.state, run.note.text, run.note.tags)
 
 

@@ -93,7 +93,7 @@ def test_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
     path.write_text(to_csv(rows, {"broken": "why"}))
     assert read_csv(path) == rows
     path.write_text(to_csv(rows).replace("0.9581", "much"))
-    with pytest.raises(VqiError, match="table.csv: expected a table of results, got: row 0: "):
+    with pytest.raises(VqiError, match=r"table\.csv: expected a table of results, got: row 0: "):
         read_csv(path)
 
 
