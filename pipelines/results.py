@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
@@ -13,23 +12,36 @@ from vqi.artifacts.changes import CategoryChange, Changes
 from vqi.artifacts.data_report import read_data_report
 from vqi.artifacts.decision import Decision
 from vqi.artifacts.left_out import merged
+from vqi.artifacts.metrics import Summary
 from vqi.errors import VqiError
-from vqi.formatting import count
+from vqi.formatting import NOTHING, area, area_with_interval, columns, count, percent, short_percent
+from vqi.pages.table import means_of
 from vqi.records import AnyRecord, parse_json
+from vqi.redaction import shown_line
 from vqi.store.opening import read_uri
 from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 from vqi_pipelines.local.task_record import ArtifactRecord, read_task
+from vqi_pipelines.runs.categories import Category, categories_of
 
+_HEADER = ("Category", "Test images", "Image AUROC", "Recall", "False alarms", "Promised", "Decision")
 _MOST_SHOWN = 200  # characters of a value
 
 
 def results_of(run: RunState) -> list[str]:
     """What was left out, warnings of the images, the table, and where the reports and models are; only what exists."""
     lines = [*_left_out(run), *_warnings(run)]
-    table = run.folder / "table.md"
-    if table.is_file():
-        lines += ["", *table.read_text(encoding="utf-8").splitlines(), "", f"table: {run.folder / 'table.html'}"]
-    lines += [f"report: {path}" for path in _reports(run)]
+    try:
+        categories = categories_of(run.folder, {task.label: task.state for task in run.in_order()})
+    except VqiError as error:
+        categories = ()
+        lines.append(f"the figures cannot be shown: {error}")
+    if any(one.row for one in categories):
+        lines += ["", *_table(categories), ""]
+    lines += _below_table(run)
+    table = run.folder / "table.html"
+    lines += [f"table: {table}"] if table.is_file() else []
+    lines += [f"report: {_page(run, one.report)}" for one in categories if one.report]
+    lines += [f"data: {_page(run, one.data_page)}" for one in categories if one.data_page]
     unchanged = [one for one in _changes(run) if not one.trained]
     lines += [f"report: {_shown(one.model)}/report.html" for one in unchanged]
     models = [*_models(run), *(f"{_shown(one.model)} (unchanged: {one.why})" for one in unchanged)]
@@ -39,12 +51,42 @@ def results_of(run: RunState) -> list[str]:
     return lines
 
 
-def _reports(run: RunState) -> list[Path]:
-    """The report of each category: with the gate's decision where there is one already."""
-    found: dict[Path, Path] = {}
-    for name in ("report.html", "decided_report.html"):
-        found |= {task.folder.parent: path for task in _done(run) if (path := task.folder / name).is_file()}
-    return sorted(found.values())
+def _below_table(run: RunState) -> list[str]:
+    """What ``table.md`` says of categories below its table: why one failed, what operators say."""
+    table = run.folder / "table.md"
+    told = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    return [line for line in told if line.startswith("- ")]
+
+
+def _page(run: RunState, place: str) -> str:
+    return _shown(place) if "://" in place else str(run.folder / place)
+
+
+def _table(categories: Sequence[Category]) -> list[str]:
+    """The figures as people compare them; ``table.html`` has all of them."""
+    rows = [_cells(one) for one in categories]
+    means = _means([one.row for one in categories if one.row])
+    lines = columns([_HEADER, *rows, *means], right=range(1, len(_HEADER) - 1))
+    rule = "-" * max(map(len, lines))
+    body = [lines[0], rule, *lines[1:]]
+    return [*body[:-1], rule, body[-1]] if means else body
+
+
+def _cells(one: Category) -> tuple[str, ...]:
+    row = one.row
+    if row is None:
+        return (shown_line(one.name), *[NOTHING] * (len(_HEADER) - 2), one.decided)
+    interval = area_with_interval(row.image_auroc, row.image_auroc_low, row.image_auroc_high)
+    figures = f"{row.test_images:,}", interval, percent(row.recall), percent(row.false_alarm_rate)
+    return shown_line(one.name), *figures, short_percent(row.target_fpr), one.decided
+
+
+def _means(rows: Sequence[Summary]) -> list[tuple[str, ...]]:
+    """The row of means, or none with fewer than two categories."""
+    if len(rows) < 2:
+        return []
+    mean = means_of(rows)
+    return [("Mean", "", area(mean["image_auroc"]), percent(mean["recall"]), percent(mean["false_alarm_rate"]), "", "")]
 
 
 def outputs_of(run: RunState) -> list[str]:

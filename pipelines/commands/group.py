@@ -10,14 +10,17 @@ import click
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.check import check
+from vqi_pipelines.commands.compare import compare
 from vqi_pipelines.commands.compile import compile_command
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
+from vqi_pipelines.commands.gc import gc
 from vqi_pipelines.commands.layers import layers
 from vqi_pipelines.commands.models import models
 from vqi_pipelines.commands.parameters import parameters
 from vqi_pipelines.commands.predict import predict
 from vqi_pipelines.commands.run import run
+from vqi_pipelines.commands.runs import runs
 from vqi_pipelines.commands.serve import serve
 from vqi_pipelines.commands.step import step
 from vqi_pipelines.commands.submit import submit
@@ -72,6 +75,9 @@ for command in (
     train,
     check,
     run,
+    runs,
+    compare,
+    gc,
     step,
     parameters,
     compile_command,

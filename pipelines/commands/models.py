@@ -9,6 +9,7 @@ import click
 
 from vqi.errors import VqiError
 from vqi.mirrors.registry import MIRRORS
+from vqi_pipelines.commands.tables import megabytes as _megabytes
 from vqi_pipelines.commands.tables import place as _place
 from vqi_pipelines.commands.tables import print_json as _print_json
 from vqi_pipelines.commands.tables import print_table
@@ -214,7 +215,8 @@ def gc(store: str, days: float, dry_run: bool, as_json: bool) -> None:
     """Remove what nobody needs from a STORE: uploads that broke off, runs that came to no table, datasets that no
     version was made of, networks that no version has.
 
-    Versions stay ('prune' removes them), as does all that they refer to, and the verdicts with their photographs.
+    Versions stay ('prune' removes them), as does all that they refer to, and the verdicts with their photographs. What
+    runs left in their folder on this machine is another matter: 'vqi gc'.
     """
     from datetime import timedelta
 
@@ -400,7 +402,3 @@ def _auroc(entry: Entry) -> str:
 def _words(name: str) -> str:
     known = {"image_auroc": "image AUROC", "pixel_auroc": "pixel AUROC", "aupro": "AUPRO", "target_fpr": "target_fpr"}
     return known.get(name, name.replace("_", " "))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

@@ -23,6 +23,8 @@ class LocalPath(click.ParamType[Path]):
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """See ``click.ParamType``."""
+        if isinstance(value, Path):  # a default
+            return value
         from vqi.system.paths import local_path
 
         return local_path(value)
@@ -37,6 +39,19 @@ def parameter_options(command: Command) -> Command:
         "-f", "--file", "files", multiple=True, type=LocalPath(), help="YAML parameter file; repeatable."
     )
     return file(one(command))
+
+
+def runs_dir_option(command: Command) -> Command:
+    """The option ``--runs-dir``, as ``runs_dir``: the same for all that write or read runs."""
+    return click.option(
+        "--runs-dir",
+        "--runs",
+        "runs_dir",
+        default=Path("runs"),
+        show_default=True,
+        type=LocalPath(),
+        help="The folder of all runs.",
+    )(command)
 
 
 def engine_options(command: Command) -> Command:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from vqi_pipelines.commands.options import LocalPath
+from vqi_pipelines.commands.options import runs_dir_option
 
 if TYPE_CHECKING:
     from vqi_pipelines.ir.graph import Pipeline
@@ -23,7 +23,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 MOST_PARALLEL = 4  # steps at the same time unless --parallelism is given
 
 _OPTIONS = (
-    click.option("--runs-dir", default="runs", show_default=True, type=LocalPath(), help="Where runs are written."),
+    runs_dir_option,
     click.option(
         "--store", "store", metavar="URI", help="Datasets and models: a folder or s3://bucket. [$VQI_STORE or ./store]"
     ),
@@ -36,6 +36,19 @@ _OPTIONS = (
         is_flag=True,
         help="Run every step, even if its inputs, parameters and code did not change; of the training pipeline, also "
         "for unchanged categories, as with -p retrain_if=always.",
+    ),
+    click.option(
+        "--note",
+        default="",
+        metavar="TEXT",
+        help="What this run is for: 'vqi runs' shows it, 'vqi gc' leaves the run alone.",
+    ),
+    click.option(
+        "--tag",
+        "tags",
+        multiple=True,
+        metavar="NAME",
+        help="For 'vqi runs --tag'; repeatable. 'vqi gc' leaves a run with the tag keep alone.",
     ),
     click.option(
         "--launcher",
@@ -56,6 +69,8 @@ class Running:
     artifacts: str | None
     parallelism: int | None
     no_cache: bool
+    note: str
+    tags: tuple[str, ...]
     launcher: str
 
     def start(self, pipeline: Pipeline, parameters: Mapping[str, Any], results: Callable[[RunState], list[str]]) -> int:
@@ -74,7 +89,10 @@ class Running:
         from vqi_pipelines.local import run_pipeline
         from vqi_pipelines.local.launchers import launcher_of
         from vqi_pipelines.local.progress import observer_for
+        from vqi_pipelines.local.run_record import note_of
+        from vqi_pipelines.runs.durations import expected_of
 
+        said = note_of(self.note, self.tags)
         kept = store_uri({STORE: self.store or os.environ.get(STORE) or "store"})
         for uri in (kept, *([self.artifacts] if self.artifacts else [])):
             check_store(uri)
@@ -90,7 +108,13 @@ class Running:
             environment={STORE: kept, **absolute_places(os.environ)},
             observer=observer_for(sys.stdout, results),
             launcher=launcher_of(self.launcher),
+            note=said,
+            expected=expected_of(self.runs_dir, pipeline.name, parameters),
         )
+        from vqi_pipelines.runs.index import renew_index  # after the run: it takes long to import
+
+        if index := renew_index(result.folder.parent):
+            result.note(f"all runs: {index}")
         return result.exit_code
 
     def train(self, given: Mapping[str, Any]) -> int:
@@ -123,10 +147,13 @@ def run_options(command: Command) -> Command:
         artifacts: str | None,
         parallelism: int | None,
         no_cache: bool,
+        note: str,
+        tags: tuple[str, ...],
         launcher: str,
         **kwargs: Any,
     ) -> Any:
-        return command(*args, running=Running(runs_dir, store, artifacts, parallelism, no_cache, launcher), **kwargs)
+        running = Running(runs_dir, store, artifacts, parallelism, no_cache, note, tags, launcher)
+        return command(*args, running=running, **kwargs)
 
     found: Any = wrapped
     for option in reversed(_OPTIONS):

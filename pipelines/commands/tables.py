@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows with their cells below each other."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo(f"  {'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}".rstrip())
+    from vqi.formatting import columns
+
+    for line in columns(rows):
+        click.echo(f"  {line}")
 
 
 def print_json(content: Any) -> None:
@@ -41,3 +42,8 @@ def time_of(moment: datetime | None) -> str:
     from datetime import UTC
 
     return "not known" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e6:.1f} MB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +14,8 @@ from vqi.records import Record, parse_json
 from vqi.system.atomic import remove
 from vqi.system.os_errors import reason
 from vqi_pipelines.sources import digest_of, modules_of
+
+CACHE = ".cache"  # the folder of all entries, in that of the runs
 
 
 class ArtifactEntry(Record):
@@ -118,6 +120,16 @@ def load_entry(folder: Path, key: str, parameters: Sequence[str], artifacts: Seq
     if not inside or {*entry.parameters} != {*parameters} or {*entry.artifacts} != {*artifacts}:
         raise DamagedEntryError(f"{path}: it is not of this step")
     return entry
+
+
+def entries_in(folder: Path) -> Iterator[tuple[Path, Entry | None]]:
+    """All entries; None for what is none."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            entry: Entry | None = parse_json(Entry, path.read_bytes(), str(path), "it is removed")
+        except VqiError:
+            entry = None
+        yield path, entry
 
 
 def save_entry(folder: Path, key: str, entry: Entry) -> None:

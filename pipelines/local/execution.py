@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vqi.errors import BAD_INPUT, VqiError
@@ -35,9 +36,13 @@ from vqi_pipelines.local.folders import PARTIAL, new_run
 from vqi_pipelines.local.launch import Launcher, Subprocesses
 from vqi_pipelines.local.private import PRIVATE_FOLDER
 from vqi_pipelines.local.refusals import check_runs_here
+from vqi_pipelines.local.run_record import Note, write_note
 from vqi_pipelines.local.state import Observer, RunState
 from vqi_pipelines.local.steps import Outputs, Step, StepRunner
 from vqi_pipelines.local.transfer import ObjectStore, RunFolder, Transfer, link_tree
+
+_NO_NOTE = Note()
+_NOTHING_EXPECTED: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ def run_pipeline(
     environment: Mapping[str, str],
     observer: Observer,
     launcher: Launcher | None = None,
+    note: Note = _NO_NOTE,
+    expected: Mapping[str, float] = _NOTHING_EXPECTED,
 ) -> RunState:
     """Run a compiled pipeline.
 
@@ -73,6 +80,8 @@ def run_pipeline(
         environment: For the steps, in addition to that of this process; kept in ``task.json``, so no secrets.
         observer: Shows the run.
         launcher: Starts the steps; as subprocesses when None.
+        note: What a person says of the run.
+        expected: How many seconds steps took before, by label.
 
     Raises:
         VqiError: The runs folder cannot be written to, the launcher cannot start the steps, or one of them needs
@@ -84,7 +93,9 @@ def run_pipeline(
     runs_dir = runs_dir.absolute()
     notes: list[str] = []
     with new_run(runs_dir, pipeline.name, notes.append) as folder:
-        run = RunState(folder.name, folder, pipeline.name, dict(parameters), observer)
+        run = RunState(
+            folder.name, folder, pipeline.name, dict(parameters), observer, parallelism=parallelism, expected=expected
+        )
         transfer: Transfer = ObjectStore(artifacts, run.run_id) if artifacts else RunFolder()
         threads = str(max(1, granted_cpus() // parallelism))
         sizes = {"VQI_THREADS": threads, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
@@ -98,6 +109,7 @@ def run_pipeline(
             settings={**sizes, **environment},
         )
         run.save()
+        write_note(folder, note)
         observer.begin(run)
         try:
             for text in notes:
@@ -150,9 +162,7 @@ class _Execution:
         """Run a graph; when a task of it failed, those that do not depend on it still run, and it has their outputs."""
         results: dict[str, asyncio.Future[Outputs | None]] = {}
         places = {name: (*scope.place, index) for index, name in enumerate(dag.tasks)}
-        for task in dag.tasks.values():
-            if self._component(task).container and not task.loop:
-                self._run.task(_join(scope.prefix, task.name), places[task.name])
+        self._announce(dag, scope.prefix, scope.place)
         for task in dag.tasks.values():
             results[task.name] = asyncio.ensure_future(self._task(task, places[task.name], scope, results))
         try:
@@ -169,12 +179,22 @@ class _Execution:
             complete=len(done) == len(outcomes),
         )
 
+    def _announce(self, dag: Dag, prefix: str, place: tuple[int, ...]) -> None:
+        """Show the steps of a graph before they run."""
+        for index, task in enumerate(dag.tasks.values()):
+            label = _join(prefix, task.name)
+            if self._component(task).container and not task.loop:
+                self._run.task(label, (*place, index))
+            else:
+                self._run.unfolded.add(label)
+
     async def _task(
         self, task: Task, place: tuple[int, ...], scope: Scope, results: Mapping[str, asyncio.Future[Outputs | None]]
     ) -> Outputs | None:
         """Run a task once those that it depends on are done; None when it or one of them failed."""
         component = self._component(task)
         before = {name: await results[name] for name in task.after}
+        self._run.unfolded.discard(_join(scope.prefix, task.name))
         done = {name: outputs for name, outputs in before.items() if outputs is not None}
         if not _may_run(task, done):
             if component.container and not task.loop:
@@ -210,6 +230,8 @@ class _Execution:
         slots = asyncio.Semaphore(loop.parallelism or max(1, len(items)))
 
         labels = item_labels(items, self._task_names)
+        for index, label in enumerate(labels):
+            self._announce(dag, _join(scope.prefix, label), (*scope.place, index))
 
         async def iteration(index: int, item: Any) -> Outputs:
             async with slots:

@@ -12,11 +12,12 @@ from vqi.errors import VqiError
 from vqi.system.atomic import atomic_path, is_temporary, remove
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
+from vqi_pipelines.local.cache import CACHE
 from vqi_pipelines.local.private import PRIVATE_FOLDER
-from vqi_pipelines.local.state import RUN_FILE
+from vqi_pipelines.local.run_record import RUN_FILE
 
 PARTIAL = ".partial"  # a step's folder while it runs
-_LATEST = "latest"
+LATEST = "latest"
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EINVAL)  # of file systems without links
 
 
@@ -39,10 +40,19 @@ def new_run(runs_dir: Path, name: str, note: Callable[[str], None]) -> Iterator[
             clear(runs_dir)
             folder = _free_folder(runs_dir, stem)
             held.enter_context(held_folder(folder))
-            _point_at(runs_dir / _LATEST, folder, note)
+            _point_at(runs_dir / LATEST, folder, note)
         except OSError as error:
             raise VqiError(f"the run cannot be written: {explain(error, runs_dir)} (--runs-dir)") from error
         yield folder
+
+
+def goes_on(folder: Path) -> bool:
+    """Whether a process holds the folder of a run: the run itself, or one that removes it."""
+    try:
+        with held_folder(folder, wait=False):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def clear(runs_dir: Path) -> None:
@@ -55,7 +65,7 @@ def clear(runs_dir: Path) -> None:
         with suppress(OSError), held_folder(folder, wait=False):  # it goes on, or is another user's
             for left in [*folder.rglob(PARTIAL), *folder.rglob(".tmp-*")]:
                 remove(left)
-    for left in (runs_dir / ".cache").glob(".tmp-*"):
+    for left in (runs_dir / CACHE).glob(".tmp-*"):
         with suppress(OSError):
             left.unlink()
 
@@ -74,7 +84,7 @@ def _free_folder(runs_dir: Path, stem: str) -> Path:
 def _point_at(link: Path, folder: Path, note: Callable[[str], None]) -> None:
     """Make ``latest`` a link to a run. What is there and is no link is the user's: it gets another name."""
     if link.exists() and not link.is_symlink():
-        aside = link.with_name(f"{_LATEST}-before-{folder.name}")
+        aside = link.with_name(f"{LATEST}-before-{folder.name}")
         link.rename(aside)
         note(f"{link} was no link to a run, and is now {aside}")
     try:

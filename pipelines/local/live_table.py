@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from vqi.progress import clock
 from vqi_pipelines.local.progress import Results, closing_lines, no_results
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, RunState, TaskState
+from vqi_pipelines.local.time_left import overall
 
 _LOOKS = {
     WAITING: ("·", "dim"),
@@ -40,7 +43,7 @@ class LiveTable:
     def begin(self, run: RunState) -> None:
         """Show the table."""
         self._run = run
-        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4)
+        self._live = Live(get_renderable=self._picture, console=self._console, refresh_per_second=4)
         self._live.start()
 
     def changed(self, task: TaskState) -> None:
@@ -58,12 +61,19 @@ class LiveTable:
         for line in closing_lines(run, self._results):
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def _picture(self) -> Table | Group:
+        """The table, and below it how far the run is, until it has ended."""
+        if self._ended or self._run is None:
+            return self._table()
+        seconds = time.monotonic() - self._run.began
+        return Group(self._table(), Text(f"{overall(self._run)}, {clock(seconds)} so far", "bold"))
+
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, expand=False)
         for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
             table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
         tasks = self._run.in_order() if self._run else []
-        room = len(tasks) if self._ended else max(1, self._console.height - 2)  # the header, and the cursor's line
+        room = len(tasks) if self._ended else max(1, self._console.height - 3)  # header, last line, cursor
         for task in most_telling(tasks, room):
             symbol, style = _LOOKS[task.state]
             seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"

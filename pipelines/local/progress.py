@@ -10,6 +10,7 @@ from typing import TextIO
 from vqi.redaction import shown_line
 from vqi_pipelines.local.state import DONE, FAILED, RUNNING, STATES, STOPPED, WAITING, Observer, RunState, TaskState
 from vqi_pipelines.local.task_record import TASK_FILE
+from vqi_pipelines.local.time_left import overall
 
 _TAIL_LINES = 15  # of a failed step's log
 _EVERY_SECONDS = 10.0  # between plain lines about running steps
@@ -69,9 +70,12 @@ class PlainLines:
 
     def _remind(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
-            for task in self._run.in_order() if self._run else []:
+            if self._run is None:
+                continue
+            for task in self._run.in_order():
                 if task.state == RUNNING:
                     self._say(f"{task.label} running {task.elapsed():.0f} s: {task.last_line}")
+            self._say(overall(self._run))
 
     def _say(self, text: str) -> None:
         if self._unread:

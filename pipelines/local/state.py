@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,8 @@ from vqi.errors import BAD_INPUT, UNAVAILABLE, VqiError
 from vqi.redaction import redacted_value, shown_line
 from vqi.system.os_errors import explain
 from vqi_pipelines.local.private import PRIVATE
+from vqi_pipelines.local.run_record import RUN_FILE, RunRecord, TaskTime
 
-RUN_FILE = "run.json"
 WAITING, RUNNING, DONE, CACHED = "waiting", "running", "done", "cached"
 FAILED, SKIPPED, STOPPED = "failed", "skipped", "stopped"
 STATES = (WAITING, RUNNING, DONE, CACHED, FAILED, SKIPPED, STOPPED)  # in the order in which they are counted
@@ -81,6 +82,9 @@ class RunState:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0
     uid: str = ""  # the id, and what no run in another folder has that began in the same second
+    parallelism: int = 1  # steps at the same time
+    expected: Mapping[str, float] = field(default_factory=dict)  # seconds that steps took before, by label
+    unfolded: set[str] = field(default_factory=set)  # labels of loops and graphs whose steps are not known yet
 
     def __post_init__(self) -> None:
         self.uid = self.uid or f"{self.run_id}-{token_hex(4)}"
@@ -129,17 +133,17 @@ class RunState:
         Raises:
             VqiError: It cannot be written, for example because the disk is full.
         """
-        tasks = {t.label: {"state": t.state, "seconds": round(t.seconds, 3)} for t in self.tasks.values()}
-        content = {
-            "run_id": self.run_id,
-            "uid": self.uid,
-            "pipeline": self.pipeline,
-            "state": self.state,
-            "parameters": redacted_value(self.parameters),
-            "seconds": round(self.seconds, 3),
-            "tasks": tasks,
-        }
+        record = RunRecord(
+            run_id=self.run_id,
+            uid=self.uid,
+            pipeline=self.pipeline,
+            state=self.state,
+            started_at=self.started_at,
+            parameters=redacted_value(self.parameters),
+            seconds=round(self.seconds, 3),
+            tasks={t.label: TaskTime(state=t.state, seconds=round(t.seconds, 3)) for t in self.tasks.values()},
+        )
         try:
-            write_json(self.folder / RUN_FILE, content, PRIVATE)
+            write_json(self.folder / RUN_FILE, record.model_dump(), PRIVATE)
         except OSError as error:
             raise VqiError(f"the run cannot be written: {explain(error, self.folder)} (--runs-dir)") from error

@@ -282,7 +282,7 @@ class StepRunner:
 
     @property
     def _entries(self) -> Path:
-        return self._runs_dir / ".cache"
+        return self._runs_dir / cache.CACHE
 
     def _key(self, step: Step) -> str:
         """The key of a step's result; it contains names instead of paths, which differ from run to run."""

@@ -47,11 +47,17 @@ class RunFolder:
     def reuse(self, entry: ArtifactEntry, task_folder: Path, earlier: Path) -> ArtifactRef | None:
         """An equal artifact of an earlier run, linked into this one; None when it is gone or changed."""
         source = earlier / Path(entry.location).name
-        if not source.exists() or content_digest(source) != entry.digest:
-            return None
         final = task_folder / source.name
         _remove(final)
-        link_tree(source, final)
+        try:
+            if not source.exists() or content_digest(source) != entry.digest:
+                return None
+            link_tree(source, final)
+        except (FileNotFoundError, shutil.Error):  # removed just now
+            if source.exists() and content_digest(source) == entry.digest:
+                raise
+            _remove(final)
+            return None
         make_private(final)
         return ArtifactRef(str(final), entry.digest)
 

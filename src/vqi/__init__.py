@@ -29,7 +29,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     detectors/              features -> what is normal; scores, anomaly maps, threshold
     outcomes                what became of each category of a run, in the store, for the table
     evaluation              features and a detector -> scores, metrics, what the report shows
-    pages/                  what people read: report, table, data page
+    pages/                  what people read: report, table, data page, runs
     models/                 the versions of published models in the store, which one is used, the gate that decides it;
                             what is read and said of new photographs
     models.model        [T] a model -> scores, verdicts and places of new photographs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 NOTHING = "–"
 # What a spreadsheet takes for the beginning of a formula; the last four are the same in full width.
@@ -43,6 +44,18 @@ def ordinal(number: int) -> str:
     """``1st``, ``12th``, ``1,003rd``."""
     teens = number % 100 in (11, 12, 13)
     return f"{number:,}" + ("th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
+
+
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Rows as lines, with their cells below each other; those of the columns ``right`` end below each other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            text.rjust(width) if column in right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def cell(text: str) -> str:

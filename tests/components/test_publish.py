@@ -48,7 +48,7 @@ def test_an_equal_model_is_not_published_again(own: Any, tmp_path: Path) -> None
 
 def test_the_report_has_the_decision_at_its_top(chain: Any) -> None:
     report, decided = ((chain.folder / name).read_text() for name in ("report.html", "decided_report.html"))
-    before, _, after = decided.partition('<p class="run">')
+    before, _, after = decided.partition('<p class="of-run">')
     told, _, after = after.partition("</p>\n")
     assert report.startswith(before + "<!-- of this run -->")
     assert "<h1>bracket</h1>" in before

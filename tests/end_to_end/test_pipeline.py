@@ -108,8 +108,11 @@ def test_the_report_is_self_contained(trained: Path) -> None:
 def test_everybody_can_read_the_pages_on_a_desk_and_on_a_phone(trained: Path, tmp_path: Path) -> None:
     latest = (trained / "runs" / "latest").resolve()
     pages = [page for folder in ("bracket", "summarize") for page in (latest / folder).rglob("*.html")]
-    assert len(pages) == 5
-    with Browser(tmp_path) as browser:
+    compared = vqi("compare", "latest", latest.name, "--html", tmp_path / "compared.html", cwd=trained)
+    assert compared.returncode == 0, compared.stderr
+    pages += [trained / "runs" / "index.html", tmp_path / "compared.html"]
+    assert len(pages) == 7
+    with Browser(tmp_path / "browser") as browser:
         for page in pages:
             for width, dark in ((1200, False), (390, True)):
                 browser.open(page.as_uri(), width, dark=dark)

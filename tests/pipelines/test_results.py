@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.pipelines.made_runs import made_run
 from tests.vqi.made import data_report
 from vqi.artifacts.catalog import Catalog, CategoryEntry
 from vqi.artifacts.changes import CategoryChange, Changes
@@ -13,8 +14,9 @@ from vqi.artifacts.data_report import write_data_report
 from vqi.artifacts.decision import Decision
 from vqi.artifacts.left_out import LeftOut, Unreadable
 from vqi_pipelines.local.progress import PlainLines, closing_lines
+from vqi_pipelines.local.run_record import read_run
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, RunState
-from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, write_task
+from vqi_pipelines.local.task_record import ArtifactRecord, TaskRecord, read_task, write_task
 from vqi_pipelines.results import results_of
 
 
@@ -23,6 +25,15 @@ def done(outputs: dict[str, Any]) -> TaskRecord:
         task="t", component="c", state=DONE, cached=False, message="", parameters={}, input_artifacts={},
         output_parameters=outputs, output_artifacts={}, started_at="", seconds=1.0, exit_code=0, start=None,
     )  # fmt: skip
+
+
+def run_of(folder: Path) -> RunState:
+    """The state of a run that left this folder."""
+    record = read_run(folder)
+    run = RunState(folder.name, folder, "training", {}, PlainLines(io.StringIO()), state=record.state)
+    for place, (label, told) in enumerate(record.tasks.items()):
+        run.task(label, (place,)).state = told.state
+    return run
 
 
 def ended(folder: Path, state: str) -> RunState:
@@ -49,18 +60,54 @@ def ended(folder: Path, state: str) -> RunState:
     return run
 
 
-def test_table_reports_and_models(tmp_path: Path) -> None:
-    run = ended(tmp_path, DONE)
-    (tmp_path / "table.md").write_text("| mono |\n")
-    assert results_of(run) == [
-        "", "| mono |", "", f"table: {tmp_path}/table.html",
-        f"report: {tmp_path}/mono/evaluate/report.html", f"report: {tmp_path}/poly/evaluate/report.html",
-        "model: /store/mono/v1 (promoted: it is the first one; and good)",
-        "model: /store/poly/v1 (promoted: it is the first one; and good)",
+def test_table_pages_and_models(tmp_path: Path) -> None:
+    folder = made_run(tmp_path, categories=("mono", "poly"), unchanged=("wood",))
+    (folder / "table.html").touch()
+    (folder / "table.md").write_text("| Category |\n| --- |\n| mono |\n\n- poly: operators on v1: 3 answers\n")
+    lines = results_of(run_of(folder))
+    assert lines == [
+        "",
+        "Category  Test images  Image AUROC  Recall  False alarms  Promised  Decision",
+        "-------------------------------------------------------------------------------",
+        "mono                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
+        "poly                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
+        "wood                4        0.900  80.0 %        10.0 %       5 %  unchanged",
+        "-------------------------------------------------------------------------------",
+        "Mean                         0.900  80.0 %        10.0 %",
+        "",
+        "- poly: operators on v1: 3 answers",
+        f"table: {folder}/table.html",
+        *(f"report: {folder}/{name}/publish/decided_report.html" for name in ("mono", "poly")),
+        *(f"data: {folder}/{name}/preprocess/data_page.html" for name in ("mono", "poly")),
+        *(f"model: /store/{name}/v2 (promoted: because; so)" for name in ("mono", "poly")),
         "score new images with one: vqi predict MODEL IMAGE...",
-    ]  # fmt: skip
-    assert closing_lines(run, results_of)[-9:] == results_of(run)
+    ]
+    run = run_of(folder)
+    assert closing_lines(run, results_of)[-len(lines) :] == lines
     assert not any("model" in line for line in closing_lines(run)), "the backend knows no pipeline's results by itself"
+
+
+def test_a_category_that_failed_is_in_the_table(tmp_path: Path) -> None:
+    lines = results_of(run_of(made_run(tmp_path, categories=("mono", "poly"), failed="poly/evaluate")))
+    assert [line.split() for line in lines[3:5]] == [
+        ["mono", "4", "0.900", "80.0", "%", "10.0", "%", "5", "%", "v2", "promoted"],
+        ["poly", *["–"] * 5, "failed"],
+    ]
+
+
+def test_pages_in_an_object_store_have_their_address_there(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    step = folder / "mono" / "publish"
+    (step / "decided_report.html").unlink()
+    made = {"decided_report": ArtifactRecord(location="s3://bucket/decided_report.html", digest="0")}
+    write_task(step, read_task(step).model_copy(update={"output_artifacts": made}))
+    assert "report: s3://bucket/decided_report.html" in results_of(run_of(folder))
+
+
+def test_figures_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    folder = made_run(tmp_path)
+    (folder / "mono" / "evaluate" / "task.json").write_text("{")
+    assert results_of(run_of(folder))[0].startswith(f"the figures cannot be shown: {folder}/mono/evaluate/task.json: ")
 
 
 def test_a_report_with_the_decision_takes_the_place_of_the_one_without(tmp_path: Path) -> None:

@@ -36,3 +36,8 @@ def test_a_name_that_is_a_formula_is_text_in_a_cell_and_comes_back(name: str) ->
 @pytest.mark.parametrize("name", ["a=1", "part-7", "'quoted'", "", " x", "'"])
 def test_other_names_are_cells_as_they_are(name: str) -> None:
     assert formatting.cell(name) == formatting.text_of(name) == name
+
+
+def test_cells_stand_below_each_other() -> None:
+    rows = [("name", "size", "why"), ("a", "10,000", ""), ("longer", "1", "so")]
+    assert formatting.columns(rows, right=(1,)) == ["name      size  why", "a       10,000", "longer       1  so"]

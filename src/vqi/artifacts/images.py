@@ -205,6 +205,15 @@ def write_index(path: Path, index: Sequence[IndexRow]) -> None:
     write_table(path, _COLUMNS, rows)
 
 
+def read_index(folder: Path) -> list[IndexRow]:
+    """The index of the artifact ``images``, also where its images were removed.
+
+    Raises:
+        VqiError: It is missing or damaged.
+    """
+    return [row for _, row in _read_rows(folder)]
+
+
 def load_images(folder: Path) -> Images:
     """Memory-map the artifact ``images``.
 
@@ -216,7 +225,7 @@ def load_images(folder: Path) -> Images:
     record = parse(ImagesRecord, header, str(path), AGAIN)
     size = record.image_size
     check_forms(path, arrays, {"images": ("uint8", (None, *size, 3)), "masks": ("bool", (None, *size))}, AGAIN)
-    index = read_table(folder / INDEX_FILE, _COLUMNS, _index_row, "the index of an images artifact", AGAIN)
+    index = _read_rows(folder)
     numbers = [number for number, _ in index]
     if numbers != list(range(len(arrays["images"]))):
         odd = " that do not count up" if len(numbers) == len(arrays["images"]) else ""
@@ -225,6 +234,10 @@ def load_images(folder: Path) -> Images:
     if len(set(masks)) < len(masks) or any(row >= len(arrays["masks"]) for row in masks):
         raise VqiError(f"{folder}: {len(arrays['masks'])} masks but an index that names others; {AGAIN}")
     return Images(arrays["images"], arrays["masks"], [row for _, row in index], record)
+
+
+def _read_rows(folder: Path) -> list[tuple[int, IndexRow]]:
+    return read_table(folder / INDEX_FILE, _COLUMNS, _index_row, "the index of an images artifact", AGAIN)
 
 
 def _index_row(row: dict[str, str]) -> tuple[int, IndexRow]:

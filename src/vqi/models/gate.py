@@ -22,17 +22,14 @@ from vqi.artifacts.decision import Verdict
 from vqi.artifacts.drift import Drift
 from vqi.artifacts.metrics import Metrics
 from vqi.formatting import count, percent, short_percent
+from vqi.models.paired import Said, drawn_again
 
-REPEATS = 1000  # of the bootstrap
-CONFIDENCE = 0.95  # of its bounds, one-sided
+CONFIDENCE = 0.95  # of the bounds, one-sided
 ODD = 0.01  # the chance at which so many false alarms are no chance
-_CELLS = 2_000_000  # of a matrix of repeats and images, which bounds the memory
-_SEED = 0  # the same question has the same answer
 _WORST_FIRST: tuple[Verdict, ...] = ("rejected", "held", "promoted")
 
 Labels = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,11 @@ class Measured:
     def flagged(self) -> npt.NDArray[np.bool_]:
         """(N,) whether each image is above the threshold."""
         return self.scores > self.threshold
+
+    @property
+    def said(self) -> Said:
+        """Of each image."""
+        return Said(self.scores, self.flagged)
 
 
 class Opinion(NamedTuple):
@@ -152,57 +154,18 @@ def _unseen(challenger: Measured, champion: Measured) -> tuple[Measured, Measure
 
 def _against(challenger: Measured, champion: Measured, allowed: float) -> tuple[Opinion, Opinion]:
     """AUROC and recall of both, with bounds from test images drawn again, the same ones for both."""
-    draw = np.random.default_rng(_SEED)
-    good, bad = challenger.labels == 0, challenger.labels == 1
-    new, old = (_Ranks(one.scores[good], one.scores[bad]) for one in (challenger, champion))
-    found, before = challenger.flagged[bad], champion.flagged[bad]
-    changes = found.astype(np.float64) - before  # (bad,) 1 where only the new one finds a defect, -1 where the other
-    areas, recalls = [], []
-    at_a_time = max(_CELLS // len(good), 1)
-    for start in range(0, REPEATS, at_a_time):
-        repeats = min(at_a_time, REPEATS - start)
-        of_good = _drawn(draw, challenger.good, repeats)  # (repeats, good) how often each
-        of_bad = _drawn(draw, challenger.defective, repeats)  # (repeats, bad)
-        areas.append(new.areas(of_good, of_bad) - old.areas(of_good, of_bad))
-        recalls.append(of_bad @ changes / challenger.defective)
-    low = float(np.quantile(np.concatenate(areas), 1 - CONFIDENCE))
-    high = float(np.quantile(np.concatenate(recalls), CONFIDENCE))
-    area = _area(new.area(), old.area(), low, allowed)
+    bad = challenger.labels == 1
+    pair = drawn_again(challenger.labels, challenger.said, champion.said)
+    low = float(np.quantile(pair.areas, 1 - CONFIDENCE))
+    high = float(np.quantile(pair.recalls, CONFIDENCE))
+    area = _area(pair.area, pair.area_before, low, allowed)
     if challenger.target != champion.target:
         rates = (f"{percent(one.flagged[bad].mean())} at {short_percent(one.target)}" for one in (challenger, champion))
         told = ", the champion's ".join(rates)
         return area, Opinion("promoted", (f"recall {told}: not compared, target_fpr is another one",))
     chance = _chance_of_recall(challenger)
-    return area, _recall(float(found.mean()), float(before.mean()), high + chance, allowed)
-
-
-def _drawn(draw: np.random.Generator, images: int, repeats: int) -> Weights:
-    """How often each image is among as many drawn with replacement, (repeats, images)."""
-    places = draw.integers(images, size=(repeats, images)) + images * np.arange(repeats)[:, None]
-    return np.bincount(places.ravel(), minlength=repeats * images).reshape(repeats, images)
-
-
-class _Ranks:
-    """The order of scores, for the AUROC of images drawn again."""
-
-    def __init__(self, good: Scores, bad: Scores) -> None:
-        self._order = np.argsort(good, kind="stable")
-        in_order = good[self._order]
-        # how many good scores lie below each bad one, ties half: its mean over good and bad is the AUROC
-        self._below = np.searchsorted(in_order, bad, "left"), np.searchsorted(in_order, bad, "right")
-
-    def areas(self, good: Weights, bad: Weights) -> Scores:
-        """(repeats,) from how often each good image (repeats, good) and each bad one (repeats, bad) was drawn."""
-        cumulated = np.zeros((len(good), good.shape[1] + 1))
-        np.cumsum(good[:, self._order], axis=1, out=cumulated[:, 1:])
-        wins = (cumulated[:, self._below[0]] + cumulated[:, self._below[1]]) / 2  # (repeats, bad)
-        found: Scores = (wins * bad).sum(axis=1) / (good.sum(axis=1) * bad.sum(axis=1))
-        return found
-
-    def area(self) -> float:
-        """Of each image once."""
-        ones = [np.ones((1, len(part)), np.int64) for part in (self._order, self._below[0])]
-        return float(self.areas(*ones)[0])
+    found, before = (float(one.flagged[bad].mean()) for one in (challenger, champion))
+    return area, _recall(found, before, high + chance, allowed)
 
 
 def _area(new: float, old: float, low: float, allowed: float) -> Opinion:

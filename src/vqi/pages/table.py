@@ -6,11 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from vqi.artifacts.metrics import Summary
-from vqi.formatting import area, area_with_interval, cell, percent, short_percent
+from vqi.artifacts.tables import read_table
+from vqi.formatting import area, area_with_interval, cell, percent, short_percent, text_of
 from vqi.pages import field
 from vqi.pages.rendering import render
 from vqi.verdicts.field import Field
@@ -44,6 +46,23 @@ def to_csv(rows: Sequence[Summary], failed: Mapping[str, str] = _NONE) -> str:
     writer.writerows([_field(value) for _, value in row] for row in rows)
     writer.writerows([name, *[""] * (len(COLUMNS) - 1)] for name in failed)
     return file.getvalue()
+
+
+def read_csv(path: Path) -> list[Summary]:
+    """The rows that ``to_csv`` wrote, without those of failed categories.
+
+    Raises:
+        VqiError: The file is missing, or is not such a table.
+    """
+    found = read_table(path, COLUMNS, _summary, "a table of results", "run the pipeline again")
+    return [row for row in found if row is not None]
+
+
+def _summary(texts: dict[str, str]) -> Summary | None:
+    if not any(text for name, text in texts.items() if name != "category"):
+        return None
+    values = {name: text or None for name, text in texts.items()}
+    return Summary.model_validate({**values, "category": text_of(texts["category"])})
 
 
 def to_markdown(
@@ -116,7 +135,7 @@ def _cells(row: Summary) -> list[str]:
     return [_escaped(row.category), f"{row.test_images}", interval, *(percent(getattr(row, name)) for name in _RATES)]
 
 
-def _means(rows: Sequence[Summary]) -> dict[str, float | None]:
+def means_of(rows: Sequence[Summary]) -> dict[str, float | None]:
     """The mean of each figure over the categories that have it; None where none has."""
     known = {name: [v for row in rows if (v := getattr(row, name)) is not None] for name in (*_RATES, *_AREAS)}
     return {name: sum(values) / len(values) if values else None for name, values in known.items()}
@@ -126,13 +145,13 @@ def _mean_cells(rows: Sequence[Summary]) -> list[list[str]]:
     """The row of means, or none with fewer than two categories."""
     if len(rows) < 2:
         return []
-    means = _means(rows)
+    means = means_of(rows)
     return [["Mean", "", area(means["image_auroc"]), *(percent(means[name]) for name in _RATES)]]
 
 
 def _mean_pixel_cells(rows: Sequence[Summary]) -> list[list[str]]:
     """The means of the pixel figures, at the end of the row of means."""
-    return [[area(_means(rows)["pixel_auroc"]), area(_means(rows)["aupro"])]] if len(rows) > 1 else []
+    return [[area(means_of(rows)["pixel_auroc"]), area(means_of(rows)["aupro"])]] if len(rows) > 1 else []
 
 
 def _escaped(text: str) -> str:

@@ -15,9 +15,11 @@ from kfp import compiler, dsl
 
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.names import item_labels
-from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local import run_pipeline, transfer
 from vqi_pipelines.local.progress import PlainLines
-from vqi_pipelines.local.state import RunState
+from vqi_pipelines.local.run_record import Note, read_note
+from vqi_pipelines.local.state import Observer, RunState, TaskState
+from vqi_pipelines.local.transfer import link_tree
 from vqi_pipelines.parameters import check_parameters
 
 SOURCE = """
@@ -77,6 +79,13 @@ def fan(calls: str, count: int = 3, bad: str = "", code: int = 2) -> dsl.Artifac
     return join(results=dsl.Collected(one.outputs["result"]), calls=calls).outputs["table"]
 
 
+@dsl.pipeline(name="narrow")
+def narrow(calls: str, count: int = 3):
+    made = make(count=count, calls=calls)
+    with dsl.ParallelFor(made.outputs["names"], parallelism=1) as name:
+        each(folder=made.outputs["folder"], name=name, calls=calls, bad="", code=2)
+
+
 @pytest.fixture(scope="module")
 def ir(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("ir") / "fan.yaml"
@@ -91,13 +100,21 @@ class Bench:
         self.ir, self.runs, self.calls = ir, tmp_path / "runs", tmp_path / "calls"
         self.output = io.StringIO()
 
-    def run(self, use_cache: bool = True, artifacts: str | None = None, parallelism: int = 2, **given: Any) -> RunState:
+    def run(
+        self,
+        use_cache: bool = True,
+        artifacts: str | None = None,
+        parallelism: int = 2,
+        observer: Observer | None = None,
+        note: Note | None = None,
+        **given: Any,
+    ) -> RunState:
         self.calls.write_text("")
         pipeline = read_ir(self.ir)
         parameters = check_parameters(pipeline, {"calls": str(self.calls), **given})
         return run_pipeline(
             pipeline, parameters, runs_dir=self.runs, parallelism=parallelism, use_cache=use_cache, artifacts=artifacts,
-            environment={}, observer=PlainLines(self.output),
+            environment={}, observer=observer or PlainLines(self.output), note=note or Note(),
         )  # fmt: skip
 
     def called(self) -> list[str]:
@@ -122,6 +139,49 @@ def test_fan_out_and_fan_in(bench: Bench) -> None:
     assert json.loads((run.folder / "run.json").read_text())["state"] == "done"
     assert not list(run.folder.rglob(".partial"))
     assert "b/each done" in bench.output.getvalue()
+
+
+class Counting(PlainLines):
+    """Notes how many steps are known when one of them changes, and whether all are."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+        self.seen: list[tuple[str, int, bool]] = []
+
+    def changed(self, task: TaskState) -> None:
+        assert self._run is not None
+        self.seen.append((task.label, len(self._run.tasks), bool(self._run.unfolded)))
+
+
+def test_all_steps_of_a_loop_are_known_before_the_first_of_them_runs(tmp_path: Path) -> None:
+    path, observer = tmp_path / "narrow.yaml", Counting()
+    compiler.Compiler().compile(narrow, str(path))
+    run = Bench(path.read_text(), tmp_path).run(parallelism=2, observer=observer)
+    assert observer.seen[0] == ("make", 1, True)
+    assert {seen[1:] for seen in observer.seen if seen[0] != "make"} == {(4, False)}
+    assert (run.state, run.parallelism) == ("done", 2)
+
+
+def test_what_a_person_says_of_a_run_is_kept_with_it(bench: Bench) -> None:
+    note = Note(text="why", tags=("a",))
+    assert read_note(bench.run(note=note).folder) == note
+    assert read_note(bench.run().folder) == Note()
+
+
+def test_a_result_that_is_removed_while_it_is_taken_is_made_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 'vqi gc' may do it in another process."""
+    first = bench.run()
+
+    def gone(source: Path, target: Path) -> None:
+        if source.name == "kept.html" and first.folder in source.parents:
+            source.unlink(missing_ok=True)
+        link_tree(source, target)
+
+    monkeypatch.setattr(transfer, "link_tree", gone)
+    assert bench.run().state == "done"
+    assert bench.called() == ["a", "b", "c"]
 
 
 def test_what_did_not_change_is_not_run_again(bench: Bench) -> None:

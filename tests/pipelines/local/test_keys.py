@@ -28,7 +28,7 @@ KEYS = {
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "assessment backbones category champion drift drifting figures gate manifest model package "
-        "reading registry rescoring result retraining scorer trained",
+        "paired reading registry rescoring result retraining scorer trained",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
         "s3_listing s3_profiles s3_reading s3_settings s3_unfinished",
@@ -99,7 +99,7 @@ KEYS = {
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
         "models": "answers assessment backbones budgets category champion deciding drift earlier field figures "
-        "gate good_alone manifest model overview package reading registry rescoring result scorer "
+        "gate good_alone manifest model overview package paired reading registry rescoring result scorer "
         "trained",
         "network": "backbones engines extraction runtime truncation turns",
         "pages": "charts decision_card drift_chart field folder rendering templates",

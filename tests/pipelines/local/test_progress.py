@@ -1,11 +1,13 @@
 """What a person sees of a run: a live table on a terminal, plain lines elsewhere."""
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from vqi_pipelines.local import progress
 from vqi_pipelines.local.live_table import LiveTable, most_telling
 from vqi_pipelines.local.progress import PlainLines, observer_for
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, WAITING, Observer, RunState, TaskState
@@ -49,6 +51,46 @@ def test_a_failure_shows_the_end_of_its_log(tmp_path: Path, live: bool) -> None:
     assert "| line 25\n" in said.replace("\r", "")
     assert "line 24" not in said
     assert "1 done, 1 failed" in said
+
+
+def test_how_far_a_run_is_stands_below_the_table_while_it_goes_on(tmp_path: Path) -> None:
+    table = LiveTable(Console(file=io.StringIO(), force_terminal=True, width=100, height=20))
+    run = RunState("run-1", tmp_path, "p", {}, table, expected=dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 10.0))
+    for label in run.expected:
+        run.task(label)
+    paper = Console(file=io.StringIO(), width=100)
+    table.begin(run)
+    paper.print(table._picture())
+    lines = paper.file.getvalue().splitlines()
+    assert lines[-1].rstrip() == "0 of 26 steps, about 4 min left, 0:00 so far"
+    assert len(lines) == 19, "the last line of the screen is the cursor's"
+    run.state = DONE
+    table.end(run)
+    paper.print(table._picture())
+    assert paper.file.getvalue().count("so far") == 1
+
+
+def test_plain_lines_say_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = threading.Event()
+
+    class Waited(io.StringIO):
+        def write(self, text: str) -> int:
+            if "of 2 steps" in text:
+                said.set()
+            return super().write(text)
+
+    monkeypatch.setattr(progress, "_EVERY_SECONDS", 0.01)
+    stream = Waited()
+    lines = PlainLines(stream)
+    run = RunState("run-1", tmp_path, "p", {}, lines, expected={"a": 100.0, "b": 200.0})
+    lines.begin(run)
+    for label in ("a", "b"):
+        run.task(label)
+    run.change(run.tasks["a"], RUNNING)
+    assert said.wait(60)
+    lines.end(run)
+    assert "a running 0 s" in stream.getvalue()
+    assert "0 of 2 steps, about 5 min left\n" in stream.getvalue()
 
 
 def test_the_last_table_has_every_row(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import norm
-from sklearn.metrics import roc_auc_score
 
 from tests.vqi.made import metrics
 from vqi.artifacts.metrics import Scored
@@ -44,18 +43,6 @@ def test_a_model_that_says_the_same_is_promoted() -> None:
     assert found.reasons[0].startswith("image AUROC 0.9")
     assert found.reasons[-1] == "the champion was measured on the same 200 test images"
     assert judge(one, one, 0.0).verdict == "promoted"
-
-
-def test_the_areas_are_those_of_a_reference() -> None:
-    draw = np.random.default_rng(0)
-    good, bad = draw.integers(0, 6, 40) / 5, draw.integers(2, 9, 30) / 5  # with ties
-    ranks = gate._Ranks(good, bad)
-    labels = [0] * 40 + [1] * 30
-    assert ranks.area() == pytest.approx(roc_auc_score(labels, [*good, *bad]))
-    of_good, of_bad = gate._drawn(draw, 40, 3), gate._drawn(draw, 30, 3)
-    for row, found in enumerate(ranks.areas(of_good, of_bad)):
-        weights = [*of_good[row], *of_bad[row]]
-        assert found == pytest.approx(roc_auc_score(labels, [*good, *bad], sample_weight=weights))
 
 
 def test_a_worse_one_is_rejected_and_a_better_one_promoted() -> None:
@@ -188,13 +175,6 @@ def test_from_the_figures_of_a_version() -> None:
     assert (found.good, found.defective, found.flagged.tolist()) == (2, 1, [False, True, False])
     with pytest.raises(ValueError, match="expected 3, one for each label, got 1"):
         Scored(images="a" * 64, labels="010", scores=(0.1,))
-
-
-def test_large_sets_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = measured(spread(60, 0, 0.6), spread(60, 0.4, 1)), measured(spread(60, 0, 0.6), spread(60, 0.41, 1))
-    whole = judge(one, other, ALLOWED)
-    monkeypatch.setattr(gate, "_CELLS", 1)
-    assert judge(one, other, ALLOWED).verdict == whole.verdict
 
 
 # ------------------------------------------------------------------------------------------ how often it is wrong

@@ -3,6 +3,7 @@
 import csv
 import io
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.vqi.pages.test_field import field
 from vqi.artifacts.metrics import Summary
+from vqi.errors import VqiError
 from vqi.formatting import text_of
-from vqi.pages.table import COLUMNS, to_csv, to_html, to_markdown
+from vqi.pages.table import COLUMNS, read_csv, to_csv, to_html, to_markdown
 
 HEADER = (
     "Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall | "
@@ -84,6 +86,15 @@ def test_csv_by_hand() -> None:
     first, second = to_csv([row("a,b", threshold=0.1 + 0.2)]).splitlines()
     assert first == ",".join(COLUMNS)
     assert second == '"a,b",431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889,0,0'
+
+
+def test_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path, rows = tmp_path / "table.csv", [row("=a,b", threshold=0.1 + 0.2), row("c", image_auroc=None)]
+    path.write_text(to_csv(rows, {"broken": "why"}))
+    assert read_csv(path) == rows
+    path.write_text(to_csv(rows).replace("0.9581", "much"))
+    with pytest.raises(VqiError, match=r"table\.csv: expected a table of results, got: row 0: "):
+        read_csv(path)
 
 
 def test_markdown_of_one_category_has_no_mean() -> None:
