@@ -32,6 +32,12 @@ FOLDERS = {"src/vqi": "vqi", "components": "vqi_components", "pipelines": "vqi_p
 # What is run for each command where the extra `command` alone is installed, and the extra that it then asks for.
 NEEDS = {
     "run": (["run"], "pipelines"),
+    "train": (["train", "nowhere"], ""),
+    "runs note": (["runs", "--runs-dir", "nowhere", "note", "latest", "text"], ""),
+    "runs tag": (["runs", "--runs-dir", "nowhere", "tag", "latest", "keep"], ""),
+    "compare": (["compare", "--runs-dir", "nowhere", "latest", "latest"], ""),
+    "gc": (["gc", "--runs-dir", "nowhere"], ""),
+    "check": (["check", "nowhere"], ""),
     "step": (["step", "nowhere"], ""),  # the command alone: what it runs may need more
     "parameters": (["parameters"], "pipelines"),
     "compile": (["compile"], "pipelines"),

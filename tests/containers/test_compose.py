@@ -24,7 +24,7 @@ from tests.containers.conftest import containers, podman, served
 
 pytestmark = pytest.mark.usefixtures("images")
 STORE = "localhost/vqi-stand-in-seaweedfs:4.48"
-SETTINGS = "engine: eager\nprecision: fp32\nimage_size: 64\n"
+SETTINGS = "engine: eager\nprecision: fp32\nimage_size: 64\ndetector: pca\n"
 HEALTH_INTERVAL = 2  # seconds, as in compose.yaml for the store
 STEPS = 10001  # the steps' user by default
 # What the official image's wget does for the health check.

@@ -18,7 +18,8 @@ from tests.containers.conftest import containers, served
 pytestmark = [
     pytest.mark.skipif(not shutil.which("docker"), reason="no docker client here"),
 ]
-FAST = ("-p", "engine=eager", "-p", "precision=fp32", "-p", "image_size=64", "-p", "source=folder:parts")
+SOURCE = ("-p", "source=folder:parts")
+FAST = ("-p", "engine=eager", "-p", "precision=fp32", "-p", "image_size=64", "-p", "detector=pca", *SOURCE)
 VQI = Path(sys.executable).with_name("vqi")
 
 

@@ -24,7 +24,7 @@ from vqi_pipelines.local.progress import PlainLines
 from vqi_pipelines.parameters import check_parameters
 
 pytestmark = pytest.mark.usefixtures("images")
-FAST = {"engine": "eager", "precision": "fp32", "image_size": 64}
+FAST = {"engine": "eager", "precision": "fp32", "image_size": 64, "detector": "pca"}
 STEPS = (
     "dataset_download", "preprocess", "ssl_finetune", "feature_extract", "pca_fit", "evaluate", "publish", "summarize",
 )  # fmt: skip

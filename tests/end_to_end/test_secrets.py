@@ -91,7 +91,13 @@ def test_a_stopped_run_continues_to_its_report_and_shows_no_secret(tmp_path: Pat
         )
 
     with closed_server(parts) as (address, asked), list_of_processes() as processes:
-        parameters = {"source": f"archive:{address}", "engine": "eager", "precision": "fp32", "image_size": 64}
+        parameters = {
+            "source": f"archive:{address}",
+            "engine": "eager",
+            "precision": "fp32",
+            "image_size": 64,
+            "detector": "pca",
+        }
         given.write_text(json.dumps(parameters))
         shown = []
         with start() as first:
