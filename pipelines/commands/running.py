@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -73,13 +75,20 @@ class Running:
     tags: tuple[str, ...]
     launcher: str
 
-    def start(self, pipeline: Pipeline, parameters: Mapping[str, Any], results: Callable[[RunState], list[str]]) -> int:
+    def start(
+        self,
+        pipeline: Pipeline,
+        parameters: Mapping[str, Any],
+        results: Callable[[RunState], list[str]],
+        told: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
         """Run a pipeline to its end; returns the exit code.
 
         Args:
             pipeline: From ``read_ir``.
             parameters: All of its parameters, checked.
             results: What to print at the end.
+            told: Environment variables for the steps.
 
         Raises:
             VqiError: A place cannot be used, or the pipeline cannot run here.
@@ -105,7 +114,7 @@ class Running:
             parallelism=self.parallelism or min(granted_cpus(), MOST_PARALLEL),
             use_cache=not self.no_cache,
             artifacts=self.artifacts,
-            environment={STORE: kept, **absolute_places(os.environ)},
+            environment={STORE: kept, **absolute_places(os.environ), **told},
             observer=observer_for(sys.stdout, results),
             launcher=launcher_of(self.launcher),
             note=said,
@@ -123,17 +132,21 @@ class Running:
         Raises:
             VqiError: A parameter does not fit, or nothing can be trained; or as for ``start``.
         """
+        from vqi_components.environment import LINKS
         from vqi_pipelines.compiled import pipeline_to_run
         from vqi_pipelines.ir import read_ir
         from vqi_pipelines.parameters import absolute_paths, check_parameters, settings_of
         from vqi_pipelines.photographs import check_photographs
         from vqi_pipelines.results import results_of
+        from vqi_pipelines.runs.links import links_of
 
         pipeline = read_ir(pipeline_to_run())
         # all categories are trained, where the parameters say nothing of that
         parameters = check_parameters(pipeline, {"retrain_if": "always", **given} if self.no_cache else given)
         check_photographs(settings_of(parameters))
-        return self.start(pipeline, absolute_paths(parameters), results_of)
+        # reports in an object store are not beside the other pages of their run
+        told = {} if self.artifacts else {LINKS: json.dumps(links_of(self.runs_dir))}
+        return self.start(pipeline, absolute_paths(parameters), results_of, told)
 
 
 def run_options(command: Command) -> Command:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,13 @@ def test_the_report_is_self_contained(trained: Path) -> None:
     for report in (trained / "runs" / "latest").rglob("*.html"):
         html = report.read_text().replace("http://www.w3.org/2000/svg", "")
         assert not [bad for bad in ("http://", "https://", "<script", "@import") if bad in html], report
+
+
+def test_the_report_links_to_the_other_pages(trained: Path) -> None:
+    report = trained / "runs" / "latest" / "bracket" / "publish" / "decided_report.html"
+    links = dict(re.findall(r'<a href="(\.\./[^"]+)">([^<]+)</a>', report.read_text()))
+    assert {*links.values()} >= {"Table of this run", "Data page", "All runs"}
+    assert all((report.resolve().parent / address).is_file() for address in links), links
 
 
 def test_everybody_can_read_the_pages_on_a_desk_and_on_a_phone(trained: Path, tmp_path: Path) -> None:

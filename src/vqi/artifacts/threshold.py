@@ -70,6 +70,11 @@ class Threshold(Record):
         return good_images_needed(self.target_fpr)
 
     @property
+    def steady(self) -> int:
+        """The fewest groups with which the threshold of ``target_fpr`` does not hang on one or two scores."""
+        return math.ceil(FEWEST_ABOVE / self.target_fpr) - 1
+
+    @property
     def enough(self) -> bool:
         """Whether there were that many."""
         return self.n >= self.needed

@@ -106,8 +106,14 @@ def _usable(facts: Facts) -> tuple[Usable, str]:
             f"{count(threshold.n, 'good part')} cannot promise a false-alarm rate of "
             f"{short_percent(threshold.target_fpr)}, so it is an estimate; {_caught(metrics)}."
         )
-    alarms = expected_false_alarms(threshold.n, threshold.rank, _PARTS)[0]
-    return "yes", f"Expect about {_PARTS * alarms:.0f} false alarms in {_PARTS:,} good parts; {_caught(metrics)}."
+    alarms = _PARTS * expected_false_alarms(threshold.n, threshold.rank, _PARTS)[0]
+    if threshold.method == "fitted tail":
+        rates = " to ".join(sorted({f"{_PARTS * threshold.target_fpr:.0f}", f"{alarms:.0f}"}, key=float))
+        return "with care", (
+            f"{count(threshold.n, 'good part')} are few, so its false alarms are an estimate: {rates} in "
+            f"{_PARTS:,} good parts; {_caught(metrics)}."
+        )
+    return "yes", f"Expect about {alarms:.0f} false alarms in {_PARTS:,} good parts; {_caught(metrics)}."
 
 
 def _caught(metrics: Metrics) -> str:
@@ -131,6 +137,9 @@ def _steps(facts: Facts) -> Iterator[str]:
         yield "Put photographs of defective parts into test/defective: the next run measures how many are caught."
     if not threshold.enough:
         yield f"Photograph at least {count(threshold.needed - threshold.n, 'more good part')} for training."
+    elif threshold.method == "fitted tail":
+        more = count(threshold.steady - threshold.n, "more good part")
+        yield f"Photograph {more} for training: then the threshold does not hang on one or two of them."
     if facts.more_alarms_than_chance:
         yield (
             "Compare the false alarms below with good training photographs. Where they differ in light, camera or "

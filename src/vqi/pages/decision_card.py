@@ -6,8 +6,9 @@ for its digest is part of what the model is; what people look at is a copy with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from vqi.artifacts.decision import Decision, Verdict
@@ -41,6 +42,7 @@ def with_decision(
     run: str = "",
     when: datetime | None = None,
     versions: Sequence[Measured] = (),
+    links: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """A report with the card in its place, and below its title the version, the run and the time.
 
@@ -50,13 +52,15 @@ def with_decision(
         run: Its name; '' for none.
         when: It was decided; None for not known.
         versions: This version and earlier ones, which are shown beside it.
+        links: Addresses of other pages, by what they are called.
 
     Raises:
         VqiError: It is no report, or an earlier vqi wrote it.
     """
     if any(report.count(place) != 1 for place in (_PLACE, _OF_RUN)):
         raise VqiError("report: expected one that this version of vqi wrote: run evaluate again")
-    told = render("run.html.j2", model=_name_of(decision), run=run, when=f"{when:%-d %B %Y, %H:%M} UTC" if when else "")
+    at = f"{when:%-d %B %Y, %H:%M} UTC" if when else ""
+    told = render("run.html.j2", model=_name_of(decision), run=run, when=at, links=links)
     return report.replace(_OF_RUN, told).replace(_PLACE, decision_card(decision, versions))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import FromVerdicts, Metrics, OperatingPoint
-from vqi.artifacts.threshold import FEWEST_ABOVE, Threshold, is_fitted
+from vqi.artifacts.threshold import Threshold, is_fitted
 from vqi.artifacts.training_log import Epoch, best_epoch
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
@@ -182,8 +181,9 @@ def _need(threshold: Threshold) -> str:
     need = f"A false-alarm rate of {short_percent(threshold.target_fpr)} needs at least {count(threshold.needed, what)}"
     had = f"there were {threshold.n:,}"
     if threshold.method == "fitted tail":
-        steady = math.ceil(FEWEST_ABOVE / threshold.target_fpr) - 1
-        return f"{need} to calibrate on, and {steady:,} for a threshold that does not hang on one or two; {had}."
+        return (
+            f"{need} to calibrate on, and {threshold.steady:,} for a threshold that does not hang on one or two; {had}."
+        )
     if not threshold.enough:
         return f"{need} to calibrate on; {had}. That is too few: the threshold is the highest score among them."
     where = f"the threshold is the {ordinal(threshold.rank)} lowest"

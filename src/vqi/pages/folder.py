@@ -14,6 +14,7 @@ from vqi.system.atomic import atomic_path
 INDEX = "index.html"
 _PICTURES = "pictures"
 _PICTURE = re.compile(r'src="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"')
+_UP = 'href="../'
 _WITHIN, _BESIDE = "img-src data:", "img-src 'self'"  # of the page's own policy
 
 
@@ -33,7 +34,9 @@ def write_folder(folder: Path, page: str) -> None:
         name = names.setdefault(found[1], f"{_PICTURES}/{len(names):03}.jpg")
         return f'src="{name}"'
 
-    text = _PICTURE.sub(beside, page).replace(_WITHIN, _BESIDE, 1)
+    text = (
+        _PICTURE.sub(beside, page).replace(_WITHIN, _BESIDE, 1).replace(_UP, f"{_UP}../")
+    )  # it is a folder further in
     with atomic_path(folder) as unfinished:
         (unfinished / _PICTURES).mkdir(parents=True)
         for data, name in names.items():

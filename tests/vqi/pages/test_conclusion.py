@@ -69,6 +69,12 @@ def test_a_model_that_does_what_it_promises() -> None:
             "Beside people, not in their place: 4.8 %",
             "Look at the 20 defective",
         ),
+        (
+            {"good": [5.0], "calibration": 24},
+            "with care",
+            "24 good parts are few, so its false alarms are an estimate: 40 to 50 in 1,000",
+            "Photograph 35 more good parts",
+        ),
         ({"good": [5.0], "calibration": 9}, "with care", "9 good parts cannot promise", "at least 10 more good parts"),
     ],
 )
