@@ -23,7 +23,7 @@ _OUTLINE = (0, 220, 255)  # cyan is not among the colours of the scale
 HIGHEST = 8.0  # times the limit of good parts: from here on the colour is the hottest
 LOWEST = 0.5  # times that limit: up to here there is none
 _STRENGTH = 0.75  # opacity of the hottest pixel of an overlay
-_SIDES = (256, 192, 128, 96, 64, 48)  # pictures of a report, pixels; smaller ones where there are many
+_SIDES = (512, 384, 320, 256, 192, 128, 96, 64, 48)  # pictures of a report, pixels; smaller ones where there are many
 _QUALITY = 85
 
 
@@ -74,7 +74,9 @@ def data_uris(pictures: Sequence[Pixels], budget: int) -> list[str]:
 
     With very many pictures the smallest side is used even if it exceeds the budget.
     """
-    for side in _SIDES:
+    largest = max((max(picture.shape[:2]) for picture in pictures), default=0)
+    useful = [side for side in _SIDES[1:] if side < largest]  # a larger one changes nothing
+    for side in (_SIDES[0], *useful):
         uris = [_data_uri(picture, side) for picture in pictures]
         if sum(map(len, uris)) <= budget:
             break
