@@ -12,9 +12,9 @@ LOCKED := $(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-b
 ARGS ?=
 # Of the container images; the release's.
 TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/vqi/__init__.py)
-# Tests run in as many processes as there are cores; each may start servers and steps of its own. A process that crashes
-# is not replaced: pytest-xdist would then wait for ever for its tests.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
+# Tests run in several processes (tests/conftest.py says how many); each may start servers and steps of its own. A process
+# that crashes is not replaced: pytest-xdist would then wait for ever for its tests.
+SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast test-cluster check format compile check-compiled bench images lock check-lock sbom clean

@@ -29,6 +29,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image, ImageDraw
 
 from vqi.store import opening
+from vqi.system.processor import granted_cpus
 
 PORTS = ("master", "volume", "filer", "s3", "admin")
 READY_SECONDS = 300  # only a server that hangs takes so long
@@ -39,6 +40,7 @@ settings.load_profile("busy machine")
 
 
 TESTS = Path(__file__).parent
+MOST_PROCESSES = 4  # of tests; each may take a gigabyte or two
 # Tests of one file run in one process. So do those of these folders, which share what takes long to prepare.
 TOGETHER = ("components", "containers")
 # Started first, so that the processes end at about the same time.
@@ -79,6 +81,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     text = collection_path.read_text()
     return bool(NETWORK.search(text) or SERVES.search(text)) or None
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a server, a container or a process that they ended."""
+    return min(granted_cpus() + 1, MOST_PROCESSES)
 
 
 @pytest.hookimpl(tryfirst=True)
