@@ -21,6 +21,7 @@ import vqi
 from vqi_pipelines.commands.group import vqi as command
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
+from vqi_pipelines.parameter_schema import schema_text
 from vqi_pipelines.parameters import describe_parameters
 
 FOLDER = Path(__file__).parent / "reference"
@@ -34,7 +35,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
     check = parser.parse_args().check
-    pages = {"python.md": library(), "commands.md": commands(), "parameters.md": parameters()}
+    pages = {
+        "python.md": library(),
+        "commands.md": commands(),
+        "parameters.md": parameters(),
+        "parameters.schema.json": schema_text(),
+    }
     old = [name for name, text in pages.items() if not _is(FOLDER / name, text)]
     if check and old:
         names = ", ".join(old)
@@ -151,7 +157,8 @@ def parameters() -> str:
     """The parameters of the training pipeline."""
     head = (
         "`vqi run -p NAME=VALUE`, a parameter file (`-f`), `vqi submit`, the chart's `parameters` and `vqi.fit` take "
-        "them; `vqi parameters` lists the same.\n"
+        "them; `vqi parameters` lists the same. [parameters.schema.json](parameters.schema.json) is a JSON schema of a "
+        "parameter file ([for an editor](../editors.md)).\n"
     )
     lines = [
         "# Reference: parameters\n",

@@ -16,9 +16,7 @@ from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import as_given, to_text
 from vqi_pipelines.parameter_files import read_parameter_file
-
-# Parameters of steps that have another name in the pipeline.
-_PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
+from vqi_pipelines.parameter_schema import PIPELINE_NAMES
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
 
     problems: list[str] = []
     for model in config.STEPS:
-        names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
+        names = {field: PIPELINE_NAMES.get(field, field) for field in model.model_fields}
         values = {field: parameters[name] for field, name in names.items() if name in parameters}
         if not values:
             continue
@@ -153,7 +151,7 @@ def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfi
     found: dict[str, tuple[type[config.StepConfig], str]] = {}
     for model in config.STEPS:
         for field in model.model_fields:
-            name = _PIPELINE_NAMES.get(field, field)
+            name = PIPELINE_NAMES.get(field, field)
             if name in known:
                 found.setdefault(name, (model, field))
     return found

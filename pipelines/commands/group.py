@@ -10,6 +10,7 @@ import click
 from vqi import __version__
 from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.compile import compile_command
+from vqi_pipelines.commands.completion import completion
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
 from vqi_pipelines.commands.layers import layers
@@ -79,5 +80,6 @@ for command in (
     threshold,
     submit,
     doctor,
+    completion,
 ):
     vqi.add_command(command)
