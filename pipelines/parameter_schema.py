@@ -12,6 +12,8 @@ from vqi import config
 
 # Parameters of steps that have another name in the pipeline.
 PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
+# Settings that a step is given by the step before it, or by what runs it.
+_GIVEN = frozenset({"dataset", "category", "recipe", "run", "summary"})
 
 DIALECT = "http://json-schema.org/draft-07/schema#"  # that editors know best
 # Digits from vqi.sizes.SHORTEST to LONGEST, as its form has them: four at most, zeros before them or not.
@@ -21,10 +23,19 @@ Names, types and ranges of the training pipeline's parameters. What depends on o
 checks before it starts: a pair's order, freeze_epochs below epochs, whether a layer or a model exists."""
 
 
+def settings() -> dict[str, tuple[type[config.StepConfig], str]]:
+    """The parameters in the order of the data path, each once: its model, its name there."""
+    found: dict[str, tuple[type[config.StepConfig], str]] = {}
+    for model in config.STEPS:
+        for field in model.model_fields:
+            if field not in _GIVEN:
+                found.setdefault(PIPELINE_NAMES.get(field, field), (model, field))
+    return found
+
+
 def parameter_fields() -> dict[str, FieldInfo]:
-    """The parameters in the order of the data path: dataset_download is given those of all steps."""
-    fields = config.DatasetDownload.model_fields
-    return {PIPELINE_NAMES.get(name, name): field for name, field in fields.items() if name != "run"}
+    """The parameters in the same order, with what is said of each."""
+    return {name: model.model_fields[field] for name, (model, field) in settings().items()}
 
 
 def words(name: str) -> list[str]:
@@ -62,9 +73,9 @@ def parameter_schema() -> dict[str, Any]:
     It refuses what the reader of the file refuses; and a value of another type that is written as a text, such as
     ``"0.05"``, which the reader takes because a command line has nothing else.
     """
-    found = config.DatasetDownload.model_json_schema()["properties"]
-    fields = {PIPELINE_NAMES.get(name, name): field for name, field in found.items()}
-    properties = {name: _described(fields[name]) | _narrower(name) for name in parameter_fields()}
+    found = settings()
+    models = {model: model.model_json_schema()["properties"] for model, _ in found.values()}
+    properties = {name: _described(models[model][field]) | _narrower(name) for name, (model, field) in found.items()}
     properties["image_size"]["anyOf"][0]["pattern"] = f"^(fit|(fit:)?{_SIDE}|{_SIDE}x{_SIDE})$"
     return {
         "$schema": DIALECT,

@@ -16,7 +16,7 @@ from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import as_given, to_text
 from vqi_pipelines.parameter_files import read_parameter_file
-from vqi_pipelines.parameter_schema import PIPELINE_NAMES
+from vqi_pipelines.parameter_schema import PIPELINE_NAMES, settings
 
 
 def read_parameters(files: Sequence[Path], assignments: Sequence[str]) -> dict[str, Any]:
@@ -147,14 +147,7 @@ def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
 
 def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfig], str]]:
     """The training pipeline's parameters in the order of the data path, each once: its model, its name there."""
-    known = set(pipeline.inputs)
-    found: dict[str, tuple[type[config.StepConfig], str]] = {}
-    for model in config.STEPS:
-        for field in model.model_fields:
-            name = PIPELINE_NAMES.get(field, field)
-            if name in known:
-                found.setdefault(name, (model, field))
-    return found
+    return {name: found for name, found in settings().items() if name in pipeline.inputs}
 
 
 def describe_parameters(pipeline: Pipeline) -> list[tuple[str, Any, str]]:

@@ -45,10 +45,10 @@ def completion(context: click.Context, shell: str | None, install: bool) -> None
         click.echo(text, nl=False)
         return
     place = _place(name)
-    _say(place, _write(place, f"{_WRITTEN}{text}"))
+    click.echo(f"{'wrote' if _write(place, f'{_WRITTEN}{text}') else 'is up to date:'} {place}")
     if line := _line(name, place):
         file = _startup_file(name)
-        _say(file, _add_line(file, line))
+        click.echo(f"{'added a line to' if _add_line(file, line) else 'is up to date:'} {file}")
     click.echo(f"new shells complete 'vqi'; this one after: source {shlex.quote(str(place))}")
 
 
@@ -116,7 +116,3 @@ def _add_line(file: Path, line: str) -> bool:
     with file.open("ab") as out:
         out.write((b"" if not there or there.endswith(b"\n") else b"\n") + line.encode() + b"\n")
     return True
-
-
-def _say(file: Path, written: bool) -> None:
-    click.echo(f"{'wrote' if written else 'is up to date:'} {file}")

@@ -126,6 +126,7 @@ def test_it_is_installed_once(shell: str, home: Path) -> None:
     assert f"wrote {place}\n" in first.output
     assert f"is up to date: {place}\n" in second.output
     assert place.read_text().endswith(script(shell, vqi))
+    assert (f"added a line to {startup}\n" in first.output) == (shell != "fish")
     lines = startup.read_text().splitlines()
     assert lines[0] == "# mine, without a line end"
     assert len(lines) == (1 if shell == "fish" else 2)
