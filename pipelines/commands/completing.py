@@ -22,17 +22,16 @@ _LONGEST = 60  # characters of a meaning beside a name
 # part is a word of its own, gets the part.
 _BASH = """\
 %(complete_func)s() {
-    local IFS=$'\\n' line type value
+    local type value
     COMPREPLY=()
-    for line in $(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_BREAKS="$COMP_WORDBREAKS" %(complete_var)s=bash_complete "$1"); do
-        IFS=, read -r type value <<< "$line"
+    while IFS=, read -r type value; do
         if [[ $type == file ]]; then
             compopt -o default
         else
             COMPREPLY+=("$value")
             [[ $value != *[=:] ]] || compopt -o nospace
         fi
-    done
+    done < <(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_BREAKS="$COMP_WORDBREAKS" %(complete_var)s=bash_complete "${1/#\\~/$HOME}")
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """  # noqa: E501 - one command
@@ -40,7 +39,7 @@ _ZSH = """\
 %(complete_func)s() {
     local -a whole open lines
     local type value meaning
-    lines=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) %(complete_var)s=zsh_complete ${words[1]})}")
+    lines=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) %(complete_var)s=zsh_complete ${~words[1]})}")
     for type value meaning in $lines; do
         [[ $meaning == _ ]] && meaning=""
         if [[ $type == file ]]; then
@@ -56,7 +55,7 @@ _ZSH = """\
     (( $#whole )) && _describe -V value whole -U
 }
 compdef %(complete_func)s %(prog_name)s
-"""
+"""  # noqa: E501 - one command
 
 
 class _Completing(ShellComplete):

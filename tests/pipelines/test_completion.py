@@ -56,7 +56,7 @@ def test_a_real_bash_completes_a_parameter_and_its_value(home: Path) -> None:
     command = [bash, "--rcfile", str(home / ".bashrc"), "-i"]
     with subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, env=environment, cwd=home) as running:
         os.close(inside)
-        os.write(terminal, b"vqi run -p detec\t")
+        os.write(terminal, b"~/bin/vqi run -p detec\t")
         seen = b""
         while b"detector=" not in seen:
             seen += os.read(terminal, 1024)

@@ -13,6 +13,7 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from vqi import config
 from vqi.errors import VqiError
+from vqi.sizes import LONGEST, wanted_size
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline
@@ -124,6 +125,21 @@ def test_it_is_of_the_readers_opinion(name: str, tmp_path: Path) -> None:
         assert bool(by_reader) == bool(said), f"{value!r}: reader: {by_reader or 'fits'}; schema: {said or 'fits'}"
 
     agree()
+
+
+def test_the_pattern_of_sizes_has_the_readers_range() -> None:
+    pattern = re.compile(parameter_schema()["properties"]["image_size"]["anyOf"][0]["pattern"])
+    digits = [f"{number:0{width}}" for number in range(2 * LONGEST) for width in (1, 3, 4, 5)]
+    for text in (form.format(side) for side in digits for form in ("{}", "fit:{}", "{}x320", "64x{}")):
+        assert bool(pattern.search(text)) == _is_size(text), text
+
+
+def _is_size(text: str) -> bool:
+    try:
+        wanted_size(text)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("method", "name"), FINETUNE)
