@@ -17,7 +17,7 @@ TAG ?= $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/vqi/__init__.py)
 SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-cluster check format compile check-compiled bench images lock check-lock sbom clean
+.PHONY: help install run test test-fast test-cluster check format compile check-compiled docs gallery bench images lock check-lock sbom clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,15 @@ check-compiled: install ## Fail when manifests/ or docs/reference differs from w
 		$(BIN)/vqi compile --output "$$scratch" > /dev/null && diff -ru manifests "$$scratch" || \
 		{ echo "manifests/ is out of date: run 'make compile' and commit the result" >&2; exit 1; }
 	$(BIN)/python docs/generate.py --check
+
+docs: install ## Build the site of the documents into build/site; a link that leads nowhere fails
+	rm -rf build/site
+	$(BIN)/python -m sphinx --builder html --conf-dir docs/site --doctree-dir build/doctrees --fresh-env --fail-on-warning --keep-going --quiet . build/site
+	@echo "build/site/index.html"
+
+gallery: install ## Run the pipeline on the embedded dataset, and build the site with the pages that it writes
+	$(BIN)/python docs/gallery.py build/gallery
+	VQI_GALLERY=build/gallery/pages $(MAKE) --no-print-directory docs
 
 bench: install ## Measure speed and memory, printed as tables
 	$(BIN)/python -m tests.benchmarks $(ARGS)

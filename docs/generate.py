@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +22,15 @@ import vqi
 from vqi_pipelines.commands.group import vqi as command
 from vqi_pipelines.compiled import training_ir
 from vqi_pipelines.ir import read_ir
+from vqi_pipelines.parameter_schema import schema_text
 from vqi_pipelines.parameters import describe_parameters
 
 FOLDER = Path(__file__).parent / "reference"
 WRITTEN = "Written by `make compile`: change {} instead.\n"
 GROUPS = {"attributes": "Attribute", "parameters": "Argument", "returns": "Returns", "raises": "Raises"}
 LONGEST = 110  # characters of a line of code
+MARKUP = r"[*<\\]|\b_|_\b"  # an underscore between letters is none
+_BAR = "\\|"  # in a table
 
 
 def main() -> int:
@@ -34,7 +38,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
     check = parser.parse_args().check
-    pages = {"python.md": library(), "commands.md": commands(), "parameters.md": parameters()}
+    pages = {
+        "python.md": library(),
+        "commands.md": commands(),
+        "parameters.md": parameters(),
+        "parameters.schema.json": schema_text(),
+    }
     old = [name for name, text in pages.items() if not _is(FOLDER / name, text)]
     if check and old:
         names = ", ".join(old)
@@ -123,17 +132,18 @@ def _code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return _code(" ".join(text.split())).replace("|", "\\|")
+    return _prose(_code(text)).replace("|", _BAR)
 
 
 # ------------------------------------------------------------------------------------------------- the commands
 
 
 def commands() -> str:
-    """What ``--help`` says of every command."""
+    """Every command: how it is used, what it does, its options."""
     parts = ["# Reference: commands\n", WRITTEN.format("the commands' help"), "Each says the same with `--help`.\n"]
-    top = click.Context(command, info_name="vqi", terminal_width=100, **command.context_settings)
-    parts += [f"## `{one.command_path}`\n\n```text\n{one.command.get_help(one)}\n```\n" for one in _contexts(top)]
+    top = click.Context(command, info_name="vqi", **command.context_settings)
+    for context in _contexts(top):
+        parts += [f"## `{context.command_path}`\n", *_command(context)]
     return "\n".join(parts)
 
 
@@ -141,7 +151,30 @@ def _contexts(context: click.Context) -> Iterator[click.Context]:
     yield context
     if isinstance(context.command, click.Group):
         for name, found in sorted(context.command.commands.items()):
-            yield from _contexts(click.Context(found, info_name=name, parent=context, terminal_width=100))
+            yield from _contexts(click.Context(found, info_name=name, parent=context))
+
+
+def _command(context: click.Context) -> Iterator[str]:
+    usage = " ".join(context.command.collect_usage_pieces(context))
+    yield f"```text\n{context.command_path} {usage}\n```\n"
+    for paragraph in inspect.cleandoc(context.command.help or "").split("\n\n"):
+        is_laid_out = paragraph.startswith("\b\n")
+        yield f"```text\n{paragraph[2:]}\n```\n" if is_laid_out else f"{_prose(paragraph)}\n"
+    options = [one for one in context.command.get_params(context) if isinstance(one, click.Option)]
+    records = [record for one in options if (record := one.get_help_record(context))]
+    rows = [f"| `{names.replace('|', _BAR)}` | {_cell(said)} |" for names, said in records]
+    yield "\n".join(["| option | |", "| --- | --- |", *rows, ""])
+    if isinstance(context.command, click.Group):
+        found = sorted(context.command.commands.items())
+        links = [(f"{context.command_path} {name}", one.get_short_help_str(limit=200)) for name, one in found]
+        rows = [f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(said)} |" for name, said in links]
+        yield "\n".join(["| command | |", "| --- | --- |", *rows, ""])
+
+
+def _prose(text: str) -> str:
+    """A text in one line, in which what Markdown would read is written as it stands; what is in backticks is code."""
+    parts = " ".join(text.split()).split("`")
+    return "`".join(one if place % 2 else re.sub(MARKUP, r"\\\g<0>", one) for place, one in enumerate(parts))
 
 
 # ----------------------------------------------------------------------------------------------- the parameters
@@ -151,7 +184,8 @@ def parameters() -> str:
     """The parameters of the training pipeline."""
     head = (
         "`vqi run -p NAME=VALUE`, a parameter file (`-f`), `vqi submit`, the chart's `parameters` and `vqi.fit` take "
-        "them; `vqi parameters` lists the same.\n"
+        "them; `vqi parameters` lists the same. [parameters.schema.json](parameters.schema.json) is a JSON schema of a "
+        "parameter file ([for an editor](../editors.md)).\n"
     )
     lines = [
         "# Reference: parameters\n",

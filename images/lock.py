@@ -43,7 +43,7 @@ INPUTS = "inputs"  # next to the locks, not in them: a layer is rebuilt only whe
 PYTHON = "3.11"  # of Debian 12
 PLATFORM = "x86_64-manylinux_2_34"  # of glibc 2.36
 EXTRAS = ("torch", "embedded", "command", "serve", "mqtt")  # of all images together
-DEVELOP_EXTRAS = ("torch", "embedded", "larger", "onnx", "int8", "serve", "mqtt", "mlflow", "pipelines", "dev")
+DEVELOP_EXTRAS = ("torch", "embedded", "larger", "onnx", "int8", "serve", "mqtt", "mlflow", "pipelines", "docs", "dev")
 INSTALLERS = ("pip", "setuptools")
 TORCH = ("torch", "torchvision")
 # Triton compiles for GPUs; OpenVINO's telemetry reports over the network, and vqi.system.openvino hides it from it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 
 from vqi.errors import BAD_INPUT, not_installed
@@ -17,6 +18,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         from vqi_pipelines.commands.group import vqi
+
+        if "_VQI_COMPLETE" in os.environ:  # a shell asks
+            from vqi_pipelines.commands.completing import register
+
+            register()
     except ModuleNotFoundError as error:
         refusal = not_installed(error.name)
         if refusal is None:

@@ -16,9 +16,8 @@ from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import as_given, to_text
 from vqi_pipelines.parameter_files import read_parameter_file
+from vqi_pipelines.parameter_schema import PIPELINE_NAMES, settings
 
-# Parameters of steps that have another name in the pipeline.
-_PIPELINE_NAMES = {"only_categories": "categories", "backbone_name": "backbone", "kind": "detector"}
 _DETECTOR, _BACKBONE = config.defaults(config.PcaFit).kind, config.defaults(config.SslFinetune).backbone_name
 
 
@@ -107,7 +106,7 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
     """
     problems: list[str] = []
     for model in config.STEPS:
-        names = {field: _PIPELINE_NAMES.get(field, field) for field in model.model_fields}
+        names = {field: PIPELINE_NAMES.get(field, field) for field in model.model_fields}
         values = {field: parameters[name] for field, name in names.items() if name in parameters}
         if not values:
             continue
@@ -154,7 +153,7 @@ def settings_of(given: Mapping[str, Any]) -> config.DatasetDownload:
     Raises:
         VqiError: An unknown name, or a value that does not fit.
     """
-    fields = {_PIPELINE_NAMES.get(field, field): field for field in config.DatasetDownload.model_fields}
+    fields = {PIPELINE_NAMES.get(field, field): field for field in config.DatasetDownload.model_fields}
     del fields["run"]  # the backend says which it is
     values = dict(given)
     for name, value in given.items():
@@ -183,14 +182,7 @@ def describe_finetune() -> list[tuple[str, list[tuple[str, Any, str]]]]:
 
 def pipeline_fields(pipeline: Pipeline) -> dict[str, tuple[type[config.StepConfig], str]]:
     """The training pipeline's parameters in the order of the data path, each once: its model, its name there."""
-    known = set(pipeline.inputs)
-    found: dict[str, tuple[type[config.StepConfig], str]] = {}
-    for model in config.STEPS:
-        for field in model.model_fields:
-            name = _PIPELINE_NAMES.get(field, field)
-            if name in known:
-                found.setdefault(name, (model, field))
-    return found
+    return {name: found for name, found in settings().items() if name in pipeline.inputs}
 
 
 def describe_parameters(pipeline: Pipeline) -> list[tuple[str, Any, str]]:

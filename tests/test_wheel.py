@@ -213,6 +213,7 @@ def commands() -> list[str]:
     for name, command in vqi.commands.items():
         found += [f"{name} {inner}" for inner in getattr(command, "commands", {})] or [name]
     found.remove("doctor")  # which finds that, see below
+    found.remove("completion")  # which needs nothing else
     return found
 
 
@@ -259,6 +260,15 @@ def test_with_click_alone_each_command_has_help(installed: Callable[..., Environ
     done = installed("command")("vqi", "--help")
     assert done.returncode == 0, done
     assert {name.split()[0] for name in commands()} <= set(done.stdout.split())
+
+
+def test_with_click_alone_a_shell_completes(installed: Callable[..., Environment]) -> None:
+    done = installed("command")("vqi", "completion", "bash")
+    assert (done.returncode, done.stdout.count("complete -o nosort -F _vqi_completion vqi\n")) == (0, 1), done
+    given = {"_VQI_COMPLETE": "bash_complete", "COMP_LINE": "vqi run -p detector=ens", "COMP_BREAKS": "="}
+    assert installed("command")("vqi", **given).stdout == "plain,ensemble\n"
+    schema = installed("command")("vqi", "parameters", "--schema")
+    assert schema.stdout == (ROOT / "docs" / "reference" / "parameters.schema.json").read_text()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from vqi.errors import BAD_INPUT, VqiError, not_installed
 from vqi_pipelines.commands.check import check
 from vqi_pipelines.commands.compare import compare
 from vqi_pipelines.commands.compile import compile_command
+from vqi_pipelines.commands.completion import completion
 from vqi_pipelines.commands.doctor import doctor
 from vqi_pipelines.commands.export import export
 from vqi_pipelines.commands.gc import gc
@@ -90,5 +91,6 @@ for command in (
     threshold,
     submit,
     doctor,
+    completion,
 ):
     vqi.add_command(command)

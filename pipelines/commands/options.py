@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,7 +36,13 @@ class LocalPath(click.ParamType[Path]):
 def parameter_options(command: Command) -> Command:
     """The options ``-f`` and ``-p``, as ``files`` and ``assignments``: the same for every backend."""
     one = click.option(
-        "-p", "--parameter", "assignments", multiple=True, metavar="NAME=VALUE", help="One parameter; repeatable."
+        "-p",
+        "--parameter",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="One parameter; repeatable.",
+        shell_complete=_complete_parameter,
     )
     file = click.option(
         "-f", "--file", "files", multiple=True, type=LocalPath(), help="YAML parameter file; repeatable."
@@ -52,6 +61,12 @@ def runs_dir_option(command: Command) -> Command:
         type=LocalPath(),
         help="The folder of all runs.",
     )(command)
+
+
+def _complete_parameter(context: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    from vqi_pipelines.commands.completing import parameter
+
+    return parameter(context, incomplete)
 
 
 def engine_options(command: Command) -> Command:

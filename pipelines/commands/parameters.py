@@ -6,8 +6,14 @@ import click
 
 
 @click.command()
-def parameters() -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON schema of a parameter file instead, for editors.")
+def parameters(schema: bool) -> None:
     """List the pipeline's parameters: name, default, meaning; the detectors; the keys of 'finetune'."""
+    if schema:
+        from vqi_pipelines.parameter_schema import schema_text
+
+        click.echo(schema_text(), nl=False)
+        return
     from vqi_pipelines.compiled import pipeline_to_run
     from vqi_pipelines.ir import read_ir
     from vqi_pipelines.parameters import describe_detectors, describe_finetune, describe_parameters
