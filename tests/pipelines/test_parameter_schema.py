@@ -114,7 +114,17 @@ def test_wrong_ones_are_refused(content: Any, named: str, tmp_path: Path) -> Non
         assert refused(file)
 
 
-@pytest.mark.parametrize("name", [name for name in parameter_schema()["properties"] if name != "finetune"])
+def test_backbones_that_are_known_fit_and_the_reader_alone_knows_them_all(tmp_path: Path) -> None:
+    assert both(tmp_path, {"backbone": "resnet18"}) == ("", "")
+    assert all(both(tmp_path, {"backbone": 18}))
+    by_reader, said = both(tmp_path, {"backbone": "resnet19"})
+    assert "unknown backbone 'resnet19'" in by_reader
+    assert said == ""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in parameter_schema()["properties"] if name not in ("finetune", "backbone")]
+)
 def test_it_is_of_the_readers_opinion(name: str, tmp_path: Path) -> None:
     beside = {"epochs": {"method": "simsiam"}, "method": {"epochs": 4}}.get(name, {})
 
