@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,7 +24,8 @@ def links_of(runs_dir: Path) -> dict[str, str]:
         "Data page": "../preprocess/data_page.html",
         "All runs": f"{_RUN}/../{INDEX}",
     }
-    before = (runs_dir / LATEST).resolve()
-    if before.parent == runs_dir.resolve() and (before / _TABLE).is_file():
-        links["Run before"] = f"{_RUN}/../{quote(before.name)}/{_TABLE}"
+    with suppress(OSError):  # a folder that cannot be used is refused when the run begins
+        before = (runs_dir / LATEST).resolve()
+        if before.parent == runs_dir.resolve() and (before / _TABLE).is_file():
+            links["Run before"] = f"{_RUN}/../{quote(before.name)}/{_TABLE}"
     return links

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from vqi_pipelines.runs.links import links_of
 
 NAMES = ["Table of this run", "Data page", "All runs"]
@@ -27,3 +29,13 @@ def test_what_is_no_run_of_these_is_not_linked(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").symlink_to(elsewhere)
     assert list(links_of(tmp_path / "runs")) == NAMES
+
+
+def test_a_folder_that_cannot_be_read_is_no_error_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "latest").symlink_to("run")
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert list(links_of(tmp_path)) == NAMES
