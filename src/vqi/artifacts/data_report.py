@@ -81,6 +81,18 @@ class DataReport(Record):
     left_out: tuple[LeftOut, ...] = ()  # what else the source has, in this category and outside of all
     licence: Licence | None  # None: the user's own images
 
+    @property
+    def leaked_test_images(self) -> int:
+        """How many test images show a part that trains."""
+        return len(_leaked([*self.duplicates_across_splits, *self.near_duplicates_across_splits]))
+
+
+def _leaked(groups: Sequence[Sequence[str]]) -> set[str]:
+    """The test images in groups of paths, which show the same part, that have training images, too."""
+    return {
+        path for paths in groups if in_both(("train", "test"), [paths]) for path in paths if path.startswith("test/")
+    }
+
 
 def in_both(splits: tuple[str, str], groups: Sequence[Sequence[str]]) -> int:
     """How many groups of paths, which show the same part, have paths of both splits."""

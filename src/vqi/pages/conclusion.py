@@ -23,7 +23,7 @@ Usable = Literal["yes", "with care", "not known", "no"]
 
 MOST_STEPS = 3
 _PARTS = 1000
-_MOST_LEAKS = 0.05  # of the test images: beyond it the figures are worth little
+_SOME_LEAKS, _MOST_LEAKS = 0.05, 0.25  # of the test images: figures are too good; they are worth little
 _FAR = 3.0  # times the distance between the quartiles: one of 40,000 normal scores is so far up
 _FEW_CAUGHT = 0.5  # a recall below it: people find more than that
 
@@ -44,7 +44,7 @@ class Facts:
     metrics: Metrics
     threshold: Threshold
     caveat: str  # why the detector's scores say little; '' where they do not
-    leaks: int  # test images, or pairs with one, that show what the model was trained on
+    leaks: int  # test images that show what the model was trained on
     unusual: int  # good photographs whose scores stand out from those of the others
 
     @property
@@ -78,6 +78,11 @@ def standing_out(scores: npt.NDArray[np.float64]) -> int:
 
 def _usable(facts: Facts) -> tuple[Usable, str]:
     """By the first rule that applies."""
+    return _unfit(facts) or _doubtful(facts) or ("yes", _expected(facts))
+
+
+def _unfit(facts: Facts) -> tuple[Usable, str] | None:
+    """Where the figures speak against it, or say too little."""
     metrics, threshold = facts.metrics, facts.threshold
     if facts.caveat:
         return "no", f"{facts.caveat[0].upper()}{facts.caveat[1:]}."
@@ -91,29 +96,46 @@ def _usable(facts: Facts) -> tuple[Usable, str]:
             f"Nothing was measured: there are no test photographs. By the training photographs {promised}.",
         )
     if facts.leaks > _MOST_LEAKS * metrics.test_images:
-        return "not known", "Many test photographs show parts that it was trained on: its figures are too good."
+        return "not known", f"{_leaked(facts)}: its figures are too good."
     if metrics.recall is None:
         return "not known", "There are no defective test parts: whether it sees defects was not measured."
+    return None
+
+
+def _doubtful(facts: Facts) -> tuple[Usable, str] | None:
+    """Where something has to be known of its figures."""
+    metrics, threshold = facts.metrics, facts.threshold
     if facts.more_alarms_than_chance:
         return "with care", (
             f"It flags more good parts than was promised, {percent(metrics.false_alarm_rate)} instead of "
             f"{short_percent(threshold.target_fpr)}: the good test parts are unlike those in training."
         )
-    if metrics.recall < _FEW_CAUGHT:
+    if facts.leaks > _SOME_LEAKS * metrics.test_images:
+        return "with care", f"{_leaked(facts)}: its figures are better than new parts will show. {_caught(metrics)}."
+    if (metrics.recall or 0) < _FEW_CAUGHT:
         return "with care", f"Beside people, not in their place: {_caught(metrics)}."
     if not threshold.enough:
         return "with care", (
             f"{count(threshold.n, 'good part')} cannot promise a false-alarm rate of "
             f"{short_percent(threshold.target_fpr)}, so it is an estimate; {_caught(metrics)}."
         )
-    alarms = _PARTS * expected_false_alarms(threshold.n, threshold.rank, _PARTS)[0]
     if threshold.method == "fitted tail":
-        rates = " to ".join(sorted({f"{_PARTS * threshold.target_fpr:.0f}", f"{alarms:.0f}"}, key=float))
-        return "with care", (
-            f"{count(threshold.n, 'good part')} are few, so its false alarms are an estimate: {rates} in "
-            f"{_PARTS:,} good parts; {_caught(metrics)}."
-        )
-    return "yes", f"Expect about {alarms:.0f} false alarms in {_PARTS:,} good parts; {_caught(metrics)}."
+        return "with care", f"{count(threshold.n, 'good part')} are few, so this is an estimate. {_expected(facts)}"
+    return None
+
+
+def _expected(facts: Facts) -> str:
+    threshold = facts.threshold
+    alarms = {_PARTS * expected_false_alarms(threshold.n, threshold.rank, _PARTS)[0]}
+    if threshold.method == "fitted tail":  # what the curve says, and what the scores alone would
+        alarms.add(_PARTS * threshold.target_fpr)
+    said = " to ".join(dict.fromkeys(f"{one:.0f}" for one in sorted(alarms)))
+    return f"Expect about {said} false alarms in {_PARTS:,} good parts; {_caught(facts.metrics)}."
+
+
+def _leaked(facts: Facts) -> str:
+    of = count(facts.metrics.test_images, "test photograph")
+    return f"{facts.leaks:,} of {of} show parts that it was trained on, or their like"
 
 
 def _caught(metrics: Metrics) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks, in_both
+from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.images import Images
 from vqi.artifacts.left_out import missing_photographs
@@ -126,12 +126,11 @@ def _data(data: DataReport) -> dict[str, Any]:
 
 def _facts(evaluation: Evaluation, data: DataReport, calibration: npt.NDArray[np.float64]) -> Facts:
     """What the conclusion follows from; ``calibration``: the scores that set the threshold."""
-    across = (*data.duplicates_across_splits, *data.near_duplicates_across_splits)
     return Facts(
         metrics=evaluation.metrics,
         threshold=evaluation.threshold,
         caveat=evaluation.caveat,
-        leaks=in_both(("train", "test"), across),
+        leaks=data.leaked_test_images,
         unusual=standing_out(calibration),
     )
 

@@ -55,7 +55,13 @@ def test_a_model_that_does_what_it_promises() -> None:
         ({"low": 0.45}, "no", "cannot be told from guessing", ""),
         ({"good": [], "bad": []}, "not known", "there are no test photographs", "test/good and test/defective"),
         ({"bad": []}, "not known", "no defective test parts", "Put photographs of defective parts into test/defective"),
-        ({"leaks": 7}, "not known", "Many test photographs show parts that it was trained on", "out of the test"),
+        ({"leaks": 31}, "not known", "31 of 121 test photographs show parts that it was trained on", "out of the test"),
+        (
+            {"leaks": 30},
+            "with care",
+            "figures are better than new parts will show. 95.2 % of defective",
+            "out of the test",
+        ),
         ({"leaks": 6}, "yes", "Expect about", "out of the test"),
         (
             {"good": range(150, 230)},
@@ -72,7 +78,7 @@ def test_a_model_that_does_what_it_promises() -> None:
         (
             {"good": [5.0], "calibration": 24},
             "with care",
-            "24 good parts are few, so its false alarms are an estimate: 40 to 50 in 1,000",
+            "24 good parts are few, so this is an estimate. Expect about 40 to 50 false alarms in 1,000",
             "Photograph 35 more good parts",
         ),
         ({"good": [5.0], "calibration": 9}, "with care", "9 good parts cannot promise", "at least 10 more good parts"),

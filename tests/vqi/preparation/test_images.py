@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.vqi.made import data_report
 from vqi.artifacts.data_report import MaskProblem, Note
 from vqi.artifacts.images import load_images
 from vqi.artifacts.left_out import LeftOut, Unreadable
@@ -546,3 +547,11 @@ def test_a_shape_that_is_lost_is_warned_of(tmp_path: Path) -> None:
     )
     assert said in run(tmp_path, photographs(*[(50, 126)] * 3, (60, 60))).warnings
     assert not any("squeezed" in text for text in run(tmp_path, photographs((60, 50), (50, 60))).warnings)
+
+
+def test_test_images_that_show_what_trains_count_once() -> None:
+    report = data_report(
+        duplicates_across_splits=(("train/good/a.png", "test/good/a.png"), ("test/x/b.png", "calibration/good/b.png")),
+        near_duplicates_across_splits=(("train/good/c.png", "test/good/a.png"), ("train/good/c.png", "test/x/d.png")),
+    )
+    assert report.leaked_test_images == 2
