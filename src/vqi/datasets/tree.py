@@ -73,7 +73,8 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
         if error := nameless(keys, uri):
             raise error
         known = "; ".join(one.text for one in merged(summary(left, odd or {}, {})))
-        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {_described(keys)} ({known})")
+        there = f"{_described(keys)} ({known})" if known else _described(keys)
+        raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {there}")
     check_categories(wanted, found)
     one = next(iter(found)) if unsorted or _is_one(keys) else ""
     roots = {"": one} if one else {f"{category}/": category for category in found}
