@@ -60,7 +60,7 @@ _FREE = "free frei"
 _FILLER = """
     part parts piece pieces image images img imgs photo
     photos photograph photographs pic pics picture pictures sample samples
-    product products item items data set dataset class label type
+    product products item items data set class label type
     folder only all the and of is test train training teil
     teile bild bilder foto fotos stuck imagenes pieza piezas 品 件 图 图片 图像 画像 样本
 """
@@ -100,7 +100,9 @@ def _any(*texts: str) -> str:
     return "|".join(sorted(map(re.escape, _words(*texts)), key=len, reverse=True))
 
 
-_ABOUT = rf"(?:{_any(_FILLER)}|\d+)*"
+# One digit at a time: a long number could be divided into several in countless ways, and all of them would be tried.
+# For the same reason no word of the list may be made of others.
+_ABOUT = rf"(?:{_any(_FILLER)}|\d)*"
 _IS_GOOD = re.compile(rf"{_ABOUT}(?:{_any(_GOOD)}){_ABOUT}")
 _IS_NOT_GOOD = re.compile(rf"{_ABOUT}(?:{_any(_NOT)}){_ABOUT}(?:{_any(_GOOD)}){_ABOUT}")
 _IS_DEFECT = re.compile(rf"{_ABOUT}(?:{_any(_DEFECT)}){_ABOUT}")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqi.datasets.words import meaning_of, meaning_of_label
+from vqi.datasets.words import _FILLER, _words, meaning_of, meaning_of_label
 
 GOOD = (
     "good Good GOOD ok OK Okay O.K. o_k normal Normal pass passed gut Gutteile GutTeile i.O. iO conforme bueno "
@@ -55,6 +55,27 @@ def test_types_of_defects(name: str) -> None:
 def test_numbers_are_labels() -> None:
     assert [meaning_of_label(text) for text in ("0", "0.0", "1", "1.0")] == ["good", "good", "defective", "defective"]
     assert meaning_of_label("-1") not in ("good", "defective"), "some write it for defective, some for good"
+
+
+@pytest.mark.parametrize(
+    "name", ["9" * 250, "good" + "9" * 250 + "x", "dataset" * 36, "dataset" * 30 + "q", "not" * 80]
+)
+def test_a_long_name_is_read_at_once(name: str) -> None:
+    assert meaning_of(name) in ("good", "unclear", "other")
+
+
+def test_words_that_say_nothing_are_put_together_in_one_way() -> None:
+    """Sardinas and Patterson's test of a code: what is left over of one word behind another is no word itself."""
+    code = {*_words(_FILLER), *"0123456789"}
+
+    def left(shorter: set[str], longer: set[str]) -> set[str]:
+        return {b.removeprefix(a) for a in shorter for b in longer if b.startswith(a) and a != b}
+
+    over, seen = left(code, code), set()
+    while not over <= seen:
+        assert not over & code, over & code
+        seen |= over
+        over = left(code, over) | left(over, code)
 
 
 @given(st.text(max_size=30))
