@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from vqi.errors import VqiError
 from vqi_pipelines.commands.options import runs_dir_option
 from vqi_pipelines.commands.tables import megabytes, print_json, shown
 
@@ -73,3 +74,5 @@ def gc(runs_dir: Path, whole: bool, keep: int, days: float, dry_run: bool, as_js
     for name, why in sorted(found.kept.items()):
         click.echo(f"kept {shown(name)}: {shown(why)}")
     click.echo(f"in all: {megabytes(found.bytes)} {'would be ' if dry_run else ''}freed")
+    if found.failed:
+        raise VqiError(f"{len(found.failed)} of what should go cannot be removed, such as {shown(found.failed[0])}")

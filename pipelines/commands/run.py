@@ -35,7 +35,7 @@ def run(
 
     \b
     The results are written to runs/latest: table.md, table.csv, table.html, and one folder per
-    category with its report.html. The same command again continues where a run stopped.
+    category with its decided_report.html. The same command again continues where a run stopped.
     Parameters: 'vqi parameters' lists them with their defaults.
 
     \b

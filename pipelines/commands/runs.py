@@ -69,7 +69,7 @@ def _list(runs_dir: Path, tags: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(f"{shown(one.name)} is not listed: {shown(one.why)}")
 
 
-@runs.command(short_help="Note something on a run.")
+@runs.command(short_help="Note something on a run.", context_settings={"ignore_unknown_options": True})
 @click.argument("run")
 @click.argument("text")
 @click.pass_obj

@@ -21,7 +21,7 @@ from vqi_pipelines.local.private import PRIVATE
 RUN_FILE, NOTE_FILE = "run.json", "note.json"
 _TAG = r"\w[\w.\-]{0,49}"
 _LONGEST_NOTE = 2000  # characters
-_AGAIN = "remove the folder, and run the pipeline again"
+_AGAIN = "it is damaged, or another version of vqi wrote it, which can read it"
 
 
 class TaskTime(Record):

@@ -13,11 +13,14 @@ from vqi.progress import message
 from vqi.redaction import shown_line
 from vqi.system.locks import held_folder
 from vqi.system.os_errors import explain
+from vqi_pipelines.local.cache import CACHE
 from vqi_pipelines.local.private import PRIVATE
+from vqi_pipelines.local.run_record import RUN_FILE
 from vqi_pipelines.runs.categories import Category
 from vqi_pipelines.runs.listing import Run, folders_in, runs_in
 
 INDEX = "index.html"
+_GENERATOR, _HEAD = b'name="generator" content="vqi ', 4096  # in the first bytes of a page of ours
 _MOST = 100  # runs on the page: it is read as a whole, and written at the end of each run
 
 
@@ -29,6 +32,9 @@ def renew_index(runs_dir: Path) -> Path | None:
     """
     path = runs_dir / INDEX
     try:
+        if not _is_ours(runs_dir):
+            message(f"note: {path} is not written: there are no runs in that folder, or the page is somebody else's")
+            return None
         with held_folder(runs_dir.resolve()):  # of two runs that end now, the second one sees both
             write_text(path, index_of(runs_dir), PRIVATE)
     except VqiError as error:
@@ -38,6 +44,15 @@ def renew_index(runs_dir: Path) -> Path | None:
         message(f"note: {path} is not up to date: {explain(error, path)}")
         return None
     return path
+
+
+def _is_ours(runs_dir: Path) -> bool:
+    """Whether the page may be written: it is one of these, or none is there and the folder is one of runs."""
+    path = runs_dir / INDEX
+    if path.exists():
+        with path.open("rb") as file:
+            return _GENERATOR in file.read(_HEAD)
+    return (runs_dir / CACHE).is_dir() or any((one / RUN_FILE).is_file() for one in folders_in(runs_dir))
 
 
 def index_of(runs_dir: Path) -> str:

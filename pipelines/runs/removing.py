@@ -15,11 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from vqi.system.atomic import TEMPORARY, is_temporary
+from vqi.system.atomic import TEMPORARY
 from vqi.system.locks import held_folder
+from vqi.system.os_errors import explain
 from vqi_pipelines.local.cache import CACHE, entries_in
 from vqi_pipelines.local.folders import LATEST, goes_on
 from vqi_pipelines.local.run_record import Note, read_note
+from vqi_pipelines.local.task_record import TASK_FILE
 from vqi_pipelines.runs.listing import Run, runs_in
 
 KEEP = "keep"  # the tag of runs that stay
@@ -33,6 +35,7 @@ PASSED_ON = {
     "pca-fit": "detector",
 }
 _RUNNING = "it goes on"
+_GOING = f"{TEMPORARY}run-"  # begins the name of a run that is being removed; nothing else has such names
 
 Kind = Literal["artifact", "run", "result", "rest"]
 
@@ -53,6 +56,7 @@ class Found:
     runs_dir: Path
     removed: tuple[Leftover, ...]  # or to be removed
     kept: Mapping[str, str]  # run, or another folder -> why
+    failed: tuple[str, ...] = ()  # what should have gone, and could not be removed
 
     @property
     def bytes(self) -> int:
@@ -102,19 +106,20 @@ def collect(found: Found) -> Found:
     """Remove what ``look`` found, unless somebody wants it by now.
 
     Returns:
-        What was done.
-
-    Raises:
-        OSError: Something cannot be removed.
+        What was done. What cannot be removed costs nothing else.
     """
-    removed, kept = [], dict(found.kept)
+    removed, kept, failed = [], dict(found.kept), {}
     with held_folder(found.runs_dir.resolve()):  # one at a time removes, or renews the page of all runs
         for one in found.removed:
-            if why := _remove(found.runs_dir, one):
+            try:
+                why = _remove(found.runs_dir, one)
+            except OSError as error:
+                why = failed[one.path] = f"it cannot be removed: {explain(error, found.runs_dir / one.path)}"
+            if why:
                 kept[_run_of(one)] = why
             else:
                 removed.append(one)
-    return Found(found.runs_dir, tuple(removed), kept)
+    return Found(found.runs_dir, tuple(removed), kept, tuple(failed))
 
 
 def _remove(runs_dir: Path, one: Leftover) -> str:
@@ -128,7 +133,7 @@ def _remove(runs_dir: Path, one: Leftover) -> str:
             if why := _wanted(read_note(run)):
                 return why
             if one.kind == "run":  # at once, so that nobody sees half of it
-                path = path.rename(path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}"))
+                path = path.rename(path.with_name(f"{_GOING}{uuid.uuid4().hex}"))
             _delete(path)
     except BlockingIOError:
         return _RUNNING
@@ -166,15 +171,16 @@ def _wanted(note: Note) -> str:
 
 
 def _passed_on(run: Run) -> Iterator[Path]:
-    for label in run.record.tasks:
-        folder, _, step = label.rpartition("/")
-        path = run.folder / folder / step / PASSED_ON.get(step, "")
-        if folder and step in PASSED_ON and path.is_file():
-            yield path
+    """What its steps passed on, whether or not the run came to write down that they had ended."""
+    for step, name in PASSED_ON.items():
+        for path in sorted(run.folder.glob(f"*/{step}/{name}")):
+            own = run.folder / path.relative_to(run.folder).parts[0] / step
+            if path.is_file() and (own / TASK_FILE).is_file():
+                yield path
 
 
 def _is_rest(path: Path) -> bool:
-    return is_temporary(path.name) and path.is_dir() and not path.is_symlink()
+    return path.name.startswith(_GOING) and path.is_dir() and not path.is_symlink()
 
 
 def _lost(runs_dir: Path, gone: set[Path]) -> Iterator[Path]:

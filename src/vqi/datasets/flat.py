@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vqi.datasets.layout import GOOD, ONLY_GOOD, SPLITS, is_hidden, is_image_name
 from vqi.datasets.words import is_apart, meaning_of
@@ -32,6 +32,19 @@ def flat(keys: Sequence[str], uri: str) -> dict[str, str]:
             "if that is what they are, rename the folder"
         )
     return {f"train/{GOOD}/{image}": image for image in sorted(images)}
+
+
+def beside_a_split(keys: Sequence[str], categories: Iterable[str], uri: str) -> VqiError | None:
+    """The error for photographs next to a folder such as ``test``: that would be taken for a category, and they would
+    be left out. None where there is nothing of that."""
+    loose = [key for key in keys if "/" not in key and is_image_name(key) and not is_hidden(key)]
+    splits = sorted(one for one in categories if one.casefold() in SPLITS)
+    if not loose or not splits:
+        return None
+    return VqiError(
+        f"{shown(uri)}: {count(len(loose), 'photograph')}, such as {min(loose)}, next to the folder {splits[0]}: "
+        f"{_sort_them(uri, splits)}"
+    )
 
 
 def nameless(keys: Sequence[str], uri: str) -> VqiError | None:

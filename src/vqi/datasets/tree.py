@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vqi.artifacts.left_out import LeftOut, Reason, merged
-from vqi.datasets.flat import flat, name_of, nameless, part_of, shown
+from vqi.datasets.flat import beside_a_split, flat, name_of, nameless, part_of, shown
 from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
@@ -63,6 +63,8 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
         found = _files(keys, name)
     except UnclearFolderError as unclear:
         raise unclear.below(f"{shown(uri)}/") from unclear
+    if error := beside_a_split(keys, found, uri):
+        raise error
     unsorted = {} if found else flat(keys, uri)
     if unsorted:
         name = part_of(uri)

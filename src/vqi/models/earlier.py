@@ -1,4 +1,4 @@
-"""A version beside those before it: what was measured of each, for the report of a run."""
+"""A version beside others: what was measured of each, for the report of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vqi.pages.decision_card import Measured
 
 
 def beside_earlier(model: str) -> list[Measured]:
-    """A version, that of the run before, and the champion before; alone where it is the first one.
+    """A version, the one before, and the last champion that is another one; alone where it is the only one.
 
     What cannot be read of an earlier version leaves it out: the models' page says what is wrong with it.
 
@@ -31,7 +31,7 @@ def beside_earlier(model: str) -> list[Measured]:
 def _earlier(category: Category, number: int) -> Iterator[Measured]:
     last = max((one for one in category.complete() if one < number), default=0)
     used = _champion_before(category, number)
-    roles = {last: "the one before", used: "the champion before"}
+    roles = {last: "the one before", used: "the champion before" if used < number else "the champion since"}
     if last == used:
         roles = {last: "the one before, and the champion then"}
     for version, role in roles.items():

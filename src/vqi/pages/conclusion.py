@@ -25,6 +25,8 @@ MOST_STEPS = 3
 _PARTS = 1000
 _SOME_LEAKS, _MOST_LEAKS = 0.05, 0.25  # of the test images: figures are too good; they are worth little
 _FAR = 3.0  # times the distance between the quartiles: one of 40,000 normal scores is so far up
+_CLEAR = 0.75  # an image AUROC that guessing gives by chance alone only with few test parts
+_VAGUE = 0.6  # the width of the interval of a recall
 _FEW_CAUGHT = 0.5  # a recall below it: people find more than that
 
 
@@ -55,17 +57,42 @@ class Facts:
             return False
         return rate > expected_false_alarms(self.threshold.n, self.threshold.rank, self.metrics.test_good)[2]
 
+    @property
+    def is_chance(self) -> bool:
+        """Whether the scores may be those of guessing."""
+        low = self.metrics.image_auroc_low
+        return low is not None and low <= 0.5
+
+    @property
+    def recall_is_vague(self) -> bool:
+        """Whether so few defective parts were tested that the share of those caught is hardly known."""
+        metrics = self.metrics
+        if not metrics.test_anomalous:
+            return False
+        low, high = proportion_interval(metrics.tp, metrics.test_anomalous)
+        return high - low > _VAGUE
+
+    @property
+    def tested(self) -> str:
+        """How many test parts there are."""
+        metrics = self.metrics
+        return f"{metrics.test_good:,} good and {count(metrics.test_anomalous, 'defective test part')}"
+
 
 def conclude(facts: Facts) -> Conclusion:
     """The conclusion."""
     usable, why = _usable(facts)
-    return Conclusion(usable, why, tuple(_steps(facts))[:MOST_STEPS] or (_NOTHING,))
+    steps = tuple(_steps(facts))[:MOST_STEPS]
+    return Conclusion(usable, why, steps or (_NOTHING if usable == "yes" else _LOOK,))
 
 
 _NOTHING = (
     "Nothing has to be done. Score new parts with 'vqi predict' or 'vqi serve', and answer their alarms: what "
     "operators say makes the next model better."
 )
+
+
+_LOOK = "Look at the warnings and the figures below before you use it."
 
 
 def standing_out(scores: npt.NDArray[np.float64]) -> int:
@@ -83,23 +110,34 @@ def _usable(facts: Facts) -> tuple[Usable, str]:
 
 def _unfit(facts: Facts) -> tuple[Usable, str] | None:
     """Where the figures speak against it, or say too little."""
-    metrics, threshold = facts.metrics, facts.threshold
+    metrics = facts.metrics
     if facts.caveat:
         return "no", f"{facts.caveat[0].upper()}{facts.caveat[1:]}."
-    low = metrics.image_auroc_low
-    if low is not None and low <= 0.5:
-        return "no", "On these test parts its scores cannot be told from guessing."
-    promised = f"about {short_percent(threshold.target_fpr)} of good parts like those in training would be flagged"
     if not metrics.test_images:
-        return (
-            "not known",
-            f"Nothing was measured: there are no test photographs. By the training photographs {promised}.",
-        )
+        return "not known", f"Nothing was measured: there are no test photographs. {_promise(facts.threshold)}"
     if facts.leaks > _MOST_LEAKS * metrics.test_images:
         return "not known", f"{_leaked(facts)}: its figures are too good."
-    if metrics.recall is None:
+    if not metrics.test_anomalous:
         return "not known", "There are no defective test parts: whether it sees defects was not measured."
+    if not metrics.test_good:
+        return "not known", "There are no good test parts: whether it tells them from defective ones was not measured."
+    if facts.is_chance:
+        if (metrics.image_auroc or 0) > _CLEAR:
+            return "not known", f"{facts.tested} are too few to tell whether it sees defects."
+        return "no", "On these test parts its scores cannot be told from guessing."
     return None
+
+
+def _promise(threshold: Threshold) -> str:
+    """What is known of false alarms without good test parts."""
+    rate, parts = short_percent(threshold.target_fpr), f"{count(threshold.n, 'good part')} {_where(threshold)}"
+    if not threshold.enough:
+        return f"{parts} cannot promise a false-alarm rate of {rate}: it is an estimate."
+    return f"By {parts} about {rate} of parts like them would be flagged."
+
+
+def _where(threshold: Threshold) -> str:
+    return "for calibration" if threshold.is_split else "in training"
 
 
 def _doubtful(facts: Facts) -> tuple[Usable, str] | None:
@@ -108,19 +146,17 @@ def _doubtful(facts: Facts) -> tuple[Usable, str] | None:
     if facts.more_alarms_than_chance:
         return "with care", (
             f"It flags more good parts than was promised, {percent(metrics.false_alarm_rate)} instead of "
-            f"{short_percent(threshold.target_fpr)}: the good test parts are unlike those in training."
+            f"{short_percent(threshold.target_fpr)}: the good test parts are unlike those {_where(threshold)}."
         )
     if facts.leaks > _SOME_LEAKS * metrics.test_images:
         return "with care", f"{_leaked(facts)}: its figures are better than new parts will show. {_caught(metrics)}."
     if (metrics.recall or 0) < _FEW_CAUGHT:
         return "with care", f"Beside people, not in their place: {_caught(metrics)}."
-    if not threshold.enough:
-        return "with care", (
-            f"{count(threshold.n, 'good part')} cannot promise a false-alarm rate of "
-            f"{short_percent(threshold.target_fpr)}, so it is an estimate; {_caught(metrics)}."
-        )
-    if threshold.method == "fitted tail":
-        return "with care", f"{count(threshold.n, 'good part')} are few, so this is an estimate. {_expected(facts)}"
+    if facts.recall_is_vague:
+        return "with care", f"{facts.tested} say little: {_caught(metrics)}."
+    if threshold.n < threshold.steady:
+        parts = f"{count(threshold.n, 'good part')} {_where(threshold)}"
+        return "with care", f"{parts} are few, so this is an estimate. {_expected(facts)}"
     return None
 
 
@@ -148,24 +184,24 @@ def _caught(metrics: Metrics) -> str:
 def _steps(facts: Facts) -> Iterator[str]:
     """What would help, the most important first."""
     metrics, threshold = facts.metrics, facts.threshold
+    if facts.caveat or (facts.is_chance and (metrics.image_auroc or 0) <= _CLEAR):
+        yield "Do not score parts with it: train again with another layer, image_size or photographs."
     if facts.leaks:
         yield "Take photographs of parts that train out of the test. The data page shows them side by side."
-    if not metrics.test_images:
-        yield (
-            "Put photographs of parts that you know into test/good and test/defective: the next run measures how many "
-            "defects are caught, and how many good parts are flagged."
-        )
-    elif not metrics.test_anomalous:
-        yield "Put photographs of defective parts into test/defective: the next run measures how many are caught."
+    yield from _to_test(facts)
+    # of photographs that belong together: of one part, or of one shift where sub-folders are groups
+    where = "into calibration/good" if threshold.is_split else "for training"
+    one, many = ("part", "parts") if threshold.n == threshold.images else ("group of parts", "groups of parts")
+    what = (f"more good {one}", f"more good {many}")
     if not threshold.enough:
-        yield f"Photograph at least {count(threshold.needed - threshold.n, 'more good part')} for training."
-    elif threshold.method == "fitted tail":
-        more = count(threshold.steady - threshold.n, "more good part")
-        yield f"Photograph {more} for training: then the threshold does not hang on one or two of them."
+        yield f"Photograph at least {count(threshold.needed - threshold.n, *what)} {where}."
+    elif threshold.n < threshold.steady:
+        more = count(threshold.steady - threshold.n, *what)
+        yield f"Photograph {more} {where}: then the threshold does not hang on one or two of them."
     if facts.more_alarms_than_chance:
         yield (
-            "Compare the false alarms below with good training photographs. Where they differ in light, camera or "
-            "batch, add such good parts to train/good."
+            "Compare the false alarms with good photographs that train. Where they differ in light, camera or batch, "
+            "add such good parts to train/good."
         )
     if metrics.fn:
         yield from _missed(metrics)
@@ -175,6 +211,22 @@ def _steps(facts: Facts) -> Iterator[str]:
             f"Look at the most unusual good photographs, under 'Are these really good?': {stand} out from the others. "
             "A defective one among them hides defects like its own."
         )
+
+
+def _to_test(facts: Facts) -> Iterator[str]:
+    """Which test photographs are missing."""
+    metrics = facts.metrics
+    if not metrics.test_images:
+        yield (
+            "Put photographs of parts that you know into test/good and test/defective: the next run measures how many "
+            "defects are caught, and how many good parts are flagged."
+        )
+    elif not metrics.test_anomalous:
+        yield "Put photographs of defective parts into test/defective: the next run measures how many are caught."
+    elif not metrics.test_good:
+        yield "Put photographs of good parts that do not train into test/good: the next run measures false alarms."
+    elif facts.is_chance or facts.recall_is_vague:
+        yield f"Add test photographs, good and defective ones: {facts.tested} say little."
 
 
 def _missed(metrics: Metrics) -> Iterator[str]:

@@ -50,3 +50,15 @@ def test_a_page_that_cannot_be_written_is_said_and_no_failure(
     (tmp_path / INDEX / "mine").touch()
     assert renew_index(tmp_path / "nothing") is None
     assert capsys.readouterr().err.startswith(f"note: {tmp_path}/nothing/{INDEX} is not up to date: ")
+
+
+def test_a_page_of_somebody_else_stays_and_no_other_folder_gets_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert renew_index(tmp_path) is None
+    assert not (tmp_path / INDEX).exists(), "it is no folder of runs"
+    made_run(tmp_path, "20241201-100000-training")
+    (tmp_path / INDEX).write_text("precious")
+    assert renew_index(tmp_path) is None
+    assert (tmp_path / INDEX).read_text() == "precious"
+    assert "somebody else's" in capsys.readouterr().err

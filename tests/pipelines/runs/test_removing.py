@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from vqi_pipelines.commands import gc
 from vqi_pipelines.compiled import pipeline_to_run
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.local.folders import LATEST
-from vqi_pipelines.local.run_record import note_of, write_note
+from vqi_pipelines.local.run_record import RUN_FILE, note_of, write_note
 from vqi_pipelines.runs import removing
 from vqi_pipelines.runs.comparing import compare
 from vqi_pipelines.runs.listing import run_at, runs_in
@@ -154,3 +155,35 @@ def test_what_is_passed_on_is_what_the_pipeline_passes_on() -> None:
 
 def test_the_defaults_of_the_command() -> None:
     assert (gc.NEWEST, timedelta(days=gc.DAYS)) == (removing.NEWEST, removing.AGE)
+
+
+def test_what_others_left_is_not_taken_for_a_removal_that_broke_off(runs: Path) -> None:
+    theirs, ours = runs / ".tmp-mine", runs / ".tmp-run-1"
+    for folder in (theirs, ours):
+        folder.mkdir()
+        (folder / "thesis.txt").write_text("precious")
+    assert removed(collect(look(runs, keep=4, now=NOW))) == {ours.name}
+    assert (theirs / "thesis.txt").exists()
+
+
+def test_a_run_that_was_killed_gives_back_what_its_steps_passed_on(runs: Path) -> None:
+    record = runs / NAMES[0] / RUN_FILE
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"state": "running", "tasks": {}}))
+    assert removed(look(runs, keep=3, now=NOW)) == {
+        f"{NAMES[0]}/mono/{step}/{path}" for step, path in PASSED_ON.items()
+    }
+
+
+def test_what_cannot_be_removed_costs_nothing_else(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = removing._delete
+
+    def refuse(path: Path) -> None:
+        if NAMES[0] in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        delete(path)
+
+    monkeypatch.setattr(removing, "_delete", refuse)
+    found = collect(look(runs, keep=2, now=NOW))
+    assert {path.partition("/")[0] for path in removed(found)} == {NAMES[1]}
+    assert len(found.failed) == len(PASSED_ON)
+    assert found.kept[NAMES[0]].startswith("it cannot be removed: ")

@@ -308,6 +308,13 @@ def test_photographs_in_a_folder_that_says_something_else_are_not_good_parts(tmp
         resolve(f"folder:{tmp_path}/{folder}")
 
 
+def test_photographs_next_to_a_test_that_has_all_it_needs_are_not_left_out(tmp_path: Path) -> None:
+    root = touch(tmp_path / "p", "x.png", "y.png", "test/good/1.png", "test/good/2.png", "test/defective/3.png")
+    said = rf"2 photographs, such as x\.png, next to the folder test: move good ones to {root}/train/good"
+    with pytest.raises(VqiError, match=said):
+        resolve(f"folder:{root}")
+
+
 @pytest.mark.parametrize(
     ("others", "good"),
     [(["nok/1.png"], "good"), (["monday/1.png", "tuesday/1.png"], "good"), (["test/cut/1.png"], "train/good")],

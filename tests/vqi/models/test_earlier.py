@@ -42,6 +42,7 @@ def test_the_one_before_and_the_champion_before(category: Category) -> None:
     assert shown(category, 4) == both
     promote(category.uri_of(4), "me", "")
     assert shown(category, 4) == both, "it is the champion itself now"
+    assert shown(category, 3)[2] == (4, "the champion since")
     promote(category.uri_of(3), "me", "")
     assert shown(category, 4) == [(4, "this model"), (3, "the one before, and the champion then")]
 

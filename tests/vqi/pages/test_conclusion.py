@@ -18,7 +18,12 @@ BAD = [*range(300, 320), 150]
 
 
 def concluded(
-    good: Sequence[float] = GOOD, bad: Sequence[float] = BAD, calibration: int = 200, low: float = 0.9, **facts: Any
+    good: Sequence[float] = GOOD,
+    bad: Sequence[float] = BAD,
+    calibration: int = 200,
+    low: float = 0.9,
+    area: float = 0.95,
+    **facts: Any,
 ) -> Conclusion:
     """Of test parts with these scores, with a threshold of 1 ... n at 5 %."""
     points = operating_points(np.arange(1.0, calibration + 1), 0.05)
@@ -30,6 +35,7 @@ def concluded(
         test_good=len(good),
         test_anomalous=len(bad),
         target_fpr=0.05,
+        image_auroc=area,
         image_auroc_low=low,
         **dict(metrics.at_threshold(labels, scores, threshold.value)),
         operating_points=tuple(metrics.operating_point(one, labels, scores, types) for one in points),
@@ -51,8 +57,11 @@ def test_a_model_that_does_what_it_promises() -> None:
 @pytest.mark.parametrize(
     ("case", "usable", "why", "step"),
     [
-        ({"caveat": "all features are 0"}, "no", "All features are 0.", ""),
-        ({"low": 0.45}, "no", "cannot be told from guessing", ""),
+        ({"caveat": "all features are 0"}, "no", "All features are 0.", "Do not score parts with it"),
+        ({"low": 0.45, "area": 0.6}, "no", "cannot be told from guessing", "Do not score parts with it"),
+        ({"low": 0.45, "bad": [300, 301]}, "not known", "100 good and 2 defective test parts are too few", "Add test"),
+        ({"good": []}, "not known", "no good test parts", "good parts that do not train into test/good"),
+        ({"bad": [300, 301, 302, 303]}, "with care", "100 good and 4 defective test parts say little", "Add test"),
         ({"good": [], "bad": []}, "not known", "there are no test photographs", "test/good and test/defective"),
         ({"bad": []}, "not known", "no defective test parts", "Put photographs of defective parts into test/defective"),
         ({"leaks": 31}, "not known", "31 of 121 test photographs show parts that it was trained on", "out of the test"),
@@ -67,7 +76,7 @@ def test_a_model_that_does_what_it_promises() -> None:
             {"good": range(150, 230)},
             "with care",
             "more good parts than was promised, 47.5 % instead of 5 %",
-            "Compare the false alarms below",
+            "Compare the false alarms with good photographs that train",
         ),
         (
             {"bad": [*range(20), 300]},
@@ -78,10 +87,16 @@ def test_a_model_that_does_what_it_promises() -> None:
         (
             {"good": [5.0], "calibration": 24},
             "with care",
-            "24 good parts are few, so this is an estimate. Expect about 40 to 50 false alarms in 1,000",
+            "24 good parts in training are few, so this is an estimate. Expect about 40 to 50 false alarms in 1,000",
             "Photograph 35 more good parts",
         ),
-        ({"good": [5.0], "calibration": 9}, "with care", "9 good parts cannot promise", "at least 10 more good parts"),
+        (
+            {"good": [5.0], "calibration": 9},
+            "with care",
+            "9 good parts in training are few",
+            "at least 10 more good parts",
+        ),
+        ({"good": [], "bad": [], "calibration": 9}, "not known", "9 good parts in training cannot promise", "10 more"),
     ],
 )
 def test_the_first_rule_that_applies(case: dict[str, Any], usable: Usable, why: str, step: str) -> None:

@@ -58,7 +58,7 @@ def test_earlier_versions_are_beside_it() -> None:
         ["v3", "this", "model", "1,200", "0.960", "80.0", "%", "–", "40"],
         ["v2", "the", "one", "before", "1,200", "0.950", "80.0", "%", "–", "40", "other", "ones"],
     ]
-    assert "Beside earlier versions" not in decision_card(decision("promoted", 3), measured[:1])
+    assert "Beside other versions" not in decision_card(decision("promoted", 3), measured[:1])
 
 
 def test_a_report_of_something_else() -> None:
