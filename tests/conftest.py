@@ -84,8 +84,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for a server, a container or a process that they ended."""
-    return min(granted_cpus() + 1, MOST_PROCESSES)
+    """As many as there are cores."""
+    return min(granted_cpus(), MOST_PROCESSES)
 
 
 @pytest.hookimpl(tryfirst=True)
