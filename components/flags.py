@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -17,7 +16,7 @@ from vqi.config import StepConfig
 from vqi.errors import VqiError, unknown
 from vqi.records import cut
 from vqi.system.paths import local_path
-from vqi_components.environment import SECRETS
+from vqi_components.environment import SECRETS, texts_in
 
 Arguments = TypeVar("Arguments", bound=StepConfig)
 
@@ -34,7 +33,7 @@ def parse(
         SystemExit: ``--help``.
     """
     given = _texts(name, model, argv)
-    whole = _whole_values(environment.pop(SECRETS, "{}"))  # what this step starts does not need them
+    whole = texts_in(SECRETS, environment.pop(SECRETS, "{}"))  # what this step starts does not need them
     given |= {field: text for field, text in whole.items() if field in given}
     paths = {field for field, info in model.model_fields.items() if info.annotation is Path}
     return model.model_validate({key: local_path(text) if key in paths else text for key, text in given.items()})
@@ -67,16 +66,6 @@ def _texts(name: str, model: type[StepConfig], argv: Sequence[str]) -> dict[str,
             text = left.popleft()
         given[fields[flag]] = text
     return given
-
-
-def _whole_values(text: str) -> Mapping[str, str]:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        raise VqiError(f"{SECRETS}: expected a JSON mapping of texts: it is set by 'vqi run' only, unset it")
-    return values
 
 
 class _Help(argparse.ArgumentParser):

@@ -2,15 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from vqi.artifacts.files import read_text, write_json, write_text
 from vqi.config import Publish
-from vqi.errors import VqiError
 from vqi.mirrors.feeding import feed
 from vqi.models.deciding import publish_and_decide
 from vqi.models.earlier import beside_earlier
@@ -19,10 +18,9 @@ from vqi.outcomes import outcome_kept
 from vqi.pages.decision_card import with_decision
 from vqi.pages.field import with_field
 from vqi.pages.folder import write_folder
-from vqi.records import describe
 from vqi.store.opening import open_store, store_uri
 from vqi_components import executor_output, step
-from vqi_components.environment import LINKS
+from vqi_components.environment import LINKS, texts_in
 
 
 class Arguments(Publish):
@@ -58,8 +56,9 @@ def run(arguments: Arguments) -> None:
         # a parameter: Argo keeps all of them in the workflow's own object, which must stay small
         write_text(arguments.decision, decision.model_dump_json(exclude={"drift"}))
         written = read_text(arguments.report, "run evaluate again")
+        links = texts_in(LINKS, os.environ.get(LINKS, "{}"))
         report = with_decision(
-            written, decision, arguments.run, datetime.now(UTC), beside_earlier(decision.model), _links(os.environ)
+            written, decision, arguments.run, datetime.now(UTC), beside_earlier(decision.model), links
         )
         report = with_field(report, fields_of(decision.model))
         write_text(arguments.decided_report, report)
@@ -70,14 +69,6 @@ def run(arguments: Arguments) -> None:
             {"decided_report": {"verdict": decision.verdict}, "gate_metrics": decision.figures},
         )
     feed(decision.model.rpartition("/")[0], os.environ)
-
-
-def _links(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The pages that the report links to; none where whoever starts the step does not know where they are."""
-    try:
-        return TypeAdapter(dict[str, str]).validate_json(environment.get(LINKS) or "{}")
-    except ValidationError as error:
-        raise VqiError(f"{LINKS}: expected a JSON object of names and addresses: {describe(error)}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

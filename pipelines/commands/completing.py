@@ -121,8 +121,9 @@ def parameter(context: click.Context, incomplete: str) -> list[CompletionItem[st
     """``name=`` of the training pipeline's parameters; behind it, the values that have names."""
     from vqi_pipelines.parameter_schema import parameter_fields, words
 
-    if context.params.get("file") or context.args:  # another pipeline's; click leaves it in args before a bare -p
-        return []
+    of_files = any(one.name == "file" for one in context.command.params)
+    if of_files and (context.params.get("file") or context.args):  # click leaves it in args before a bare -p
+        return []  # those of another pipeline
     fields = parameter_fields()
     name, separator, _ = incomplete.partition("=")
     if not separator:

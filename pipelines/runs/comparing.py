@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,12 +209,23 @@ def _match(a: _Measured, b: _Measured) -> _Matched:
     contents = [_digests(one.run, one.of) for one in (a, b)]
     both = list(zip(scores, contents, strict=True))
     by_contents = all(row.path in known for rows, known in both for row in rows)
-    keyed = [{known[row.path] if by_contents else row.path: row for row in rows} for rows, known in both]
+    keyed = [_keyed(rows, known if by_contents else {row.path: row.path for row in rows}) for rows, known in both]
     rows = [(keyed[0][key], keyed[1][key]) for key in keyed[0] if key in keyed[1]]
     same = [pair for pair in rows if pair[0].label == pair[1].label]
     only_a, only_b = (len(one) - len(rows) for one in keyed)
     by = "their contents" if by_contents else "their paths (an index of the images is gone)"
     return _Matched(same, only_a, only_b, len(rows) - len(same), by)
+
+
+def _keyed(rows: list[ScoreRow], known: Mapping[str, str]) -> dict[tuple[str, int], ScoreRow]:
+    """Rows by what is known of them; of copies the first one by its path, the second one, and so on."""
+    found: dict[tuple[str, int], ScoreRow] = {}
+    copies: Counter[str] = Counter()
+    for row in sorted(rows, key=lambda one: one.path):
+        content = known[row.path]
+        found[content, copies[content]] = row
+        copies[content] += 1
+    return found
 
 
 def _scores(run: Run, of: Category) -> list[ScoreRow]:

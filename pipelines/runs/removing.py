@@ -108,13 +108,14 @@ def collect(found: Found) -> Found:
     Returns:
         What was done. What cannot be removed costs nothing else.
     """
-    removed, kept, failed = [], dict(found.kept), {}
+    removed, kept, failed = [], dict(found.kept), []
     with held_folder(found.runs_dir.resolve()):  # one at a time removes, or renews the page of all runs
         for one in found.removed:
             try:
                 why = _remove(found.runs_dir, one)
             except OSError as error:
-                why = failed[one.path] = f"it cannot be removed: {explain(error, found.runs_dir / one.path)}"
+                why = f"it cannot be removed: {explain(error, found.runs_dir / one.path)}"
+                failed.append(one.path)
             if why:
                 kept[_run_of(one)] = why
             else:
@@ -173,9 +174,8 @@ def _wanted(note: Note) -> str:
 def _passed_on(run: Run) -> Iterator[Path]:
     """What its steps passed on, whether or not the run came to write down that they had ended."""
     for step, name in PASSED_ON.items():
-        for path in sorted(run.folder.glob(f"*/{step}/{name}")):
-            own = run.folder / path.relative_to(run.folder).parts[0] / step
-            if path.is_file() and (own / TASK_FILE).is_file():
+        for task in sorted(run.folder.glob(f"*/{step}/{TASK_FILE}")):
+            if (path := task.parent / name).is_file():
                 yield path
 
 

@@ -139,6 +139,6 @@ def test_the_report_links_to_pages_that_it_is_told(
     assert '<a href="../../../index.html">All &lt;runs&gt;</a>' in report.read_text()
     assert '<a href="../../../../index.html">' in (folder / "index.html").read_text(), "a folder further in"
     monkeypatch.setenv("VQI_REPORT_LINKS", "[1]")
-    assert "VQI_REPORT_LINKS: expected a JSON object of names and addresses" in one_error(
+    assert "VQI_REPORT_LINKS: expected a JSON mapping of texts" in one_error(
         own.run("publish", decision=tmp_path / "e")
     )

@@ -77,6 +77,7 @@ def test_a_real_bash_completes_a_parameter_and_its_value(home: Path) -> None:
         ("vqi run -p with_verdicts=t", "with_verdicts=true"),
         ("vqi run -p source=fol", "source=folder:"),
         ("vqi submit argo -p gat", "gate="),
+        ("vqi train photos -p detec", "detector="),
         ("vqi predict --eng", "--engine"),
         ("vqi predict --engine op", "openvino"),
     ],

@@ -84,14 +84,9 @@ class DataReport(Record):
     @property
     def leaked_test_images(self) -> int:
         """How many test images show a part that trains."""
-        return len(_leaked([*self.duplicates_across_splits, *self.near_duplicates_across_splits]))
-
-
-def _leaked(groups: Sequence[Sequence[str]]) -> set[str]:
-    """The test images in groups of paths, which show the same part, that have training images, too."""
-    return {
-        path for paths in groups if in_both(("train", "test"), [paths]) for path in paths if path.startswith("test/")
-    }
+        across = (*self.duplicates_across_splits, *self.near_duplicates_across_splits)
+        shared = [paths for paths in across if in_both(("train", "test"), [paths])]
+        return len({path for paths in shared for path in paths if path.startswith("test/")})
 
 
 def in_both(splits: tuple[str, str], groups: Sequence[Sequence[str]]) -> int:

@@ -21,7 +21,7 @@ from vqi.intervals import proportion_interval
 
 Usable = Literal["yes", "with care", "not known", "no"]
 
-MOST_STEPS = 3
+_MOST_STEPS = 3
 _PARTS = 1000
 _SOME_LEAKS, _MOST_LEAKS = 0.05, 0.25  # of the test images: figures are too good; they are worth little
 _FAR = 3.0  # times the distance between the quartiles: one of 40,000 normal scores is so far up
@@ -52,16 +52,18 @@ class Facts:
     @property
     def more_alarms_than_chance(self) -> bool:
         """Whether good test parts were flagged more often than the promise explains."""
-        rate = self.metrics.false_alarm_rate
-        if rate is None:
-            return False
-        return rate > expected_false_alarms(self.threshold.n, self.threshold.rank, self.metrics.test_good)[2]
+        return alarms_beyond(self.metrics, self.threshold) is not None
 
     @property
-    def is_chance(self) -> bool:
-        """Whether the scores may be those of guessing."""
+    def may_be_guessing(self) -> bool:
+        """Whether the interval of the AUROC reaches down to guessing."""
         low = self.metrics.image_auroc_low
         return low is not None and low <= 0.5
+
+    @property
+    def is_guessing(self) -> bool:
+        """Whether more test parts would hardly change that."""
+        return self.may_be_guessing and (self.metrics.image_auroc or 0) <= _CLEAR
 
     @property
     def recall_is_vague(self) -> bool:
@@ -79,10 +81,19 @@ class Facts:
         return f"{metrics.test_good:,} good and {count(metrics.test_anomalous, 'defective test part')}"
 
 
+def alarms_beyond(metrics: Metrics, threshold: Threshold) -> float | None:
+    """The rate of false alarms that chance explains at most, where more good test parts were flagged; else None."""
+    rate = metrics.false_alarm_rate
+    if rate is None:
+        return None
+    _, _, most = expected_false_alarms(threshold.n, threshold.rank, metrics.test_good)
+    return most if rate > most else None
+
+
 def conclude(facts: Facts) -> Conclusion:
     """The conclusion."""
     usable, why = _usable(facts)
-    steps = tuple(_steps(facts))[:MOST_STEPS]
+    steps = tuple(_steps(facts))[:_MOST_STEPS]
     return Conclusion(usable, why, steps or (_NOTHING if usable == "yes" else _LOOK,))
 
 
@@ -90,8 +101,6 @@ _NOTHING = (
     "Nothing has to be done. Score new parts with 'vqi predict' or 'vqi serve', and answer their alarms: what "
     "operators say makes the next model better."
 )
-
-
 _LOOK = "Look at the warnings and the figures below before you use it."
 
 
@@ -121,10 +130,10 @@ def _unfit(facts: Facts) -> tuple[Usable, str] | None:
         return "not known", "There are no defective test parts: whether it sees defects was not measured."
     if not metrics.test_good:
         return "not known", "There are no good test parts: whether it tells them from defective ones was not measured."
-    if facts.is_chance:
-        if (metrics.image_auroc or 0) > _CLEAR:
-            return "not known", f"{facts.tested} are too few to tell whether it sees defects."
+    if facts.is_guessing:
         return "no", "On these test parts its scores cannot be told from guessing."
+    if facts.may_be_guessing:
+        return "not known", f"{facts.tested} are too few to tell whether it sees defects."
     return None
 
 
@@ -184,7 +193,7 @@ def _caught(metrics: Metrics) -> str:
 def _steps(facts: Facts) -> Iterator[str]:
     """What would help, the most important first."""
     metrics, threshold = facts.metrics, facts.threshold
-    if facts.caveat or (facts.is_chance and (metrics.image_auroc or 0) <= _CLEAR):
+    if facts.caveat or facts.is_guessing:
         yield "Do not score parts with it: train again with another layer, image_size or photographs."
     if facts.leaks:
         yield "Take photographs of parts that train out of the test. The data page shows them side by side."
@@ -225,7 +234,7 @@ def _to_test(facts: Facts) -> Iterator[str]:
         yield "Put photographs of defective parts into test/defective: the next run measures how many are caught."
     elif not metrics.test_good:
         yield "Put photographs of good parts that do not train into test/good: the next run measures false alarms."
-    elif facts.is_chance or facts.recall_is_vague:
+    elif facts.may_be_guessing or facts.recall_is_vague:
         yield f"Add test photographs, good and defective ones: {facts.tested} say little."
 
 

@@ -16,12 +16,11 @@ from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
 from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune, StepConfig
-from vqi.detectors.calibration import expected_false_alarms
 from vqi.detectors.comparison import Suitability
 from vqi.detectors.grid import resized
 from vqi.evaluation import Evaluation, mask_of
 from vqi.formatting import count
-from vqi.pages.conclusion import Facts, conclude, standing_out
+from vqi.pages.conclusion import Facts, alarms_beyond, conclude, standing_out
 from vqi.pages.findings import differing
 from vqi.pages.report import ExampleGroup, ReportData, ReportImage, Setting, choose_examples, render_report
 
@@ -157,15 +156,12 @@ def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = F
             f"{there}. {set_to}; their scores alone promise {threshold.guaranteed_fpr:.1%}.{_instead(threshold, data)}"
         )
     found += differing(evaluation.differences, threshold, finetuned=finetuned)
-    rate = figures.false_alarm_rate
-    if rate is not None:
-        _, _, high = expected_false_alarms(threshold.n, threshold.rank, figures.test_good)
-        if rate > high:
-            like = "calibration" if threshold.is_split else "training"
-            found.append(
-                f"{rate:.1%} of the good test images were flagged, more than chance explains ({high:.1%} at most): "
-                f"the good test images differ from the good {like} images."
-            )
+    if (most := alarms_beyond(figures, threshold)) is not None:
+        like = "calibration" if threshold.is_split else "training"
+        found.append(
+            f"{figures.false_alarm_rate:.1%} of the good test images were flagged, more than chance explains "
+            f"({most:.1%} at most): the good test images differ from the good {like} images."
+        )
     if evaluation.caveat:
         found.append(f"{evaluation.caveat[0].upper()}{evaluation.caveat[1:]}.")
     found += _harm(evaluation.suitability)

@@ -34,7 +34,7 @@ def headline(good: Scores, bad: Scores, threshold: float) -> list[str]:
     if not len(good) and not len(bad):
         return [
             "Nothing could be measured: there are no test images.",
-            "The model was built, and its threshold was set, from the good training images alone.",
+            "The model was built, and its threshold was set, from good photographs alone.",
         ]
     kinds = [(good, "good", "flagged"), (bad, "defective", "caught")]
     shares = [_share(scores, threshold, what, fate) for scores, what, fate in kinds if len(scores)]

@@ -55,6 +55,17 @@ def test_images_are_matched_by_contents_where_they_have_other_names(tmp_path: Pa
     assert "2 in A alone, 2 in B alone" in mono.told[1]
 
 
+def test_copies_are_images_of_their_own(tmp_path: Path) -> None:
+    copies = SCORES | {"good/day2/a.png": 0.2, "bad/a.png": 0.2}  # two more of the same contents
+    a, b = made_run(tmp_path, A, scores=copies), made_run(tmp_path, B, scores=copies | {"good/day2/a.png": 0.7})
+    mono = compared(a, b).categories[0]
+    assert (mono.both, mono.only_a, mono.only_b, mono.relabelled) == (6, 0, 0, 0)
+    assert [one.path for one in mono.changed] == ["test/good/day2/a.png"]
+    fewer = made_run(tmp_path, "20241203-100000-training")
+    mono = compared(a, fewer).categories[0]
+    assert (mono.both + mono.relabelled, mono.only_a, mono.only_b) == (4, 2, 0)
+
+
 def test_images_of_one_run_alone_and_with_other_labels_are_counted_and_left_out(tmp_path: Path) -> None:
     a = made_run(tmp_path, A, scores=SCORES | {"good/e.png": 0.2})
     b = made_run(tmp_path, B, scores={"bad/a.png": 0.9, "good/b.png": 0.3, "bad/c.png": 0.8, "bad/f.png": 0.9})
