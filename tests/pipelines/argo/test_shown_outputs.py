@@ -63,3 +63,15 @@ def test_a_step_of_a_graph_inside_is_not_the_pipelines_own() -> None:
         return inside(word=word).output
 
     assert shown(ir_of(outside)) == []
+
+
+def test_folders_with_a_page_are_stored_under_the_name_of_one() -> None:
+    """By that name Argo's page shows them in their place, without being asked."""
+    templates = lower(read_ir(training_ir())).spec.templates
+    artifacts = [
+        one for template in templates for one in (template.outputs.artifacts if template.outputs else None) or ()
+    ]
+    keys = {one.name: one.s3.key for one in artifacts if one.name.endswith("_folder")}
+    assert sorted(keys) == ["data_page_folder", "decided_report_folder"]
+    # behind the folder of the step, which ends with a slash
+    assert all(key.endswith(f"{{{{inputs.parameters.key-prefix}}}}{name}.html") for name, key in keys.items())
