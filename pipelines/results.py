@@ -23,7 +23,7 @@ from vqi_pipelines.local.state import CACHED, DONE, RunState, TaskState
 from vqi_pipelines.local.task_record import ArtifactRecord, read_task
 from vqi_pipelines.runs.categories import Category, categories_of
 
-_HEADER = ("Category", "Test images", "Image AUROC", "Recall", "False alarms", "Promised", "Decision")
+_HEADER = ("Category", "Usable", "Test images", "Image AUROC", "Recall", "False alarms", "Promised", "Decision")
 _MOST_SHOWN = 200  # characters of a value
 
 
@@ -66,7 +66,7 @@ def _table(categories: Sequence[Category]) -> list[str]:
     """The figures as people compare them; ``table.html`` has all of them."""
     rows = [_cells(one) for one in categories]
     means = _means([one.row for one in categories if one.row])
-    lines = columns([_HEADER, *rows, *means], right=range(1, len(_HEADER) - 1))
+    lines = columns([_HEADER, *rows, *means], right=range(2, len(_HEADER) - 1))
     rule = "-" * max(map(len, lines))
     body = [lines[0], rule, *lines[1:]]
     return [*body[:-1], rule, body[-1]] if means else body
@@ -78,7 +78,7 @@ def _cells(one: Category) -> tuple[str, ...]:
         return (shown_line(one.name), *[NOTHING] * (len(_HEADER) - 2), one.decided)
     interval = area_with_interval(row.image_auroc, row.image_auroc_low, row.image_auroc_high)
     figures = f"{row.test_images:,}", interval, percent(row.recall), percent(row.false_alarm_rate)
-    return shown_line(one.name), *figures, short_percent(row.target_fpr), one.decided
+    return shown_line(one.name), row.usable or NOTHING, *figures, short_percent(row.target_fpr), one.decided
 
 
 def _means(rows: Sequence[Summary]) -> list[tuple[str, ...]]:
@@ -86,7 +86,8 @@ def _means(rows: Sequence[Summary]) -> list[tuple[str, ...]]:
     if len(rows) < 2:
         return []
     mean = means_of(rows)
-    return [("Mean", "", area(mean["image_auroc"]), percent(mean["recall"]), percent(mean["false_alarm_rate"]), "", "")]
+    figures = area(mean["image_auroc"]), percent(mean["recall"]), percent(mean["false_alarm_rate"])
+    return [("Mean", "", "", *figures, "", "")]
 
 
 def outputs_of(run: RunState) -> list[str]:

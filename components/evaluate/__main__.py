@@ -40,7 +40,7 @@ def run(arguments: Arguments) -> None:
     images, data = load_images(arguments.images), read_data_report(arguments.data_report)
     detector = load_detector(arguments.detector)
     settings = step.settings_of(arguments, Evaluate)
-    evaluation = evaluate(images, load_features(arguments.features), detector, settings)
+    evaluation = evaluate(images, load_features(arguments.features), detector, settings, data.leaked_test_images)
     save_scores(arguments.scores, evaluation, detector)
     write_metrics(arguments.metrics, evaluation.metrics)
     write_json(arguments.roc, evaluation.roc.model_dump(mode="json"))

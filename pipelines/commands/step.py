@@ -37,6 +37,8 @@ def step(folder: Path, shell: bool, store: str | None, assignments: tuple[str, .
         click.echo(shell_line(again, os.environ))
         return
     ended = run_again(again)
+    if ended.note:
+        click.echo(ended.note, err=True)
     if ended.reason:
         click.echo(f"error: {ended.reason}", err=True)
     click.echo(f"what it wrote: {again.job.folder}")

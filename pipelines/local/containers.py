@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ _PING = {
 _ENGINE_FAILED = 125  # exit code of `run` when the container was not started
 _KILLED = 128 + signal.SIGKILL
 _ANSWER_SECONDS = 60
+_REMOVAL_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds before a removal is tried again
 _OWN_IMAGES = "vqi"  # their names begin so
 _MOST_PROCESSES = "4096"  # threads count; docker has no limit by itself
 # Runs the step and, when it was killed, keeps what its cgroup (version 1 or 2) counted: podman before 5 and docker on
@@ -93,9 +95,11 @@ class Containers:
         try:
             # When this process is killed, SIGTERM lets the engine's client stop the container, which is not its child.
             code = await run_process(command, job, environment, signal.SIGTERM)
-            return Ended(code, await asyncio.to_thread(self._reason, name, code, job, limits))
-        finally:
+            reason = await asyncio.to_thread(self._reason, name, code, job, limits)
+        except BaseException:
             await asyncio.to_thread(self._remove, name)
+            raise
+        return Ended(code, reason, await asyncio.to_thread(self._remove, name))
 
     def _command(self, job: Job, limits: Limits, first: list[str]) -> tuple[list[str], Mapping[str, str]]:
         """The command that starts a step after preparing its folders, and that command's environment.
@@ -174,10 +178,21 @@ class Containers:
             return out_of_memory(job.container, limits.memory)
         return killed(job.container, limits.memory)
 
-    def _remove(self, name: str) -> None:
-        """Kill a container that is still running, and remove it."""
+    def _remove(self, name: str) -> str:
+        """Kill a container that is still running, and remove it; what to tell if it is still there, else ''.
+
+        An engine that is busy with the end of a container may refuse, or lose, a request to remove it.
+        """
         at_once = ["--time", "0"] if self._engine == "podman" else []
-        self._ask("rm", "--force", *at_once, name)
+        for pause in (*_REMOVAL_PAUSES, 0.0):
+            told = self._ask("rm", "--force", *at_once, name)
+            if self._ask("container", "inspect", "--format", "{{.Name}}", name).returncode:
+                return ""
+            time.sleep(pause)
+        return (
+            f"container {name} was not removed ({_first_line(told.stderr)}): '{self._engine} rm --force {name}' "
+            "removes it"
+        )
 
     def _inspect(self, image: str) -> tuple[str, int]:
         """The id of an image, and its user id.

@@ -55,6 +55,7 @@ class Ended:
 
     code: int  # its exit code; negative: the signal that ended it
     reason: str = ""  # why, if its launcher knows it
+    note: str = ""  # what a person should know of besides
 
 
 class Launcher(Protocol):

@@ -143,6 +143,8 @@ class StepRunner:
             values = self._values(step, partial, redacted=takes_secrets(step.container.command))
             ended = await self._launcher.run(self._job(step, partial, values))
             view.exit_code = ended.code
+            if ended.note:
+                self._run.note(ended.note)
             if ended.code != 0:
                 raise VqiError(ended.reason or _failure(view, partial / REASON))
             outputs = await asyncio.to_thread(self._collect, step, values)

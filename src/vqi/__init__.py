@@ -28,6 +28,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     self_supervised/    [T] a backbone -> a backbone fine-tuned on good images
     detectors/              features -> what is normal; scores, anomaly maps, threshold
     outcomes                what became of each category of a run, in the store, for the table
+    conclusion              whether a model can be used, why, and what to do now
     evaluation              features and a detector -> scores, metrics, what the report shows
     pages/                  what people read: report, table, data page, runs
     models/                 the versions of published models in the store, which one is used, the gate that decides it;

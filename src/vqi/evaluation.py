@@ -17,6 +17,7 @@ from vqi.artifacts.metrics import HeldOut, ImageAreas, Metrics, PixelAreas, Roc,
 from vqi.artifacts.scores import MAPS_FILE, SCORES_FILE, ScoreRow, save_maps, write_scores
 from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
+from vqi.conclusion import Conclusion, Facts, conclude, standing_out
 from vqi.config import Evaluate
 from vqi.detectors.aggregate import image_scores
 from vqi.detectors.comparison import Suitability, held_out_fre_ratio, suitability
@@ -45,6 +46,7 @@ class Evaluation:
     metrics: Metrics
     roc: Roc  # of the test images
     threshold: Threshold
+    conclusion: Conclusion
     suitability: tuple[Suitability, Suitability] | None = None  # of the parent and of the fine-tuned backbone
     caveat: str = ""  # why the detector's scores say little
     differences: tuple[tuple[str, Difference], ...] = ()  # between good images, with the name of the group
@@ -61,8 +63,17 @@ class Evaluation:
         return np.array([row.score for row in self.scores])
 
 
-def evaluate(images: Images, features: Features, artifact: DetectorArtifact, settings: Evaluate) -> Evaluation:
+def evaluate(
+    images: Images, features: Features, artifact: DetectorArtifact, settings: Evaluate, leaks: int = 0
+) -> Evaluation:
     """Score the test images of a category and measure.
+
+    Args:
+        images: Of the category.
+        features: Of its images.
+        artifact: The detector that was fitted to them.
+        settings: Of the step.
+        leaks: How many test images show what the detector was fitted to, as far as that is known.
 
     Raises:
         VqiError: Features, images and detector do not belong together, or a score is not finite.
@@ -80,7 +91,7 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
     if not np.isfinite(maps).all():
         raise VqiError("the anomaly maps hold NaN or infinity: use precision fp32, or another layer")
     labels = np.array([images.index[row].label for row in rows], dtype=np.int64)
-    threshold = artifact.record.threshold
+    threshold, caveat = artifact.record.threshold, detector.caveat()
     table = [
         ScoreRow(entry.path, entry.label, entry.defect_type, float(value), int(value > threshold.value), float(p))
         for entry, value, p in zip((images.index[row] for row in rows), scores, artifact.p_values(scores), strict=True)
@@ -116,10 +127,12 @@ def evaluate(images: Images, features: Features, artifact: DetectorArtifact, set
         **dict(metrics.oracle(labels, scores)),
         **dict(_pixel_areas(images, rows, maps)),
     )
+    conclusion = conclude(Facts(figures, threshold, caveat, leaks, standing_out(artifact.calibration_scores)))
+    figures = figures.model_copy(update={"usable": conclusion.usable, "usable_why": conclusion.why})
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
     named = tuple((_name_of(one.group, images.index), one) for one in artifact.record.differences)
     unusual = tuple(_unusual(images, features, artifact, detector, settings.examples))
-    return Evaluation(rows, table, maps, figures, roc, threshold, compared, detector.caveat(), named, unusual)
+    return Evaluation(rows, table, maps, figures, roc, threshold, conclusion, compared, caveat, named, unusual)
 
 
 def _calibrated(images: Images) -> list[int]:

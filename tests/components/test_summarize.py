@@ -26,7 +26,7 @@ def test_table_in_three_forms(chain: Any) -> None:
     assert tuple(row) == COLUMNS
     assert {name: "" if value is None else str(value) for name, value in summary.items()} == row
     assert failed["category"] == "fabric", "the chain is of one category"
-    assert "| Category | Test images | Image AUROC |" in (table / "table.md").read_text()
+    assert "| Category | Can it be used? | Test images | Image AUROC |" in (table / "table.md").read_text()
     assert "bracket" in (table / "table.html").read_text()
     assert "v1 is the champion" in (table / "models.html").read_text()
     (page,) = chain.store.glob("models/*/models.html")
@@ -71,10 +71,11 @@ def test_what_failed_is_named_and_has_no_figures(
     rows = rows_of(tmp_path / "t")
     assert [row["category"] for row in rows] == ["bracket", "lost|one"]
     assert {value for name, value in rows[1].items() if name != "category"} == {""}
-    *table, empty, why = (tmp_path / "t" / "table.md").read_text().splitlines()
+    *table, empty, why, doubt = (tmp_path / "t" / "table.md").read_text().splitlines()
     assert table[-1].startswith("| lost\\|one | failed | ")
     assert {line.replace("\\|", "").count("|") for line in table} == {table[0].count("|")}
     assert (empty, why) == ("", "- lost\\|one failed: did not finish: the log of its last step says why")
+    assert doubt.startswith("- bracket: not known: 4 of 10 test photographs show parts that it was trained on")
     page = (tmp_path / "t" / "table.html").read_text()
     assert "<td>failed</td>" in page
     assert "<li><strong>lost|one</strong>: did not finish" in page

@@ -26,7 +26,7 @@ SIZE = 1000  # bytes of each artifact that is passed on
 
 
 def summary(category: str, **changes: Any) -> Summary:
-    told = {"category": category, "test_images": 4, "threshold": 0.5, "image_auroc": 0.9, "recall": 0.8}
+    told = {"category": category, "test_images": 4, "threshold": 0.5, "image_auroc": 0.9, "recall": 0.8, "usable": "no"}
     return metrics(**told | {"false_alarm_rate": 0.1} | changes).summary()
 
 

@@ -67,13 +67,13 @@ def test_table_pages_and_models(tmp_path: Path) -> None:
     lines = results_of(run_of(folder))
     assert lines == [
         "",
-        "Category  Test images  Image AUROC  Recall  False alarms  Promised  Decision",
-        "-------------------------------------------------------------------------------",
-        "mono                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
-        "poly                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
-        "wood                4        0.900  80.0 %        10.0 %       5 %  unchanged",
-        "-------------------------------------------------------------------------------",
-        "Mean                         0.900  80.0 %        10.0 %",
+        "Category  Usable  Test images  Image AUROC  Recall  False alarms  Promised  Decision",
+        "---------------------------------------------------------------------------------------",
+        "mono      no                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
+        "poly      no                4        0.900  80.0 %        10.0 %       5 %  v2 promoted",
+        "wood      no                4        0.900  80.0 %        10.0 %       5 %  unchanged",
+        "---------------------------------------------------------------------------------------",
+        "Mean                                 0.900  80.0 %        10.0 %",
         "",
         "- poly: operators on v1: 3 answers",
         f"table: {folder}/table.html",
@@ -90,8 +90,8 @@ def test_table_pages_and_models(tmp_path: Path) -> None:
 def test_a_category_that_failed_is_in_the_table(tmp_path: Path) -> None:
     lines = results_of(run_of(made_run(tmp_path, categories=("mono", "poly"), failed="poly/evaluate")))
     assert [line.split() for line in lines[3:5]] == [
-        ["mono", "4", "0.900", "80.0", "%", "10.0", "%", "5", "%", "v2", "promoted"],
-        ["poly", *["–"] * 5, "failed"],
+        ["mono", "no", "4", "0.900", "80.0", "%", "10.0", "%", "5", "%", "v2", "promoted"],
+        ["poly", *["–"] * 6, "failed"],
     ]
 
 

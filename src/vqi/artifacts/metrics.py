@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from vqi.records import Record
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+Usable = Literal["yes", "with care", "not known", "no"]  # whether a model can be used
 
 
 class ImageAreas(Record):
@@ -113,7 +114,14 @@ class FromVerdicts(Record):
         return f"{train} confirmed as good in training, {self.answered_test:,} confirmed as defective in the test"
 
 
-class Summary(FromVerdicts, BestAccuracy, Rates, _AtTarget, PixelAreas, ImageAreas, _OfCategory):
+class Concluded(Record):
+    """What follows from the figures, by ``vqi.conclusion``; None in what an earlier vqi wrote."""
+
+    usable: Usable | None = None
+    usable_why: str | None = None  # in one or two sentences
+
+
+class Summary(Concluded, FromVerdicts, BestAccuracy, Rates, _AtTarget, PixelAreas, ImageAreas, _OfCategory):
     """A category's row of the result table. The fields are in the order of the bases from the last to the first."""
 
 

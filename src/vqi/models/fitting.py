@@ -161,7 +161,7 @@ def fit(
         save_detector(files["detector.safetensors"], fit_detector(features, fitting))
         artifact = load_detector(files["detector.safetensors"])
         evaluating = Evaluate(seed=seed)
-        evaluation = evaluate(found, features, artifact, evaluating)
+        evaluation = evaluate(found, features, artifact, evaluating, data.leaked_test_images)
         write_metrics(files["metrics.json"], evaluation.metrics)
         write_text(files["report.html"], report_of(evaluation, found, artifact, data, evaluating, tuned.log))
         write_manifest(package)

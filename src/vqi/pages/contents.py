@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
@@ -15,12 +14,12 @@ from vqi.artifacts.left_out import missing_photographs
 from vqi.artifacts.tensors import FloatArray
 from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
+from vqi.conclusion import alarms_beyond
 from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune, StepConfig
 from vqi.detectors.comparison import Suitability
 from vqi.detectors.grid import resized
 from vqi.evaluation import Evaluation, mask_of
 from vqi.formatting import count
-from vqi.pages.conclusion import Facts, alarms_beyond, conclude, standing_out
 from vqi.pages.findings import differing
 from vqi.pages.report import ExampleGroup, ReportData, ReportImage, Setting, choose_examples, render_report
 
@@ -52,7 +51,7 @@ def report_of(
             settings=_settings(artifact.record, settings),
             data=_data(data),
             provenance=_provenance(artifact.record),
-            conclusion=conclude(_facts(evaluation, data, np.asarray(artifact.calibration_scores))),
+            conclusion=evaluation.conclusion,
             warnings=warnings_of(evaluation, data, finetuned=artifact.record.features.finetune.best_epoch > 0),
             training=log,
             suitability=evaluation.suitability,
@@ -121,17 +120,6 @@ def _data(data: DataReport) -> dict[str, Any]:
         "Could not be read": {one.path: one.reason for one in data.unreadable[:_MOST_NAMED]},
         "Licence": "of your own" if licence is None else licence.name,
     }
-
-
-def _facts(evaluation: Evaluation, data: DataReport, calibration: npt.NDArray[np.float64]) -> Facts:
-    """What the conclusion follows from; ``calibration``: the scores that set the threshold."""
-    return Facts(
-        metrics=evaluation.metrics,
-        threshold=evaluation.threshold,
-        caveat=evaluation.caveat,
-        leaks=data.leaked_test_images,
-        unusual=standing_out(calibration),
-    )
 
 
 def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = False) -> list[str]:

@@ -14,12 +14,12 @@ from typing import NamedTuple
 from vqi.artifacts.decision import Decision, Verdict
 from vqi.artifacts.metrics import Metrics
 from vqi.errors import VqiError
-from vqi.formatting import area_with_interval, percent
+from vqi.formatting import NOTHING, area_with_interval, percent
 from vqi.pages.drift_chart import drift_svg
 from vqi.pages.rendering import render
 
 _PLACE, _OF_RUN = "<!-- the gate's decision -->", "<!-- of this run -->"  # in the template of the report
-_COLUMNS = ("Training images", "Image AUROC", "Recall", "False alarms", "Test images")
+_COLUMNS = ("Can it be used?", "Training images", "Image AUROC", "Recall", "False alarms", "Test images")
 _MEANINGS: dict[Verdict, str] = {
     "promoted": "It scores new parts from now on.",
     "rejected": "It stays a version that one can look at.",
@@ -78,6 +78,7 @@ def decision_card(decision: Decision, versions: Sequence[Measured] = ()) -> str:
         verdict=decision.verdict,
         headline=f"v{number} is used" if number == used else f"v{number} is not used, {others}",
         meaning=_MEANINGS[decision.verdict].format(model=decision.model.removeprefix("file://")),
+        usable=versions[0].metrics.usable if versions else None,
         reasons=decision.reasons,
         versions=[_row(one, versions[0]) for one in versions] if len(versions) > 1 else [],
         columns=_COLUMNS,
@@ -94,6 +95,7 @@ def _row(one: Measured, own: Measured) -> tuple[str, str, list[str]]:
     )
     tested = f"{found.test_images:,}{' other ones' if not same and one is not own else ''}"
     return f"v{one.version}", one.role, [
+        found.usable or NOTHING,
         f"{found.train_images:,}",
         area_with_interval(found.image_auroc, found.image_auroc_low, found.image_auroc_high),
         percent(found.recall),

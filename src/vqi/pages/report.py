@@ -12,11 +12,11 @@ import numpy.typing as npt
 from vqi.artifacts.metrics import Metrics, Roc
 from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
+from vqi.conclusion import Conclusion
 from vqi.detectors.comparison import Suitability
 from vqi.formatting import figure
 from vqi.pages import findings, maps
 from vqi.pages.charts import Group, histogram_svg, roc_svg
-from vqi.pages.conclusion import Conclusion, Usable
 from vqi.pages.rendering import render
 from vqi.pages.training_chart import training_svg
 
@@ -39,9 +39,6 @@ _GROUPS: dict[ExampleGroup, tuple[str, str]] = {
     "typical defects": ("Typical defects", "Defective parts with scores around the median of the defective ones."),
     "typical good": ("Typical good", "Good parts with scores around the median of the good ones."),
 }
-
-
-_COLOURS: dict[Usable, str] = {"yes": "passed", "with care": "held", "not known": "none", "no": "flagged"}  # of badges
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,6 @@ def render_report(report: ReportData) -> str:
         category=report.category,
         dataset=report.dataset,
         conclusion=report.conclusion,
-        usable=_COLOURS,
         warnings=report.warnings,
         headline=findings.headline(good, bad, report.threshold.value),
         key_figures=findings.key_figures(report.metrics),

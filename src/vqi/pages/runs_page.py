@@ -97,12 +97,15 @@ def _shown(run: RunOnPage, *, opened: bool) -> dict[str, Any]:
 def _category(one: CategoryOfRun) -> dict[str, Any]:
     row = one.row
     cells = [NOTHING] * 4
+    usable: str = NOTHING
     if row is not None:
         interval = area_with_interval(row.image_auroc, row.image_auroc_low, row.image_auroc_high)
         alarms = f"{percent(row.false_alarm_rate)} ({short_percent(row.target_fpr)} promised)"
+        usable = row.usable or NOTHING
         cells = [f"{row.test_images:,}", interval, percent(row.recall), alarms]
     return {
         "name": one.name,
+        "usable": usable,
         "cells": cells,
         "decided": one.decided or NOTHING,
         "why": one.failure or "; ".join(one.reasons),

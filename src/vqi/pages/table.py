@@ -12,7 +12,7 @@ from typing import Any
 
 from vqi.artifacts.metrics import Summary
 from vqi.artifacts.tables import read_table
-from vqi.formatting import area, area_with_interval, cell, percent, short_percent, text_of
+from vqi.formatting import NOTHING, area, area_with_interval, cell, percent, short_percent, text_of
 from vqi.pages import field
 from vqi.pages.rendering import render
 from vqi.verdicts.field import Field
@@ -20,6 +20,7 @@ from vqi.verdicts.field import Field
 COLUMNS = tuple(Summary.model_fields)
 HEADER = (
     "Category",
+    "Can it be used?",
     "Test images",
     "Image AUROC",
     "Accuracy at threshold",
@@ -62,7 +63,8 @@ def _summary(texts: dict[str, str]) -> Summary | None:
     if not any(text for name, text in texts.items() if name != "category"):
         return None
     values = {name: text or None for name, text in texts.items()}
-    return Summary.model_validate({**values, "category": text_of(texts["category"])})
+    own = {name: text_of(text) for name in ("category", "usable_why") if (text := values[name]) is not None}
+    return Summary.model_validate({**values, **own})
 
 
 def to_markdown(
@@ -74,15 +76,17 @@ def to_markdown(
 ) -> str:
     """The columns of `HEADER`, rates in percent; a row of means where there is more than one category with figures.
 
-    Below it why each category of ``failed`` has none, why each of ``unchanged`` was not trained, what the gate said of
-    each new model, what verdicts brought into the data, and, in ``fields``, what operators say.
+    Below it why each category of ``failed`` has none, why a model cannot simply be used, why each of ``unchanged`` was
+    not trained, what the gate said of each new model, what verdicts brought into the data, and, in ``fields``, what
+    operators say.
     """
     body = [_cells(row) for row in rows]
     body += [[_escaped(name), *_FAILED] for name in failed]
     body += [["**Mean**", *cells[1:]] for cells in _mean_cells(rows)]
-    aligned = ["---", *["---:"] * (len(HEADER) - 1)]
+    aligned = ["---", "---", *["---:"] * (len(HEADER) - 2)]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in [HEADER, aligned, *body])
     reasons = [f"- {_escaped(name)} failed: {_escaped(why)}\n" for name, why in failed.items()]
+    reasons += [f"- {_escaped(name)}: {_escaped(said)}\n" for name, said in _doubts(rows).items()]
     reasons += [f"- {_escaped(name)} is unchanged: {_escaped(why)}\n" for name, why in unchanged.items()]
     reasons += [f"- {_escaped(name)}: {_escaped(said)}\n" for name, said in decisions.items()]
     reasons += [f"- {_escaped(name)}: {said}\n" for name, said in _joined(rows).items()]
@@ -114,9 +118,15 @@ def to_html(
         failed=failed,
         unchanged=unchanged,
         decisions=decisions,
+        doubts=_doubts(rows),
         joined=_joined(rows),
         operators=field.section(fields, _NEWEST),
     )
+
+
+def _doubts(rows: Sequence[Summary]) -> dict[str, str]:
+    """By category whether its model can be used and why, where that is not simply yes."""
+    return {row.category: f"{row.usable}: {row.usable_why}" for row in rows if row.usable not in (None, "yes")}
 
 
 def _joined(rows: Sequence[Summary]) -> dict[str, str]:
@@ -132,7 +142,8 @@ def _field(value: Any) -> str:
 
 def _cells(row: Summary) -> list[str]:
     interval = area_with_interval(row.image_auroc, row.image_auroc_low, row.image_auroc_high)
-    return [_escaped(row.category), f"{row.test_images}", interval, *(percent(getattr(row, name)) for name in _RATES)]
+    rates = (percent(getattr(row, name)) for name in _RATES)
+    return [_escaped(row.category), row.usable or NOTHING, f"{row.test_images}", interval, *rates]
 
 
 def means_of(rows: Sequence[Summary]) -> dict[str, float | None]:
@@ -146,7 +157,7 @@ def _mean_cells(rows: Sequence[Summary]) -> list[list[str]]:
     if len(rows) < 2:
         return []
     means = means_of(rows)
-    return [["Mean", "", area(means["image_auroc"]), *(percent(means[name]) for name in _RATES)]]
+    return [["Mean", "", "", area(means["image_auroc"]), *(percent(means[name]) for name in _RATES)]]
 
 
 def _mean_pixel_cells(rows: Sequence[Summary]) -> list[list[str]]:

@@ -48,6 +48,7 @@ PARALLEL_PARTS = 4
 SIGNED_FOR = timedelta(days=1)
 PROBE = b"Whether this server looks at the conditions of a put is tried on this object.\n"
 READ_AGAIN = 20  # times, for an object that is replaced all the time
+BYTES = "application/octet-stream"
 METADATA_SHA256, METADATA_WRITER = f"x-amz-meta-{SHA256}", "x-amz-meta-writer"
 
 
@@ -317,7 +318,9 @@ def _put_if(client: Minio, bucket: str, name: str, data: bytes, condition: Heade
     distinguishes the two.
     """
     writer = uuid.uuid4().hex
-    headers: Headers = {**condition, METADATA_SHA256: sha256_bytes(data), METADATA_WRITER: writer}
+    # Without a type SeaweedFS looks at the body for one, and takes a body that never came for an empty one.
+    described = {"Content-Type": BYTES, METADATA_SHA256: sha256_bytes(data), METADATA_WRITER: writer}
+    headers: Headers = {**condition, **described}
     try:
         answer = understood(client._execute, "PUT", bucket, name, body=data, headers=headers)
     except S3Error as error:

@@ -311,7 +311,8 @@ def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
         f"""case "$1" in
         image) echo sha256:00 10001;;
         run) printf '{text}' > {tmp_path}/job/memory_events; exit 137;;
-        container) echo false;;
+        rm) touch {tmp_path}/removed;;
+        container) [ ! -e {tmp_path}/removed ] || exit 1; echo false;;
     esac""",
     )
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -325,6 +326,27 @@ def test_a_kill_for_want_of_memory_is_read_from_the_cgroup(
     assert ended.reason.startswith(expected)
     assert "256 MiB" in ended.reason
     assert "batch_size" in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"), [(0, ""), (2, ""), (99, "container vqi-probe was not removed (busy)")]
+)
+def test_a_removal_that_fails_is_tried_again(
+    failures: int, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that the engine reports as done: whether the container is gone is what counts."""
+    tries = tmp_path / "tries"
+    engine(
+        tmp_path,
+        f"""echo >> {tries}
+    [ "$1" = rm ] && echo busy >&2
+    [ "$1" = container ] && [ $(wc -l < {tries}) -ge {2 * failures + 2} ] && exit 1
+    exit 0""",
+    )
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("vqi_pipelines.local.containers._REMOVAL_PAUSES", (0.0, 0.0, 0.0))
+    assert Containers("docker")._remove("vqi-probe").startswith(expected)
+    assert len(tries.read_text().splitlines()) == 2 * min(failures + 1, 4)
 
 
 def test_a_path_with_a_comma_is_refused(tmp_path: Path) -> None:

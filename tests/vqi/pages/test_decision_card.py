@@ -9,7 +9,7 @@ import pytest
 from tests.vqi.made import metrics
 from vqi.artifacts.decision import Decision, Verdict
 from vqi.artifacts.drift import Drift
-from vqi.artifacts.metrics import scored_of
+from vqi.artifacts.metrics import Usable, scored_of
 from vqi.errors import VqiError
 from vqi.pages.decision_card import Measured, decision_card, with_decision
 from vqi.pages.drift_chart import drift_svg
@@ -55,10 +55,20 @@ def test_earlier_versions_are_beside_it() -> None:
     measured = [Measured(3, "this model", own), Measured(2, "the one before", others)]
     rows = re.findall(r"<tr><th.*</tr>", decision_card(decision("promoted", 3), measured))
     assert [re.sub(r"<[^>]+>", " ", row).split() for row in rows[1:]] == [
-        ["v3", "this", "model", "1,200", "0.960", "80.0", "%", "–", "40"],
-        ["v2", "the", "one", "before", "1,200", "0.950", "80.0", "%", "–", "40", "other", "ones"],
+        ["v3", "this", "model", "–", "1,200", "0.960", "80.0", "%", "–", "40"],
+        ["v2", "the", "one", "before", "–", "1,200", "0.950", "80.0", "%", "–", "40", "other", "ones"],
     ]
     assert "Beside other versions" not in decision_card(decision("promoted", 3), measured[:1])
+
+
+@pytest.mark.parametrize("usable", ["yes", "with care", "not known", "no", None])
+def test_what_the_figures_say_stands_beside_the_decision(usable: Usable | None) -> None:
+    own = Measured(3, "this model", metrics(usable=usable))
+    card = decision_card(decision("promoted", 3), [own])
+    assert ("is what its own figures say" in card) == (usable not in ("yes", None))
+    assert usable in ("yes", None) or f">{usable}</span>" in card
+    first = Measured(2, "the one before", metrics(usable="no"))
+    assert ">no</span>" in decision_card(decision("promoted", 3), [own, first]), "each version has its own"
 
 
 def test_a_report_of_something_else() -> None:

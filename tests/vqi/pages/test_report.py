@@ -18,9 +18,9 @@ from tests.vqi import made
 from vqi import metrics
 from vqi.artifacts.detector import Difference
 from vqi.artifacts.metrics import Roc
+from vqi.conclusion import Conclusion
 from vqi.detectors.calibration import conformal_threshold, operating_points
 from vqi.pages import findings, maps
-from vqi.pages.conclusion import Conclusion
 from vqi.pages.report import ReportData, ReportImage, Setting, choose_examples, render_report
 
 SIDE = 48

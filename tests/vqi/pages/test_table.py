@@ -17,7 +17,7 @@ from vqi.formatting import text_of
 from vqi.pages.table import COLUMNS, read_csv, to_csv, to_html, to_markdown
 
 HEADER = (
-    "Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall | "
+    "Category | Can it be used? | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall | "
     "Best possible accuracy (uses test labels)"
 )
 
@@ -27,6 +27,7 @@ def row(category: str = "mono", **figures: Any) -> Summary:
         "category": category, "test_images": 431, "image_auroc": 0.9581, "image_auroc_low": 0.944,
         "image_auroc_high": 0.971, "pixel_auroc": None, "aupro": None, "threshold": 12.3, "target_fpr": 0.05,
         "accuracy": 0.877, "f1": 0.9, "false_alarm_rate": 0.0508, "recall": 0.767, "oracle_accuracy": 0.889,
+        "usable": "yes", "usable_why": "Expect about 50, and so on.",
     }  # fmt: skip
     return Summary(**values | figures)
 
@@ -60,7 +61,7 @@ def cells_of(html: str) -> Cells:
 def test_columns_are_those_that_others_script_against() -> None:
     assert ",".join(COLUMNS) == (
         "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,"
-        "accuracy,f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test"
+        "accuracy,f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test,usable,usable_why"
     )
 
 
@@ -85,11 +86,14 @@ def test_csv_keeps_every_bit(cases: list[tuple[str, float | None, float]]) -> No
 def test_csv_by_hand() -> None:
     first, second = to_csv([row("a,b", threshold=0.1 + 0.2)]).splitlines()
     assert first == ",".join(COLUMNS)
-    assert second == '"a,b",431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889,0,0'
+    figures = "431,0.9581,0.944,0.971,,,0.30000000000000004,0.05,0.877,0.9,0.0508,0.767,0.889,0,0"
+    assert second == f'"a,b",{figures},yes,"Expect about 50, and so on."'
 
 
 def test_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path, rows = tmp_path / "table.csv", [row("=a,b", threshold=0.1 + 0.2), row("c", image_auroc=None)]
+    path, rows = tmp_path / "table.csv", [
+        row("=a,b", threshold=0.1 + 0.2, usable_why="=1"), row("c", image_auroc=None, usable=None, usable_why=None)
+    ]  # fmt: skip
     path.write_text(to_csv(rows, {"broken": "why"}))
     assert read_csv(path) == rows
     path.write_text(to_csv(rows).replace("0.9581", "much"))
@@ -100,15 +104,15 @@ def test_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_markdown_of_one_category_has_no_mean() -> None:
     head, rule, body = to_markdown([row()]).splitlines()
     assert head == f"| {HEADER} |"
-    assert rule.count("|") == head.count("|") == body.count("|") == 8
-    assert body == "| mono | 431 | 0.958 [0.944, 0.971] | 87.7 % | 5.1 % | 76.7 % | 88.9 % |"
+    assert rule.count("|") == head.count("|") == body.count("|") == 9
+    assert body == "| mono | yes | 431 | 0.958 [0.944, 0.971] | 87.7 % | 5.1 % | 76.7 % | 88.9 % |"
 
 
 def test_mean_is_over_the_categories_that_have_the_figure() -> None:
     rows = [row(), row("poly", image_auroc=0.8, accuracy=0.677), row("empty", test_images=0, **NOTHING)]
     *_, empty, mean = to_markdown(rows).splitlines()
-    assert empty == "| empty | 0 | – | – | – | – | – |"
-    assert mean == "| **Mean** |  | 0.879 | 77.7 % | 5.1 % | 76.7 % | 88.9 % |"
+    assert empty == "| empty | – | 0 | – | – | – | – | – |"
+    assert mean == "| **Mean** |  |  | 0.879 | 77.7 % | 5.1 % | 76.7 % | 88.9 % |"
 
 
 def test_zero_counts_in_the_mean() -> None:
@@ -125,7 +129,7 @@ def test_why_a_category_has_no_figures_is_below_the_table() -> None:
 
 def test_markdown_cells_cannot_break_the_table() -> None:
     body = to_markdown([row("a|b\n<script>*")]).splitlines()[2]
-    assert body.startswith(r"| a\|b &lt;script>\* | 431 |")
+    assert body.startswith(r"| a\|b &lt;script>\* | yes | 431 |")
 
 
 def test_html_is_self_contained_and_escaped() -> None:
@@ -144,7 +148,7 @@ def test_html_shows_pixel_figures_only_where_measured() -> None:
     assert "AUPRO" not in cells_of(to_html([row()])).cells
     parsed = cells_of(to_html([row(aupro=0.8834, pixel_auroc=0.96), row("b")]))
     assert {"AUPRO", "0.883", "0.960"} <= set(parsed.cells)
-    assert " | ".join(parsed.cells[:7]) == HEADER
+    assert " | ".join(parsed.cells[:8]) == HEADER
 
 
 @pytest.mark.parametrize("render", [to_csv, to_markdown, to_html])
@@ -157,6 +161,17 @@ def test_any_number_of_rows(render: Any) -> None:
 def test_no_category_is_a_formula(category: str) -> None:
     (line,) = list(csv.DictReader(io.StringIO(to_csv([row(category)]))))
     assert line["category"] == f"'{category}"
+
+
+def test_why_a_model_cannot_simply_be_used() -> None:
+    rows = [row("a"), row("b|c", usable="no", usable_why="All *features* are <0>."), row("d", usable=None)]
+    text = to_markdown(rows)
+    assert [line.split(" | ")[1] for line in text.splitlines()[2:5]] == ["yes", "no", "–"]
+    assert text.splitlines()[-1] == "- b\\|c: no: All \\*features\\* are &lt;0>."
+    page = to_html(rows)
+    assert '<td><span class="badge flagged">no</span></td>' in page
+    assert "<li><strong>b|c</strong>: no: All *features* are &lt;0&gt;.</li>" in page
+    assert "Before they are used" not in to_html([row("a"), row("d", usable=None)])
 
 
 def test_unchanged_categories_are_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import io
 import itertools
 import os
@@ -623,6 +624,45 @@ def test_a_body_that_breaks_off_again_and_again(
         with pytest.raises(UnavailableError, match=r"cannot read s3://vqi-tests/broken/b: it broke off"):
             open_store("s3://vqi-tests/broken").get_file("b", tmp_path / "b")
     assert not list(tmp_path.iterdir())
+
+
+def put_plainly(store: Store, key: str, data: bytes) -> None:
+    store.put_bytes(key, data)
+
+
+def put_where_absent(store: Store, key: str, data: bytes) -> None:
+    store.put_if_absent(f"{key}-absent", data)
+
+
+def put_where_the_same(store: Store, key: str, data: bytes) -> None:
+    found = store.get_tagged(key)
+    assert found
+    store.replace(key, data, found.tag)
+
+
+@pytest.mark.parametrize("put", [put_plainly, put_where_absent, put_where_the_same])
+def test_a_put_whose_body_never_came_stores_nothing(
+    s3_environment: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: Callable[[Store, str, bytes], None]
+) -> None:
+    """As a writer leaves it that is killed between the head and the body of its request."""
+    store = open_store(f"s3://vqi-tests/{tmp_path.name}")
+    store.put_bytes("champion.json", b"old")
+    send, new = http.client.HTTPConnection.send, b"what never comes"
+    cut = []
+
+    def send_but_the_body(connection: http.client.HTTPConnection, data: bytes) -> None:
+        if data == new:
+            cut.append(data)
+            connection.sock.shutdown(socket.SHUT_WR)
+        else:
+            send(connection, data)
+
+    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
+    monkeypatch.setattr(http.client.HTTPConnection, "send", send_but_the_body)
+    with pytest.raises(VqiError, match="cannot write"):
+        put(store, "champion.json", new)
+    assert len(cut) == 1
+    assert {entry.key: store.get_bytes(entry.key) for entry in store.list()} == {"champion.json": b"old"}
 
 
 def test_a_server_killed_in_the_middle_of_an_upload(

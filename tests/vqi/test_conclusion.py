@@ -10,8 +10,9 @@ import pytest
 
 from tests.vqi import made
 from vqi import metrics
+from vqi.artifacts.metrics import Usable
+from vqi.conclusion import Conclusion, Facts, conclude, standing_out
 from vqi.detectors.calibration import operating_points
-from vqi.pages.conclusion import Conclusion, Facts, Usable, conclude, standing_out
 
 GOOD = [*range(1, 191, 2), 192, 193, 194, 195, 196]  # of 100, five are above the threshold, 191
 BAD = [*range(300, 320), 150]

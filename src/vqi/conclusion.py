@@ -1,6 +1,6 @@
-"""The lines on top of a report: whether the model can be used, why, and what to do now.
+"""Whether a model can be used, why, and what to do now: the lines on top of a report, and a column of the table.
 
-They follow from figures that the report shows below them, by fixed rules, so that two readers conclude the same.
+They follow from figures that the report shows, by fixed rules, so that two readers conclude the same.
 Whether the model is used is another question, which the gate answers: it compares with the model before.
 """
 
@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.metrics import Metrics
+from vqi.artifacts.metrics import Metrics, Usable
 from vqi.artifacts.threshold import Threshold
 from vqi.detectors.calibration import expected_false_alarms
 from vqi.formatting import count, percent, short_percent
 from vqi.intervals import proportion_interval
-
-Usable = Literal["yes", "with care", "not known", "no"]
 
 _MOST_STEPS = 3
 _PARTS = 1000
