@@ -13,10 +13,12 @@ from vqi.config import Preprocess
 from vqi.datasets.shards import open_shard
 from vqi.pages.data_page import Pictures, render
 from vqi.pages.folder import write_folder
+from vqi.pages.of_run import with_run
 from vqi.photographs.decoding import only_max_pixels
 from vqi.preparation.images import prepare
 from vqi.system.scratch import scratch_folder
 from vqi_components import executor_output, step
+from vqi_components.environment import DATA_PAGE, RUN_BEFORE, page_links
 
 
 class Arguments(Preprocess):
@@ -45,6 +47,8 @@ def run(arguments: Arguments) -> None:
             group_by=arguments.group_by,
         )
         page = render(report, Pictures(load_images(arguments.images), shard.path, arguments.max_pixels))
+    # the run before is another one where a later run takes this page from this one
+    page = with_run(page, links=page_links(without=[DATA_PAGE, RUN_BEFORE]))
     write_data_report(arguments.data_report, report)
     write_text(arguments.data_page, page)
     write_folder(arguments.data_page_folder, page)

@@ -20,7 +20,7 @@ from vqi.pages.field import with_field
 from vqi.pages.folder import write_folder
 from vqi.store.opening import open_store, store_uri
 from vqi_components import executor_output, step
-from vqi_components.environment import LINKS, texts_in
+from vqi_components.environment import REPORT, page_links
 
 
 class Arguments(Publish):
@@ -56,7 +56,7 @@ def run(arguments: Arguments) -> None:
         # a parameter: Argo keeps all of them in the workflow's own object, which must stay small
         write_text(arguments.decision, decision.model_dump_json(exclude={"drift"}))
         written = read_text(arguments.report, "run evaluate again")
-        links = texts_in(LINKS, os.environ.get(LINKS, "{}"))
+        links = page_links(without=[REPORT])
         report = with_decision(
             written, decision, arguments.run, datetime.now(UTC), beside_earlier(decision.model), links
         )

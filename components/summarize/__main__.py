@@ -37,7 +37,9 @@ def run(arguments: Arguments) -> None:
     # the terminal has the gate's decisions elsewhere
     write_text(arguments.table / "table.md", to_markdown(rows, found.failed, found.unchanged, fields=fields))
     write_text(arguments.table / "table.csv", to_csv(rows, found.failed))
-    write_text(arguments.table / "table.html", to_html(rows, found.failed, found.unchanged, found.decisions, fields))
+    datasets = sorted({*found.datasets.values()})
+    page = to_html(rows, found.failed, found.unchanged, found.decisions, fields, datasets)
+    write_text(arguments.table / "table.html", page)
     write_text(arguments.table_page, to_markdown(rows, found.failed, found.unchanged, found.decisions, fields))
     write_text(arguments.decisions, found.line)
     write_models(store, arguments.dataset, arguments.table / PAGE)

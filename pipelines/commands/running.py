@@ -120,8 +120,10 @@ class Running:
             note=said,
             expected=expected_of(self.runs_dir, pipeline.name, parameters),
         )
-        from vqi_pipelines.runs.index import renew_index  # after the run: it takes long to import
+        from vqi_pipelines.runs.index import renew_index  # after the run: they take long to import
+        from vqi_pipelines.runs.links import complete_pages
 
+        complete_pages(result.folder)
         if index := renew_index(result.folder.parent):
             result.note(f"all runs: {index}")
         return result.exit_code

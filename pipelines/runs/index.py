@@ -90,6 +90,6 @@ def _run(run: Run, now: datetime) -> RunOnPage:
         tuple(map(category, run.categories)),
         folder=f"{quote(run.name)}/",
         table=link("table.html"),
-        models=link("summarize/table/models.html"),
+        models=link("models.html"),
         problem=shown_line(run.problem),
     )

@@ -133,12 +133,10 @@ def test_the_report_of_the_run_says_what_operators_say(own: Any, tmp_path: Path)
 def test_the_report_links_to_pages_that_it_is_told(
     own: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_error: OneError
 ) -> None:
-    monkeypatch.setenv("VQI_REPORT_LINKS", json.dumps({"All <runs>": "../../../index.html"}))
+    monkeypatch.setenv("VQI_PAGE_LINKS", json.dumps({"All <runs>": "../../../index.html"}))
     report, folder = tmp_path / "report.html", tmp_path / "report"
     assert own.run("publish", decision=tmp_path / "d", decided_report=report, decided_report_folder=folder) == 0
     assert '<a href="../../../index.html">All &lt;runs&gt;</a>' in report.read_text()
     assert '<a href="../../../../index.html">' in (folder / "index.html").read_text(), "a folder further in"
-    monkeypatch.setenv("VQI_REPORT_LINKS", "[1]")
-    assert "VQI_REPORT_LINKS: expected a JSON mapping of texts" in one_error(
-        own.run("publish", decision=tmp_path / "e")
-    )
+    monkeypatch.setenv("VQI_PAGE_LINKS", "[1]")
+    assert "VQI_PAGE_LINKS: expected a JSON mapping of texts" in one_error(own.run("publish", decision=tmp_path / "e"))

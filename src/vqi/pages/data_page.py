@@ -97,6 +97,7 @@ def render(report: DataReport, pictures: Pictures) -> str:
     return pages.render(
         "data.html.j2",
         report=report,
+        dataset=pictures.images.record.dataset,
         notes=[one.model_dump() for one in report.notes],
         groups=GROUPS,
         charts=[(figure, spread_svg(figure, groups)) for figure, groups in report.looks.items() if groups],

@@ -16,9 +16,10 @@ from vqi.artifacts.metrics import Metrics
 from vqi.errors import VqiError
 from vqi.formatting import NOTHING, area_with_interval, percent
 from vqi.pages.drift_chart import drift_svg
+from vqi.pages.of_run import with_run
 from vqi.pages.rendering import render
 
-_PLACE, _OF_RUN = "<!-- the gate's decision -->", "<!-- of this run -->"  # in the template of the report
+_PLACE = "<!-- the gate's decision -->"  # in the template of the report
 _COLUMNS = ("Can it be used?", "Training images", "Image AUROC", "Recall", "False alarms", "Test images")
 _MEANINGS: dict[Verdict, str] = {
     "promoted": "It scores new parts from now on.",
@@ -57,11 +58,10 @@ def with_decision(
     Raises:
         VqiError: It is no report, or an earlier vqi wrote it.
     """
-    if any(report.count(place) != 1 for place in (_PLACE, _OF_RUN)):
+    if report.count(_PLACE) != 1:
         raise VqiError("report: expected one that this version of vqi wrote: run evaluate again")
-    at = f"{when:%-d %B %Y, %H:%M} UTC" if when else ""
-    told = render("run.html.j2", model=_name_of(decision), run=run, when=at, links=links)
-    return report.replace(_OF_RUN, told).replace(_PLACE, decision_card(decision, versions))
+    told = with_run(report, run, when, links, model=_name_of(decision))
+    return told.replace(_PLACE, decision_card(decision, versions))
 
 
 def _name_of(decision: Decision) -> str:

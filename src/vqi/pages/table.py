@@ -102,6 +102,7 @@ def to_html(
     unchanged: Mapping[str, str] = _NONE,
     decisions: Mapping[str, str] = _NONE,
     fields: Sequence[Field] = (),
+    datasets: Sequence[str] = (),
 ) -> str:
     """One self-contained page, without JavaScript, that looks like the reports."""
     body = [[row.category, *_cells(row)[1:], area(row.pixel_auroc), area(row.aupro)] for row in rows]
@@ -115,6 +116,7 @@ def to_html(
         mean=mean if pixels else [cells[: len(HEADER)] for cells in mean],
         targets=sorted({short_percent(row.target_fpr) for row in rows}),
         pixels=pixels,
+        datasets=datasets,
         failed=failed,
         unchanged=unchanged,
         decisions=decisions,

@@ -65,7 +65,7 @@ def test_earlier_versions_are_beside_it() -> None:
 def test_what_the_figures_say_stands_beside_the_decision(usable: Usable | None) -> None:
     own = Measured(3, "this model", metrics(usable=usable))
     card = decision_card(decision("promoted", 3), [own])
-    assert ("is what its own figures say" in card) == (usable not in ("yes", None))
+    assert ("answered above, by its own figures" in card) == (usable not in ("yes", None))
     assert usable in ("yes", None) or f">{usable}</span>" in card
     first = Measured(2, "the one before", metrics(usable="no"))
     assert ">no</span>" in decision_card(decision("promoted", 3), [own, first]), "each version has its own"
