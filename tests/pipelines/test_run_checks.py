@@ -71,6 +71,12 @@ COMPILED = Path(__file__).parents[2] / "manifests" / "local" / "training.yaml"
         ('categories="mono"', """unknown category '"mono"': did you mean 'mono'?; write categories='["mono"]'"""),
         ("categories=mono,pol", """unknown category 'pol': did you mean 'poly'?; write categories='["poly"]'"""),
         ("backbone=resnet5", "unknown backbone 'resnet5': did you mean 'resnet50'?"),
+        ("layer=blocks.40", "unknown layer 'blocks.40': did you mean 'blocks.4.0'?"),
+        (
+            "backbone=resnet18",
+            "the default layers are those of tf_efficientnet_lite0, and resnet18 has other ones: say which to take, such as "
+            "layer=layer3 ('vqi layers resnet18' lists them)",
+        ),
         ("source=folder:gone", "there is no folder 'gone': expected the folder of your photographs"),
         ("source=folder:parts", "category 'w' has too few good images to train on: expected at least 3, got 1"),
         ("source=mvtec-ad", "'mvtec-ad' is under CC BY-NC-SA 4.0"),
