@@ -153,8 +153,8 @@ def test_parts_that_do_not_belong_together() -> None:
 def test_too_few_good_images() -> None:
     evaluation, _, _ = evaluated(train=10, target_fpr=0.05)
     assert warnings_of(evaluation, data_report()) == [
-        "A false-alarm rate of 5.0% needs at least 19 good images to calibrate; there are 10. The threshold is "
-        "an estimate from a curve fitted to their scores; their scores alone promise 9.1%."
+        "A false-alarm rate of 5 % needs at least 19 good images to calibrate; there are 10. The threshold is "
+        "an estimate from a curve fitted to their scores; their scores alone promise 9.1 %."
     ]
     assert "The threshold is the highest score of a good image" in warnings_of(evaluated(train=4)[0], data_report())[0]
     assert warnings_of(evaluated(train=30)[0], data_report()) == []
@@ -170,13 +170,13 @@ def test_too_few_images_for_calibration_and_what_else_is_there() -> None:
     (warning,) = warnings_of(evaluation, data_report(train_groups=30, calibration_groups=6))
     assert warning.endswith(
         "there are 6. The threshold is an estimate from a curve fitted to their scores; their scores alone promise "
-        "14.3%. Without calibration/good, 30 groups of training images would set it."
+        "14.3 %. Without calibration/good, 30 groups of training images would set it."
     )
     page = report_of(evaluation, images, artifact, data_report(), SETTINGS)
     assert "6 scores of good images for calibration, by the model itself, which has not seen them." in page
     assert "the model saw none of them, so this bound is exact" not in page.replace("\xa0", " "), "of an estimate"
     (warning,) = warnings_of(evaluation, data_report(train_groups=18, calibration_groups=6))
-    assert warning.endswith("promise 14.3%.")
+    assert warning.endswith("promise 14.3 %.")
 
 
 def test_the_bound_of_enough_images_for_calibration_is_exact() -> None:
@@ -242,7 +242,7 @@ def test_a_group_of_training_images_that_differs_is_named(folder: str, called: s
 
 def test_good_test_images_that_are_unlike_the_training_images() -> None:
     (warning,) = warnings_of(evaluated(good=20, shift=3.0)[0], data_report())
-    assert warning.startswith("100.0% of the good test images were flagged, more than chance explains (")
+    assert warning.startswith("100.0 % of the good test images were flagged, more than chance explains (")
     assert warning.endswith("the good test images differ from the good training images.")
 
 

@@ -19,7 +19,7 @@ from vqi.config import Evaluate, FeatureExtract, PcaFit, Preprocess, SslFinetune
 from vqi.detectors.comparison import Suitability
 from vqi.detectors.grid import resized
 from vqi.evaluation import Evaluation, mask_of
-from vqi.formatting import count
+from vqi.formatting import count, percent, short_percent
 from vqi.pages.findings import differing
 from vqi.pages.report import ExampleGroup, ReportData, ReportImage, Setting, choose_examples, render_report
 
@@ -140,15 +140,15 @@ def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = F
             else "The threshold is the highest score of a good image"
         )
         found.append(
-            f"A false-alarm rate of {threshold.target_fpr:.1%} needs at least {threshold.needed} {what} to calibrate; "
-            f"{there}. {set_to}; their scores alone promise {threshold.guaranteed_fpr:.1%}.{_instead(threshold, data)}"
+            f"A false-alarm rate of {short_percent(threshold.target_fpr)} needs at least {threshold.needed} {what} to calibrate; "
+            f"{there}. {set_to}; their scores alone promise {percent(threshold.guaranteed_fpr)}.{_instead(threshold, data)}"
         )
     found += differing(evaluation.differences, threshold, finetuned=finetuned)
     if (most := alarms_beyond(figures, threshold)) is not None:
         like = "calibration" if threshold.is_split else "training"
         found.append(
-            f"{figures.false_alarm_rate:.1%} of the good test images were flagged, more than chance explains "
-            f"({most:.1%} at most): the good test images differ from the good {like} images."
+            f"{percent(figures.false_alarm_rate)} of the good test images were flagged, more than chance explains "
+            f"({percent(most)} at most): the good test images differ from the good {like} images."
         )
     if evaluation.caveat:
         found.append(f"{evaluation.caveat[0].upper()}{evaluation.caveat[1:]}.")
@@ -177,7 +177,7 @@ def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
     if after.held_out_fre_ratio > HARM * before.held_out_fre_ratio:
         found.append(
             "Fine-tuning made held-out good images harder to describe: their unexplained share of the variance is "
-            f"{after.held_out_fre_ratio:.1%}, and was {before.held_out_fre_ratio:.1%} with the pretrained weights. "
+            f"{percent(after.held_out_fre_ratio)}, and was {percent(before.held_out_fre_ratio)} with the pretrained weights. "
             "Look at the comparison under Fine-tuning before you use this model."
         )
     if after.image_auroc is not None and before.image_auroc is not None and after.image_auroc < before.image_auroc:

@@ -275,12 +275,22 @@ _MOST_TYPES = 8  # of defects, that have a column
 
 
 @dataclass(frozen=True)
+class OperatingRow:
+    """What one threshold gives."""
+
+    chosen: bool  # whether it is the one in use
+    enough: bool  # whether there are enough good images to promise its rate
+    cells: list[str]
+    by_scores: str  # false alarms by the scores alone, where the cell has them by the curve; else ''
+
+
+@dataclass(frozen=True)
 class OperatingTable:
     """What several thresholds give: names of the columns of defect types, and a row for each threshold."""
 
     types: list[str]  # the one that is caught least often first
     others: int  # types without a column
-    rows: list[tuple[bool, bool, list[str]]]  # whether it is the one in use; whether it can promise its rate; its cells
+    rows: list[OperatingRow]
 
 
 def operating_table(points: Sequence[OperatingPoint], target_fpr: float) -> OperatingTable:
@@ -289,10 +299,17 @@ def operating_table(points: Sequence[OperatingPoint], target_fpr: float) -> Oper
     types = sorted(chosen.recall_by_type, key=lambda name: (chosen.recall_by_type[name], name))
     rows = []
     for one in points:
-        mean, low, high = expected_false_alarms(one.calibration_groups, one.rank, _PARTS)
-        band = f"{_PARTS * mean:.0f} ({_PARTS * low:.0f} to {_PARTS * high:.0f})"
-        cells = [short_percent(one.target_fpr), figure(one.threshold), band, f"{one.good_images_needed:,}"]
+        band, curve = _by_scores(one), one.method == "fitted tail"
+        expected = f"{_PARTS * one.target_fpr:.0f} by the curve" if curve else band
+        cells = [short_percent(one.target_fpr), figure(one.threshold), expected, f"{one.good_images_needed:,}"]
         cells += [percent(one.false_alarm_rate), percent(one.recall)]
         cells += [percent(one.recall_by_type.get(name)) for name in types[:_MOST_TYPES]]
-        rows.append((one is chosen, one.calibration_groups >= one.good_images_needed, cells))
+        enough = one.calibration_groups >= one.good_images_needed
+        rows.append(OperatingRow(one is chosen, enough, cells, f"{band} by the scores alone" if curve else ""))
     return OperatingTable(types[:_MOST_TYPES], len(types[_MOST_TYPES:]), rows)
+
+
+def _by_scores(point: OperatingPoint) -> str:
+    """The false alarms among good parts that the order of the calibration scores lets expect, with their range."""
+    mean, low, high = expected_false_alarms(point.calibration_groups, point.rank, _PARTS)
+    return f"{_PARTS * mean:.0f} ({_PARTS * low:.0f} to {_PARTS * high:.0f})"

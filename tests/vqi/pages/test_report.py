@@ -186,6 +186,11 @@ def test_other_thresholds_are_in_a_table_with_the_worst_type_first() -> None:
     assert "5 % in use 191 50 (" in table, "threshold, and expected false alarms in 1,000 good parts"
     few = Page(render_report(report(GOOD, BAD, calibration=50))).text
     assert "1 % too few good images to promise it" in few
+    fitted = Page(render_report(report(GOOD, BAD, calibration=14))).text
+    assert "5 % in use too few good images to promise it" in fitted
+    assert [f"{count} by the curve" in fitted for count in (5, 10, 20, 50)] == [True] * 4
+    assert fitted.count("by the scores alone") == 5
+    assert "by the scores alone" not in Page(render_report(report(GOOD, BAD, calibration=4000))).text
 
 
 def test_the_higher_threshold_is_offered_where_it_is_not_in_use() -> None:
