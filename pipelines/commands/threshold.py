@@ -75,8 +75,7 @@ def _print_points(points: Points) -> None:
 
     table = operating_table(points.points, points.target_fpr)
     rows = [(*_HEADER, *table.types, "")]
-    for chosen, enough, cells in table.rows:
-        rows.append((*cells, "in use" if chosen else "" if enough else "too few good images to promise it"))
+    rows += [(*row.cells, row.remark) for row in table.rows]
     click.echo(click.style(points.category.uri_of(points.version).removeprefix("file://"), bold=True))
     print_table(rows)
 

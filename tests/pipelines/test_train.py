@@ -81,7 +81,7 @@ def test_a_layout_with_shifts(tmp_path: Path, started: list[dict[str, Any]]) -> 
         "",
         "v: no train and test, so 80 % of the good ones train (train_fraction), fewer where photographs show one part",
         "groups are calibrated together: sub-folders, or what group_by says (group_by=none: each by itself)",
-        "warning: v: 8 good training images allow a false-alarm rate of 11.1% at best; the requested 5.0% needs 19.",
+        "warning: v: 8 good training images allow a false-alarm rate of 11.1 % at best; the requested 5 % needs 19.",
         "",
         "nothing was started: --dry-run",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +40,9 @@ class Labels(Record):
 
     normal: int
     anomalous: int
+
+
+_MOST_SIZES = 5  # that are listed
 
 
 class SplitLabels(Record):
@@ -87,6 +90,15 @@ class DataReport(Record):
         across = (*self.duplicates_across_splits, *self.near_duplicates_across_splits)
         shared = [paths for paths in across if in_both(("train", "test"), [paths])]
         return len({path for paths in shared for path in paths if path.startswith("test/")})
+
+
+def told_sizes(sizes: Mapping[str, int]) -> dict[str, str]:
+    """How many images are of which size, as people read it; of many sizes only between which they lie."""
+    if len(sizes) <= _MOST_SIZES:
+        return {size: f"{number:,}" for size, number in sizes.items()}
+    sides = [[int(side) for side in size.split("x")] for size in sizes]
+    smallest, largest = ("x".join(str(end(side)) for side in zip(*sides, strict=True)) for end in (min, max))
+    return {f"{smallest} to {largest}": f"{sum(sizes.values()):,}, of {len(sizes):,} sizes"}
 
 
 def in_both(splits: tuple[str, str], groups: Sequence[Sequence[str]]) -> int:

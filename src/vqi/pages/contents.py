@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks
+from vqi.artifacts.data_report import FOLDERS_ARE_GROUPS, DataReport, doubtful_masks, told_sizes
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
 from vqi.artifacts.images import Images
 from vqi.artifacts.left_out import missing_photographs
@@ -113,7 +113,7 @@ def _data(data: DataReport) -> dict[str, Any]:
         "Photographs": folders,
         "Training parts": f"{data.train_groups:,}, each with its photographs as one group",
         "Scaled to": f"{data.image_size} pixels",
-        "Sizes": {size: f"{number:,}" for size, number in data.sizes.items()},
+        "Sizes": told_sizes(data.sizes),
         "Colour modes": {mode: f"{number:,}" for mode, number in data.modes.items()},
         "Masks in use": f"{data.masks:,}",
         "Pairs that show the same part": f"{same:,} within a split, {leaks:,} across splits",
@@ -140,8 +140,9 @@ def warnings_of(evaluation: Evaluation, data: DataReport, *, finetuned: bool = F
             else "The threshold is the highest score of a good image"
         )
         found.append(
-            f"A false-alarm rate of {short_percent(threshold.target_fpr)} needs at least {threshold.needed} {what} to calibrate; "
-            f"{there}. {set_to}; their scores alone promise {percent(threshold.guaranteed_fpr)}.{_instead(threshold, data)}"
+            f"A false-alarm rate of {short_percent(threshold.target_fpr)} needs at least {threshold.needed} {what} to "
+            f"calibrate; {there}. {set_to}; their scores alone promise {percent(threshold.guaranteed_fpr)}."
+            f"{_instead(threshold, data)}"
         )
     found += differing(evaluation.differences, threshold, finetuned=finetuned)
     if (most := alarms_beyond(figures, threshold)) is not None:
@@ -177,7 +178,8 @@ def _harm(compared: tuple[Suitability, Suitability] | None) -> list[str]:
     if after.held_out_fre_ratio > HARM * before.held_out_fre_ratio:
         found.append(
             "Fine-tuning made held-out good images harder to describe: their unexplained share of the variance is "
-            f"{percent(after.held_out_fre_ratio)}, and was {percent(before.held_out_fre_ratio)} with the pretrained weights. "
+            f"{percent(after.held_out_fre_ratio)}, and was {percent(before.held_out_fre_ratio)} with the pretrained "
+            "weights. "
             "Look at the comparison under Fine-tuning before you use this model."
         )
     if after.image_auroc is not None and before.image_auroc is not None and after.image_auroc < before.image_auroc:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vqi.pages.charts import WIDTH, line, nice_ticks, svg, text, tick
 
-LEFT, RIGHT, TOP = 126, 14, 12
+LEFT, RIGHT, TOP = 144, 14, 12
 ROW, BOX, AXIS = 36, 16, 34  # heights of a group's row, of its box, and of the axis below
 ROOM = 0.04  # of the axis, left and right of the outermost values
 COLOURS = {"train good": "muted", "calibration good": "muted", "test good": "good", "test defective": "bad"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vqi.artifacts.data_report import DataReport, MaskProblem
+from vqi.artifacts.data_report import DataReport, MaskProblem, told_sizes
 from vqi.artifacts.images import Images, IndexRow
 from vqi.pages import rendering as pages
 from vqi.pages.data_chart import spread_svg
@@ -97,6 +97,7 @@ def render(report: DataReport, pictures: Pictures) -> str:
     return pages.render(
         "data.html.j2",
         report=report,
+        sizes=told_sizes(report.sizes),
         dataset=pictures.images.record.dataset,
         notes=[one.model_dump() for one in report.notes],
         groups=GROUPS,

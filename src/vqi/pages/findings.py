@@ -283,6 +283,12 @@ class OperatingRow:
     cells: list[str]
     by_scores: str  # false alarms by the scores alone, where the cell has them by the curve; else ''
 
+    @property
+    def remark(self) -> str:
+        """What to know of it."""
+        few = "" if self.enough else "too few good images to promise it"
+        return ", ".join(filter(None, ["in use" if self.chosen else "", few]))
+
 
 @dataclass(frozen=True)
 class OperatingTable:

@@ -14,7 +14,6 @@ from vqi.artifacts.threshold import Threshold
 from vqi.artifacts.training_log import Epoch
 from vqi.conclusion import Conclusion
 from vqi.detectors.comparison import Suitability
-from vqi.formatting import figure
 from vqi.pages import findings, maps
 from vqi.pages.charts import Group, histogram_svg, roc_svg
 from vqi.pages.rendering import render
@@ -107,7 +106,8 @@ def render_report(report: ReportData) -> str:
         oracle=findings.oracle_figures(report.metrics),
         groups=_example_groups(report.images, report.map_limit),
         colours=maps.COLOURS,
-        scale=_scale(report.map_limit),
+        limit_at=round(100 * float(maps.on_scale(np.ones(1, np.float32), 1.0)[0])),
+        hottest=maps.HIGHEST,
         masks=any(one.mask is not None for one in report.images),
         training=training_svg(report.training) if report.training else None,
         training_said=findings.training(report.training),
@@ -170,15 +170,6 @@ def _groups(calibration: Scores, good: Scores, bad: Scores) -> list[Group]:
         Group("Defective test parts", bad, "bad", "missed", "caught"),
     ]
     return [group for group in groups if len(group.scores)]
-
-
-def _scale(map_limit: float) -> list[tuple[int, str]]:
-    """Where on the scale of the colours, in percent of its length, a value is, and how it is printed."""
-    values = np.array([maps.LOWEST, 1, maps.HIGHEST], np.float32) * np.float32(map_limit)
-    return [
-        (round(100 * place), figure(value))
-        for place, value in zip(maps.on_scale(values, map_limit).tolist(), values.tolist(), strict=True)
-    ]
 
 
 def _example_groups(images: Sequence[ReportImage], map_limit: float) -> list[dict[str, Any]]:

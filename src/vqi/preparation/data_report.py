@@ -25,7 +25,7 @@ from vqi.artifacts.left_out import LeftOut, Unreadable, missing_photographs
 from vqi.artifacts.threshold import good_images_needed, smallest_rate
 from vqi.datasets.layout import GOOD
 from vqi.datasets.words import meaning_of
-from vqi.formatting import count
+from vqi.formatting import count, percent, short_percent
 from vqi.photographs.capture import Capture
 from vqi.photographs.similarity import SIDE, Pair
 from vqi.preparation.appearance import Look, distributions, empty_looks, lighting_warnings, separation
@@ -269,9 +269,8 @@ def too_few(good: int, groups: int, target_fpr: float, what: str = "", *, by_fol
         said = f"{good} {images} come in {count(groups, 'group')} that belong together and allow"
         of = " groups, such as photographs of that many parts"
     hint = f" {FOLDERS_ARE_GROUPS}" if by_folder else ""
-    return [
-        f"{said} a false-alarm rate of {best:.1%} at best; the requested {target_fpr:.1%} needs {needed}{of}.{hint}"
-    ]
+    needs = f"the requested {short_percent(target_fpr)} needs {needed}{of}"
+    return [f"{said} a false-alarm rate of {percent(best)} at best; {needs}.{hint}"]
 
 
 def _labels(index: Sequence[IndexRow], split: str) -> Labels:

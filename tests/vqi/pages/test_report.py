@@ -187,7 +187,7 @@ def test_other_thresholds_are_in_a_table_with_the_worst_type_first() -> None:
     few = Page(render_report(report(GOOD, BAD, calibration=50))).text
     assert "1 % too few good images to promise it" in few
     fitted = Page(render_report(report(GOOD, BAD, calibration=14))).text
-    assert "5 % in use too few good images to promise it" in fitted
+    assert "5 % in use, too few good images to promise it" in fitted
     assert [f"{count} by the curve" in fitted for count in (5, 10, 20, 50)] == [True] * 4
     assert fitted.count("by the scores alone") == 5
     assert "by the scores alone" not in Page(render_report(report(GOOD, BAD, calibration=4000))).text
@@ -294,8 +294,9 @@ def test_one_colour_scale_from_the_limit_of_good_parts() -> None:
     values = np.array([[0, 1, 2, 4, 16, 99]], np.float32)
     assert maps.on_scale(values, 2.0)[0].tolist() == pytest.approx([0, 0, 0.25, 0.5, 1, 1]), "by ratios, 0.5 to 8 times"
     assert np.isfinite(maps.on_scale(values, 0.0)).all()
-    scale = re.sub(r"<[^>]*left: (\d+)%[^>]*>", r" \1% ", render_report(replace(report(GOOD, BAD), map_limit=4.0)))
-    assert re.search(r">2 .* 25% .* 32</div>", scale)
+    page = render_report(replace(report(GOOD, BAD), map_limit=4.0))
+    scale = re.sub(r"<[^>]*left: (\d+)%[^>]*>", r" \1% ", page)
+    assert re.search(r">usual .* 25% .* 8 times the limit of good parts, or more</div>", scale)
 
 
 def test_lightness_rises_with_the_value() -> None:

@@ -70,11 +70,11 @@ def test_too_few_for_the_false_alarm_rate_that_is_asked_for() -> None:
     assert too_few(99, 99, 0.01) == []
     assert too_few(98, 98, 0.01) != []
     (said,) = too_few(9, 9, 0.05)
-    assert said == "9 good training images allow a false-alarm rate of 10.0% at best; the requested 5.0% needs 19."
+    assert said == "9 good training images allow a false-alarm rate of 10.0 % at best; the requested 5 % needs 19."
     (said,) = too_few(90, 9, 0.05)
     assert said == (
-        "90 good training images come in 9 groups that belong together and allow a false-alarm rate of 10.0% at best; "
-        "the requested 5.0% needs 19 groups, such as photographs of that many parts."
+        "90 good training images come in 9 groups that belong together and allow a false-alarm rate of 10.0 % at best; "
+        "the requested 5 % needs 19 groups, such as photographs of that many parts."
     )
 
 

@@ -423,14 +423,14 @@ def test_what_is_odd_about_images_for_calibration_is_said(tmp_path: Path) -> Non
         "less than they seem to.",
     )
     assert report.warnings[3:] == (
-        "2 good images for calibration allow a false-alarm rate of 33.3% at best; the requested 5.0% needs 19.",
+        "2 good images for calibration allow a false-alarm rate of 33.3 % at best; the requested 5 % needs 19.",
     )
 
 
 def test_one_image_for_calibration(tmp_path: Path) -> None:
     report = run(tmp_path, with_calibration({"0.png": drawn(100)}))
     assert report.warnings == (
-        "1 good image for calibration allows a false-alarm rate of 50.0% at best; the requested 5.0% needs 19.",
+        "1 good image for calibration allows a false-alarm rate of 50.0 % at best; the requested 5 % needs 19.",
     )
 
 
