@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vqi_pipelines.commands.options import LocalPath, runs_dir_option
+from vqi_pipelines.commands.options import LocalPath, run_argument, runs_dir_option
 from vqi_pipelines.commands.tables import print_json, print_table, shown
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ _MOST = 20  # images of a category on a terminal
 
 
 @click.command(short_help="Two runs beside each other.")
-@click.argument("a")
-@click.argument("b")
+@run_argument("a")
+@run_argument("b")
 @runs_dir_option
 @click.option("--html", type=LocalPath(), metavar="FILE", help="Write it there as a page, too.")
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs: with all images whose verdict changed.")

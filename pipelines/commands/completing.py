@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 from click.shell_completion import (
@@ -134,6 +135,22 @@ def parameter(context: click.Context, incomplete: str) -> list[CompletionItem[st
         ]
     found = [f"{name}={word}" for word in words(name)] if name in fields else []
     return [CompletionItem(one) for one in found if one.startswith(incomplete)]
+
+
+def run(context: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """The names of runs, the newest first, and ``latest``."""
+    from vqi.errors import VqiError
+    from vqi_pipelines.local.folders import LATEST
+    from vqi_pipelines.local.run_record import RUN_FILE
+    from vqi_pipelines.runs.listing import folders_in
+
+    asked = context.find_root().params | context.params
+    try:
+        folders = folders_in(Path(asked.get("runs_dir") or "runs"))
+    except VqiError:  # there are none, which is no reason to write into somebody's command line
+        return []
+    names = [LATEST, *(one.name for one in folders if (one / RUN_FILE).is_file())]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _short(meaning: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,8 +12,23 @@ from vqi.errors import VqiError
 from vqi_pipelines.commands.options import runs_dir_option
 from vqi_pipelines.commands.tables import megabytes, print_json, shown
 
+if TYPE_CHECKING:
+    from vqi_pipelines.runs.removing import Leftover
+
 # As in vqi_pipelines.runs.removing, which takes long to import; a test compares them with it.
 NEWEST, DAYS = 3, 7
+
+
+def _told(removed: Sequence[Leftover]) -> dict[str, int]:
+    """What goes, and the bytes that this frees: whole runs, and what the steps of each other run passed on."""
+    found: dict[str, int] = {}
+    for one in removed:
+        if one.kind == "result":
+            continue
+        run = one.path.partition("/")[0]
+        what = f"what steps of {run} passed on" if one.kind == "artifact" else f"{one.kind} {one.path}"
+        found[what] = found.get(what, 0) + one.bytes
+    return found
 
 
 @click.command(short_help="Remove what old runs left on this machine.")
@@ -64,11 +81,8 @@ def gc(runs_dir: Path, whole: bool, keep: int, days: float, dry_run: bool, as_js
         return
     would = "would remove" if dry_run else "removed"
     results = [one for one in found.removed if one.kind == "result"]
-    for one in found.removed:
-        if one.kind == "result":
-            continue
-        told = f"{one.kind} {shown(one.path)} ({megabytes(one.bytes)})"
-        click.echo(f"{would} {told}")
+    for what, size in _told(found.removed).items():
+        click.echo(f"{would} {shown(what)} ({megabytes(size)})")
     if results:
         click.echo(f"{would} what the cache knows of results that are gone ({len(results)})")
     for name, why in sorted(found.kept.items()):

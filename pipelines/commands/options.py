@@ -63,6 +63,17 @@ def runs_dir_option(command: Command) -> Command:
     )(command)
 
 
+def run_argument(name: str) -> Callable[[Command], Command]:
+    """An argument that is a run: its name, its folder, or ``latest``."""
+    return click.argument(name, shell_complete=_complete_run)
+
+
+def _complete_run(context: click.Context, argument: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    from vqi_pipelines.commands.completing import run
+
+    return run(context, incomplete)
+
+
 def _complete_parameter(context: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     from vqi_pipelines.commands.completing import parameter
 

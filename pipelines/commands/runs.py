@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vqi_pipelines.commands.options import runs_dir_option
+from vqi_pipelines.commands.options import run_argument, runs_dir_option
 from vqi_pipelines.commands.tables import print_json, print_table, shown, time_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _list(runs_dir: Path, tags: tuple[str, ...], *, as_json: bool) -> None:
 
 
 @runs.command(short_help="Note something on a run.", context_settings={"ignore_unknown_options": True})
-@click.argument("run")
+@run_argument("run")
 @click.argument("text")
 @click.pass_obj
 def note(runs_dir: Path, run: str, text: str) -> None:
@@ -88,7 +88,7 @@ def note(runs_dir: Path, run: str, text: str) -> None:
 
 
 @runs.command(short_help="Tag a run.")
-@click.argument("run")
+@run_argument("run")
 @click.argument("tags", nargs=-1, required=True, metavar="TAG...")
 @click.option("--remove", is_flag=True, help="Remove the tags instead.")
 @click.pass_obj

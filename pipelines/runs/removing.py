@@ -88,7 +88,7 @@ def look(
         Leftover("rest", one.name, space.of(one)) for one in sorted(runs_dir.iterdir()) if _is_rest(one)
     ]
     for place, run in enumerate(found.runs):
-        why = _why_kept(run, before, newest=place < keep, latest=run.name == latest)
+        why = _why_kept(run, age, before, newest=place < keep, latest=run.name == latest)
         if why:
             kept[run.name] = why
         elif whole:
@@ -154,7 +154,7 @@ def _run_of(one: Leftover) -> str:
     return one.path.partition("/")[0]
 
 
-def _why_kept(run: Run, before: datetime, *, newest: bool, latest: bool) -> str:
+def _why_kept(run: Run, age: timedelta, before: datetime, *, newest: bool, latest: bool) -> str:
     if goes_on(run.folder):
         return _RUNNING
     if run.problem:
@@ -163,7 +163,9 @@ def _why_kept(run: Run, before: datetime, *, newest: bool, latest: bool) -> str:
         return why
     if newest or latest:
         return "one of the newest"
-    return "young" if run.started is None or run.started > before else ""
+    days = age / timedelta(days=1)
+    young = f"younger than {days:g} {'day' if days == 1 else 'days'}"
+    return young if run.started is None or run.started > before else ""
 
 
 def _wanted(note: Note) -> str:

@@ -45,6 +45,7 @@ class Facts:
     caveat: str  # why the detector's scores say little; '' where they do not
     leaks: int  # test images that show what the model was trained on
     unusual: int  # good photographs whose scores stand out from those of the others
+    pictured: bool = True  # whether the report shows examples
 
     @property
     def more_alarms_than_chance(self) -> bool:
@@ -210,12 +211,13 @@ def _steps(facts: Facts) -> Iterator[str]:
             "add such good parts to train/good."
         )
     if metrics.fn:
-        yield from _missed(metrics)
+        yield from _missed(metrics, pictured=facts.pictured)
     if facts.unusual:
+        where = ", under 'Are these really good?'" if facts.pictured else ""
         stand = "one stands" if facts.unusual == 1 else f"{facts.unusual:,} stand"
         yield (
-            f"Look at the most unusual good photographs, under 'Are these really good?': {stand} out from the others. "
-            "A defective one among them hides defects like its own."
+            f"Look at the most unusual good photographs{where}: {stand} out from the others. A defective "
+            "one among them hides defects like its own."
         )
 
 
@@ -235,10 +237,10 @@ def _to_test(facts: Facts) -> Iterator[str]:
         yield f"Add test photographs, good and defective ones: {facts.tested} say little."
 
 
-def _missed(metrics: Metrics) -> Iterator[str]:
+def _missed(metrics: Metrics, *, pictured: bool) -> Iterator[str]:
     """Where defective parts passed: which ones, and what a higher rate of false alarms would catch."""
     chosen = next(one for one in metrics.operating_points if one.target_fpr == metrics.target_fpr)
-    said = f"Look at the {count(metrics.fn, 'defective part')} that passed, under Missed."
+    said = f"Look at the {count(metrics.fn, 'defective part')} that passed{', under Missed' if pictured else ''}."
     if chosen.recall_by_type:
         worst = min(chosen.recall_by_type, key=lambda name: (chosen.recall_by_type[name], name))
         said += f" Of the types of defect, {worst} is caught least often ({percent(chosen.recall_by_type[worst])})."

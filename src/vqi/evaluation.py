@@ -127,7 +127,8 @@ def evaluate(
         **dict(metrics.oracle(labels, scores)),
         **dict(_pixel_areas(images, rows, maps)),
     )
-    conclusion = conclude(Facts(figures, threshold, caveat, leaks, standing_out(artifact.calibration_scores)))
+    unusual_ones = standing_out(artifact.calibration_scores)
+    conclusion = conclude(Facts(figures, threshold, caveat, leaks, unusual_ones, pictured=settings.examples > 0))
     figures = figures.model_copy(update={"usable": conclusion.usable, "usable_why": conclusion.why})
     roc = Roc(threshold=threshold.value, points=tuple(metrics.roc_points(labels, scores)))
     named = tuple((_name_of(one.group, images.index), one) for one in artifact.record.differences)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.pipelines.made_runs import made_run
 from tests.programs import program
 from vqi_pipelines.commands import completion
 from vqi_pipelines.commands.completing import SHELLS, register, script
@@ -166,3 +167,19 @@ def test_the_shell_is_that_of_the_user_where_no_shell_started_it(monkeypatch: py
     done = CliRunner().invoke(vqi, ["completion"])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "which shell is it? expected bash, zsh, fish" in done.stderr
+
+
+def test_runs_are_completed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert answers("vqi compare 2") == ["file", "2", "_"], "there are none"
+    made_run(tmp_path / "runs", "20241201-100000-training")
+    made_run(tmp_path / "elsewhere", "20241202-100000-training")
+    assert values("vqi compare ") == ["latest", "20241201-100000-training"]
+    assert values("vqi compare latest 20") == ["20241201-100000-training"]
+    assert values("vqi runs note l") == ["latest"]
+    assert values("vqi runs tag 2") == ["20241201-100000-training"]
+    assert values("vqi compare --runs-dir elsewhere 2") == ["20241202-100000-training"]
+
+
+def values(line: str) -> list[str]:
+    return answers(line)[1::3]

@@ -57,11 +57,14 @@ def _not_measured(good: int, bad: int) -> list[str]:
 
 
 def key_figures(metrics: Metrics) -> list[Figure]:
-    """The measured figures, the most informative first; those that could not be measured are left out."""
+    """The measured figures, the most informative first: without those that could not be measured, and those of good and
+    defective parts together where one kind is missing."""
     good, bad = metrics.test_good, metrics.test_anomalous
     rates = [
         (metrics.recall, "Defects caught", f"of {count(bad, 'defective test part')} (recall)"),
         (metrics.false_alarm_rate, "False alarms", f"of {count(good, 'good test part')}"),
+    ]
+    of_both = [
         (metrics.accuracy, "Right decisions", f"of all {count(good + bad, 'test part')} (accuracy at the threshold)"),
         (metrics.precision, "Flagged rightly", "of all flagged test parts (precision)"),
         (metrics.f1, "F1", "harmonic mean of recall and precision"),
@@ -75,6 +78,7 @@ def key_figures(metrics: Metrics) -> list[Figure]:
         ),
     ]
     found = _image_auroc(metrics)
+    rates += of_both if good and bad else []
     found += [Figure(name, percent(rate), meaning) for rate, name, meaning in rates if rate is not None]
     found += [Figure(name, area(value), meaning) for value, name, meaning in areas if value is not None]
     return found

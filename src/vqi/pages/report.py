@@ -104,7 +104,7 @@ def render_report(report: ReportData) -> str:
         promise=[*findings.promise(report.threshold, good), *findings.from_verdicts(report.metrics)],
         operating=findings.operating_table(report.metrics.operating_points, report.threshold.target_fpr),
         oracle=findings.oracle_figures(report.metrics),
-        groups=_example_groups(report.images, report.map_limit),
+        groups=_example_groups(report.images, report.map_limit, report.metrics),
         colours=maps.COLOURS,
         limit_at=round(100 * float(maps.on_scale(np.ones(1, np.float32), 1.0)[0])),
         hottest=maps.HIGHEST,
@@ -172,13 +172,14 @@ def _groups(calibration: Scores, good: Scores, bad: Scores) -> list[Group]:
     return [group for group in groups if len(group.scores)]
 
 
-def _example_groups(images: Sequence[ReportImage], map_limit: float) -> list[dict[str, Any]]:
+def _example_groups(images: Sequence[ReportImage], map_limit: float, metrics: Metrics) -> list[dict[str, Any]]:
     """The groups that have images, in the order of `_GROUPS`, with pictures as data URIs."""
+    all_of = {"false alarms": metrics.fp, "missed": metrics.fn}
     pictures = [picture for one in images for picture in _pictures(one, map_limit)]
     uris = maps.data_uris(pictures, _PICTURE_BYTES)
     shown = [(one, uris[3 * i : 3 * i + 3]) for i, one in enumerate(images)]
     return [
-        {"title": title, "about": about, "images": members}
+        {"title": title, "about": about, "images": members, "all": all_of.get(name, len(members))}
         for name, (title, about) in _GROUPS.items()
         if (members := [(one, sources) for one, sources in shown if one.group == name])
     ]

@@ -77,7 +77,7 @@ def test_what_somebody_wants_or_what_goes_on_is_not_touched(runs: Path, whole: b
 def test_what_is_young_stays(runs: Path) -> None:
     started = datetime(2024, 12, 1, 10, tzinfo=UTC)  # of all of them
     young = look(runs, keep=0, now=started + timedelta(days=7) - timedelta(seconds=1))
-    assert {why for name, why in young.kept.items() if name != NAMES[3]} == {"young"}
+    assert {why for name, why in young.kept.items() if name != NAMES[3]} == {"younger than 7 days"}
     assert len(look(runs, keep=0, now=started + timedelta(days=7)).removed) == 3 * len(PASSED_ON)
 
 
