@@ -27,16 +27,17 @@ def step(folder: Path, shell: bool, store: str | None, assignments: tuple[str, .
     them. A step that writes to the store of datasets and models writes there as in a run.
     """
     from vqi.store.opening import STORE, store_uri
-    from vqi_pipelines.local.again import prepare_again, run_again, shell_line
+    from vqi_pipelines.local.again import held_run, prepare_again, run_again, shell_line
     from vqi_pipelines.parameters import read_parameters
 
     settings = {STORE: store_uri({STORE: store})} if store else {}
     given = read_parameters([], assignments)
-    again = prepare_again(folder, click.echo, settings, os.environ, given)
-    if shell:
-        click.echo(shell_line(again, os.environ))
-        return
-    ended = run_again(again)
+    with held_run(folder):
+        again = prepare_again(folder, click.echo, settings, os.environ, given)
+        if shell:
+            click.echo(shell_line(again, os.environ))
+            return
+        ended = run_again(again)
     if ended.note:
         click.echo(ended.note, err=True)
     if ended.reason:

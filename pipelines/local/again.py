@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vqi.errors import VqiError
 from vqi.redaction import redacted_value
+from vqi.system.locks import held_folder
 from vqi_components.environment import TERMINATION
 from vqi_pipelines.ir.graph import Container, KeptValue, PodSettings
 from vqi_pipelines.ir.values import to_text
 from vqi_pipelines.local.launch import Ended, Job, Launcher
 from vqi_pipelines.local.launchers import launcher_of
 from vqi_pipelines.local.private import PRIVATE, PRIVATE_FOLDER, make_folder, make_private
+from vqi_pipelines.local.run_record import RUN_FILE
 from vqi_pipelines.local.secrets import Mask, secretly, takes_secrets, with_secrets
 from vqi_pipelines.local.task_record import TASK_FILE, ArtifactRecord, StartRecord, TaskRecord, read_task
 from vqi_pipelines.local.transfer import ArtifactRef, ObjectStore, RunFolder, Transfer
@@ -90,6 +93,23 @@ def start_record(
         may_need=tuple(value.variable for value in pod.env if value.optional),
         secret=tuple(secret),
     )
+
+
+@contextmanager
+def held_run(folder: Path) -> Iterator[None]:
+    """Hold the run that a step is of, so that nobody removes what the step reads.
+
+    A run that goes on is held by that.
+
+    Args:
+        folder: Of the step.
+    """
+    run = next((one for one in folder.resolve().parents if (one / RUN_FILE).is_file()), None)
+    with ExitStack() as stack:
+        if run is not None:
+            with suppress(BlockingIOError):
+                stack.enter_context(held_folder(run, wait=False))
+        yield
 
 
 def prepare_again(
@@ -217,7 +237,7 @@ def _ref(record: ArtifactRecord) -> ArtifactRef:
 def _check_inputs(inputs: Mapping[str, ArtifactRef]) -> None:
     for name, ref in inputs.items():
         if not Path(ref.location).exists():
-            raise VqiError(f"input '{name}' is no longer at {ref.location}: run the pipeline again")
+            raise VqiError(f"input '{name}' is no longer at {ref.location}, as after 'vqi gc': run the pipeline again")
 
 
 def _new_folder(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +15,10 @@ from vqi_pipelines.local.progress import Results, closing_lines, no_results
 from vqi_pipelines.local.state import CACHED, DONE, FAILED, RUNNING, SKIPPED, STOPPED, WAITING, RunState, TaskState
 from vqi_pipelines.local.time_left import overall
 
+_COLUMNS: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left"),
+)  # fmt: skip
+_OTHERS, _GAP = _COLUMNS[:-1], 2  # than the one of the details; between columns
 _LOOKS = {
     WAITING: ("·", "dim"),
     RUNNING: ("▶", "bold cyan"),
@@ -70,15 +74,23 @@ class LiveTable:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, expand=False)
-        for title, justify in (("", "left"), ("Task", "left"), ("State", "left"), ("Time", "right"), ("", "left")):
-            table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
         tasks = self._run.in_order() if self._run else []
         room = len(tasks) if self._ended else max(1, self._console.height - 3)  # header, last line, cursor
+        rows = []
         for task in most_telling(tasks, room):
             symbol, style = _LOOKS[task.state]
             seconds = "" if task.state in (WAITING, SKIPPED) else f"{task.elapsed():.1f} s"
             detail = task.message or (task.last_line if task.state == RUNNING else "")
-            table.add_row(Text(symbol, style), task.label, Text(task.state, style), seconds, Text(detail, "dim"))
+            cells = (symbol, style), (task.label, ""), (task.state, style), (seconds, ""), (detail, "dim")
+            rows.append([Text(*cell) for cell in cells])
+        for title, justify in _COLUMNS:
+            table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis")
+        # rich would take the room of a long detail from all columns
+        others = [max([len(title), *(row[place].cell_len for row in rows)]) for place, (title, _) in enumerate(_OTHERS)]
+        left = self._console.width - sum(others) - _GAP * len(others)
+        for row in rows:
+            row[-1].truncate(max(left, 1), overflow="ellipsis")
+            table.add_row(*row)
         return table
 
 

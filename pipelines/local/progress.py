@@ -74,7 +74,8 @@ class PlainLines:
                 continue
             for task in self._run.in_order():
                 if task.state == RUNNING:
-                    self._say(f"{task.label} running {task.elapsed():.0f} s: {task.last_line}")
+                    line = f": {task.last_line}" if task.last_line else ""
+                    self._say(f"{task.label} running {task.elapsed():.0f} s{line}")
             self._say(overall(self._run))
 
     def _say(self, text: str) -> None:

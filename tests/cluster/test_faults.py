@@ -67,8 +67,9 @@ def test_bad_input_is_final_and_says_why(stocked: Release) -> None:
     run = submit(stocked.namespace, stocked.template, *NOTHING_THERE)
     assert run.ended().startswith("Failed")
     (node,) = run.nodes()  # not retried
-    assert node.message.startswith("main: Error (exit code 2): no images of the known layout")
-    assert "found no files at all (is the place right?)" in run.shown()
+    assert node.message.startswith("main: Error (exit code 2): ")
+    assert "expected photographs of good parts (" in node.message
+    assert "got no files at all (is the place right?)" in run.shown()
 
 
 def test_a_bad_value_is_named(stocked: Release) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vqi.config import LEAST_TRAINING
 from vqi.datasets.layout import GOOD, ONLY_GOOD, SPLITS, is_hidden, is_image_name
 from vqi.datasets.words import is_apart, meaning_of
 from vqi.errors import VqiError
@@ -55,6 +56,17 @@ def nameless(keys: Sequence[str], uri: str) -> VqiError | None:
     return VqiError(
         f"{shown(uri)}: photographs in folders of which none says what it holds ({_some(folders)}): where those in one "
         f"are all good parts of one kind, name it: {shown(uri)}/{folders[0]}; else {_sort_them(uri, folders)}"
+    )
+
+
+def no_good_parts(keys: Sequence[str], uri: str) -> VqiError | None:
+    """The error for photographs that are all in folders of defective parts; None where there are no such folders."""
+    folders = _folders_of_images(keys)
+    if not folders or not all(meaning_of(folder) == "defective" for folder in folders):
+        return None
+    return VqiError(
+        f"{shown(uri)}: all photographs are of defective parts ({_some(folders)}), and a model learns from good ones: "
+        f"put at least {LEAST_TRAINING} of those into {shown(uri)}/{GOOD}"
     )
 
 

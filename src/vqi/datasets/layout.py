@@ -37,6 +37,7 @@ EXTENSIONS = frozenset(
     {"png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "tif", "tiff", "webp"}
     | {"pgm", "ppm", "pbm", "pnm", "jp2", "j2k", "jpc", "j2c"}
 )
+ANY_PHOTOGRAPHS = f"expected photographs of good parts ({', '.join(sorted(EXTENSIONS))})"
 EXPECTED = (
     "expected <category>/train/good/<image>, optionally <category>/test/<good or a defect type>/<image>, "
     "<category>/calibration/good/<image> and "

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vqi.artifacts.left_out import LeftOut, Reason, merged
-from vqi.datasets.flat import beside_a_split, flat, name_of, nameless, part_of, shown
-from vqi.datasets.layout import EXPECTED, Dataset, Entry, check_categories
+from vqi.datasets.flat import beside_a_split, flat, name_of, nameless, no_good_parts, part_of, shown
+from vqi.datasets.layout import ANY_PHOTOGRAPHS, EXPECTED, Dataset, Entry, check_categories, is_image_name
 from vqi.datasets.left_out import summary
 from vqi.datasets.objects import Cached, fetch_objects
 from vqi.datasets.placing import UnclearFolderError, arranged, canonical, is_unsplit_good
@@ -72,9 +72,11 @@ def read_tree(keys: Sequence[str], uri: str, wanted: Sequence[str], odd: Mapping
     taken = {key for files in found.values() for key in files.values()}
     left = [key for key in keys if key not in taken]
     if not found:
-        if error := nameless(keys, uri):
+        if error := nameless(keys, uri) or no_good_parts(keys, uri):
             raise error
         known = "; ".join(one.text for one in merged(summary(left, odd or {}, {})))
+        if not any(is_image_name(key.rpartition("/")[2]) for key in keys):
+            raise VqiError(f"{shown(uri)}: {ANY_PHOTOGRAPHS}, got {known or _described(keys)}")
         there = f"{_described(keys)} ({known})" if known else _described(keys)
         raise VqiError(f"no images of the known layout in '{uri}': {EXPECTED}; found {there}")
     check_categories(wanted, found)

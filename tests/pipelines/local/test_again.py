@@ -16,6 +16,8 @@ from vqi_pipelines.compiled import ir_of
 from vqi_pipelines.ir import read_ir
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.local import run_pipeline
+from vqi_pipelines.local.again import held_run
+from vqi_pipelines.local.folders import goes_on
 from vqi_pipelines.local.progress import PlainLines
 from vqi_pipelines.local.state import RunState
 
@@ -100,6 +102,17 @@ def test_a_failed_run_ends_with_the_command_that_runs_its_step_again(bench: Benc
     assert "token 8 threads" in (scratch / "log.txt").read_text()
     assert not (run.folder / "use" / "kept.html").exists(), "the run is as it was"
     assert json.loads((run.folder / "use" / "task.json").read_text()) == before
+
+
+def test_a_run_is_held_while_one_of_its_steps_runs_again(bench: Bench) -> None:
+    run = bench.run()
+    assert not goes_on(run.folder)
+    for step in (run.folder / "use", bench.runs / "latest" / "use"):
+        with held_run(step):
+            assert goes_on(run.folder), "vqi gc leaves it alone"
+            with held_run(step):
+                assert goes_on(run.folder), "another step of it, too"
+        assert not goes_on(run.folder)
 
 
 def test_a_step_that_was_taken_from_an_earlier_run(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,22 @@ def test_the_last_table_has_every_row(tmp_path: Path) -> None:
     play(LiveTable(Console(file=stream, force_terminal=True, width=200, height=10)), tmp_path, tasks=40)
     last = stream.getvalue().rpartition("Task")[2]
     assert all(f"item{place}/fit" in last for place in range(40))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_message_takes_no_room_from_the_names(tmp_path: Path, width: int) -> None:
+    table = LiveTable(Console(file=io.StringIO(), force_terminal=True, width=width, height=20))
+    run = RunState("run-1", tmp_path, "p", {}, table)
+    task = run.task("bracket/feature-extract", (0,))
+    task.state, task.began, task.last_line = RUNNING, time.monotonic(), "extract bracket: 40/500 (8 %), 12.3/s, " * 10
+    table.begin(run)
+    paper = Console(file=io.StringIO(), width=width)
+    paper.print(table._table())
+    (line,) = [one for one in paper.file.getvalue().splitlines() if "extract" in one]
+    table.end(run)
+    assert "bracket/feature-extract  running" in line
+    assert len(line) <= width
+    assert line.rstrip().endswith("…")
 
 
 def test_what_runs_is_seen_however_many_rows_there_are() -> None:

@@ -343,15 +343,22 @@ def test_folders_of_which_none_says_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_fit(tmp_path: Path) -> None:
-    root = touch(tmp_path, "nok/1.png", "nok/2.png", "y.dng", "z.txt")
-    with pytest.raises(
-        VqiError, match=r"expected <category>/train/good/.*found nok/1\.png, .* and 1 more \(1 photograph"
-    ):
-        resolve(f"folder:{root}")
+    root = touch(tmp_path, "a/nok/1.png", "a/nok/2.png", "a/y.dng", "a/z.txt", "b/mask/1.png")
+    only_bad = f"{root}/a: all photographs are of defective parts (nok), and a model learns from good ones"
+    with pytest.raises(VqiError, match=re.escape(only_bad)):
+        resolve(f"folder:{root}/a")
+    with pytest.raises(VqiError, match=r"no images of the known layout in .*: expected <category>.*found mask/1\.png"):
+        resolve(f"folder:{root}/b")
+    raw = touch(tmp_path / "raw", "1.HEIC", "2.HEIC")
+    said = (
+        r"raw: expected photographs of good parts \(.*png.*\), got 2 photographs of a kind that is not read \(.heic 2\)"
+    )
+    with pytest.raises(VqiError, match=said):
+        resolve(f"folder:{raw}")
     with pytest.raises(VqiError, match=r"there is no folder '.*gone'"):
         resolve(f"folder:{tmp_path}/gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(VqiError, match="found no files at all"):
+    with pytest.raises(VqiError, match=r"empty: expected photographs of good parts \(.*\), got no files at all"):
         resolve(f"folder:{tmp_path}/empty")
     with pytest.raises(VqiError, match="expected folder:<path"):
         resolve("folder:")
