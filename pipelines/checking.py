@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +56,14 @@ def check_category(dataset: Dataset, category: str, settings: DatasetDownload, o
         except VqiError as error:
             return Checked(error, (), None)
         write_text(page, render(alone.report, Pictures(load_images(alone.images), alone.shard, settings.max_pixels)))
-    return Checked(_problem(alone.report, settings), alone.report.warnings, page)
+    return Checked(_problem(alone.report, settings), (*_unreadable(alone.report), *alone.report.warnings), page)
+
+
+def _unreadable(report: DataReport) -> Iterator[str]:
+    if report.unreadable:
+        first, total = report.unreadable[0], report.images + len(report.unreadable)
+        of = count(total, "photograph")
+        yield f"{len(report.unreadable):,} of {of} cannot be read, such as {first.path}: {first.reason}"
 
 
 def _problem(report: DataReport, settings: DatasetDownload) -> VqiError | None:

@@ -41,7 +41,7 @@ def check(photographs: str, output: Path, files: tuple[Path, ...], assignments: 
     from vqi_pipelines.parameters import settings_of
 
     settings = settings_of(with_source(photographs, files, assignments))
-    planned, _ = understood(settings)
+    planned, _ = understood(settings, judged=True)
     output.mkdir(parents=True, exist_ok=True)
     stops = False
     for category in planned.dataset.categories:

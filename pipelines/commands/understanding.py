@@ -22,8 +22,12 @@ _MOST_NAMES = 3
 _COLUMNS = ("category", "to learn from", "for the threshold", "to test", "pixels")
 
 
-def understood(settings: DatasetDownload) -> tuple[Planned, list[VqiError]]:
+def understood(settings: DatasetDownload, *, judged: bool = False) -> tuple[Planned, list[VqiError]]:
     """Print what the photographs of a source are taken for.
+
+    Args:
+        settings: Of the source.
+        judged: Whether what follows says what is wrong with each category's photographs.
 
     Returns:
         What becomes of them, and why no model can be trained; nothing where one can be trained of any category.
@@ -48,6 +52,9 @@ def understood(settings: DatasetDownload) -> tuple[Planned, list[VqiError]]:
     click.echo()
     for line in _notes(planned, seen, settings):
         click.echo(line)
+    for one in [] if judged else seen[:_MOST_ROWS]:
+        for line in _warnings(one, settings):
+            click.echo(line)
     problems = [one.problem for one in seen if one.problem is not None]
     return planned, problems if len(problems) == len(seen) else []
 
@@ -99,8 +106,6 @@ def _notes(planned: Planned, seen: Sequence[Glance], settings: DatasetDownload) 
         yield f"{_some(untested)}: nothing to test on: a model is made, and nothing is measured"
     for one in merged(planned.dataset.left_out):
         yield f"left out: {one.text}"
-    for glance in seen[:_MOST_ROWS]:
-        yield from _warnings(glance, settings)
 
 
 def _warnings(seen: Glance, settings: DatasetDownload) -> Iterator[str]:

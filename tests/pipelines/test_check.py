@@ -49,6 +49,9 @@ def test_a_category_that_would_stop_a_run(parts: Path) -> None:
     assert "x3.png" in Path("out/bracket.html").read_text(), "the page is there to see what is wrong"
     done = checked("parts", "-o", "out", "-p", "max_bad_fraction=0.2", "-p", "categories=bracket")
     assert done.exit_code == 0, done.output
+    said = [line for line in done.stdout.splitlines() if "cannot be read" in line]
+    assert len(said) == 1, "once"
+    assert said[0].startswith("  warning: 4 of 27 photographs cannot be read, such as train/good/x0.png: ")
 
 
 def test_what_cannot_be_prepared_has_no_page(parts: Path) -> None:
