@@ -20,10 +20,10 @@ from vqi.store.opening import open_store
 
 COLUMNS = (
     "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,accuracy,"
-    "f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test"
+    "f1,false_alarm_rate,recall,oracle_accuracy,answered_train,answered_test,usable,usable_why"
 )
 HEADER = (
-    "| Category | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall "
+    "| Category | Can it be used? | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall "
     "| Best possible accuracy (uses test labels) |"
 )
 FAST = {"engine": "eager", "precision": "fp32", "image_size": 96, "detector": "pca"}
@@ -253,8 +253,9 @@ def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_data
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = table(tmp_path)
     assert (row["category"], row["test_images"], row["target_fpr"]) == ("bracket", "0", "0.05")
+    assert row["usable"] == "not known"
     assert float(row["threshold"]) > 0
-    known = {"category", "test_images", "threshold", "target_fpr", "answered_train", "answered_test"}
+    known = {"category", "test_images", "threshold", "target_fpr", "answered_train", "answered_test", "usable", "usable_why"}
     empty = set(COLUMNS.split(",")) - known
     assert {name for name, value in row.items() if not value} == empty
     (report,) = (tmp_path / "runs" / "latest").rglob("report.html")

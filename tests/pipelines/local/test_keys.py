@@ -18,7 +18,7 @@ from vqi_pipelines.sources import Source, modules_of
 KEYS = {
     "dataset_download": {
         "components": "environment flags outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics outcomes progress recipe "
+        "ground": "conclusion config digests errors evaluation formatting intervals metrics outcomes progress recipe "
         "records redaction sizes strict_json",
         "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
         "images left_out metrics scores tables tensors threshold",
@@ -44,7 +44,7 @@ KEYS = {
         "ground": "config digests errors formatting intervals metrics progress records redaction sizes strict_json",
         "artifacts": "catalog data_report files images left_out metrics tables tensors threshold",
         "datasets": "catalogs layout shards words",
-        "pages": "charts data_chart data_page folder maps rendering templates",
+        "pages": "charts data_chart data_page folder maps of_run rendering templates",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface names opening s3 s3_clients s3_connections s3_credentials s3_errors "
@@ -80,18 +80,18 @@ KEYS = {
     },
     "evaluate": {
         "components": "environment executor_output flags kubeflow_figures outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics progress records redaction "
+        "ground": "conclusion config digests errors evaluation formatting intervals metrics progress records redaction "
         "sizes strict_json",
         "artifacts": "backbone catalog data_report detector features files grouped images left_out metrics "
         "scores tables tensors threshold training_log",
         "detectors": "aggregate calibration comparison coordinates differences ensemble farthest grid "
         "interface mahalanobis map_limit neighbours patch_pca pca registry scaling subspace",
-        "pages": "charts conclusion contents findings maps rendering report templates training_chart",
+        "pages": "charts contents findings maps rendering report templates training_chart",
         "system": "atomic files os_errors paths processor",
     },
     "publish": {
         "components": "environment executor_output flags outputs step",
-        "ground": "config digests errors evaluation formatting intervals metrics outcomes progress records "
+        "ground": "conclusion config digests errors evaluation formatting intervals metrics outcomes progress records "
         "redaction sizes strict_json",
         "artifacts": "backbone catalog changes data_report decision detector drift features files grouped "
         "images left_out metrics scores tables tensors threshold",
@@ -102,7 +102,7 @@ KEYS = {
         "gate good_alone manifest model overview package paired reading registry rescoring result scorer "
         "trained",
         "network": "backbones engines extraction runtime truncation turns",
-        "pages": "charts decision_card drift_chart field folder rendering templates",
+        "pages": "charts decision_card drift_chart field folder of_run rendering templates",
         "photographs": "capture cost decoding depth jpeg2000 opening pnm similarity tiff unreadable webp",
         "preparation": "appearance data_report groups images masks reading value_range",
         "store": "folder interface kept names opening s3 s3_clients s3_connections s3_credentials s3_errors "
