@@ -78,12 +78,14 @@ def note(runs_dir: Path, run: str, text: str) -> None:
 
     RUN is a name that 'vqi runs' lists, a folder, or latest.
     """
+    from vqi.system.locks import held_folder
     from vqi_pipelines.local.run_record import note_of, read_note, write_note
     from vqi_pipelines.runs.listing import find_run
 
     found = find_run(run, runs_dir)
-    changed = note_of(text, read_note(found.folder).tags)
-    write_note(found.folder, changed)
+    with held_folder(found.folder.parent):  # of two that change it at once, the second one sees what the first one did
+        changed = note_of(text, read_note(found.folder).tags)
+        write_note(found.folder, changed)
     _renewed(found, changed)
 
 
@@ -98,17 +100,19 @@ def tag(runs_dir: Path, run: str, tags: tuple[str, ...], remove: bool) -> None:
     RUN is a name that 'vqi runs' lists, a folder, or latest.
     """
     from vqi.errors import unknown
+    from vqi.system.locks import held_folder
     from vqi_pipelines.local.run_record import note_of, read_note, write_note
     from vqi_pipelines.runs.listing import find_run
 
     found = find_run(run, runs_dir)
-    said = read_note(found.folder)
-    has = {*said.tags}
-    for one in tags if remove else ():
-        if one not in has:
-            raise unknown(f"tag of {found.name}", one, has)
-    changed = note_of(said.text, has - {*tags} if remove else has | {*tags})
-    write_note(found.folder, changed)
+    with held_folder(found.folder.parent):
+        said = read_note(found.folder)
+        has = {*said.tags}
+        for one in tags if remove else ():
+            if one not in has:
+                raise unknown(f"tag of {found.name}", one, has)
+        changed = note_of(said.text, has - {*tags} if remove else has | {*tags})
+        write_note(found.folder, changed)
     _renewed(found, changed)
 
 
