@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from vqi.artifacts.features import save_features
+from vqi.artifacts.features import in_file
 from vqi.artifacts.images import load_images
 from vqi.config import FeatureExtract
 from vqi_components import step
@@ -31,7 +31,8 @@ def run(arguments: Arguments) -> None:
     backbone = load_backbone(arguments.backbone, images.images.shape[1])
     parent = load_parent(arguments.parent, backbone)
     settings = step.settings_of(arguments, FeatureExtract)
-    save_features(arguments.features, extract_splits(images, backbone, settings, parent))
+    with in_file(arguments.features) as place:
+        extract_splits(images, backbone, settings, parent, place)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

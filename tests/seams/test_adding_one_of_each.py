@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from tests.step_outputs import output_files
-from tests.vqi.made import features_record, maps_of, metrics
+from tests.vqi.made import features_record, maps_of, metrics, save_features
 from tests.vqi.models.packages import package
-from vqi.artifacts.features import Features, save_features
+from vqi.artifacts.features import Features
 from vqi.artifacts.metrics import write_metrics
 from vqi.models.registry import publish
 from vqi.store.opening import open_store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from vqi import __version__
 from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
 from vqi.artifacts.data_report import DataReport, Labels, SplitLabels
 from vqi.artifacts.detector import DetectorArtifact, DetectorRecord
-from vqi.artifacts.features import FeatureMaps, FeaturesRecord
+from vqi.artifacts.features import KIND, FeatureMaps, Features, FeaturesRecord
 from vqi.artifacts.images import ImagesRecord
 from vqi.artifacts.metrics import Metrics, OperatingPoint
+from vqi.artifacts.tensors import save_tensors
 from vqi.artifacts.threshold import Threshold
 from vqi.config import FeatureExtract, PcaFit, SslFinetune
 from vqi.detectors.calibration import conformal_threshold
@@ -109,3 +111,16 @@ def data_report(**changes: Any) -> DataReport:
         "smallest_false_alarm_rate": 1.0, "image_warnings": (), "warnings": (), "mask_problems": (), "licence": None,
     }  # fmt: skip
     return DataReport(**values | changes)
+
+
+def save_features(path: Path, features: Features) -> None:
+    """Write ``features.safetensors``, whether or not its arrays fit together."""
+    named = {"train": features.train, "test": features.test}
+    arrays = {"train_parts": features.train_parts, "train_groups": features.groups}
+    if features.parent is not None:
+        named |= {"parent_train": features.parent[0], "parent_test": features.parent[1]}
+    if (apart := features.calibration) is not None:
+        named["calibration"] = apart.maps
+        arrays |= {"calibration_parts": apart.parts, "calibration_groups": apart.groups}
+    layers = {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
+    save_tensors(path, KIND, {**arrays, **layers}, features.record.model_dump(mode="json"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vqi.artifacts.backbone import BackboneRecord, FinetuneRecord, Runtime
 from vqi.artifacts.grouped import Groups
 from vqi.artifacts.images import ImagesRecord
-from vqi.artifacts.tensors import FloatArray, Form, check_forms, load_tensors, save_tensors
+from vqi.artifacts.tensors import Arrays, FloatArray, Form, NewForm, check_forms, load_tensors, new_tensors
 from vqi.config import FeatureExtract
 from vqi.errors import VqiError
 from vqi.records import Record, parse
@@ -23,6 +23,7 @@ AGAIN = "run feature_extract again"
 _SPLITS = ("train", "test")
 _PARENT = ("parent_train", "parent_test")
 _CALIBRATION = "calibration"
+_GROUPED = ("train", _CALIBRATION)
 _MEMBERS = ("parts", "groups")  # of images, behind the name of their split
 
 Shape = tuple[int, int, int]  # (C, h, w) of one layer
@@ -85,20 +86,46 @@ class Features:
         return self.groups if self.parts is None else self.parts
 
 
-def save_features(path: Path, features: Features) -> None:
-    """Write ``features.safetensors``."""
-    named = dict(zip(_SPLITS, (features.train, features.test), strict=True))
-    members = {"train": (features.train_parts, features.groups)}
-    if features.parent is not None:
-        named |= dict(zip(_PARENT, features.parent, strict=True))
-    if features.calibration is not None:
-        named[_CALIBRATION] = features.calibration.maps
-        members[_CALIBRATION] = (features.calibration.parts, features.calibration.groups)
-    tensors: dict[str, npt.NDArray[Any]] = {
-        f"{split}_{kind}": one for split, arrays in members.items() for kind, one in zip(_MEMBERS, arrays, strict=True)
-    }
-    tensors |= {f"{name}.{place}": one for name, maps in named.items() for place, one in enumerate(maps.layers)}
-    save_tensors(path, KIND, tensors, features.record.model_dump(mode="json"))
+Forms = Mapping[str, NewForm]
+Place = Callable[[Forms, FeaturesRecord], Arrays]  # gives arrays for features that are about to be computed
+
+
+def in_memory(forms: Forms, record: FeaturesRecord) -> Arrays:
+    """Arrays in memory: see ``Place``."""
+    return {name: np.empty(shape, dtype) for name, (dtype, shape) in forms.items()}
+
+
+@contextmanager
+def in_file(path: Path) -> Iterator[Place]:
+    """Arrays in ``features.safetensors``, which is there when the block ends without an error: they may be larger than
+    the memory."""
+    with ExitStack() as stack:
+
+        def place(forms: Forms, record: FeaturesRecord) -> Arrays:
+            return stack.enter_context(new_tensors(path, KIND, forms, record.model_dump(mode="json")))
+
+        yield place
+
+
+def new_features(
+    place: Place, record: FeaturesRecord, shapes: Sequence[Shape], counts: Mapping[str, int], *, parent: bool
+) -> Features:
+    """Features whose arrays are to be filled.
+
+    Args:
+        place: Gives the arrays.
+        record: What makes the features.
+        shapes: Of the maps of each layer.
+        counts: Images in ``train``, ``test`` and, where there are some, ``calibration``.
+        parent: Whether there are maps of the backbone before it was fine-tuned, too.
+    """
+    numbers = {**counts, **({_PARENT[0]: counts["train"], _PARENT[1]: counts["test"]} if parent else {})}
+    forms: dict[str, NewForm] = {}
+    for name, number in numbers.items():
+        forms |= {f"{name}.{layer}": (np.float32, (number, *shape)) for layer, shape in enumerate(shapes)}
+        if name in _GROUPED:
+            forms |= {f"{name}_{kind}": (np.int64, (number,)) for kind in _MEMBERS}
+    return _of_arrays(place(forms, record), record)
 
 
 def load_features(path: Path) -> Features:
@@ -126,18 +153,20 @@ def load_features(path: Path) -> Features:
         for kind in _MEMBERS:
             if (got := len(arrays[f"{split}_{kind}"])) != len(maps[split]):
                 raise VqiError(f"{path}: expected {split}_{kind} of {len(maps[split])} images, got {got}; {AGAIN}")
+    return _of_arrays(arrays, record)
+
+
+def _of_arrays(arrays: Arrays, record: FeaturesRecord) -> Features:
+    """The features in arrays by their names in the file."""
+
+    def maps(name: str) -> FeatureMaps:
+        return FeatureMaps(tuple(arrays[f"{name}.{place}"] for place in range(len(record.settings.layers))))
+
     own = None
-    if calibration:
-        own = Calibration(maps[_CALIBRATION], *(arrays[f"{_CALIBRATION}_{kind}"] for kind in _MEMBERS))
-    return Features(
-        maps["train"],
-        arrays["train_groups"],
-        maps["test"],
-        record,
-        (maps[_PARENT[0]], maps[_PARENT[1]]) if parent else None,
-        own,
-        arrays["train_parts"],
-    )
+    if f"{_CALIBRATION}.0" in arrays:
+        own = Calibration(maps(_CALIBRATION), *(arrays[f"{_CALIBRATION}_{kind}"] for kind in _MEMBERS))
+    parent = (maps(_PARENT[0]), maps(_PARENT[1])) if f"{_PARENT[0]}.0" in arrays else None
+    return Features(maps("train"), arrays["train_groups"], maps("test"), record, parent, own, arrays["train_parts"])
 
 
 def _check(path: Path, maps: FeatureMaps, like: FeatureMaps) -> None:

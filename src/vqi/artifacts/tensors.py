@@ -7,15 +7,17 @@ gaps or overlaps, sizes that fit the shapes, nothing behind the end), and by wha
 from __future__ import annotations
 
 import json
+import math
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_safetensors
 
 from vqi import strict_json
 from vqi.artifacts.files import Json, atomic_path
@@ -35,29 +37,61 @@ _DTYPES = {  # of what numpy has, too
     "BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1", "I16": "<i2", "I32": "<i4",
     "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
+_NAMES = {dtype.lstrip("<") if dtype != "?" else "b1": name for name, dtype in _DTYPES.items()}
+NewForm = tuple[Any, tuple[int, ...]]  # of an array that is made: its dtype and its shape
 
 
 def save_tensors(path: Path, kind: str, tensors: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]) -> None:
     """Write arrays of a format ``kind`` (such as ``vqi.features/1``) with a provenance header."""
-    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_safetensors(path, to_safetensors(contiguous, metadata=tensor_metadata(kind, header)))
+    forms = {name: (array.dtype, array.shape) for name, array in tensors.items()}
+    with new_tensors(path, kind, forms, header) as arrays:
+        for name, array in tensors.items():
+            arrays[name][...] = array
 
 
-def write_safetensors(path: Path, data: bytes) -> None:
-    """Write what safetensors serialised, whole or not at all, with the metadata in a fixed order.
+@contextmanager
+def new_tensors(path: Path, kind: str, forms: Mapping[str, NewForm], header: Mapping[str, Any]) -> Iterator[Arrays]:
+    """Arrays to fill, in a file that is there, whole, when the block ends without an error.
 
-    The library writes the metadata in the random order of a hash map; the same input must give the same bytes.
+    They are memory-mapped: what they hold may be larger than the memory.
+
+    Args:
+        path: The file.
+        kind: Its format.
+        forms: Of each array its dtype and its shape.
+        header: The provenance.
+
+    Raises:
+        OSError: The file cannot be written, or there is no room for it.
     """
-    (length,) = LENGTH.unpack_from(data)
-    end = LENGTH.size + length
-    header = json.loads(data[LENGTH.size : end])
-    entries = {name: entry for name, entry in header.items() if name != _METADATA}
-    header[_METADATA] = dict(sorted({**header[_METADATA], LAYOUT: layout_of(entries)}.items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % LENGTH.size)  # the arrays stay aligned
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(LENGTH.pack(len(text)) + text)
-        file.write(memoryview(data)[end:])
+    entries, size = _laid_out(forms)
+    meta = {**tensor_metadata(kind, header), LAYOUT: layout_of(entries)}
+    text = json.dumps({_METADATA: dict(sorted(meta.items())), **entries}, separators=(",", ":"), ensure_ascii=False)
+    head = text.encode()
+    head += b" " * (-len(head) % LENGTH.size)  # the arrays stay aligned
+    start = LENGTH.size + len(head)
+    with atomic_path(path) as temporary:
+        with temporary.open("xb") as file:
+            file.write(LENGTH.pack(len(head)) + head)
+            file.flush()
+            if size:  # a full disk is an error now, and would be a signal when a page is written
+                os.posix_fallocate(file.fileno(), start, size)
+        arrays = {name: _map_array(temporary, name, entry, start, "r+") for name, entry in entries.items()}
+        yield arrays
+        for array in arrays.values():
+            if isinstance(array, np.memmap):  # not one without elements
+                array.flush()
+
+
+def _laid_out(forms: Mapping[str, NewForm]) -> tuple[dict[str, Json], int]:
+    """What a header says of arrays, and their bytes in all: the largest elements first, so that each is aligned."""
+    entries: dict[str, Json] = {}
+    end = 0
+    for name in sorted(forms, key=lambda name: (-np.dtype(forms[name][0]).itemsize, name)):
+        dtype, shape = np.dtype(forms[name][0]), forms[name][1]
+        begin, end = end, end + dtype.itemsize * math.prod(shape)
+        entries[name] = {"dtype": _NAMES[dtype.str.lstrip("|<")], "shape": list(shape), "data_offsets": [begin, end]}
+    return entries, end
 
 
 def load_tensors(path: Path, kind: str, again: str) -> tuple[Arrays, Json]:
@@ -147,15 +181,15 @@ def _read_header(path: Path) -> tuple[Json, int]:
     return header, LENGTH.size + length
 
 
-def _map_array(path: Path, name: str, entry: Json, offset: int) -> npt.NDArray[Any]:
-    """An array of a file that was checked."""
+def _map_array(path: Path, name: str, entry: Json, offset: int, mode: Literal["r", "r+"] = "r") -> npt.NDArray[Any]:
+    """An array of a file that was checked, or that is being made."""
     if entry["dtype"] not in _DTYPES:
         raise ValueError(f"array '{name}' of the type {entry['dtype']}")
     dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if begin == end:
         return np.zeros(shape, dtype)
-    mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode="r", offset=offset + begin, shape=shape)
+    mapped: npt.NDArray[Any] = np.memmap(path, dtype=dtype, mode=mode, offset=offset + begin, shape=shape)
     if dtype == np.bool_ and mapped.view(np.uint8).max() > 1:
         raise ValueError(f"array '{name}' of truth values with a byte that is neither 0 nor 1")
     return mapped.reshape(shape)  # a memmap has at least one dimension

@@ -115,7 +115,11 @@ class Extractor:
         self._lock = threading.Lock()
 
     def extract(
-        self, images: npt.NDArray[np.uint8], rows: Sequence[int] | None = None, progress: str = ""
+        self,
+        images: npt.NDArray[np.uint8],
+        rows: Sequence[int] | None = None,
+        progress: str = "",
+        into: Sequence[FeatureMaps] | None = None,
     ) -> FeatureMaps:
         """Feature maps of images.
 
@@ -123,6 +127,10 @@ class Extractor:
             images: (N, H, W, 3) uint8; a new size makes the network be compiled again.
             rows: Which of them, in this order; all when None. Not more than a batch of them is in memory at a time.
             progress: The name of the work on stderr; nothing is printed when empty.
+            into: Where they are written, one after the other, with room for all of them; into new arrays when None.
+
+        Returns:
+            The maps; the first of ``into``, where that is given.
 
         Raises:
             VqiError: Unknown layer or one that gives no map, a pooling kernel larger than a map, or features that are
@@ -132,18 +140,30 @@ class Extractor:
         with self._lock:
             size = self.batch_size
             forward = self._forward((size, *images.shape[1:]))
-            maps = [np.empty((len(chosen), *shape), np.float32) for shape in self._shapes[images.shape[1:]]]
+            shapes = self._shapes[images.shape[1:]]
+            targets = into or [FeatureMaps(tuple(np.empty((len(chosen), *shape), np.float32) for shape in shapes))]
             starts = range(0, len(chosen), size)
             for begin in track(starts, len(starts), progress) if progress else starts:
                 part = chosen[begin : begin + size]
                 outputs = forward(torch.from_numpy(_batch(images, part, size)))
-                for one, output in zip(maps, outputs, strict=True):
-                    one[begin : begin + len(part)] = output[: len(part)].numpy()
-        if not all(np.isfinite(one).all() for one in maps):
-            raise VqiError(
-                f"the features hold NaN or infinity in {self.runtime.precision}: use precision fp32, or another layer"
-            )
-        return FeatureMaps(tuple(maps))
+                maps = FeatureMaps(tuple(output[: len(part)].numpy() for output in outputs))
+                if not all(np.isfinite(one).all() for one in maps.layers):
+                    raise VqiError(
+                        f"the features hold NaN or infinity in {self.runtime.precision}: use precision fp32, or "
+                        "another layer"
+                    )
+                _put(maps, targets, begin)
+        return targets[0]
+
+    def shapes(self, size: Size) -> tuple[Shape, ...]:
+        """The shapes (C, h, w) of the maps of images of a size.
+
+        Raises:
+            VqiError: Unknown layer, or one that gives no map of such images.
+        """
+        with self._lock:
+            self._forward((self.batch_size, *size, 3))
+            return self._shapes[*size, 3]
 
     def _forward(self, shape: tuple[int, ...]) -> Forward:
         """The compiled network for batches of a shape (B, H, W, 3)."""
@@ -161,6 +181,15 @@ class Extractor:
         except (AssertionError, RuntimeError, ValueError) as error:
             raise takes_no_images(self._backbone, Size(*shape[:2]), error) from error
         return tuple((one.shape[1], one.shape[2], one.shape[3]) for one in maps)
+
+
+def _put(maps: FeatureMaps, targets: Sequence[FeatureMaps], begin: int) -> None:
+    """Write maps into targets that lie one after the other, from a row on."""
+    for target in targets:
+        fitting = min(len(maps), max(0, len(target) - begin))
+        for own, one in zip(target.layers, maps.layers, strict=True):
+            own[begin : begin + fitting] = one[:fitting]
+        maps, begin = maps.rows(slice(fitting, None)), max(0, begin - len(target))
 
 
 def _batch(images: npt.NDArray[np.uint8], rows: Sequence[int], size: int) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from vqi import __version__
-from vqi.artifacts.features import Calibration, FeatureMaps, Features, FeaturesRecord
+from vqi.artifacts.backbone import Runtime
+from vqi.artifacts.features import FeatureMaps, Features, FeaturesRecord, Place, in_memory, new_features
 from vqi.artifacts.grouped import Groups
 from vqi.artifacts.images import Images
 from vqi.config import FeatureExtract
@@ -17,7 +18,11 @@ from vqi.network.extraction import Extractor
 
 
 def extract_splits(
-    images: Images, backbone: Backbone, settings: FeatureExtract, parent: Backbone | None = None
+    images: Images,
+    backbone: Backbone,
+    settings: FeatureExtract,
+    parent: Backbone | None = None,
+    place: Place = in_memory,
 ) -> Features:
     """Features of the train and of the test images; of both backbones where one was fine-tuned from ``parent``.
 
@@ -28,6 +33,7 @@ def extract_splits(
         backbone: As it was loaded, with the record of what made it.
         settings: Of the step.
         parent: The backbone before it was fine-tuned.
+        place: Where the arrays are.
 
     Raises:
         VqiError: Unknown layer, a layer that gives no map, an engine that is not installed.
@@ -37,12 +43,6 @@ def extract_splits(
     runtime = choose(settings.engine, settings.precision)
     train, test, apart = images.rows("train"), images.rows("test"), images.unseen()
 
-    def maps_of(one: Backbone, more: list[int]) -> tuple[FeatureMaps, FeatureMaps, FeatureMaps]:
-        extractor = Extractor(one, settings.layers, settings.pool, settings.batch_size, runtime)
-        maps = extractor.extract(images.images, train + test + more, progress="batches")
-        ends = len(train), len(train) + len(test)
-        return maps.rows(slice(ends[0])), maps.rows(slice(*ends)), maps.rows(slice(ends[1], None))
-
     record = FeaturesRecord(
         version=__version__,
         settings=settings,
@@ -51,16 +51,25 @@ def extract_splits(
         finetune=backbone.made,
         runtime=runtime,
     )
-    of_train, of_test, of_apart = maps_of(backbone, apart)
-    return Features(
-        of_train,
-        _numbers(images, train, "group"),
-        of_test,
-        record,
-        None if parent is None else maps_of(parent, [])[:2],
-        Calibration(of_apart, _numbers(images, apart, "part"), _numbers(images, apart, "group")) if apart else None,
-        _numbers(images, train, "part"),
-    )
+    counts = {"train": len(train), "test": len(test), **({"calibration": len(apart)} if apart else {})}
+    extractor, size = _extractor(backbone, settings, runtime), images.record.image_size
+    features = new_features(place, record, extractor.shapes(size), counts, parent=parent is not None)
+    own: list[FeatureMaps] = [features.train, features.test]
+    if features.calibration is not None:
+        own.append(features.calibration.maps)
+        features.calibration.parts[...] = _numbers(images, apart, "part")
+        features.calibration.groups[...] = _numbers(images, apart, "group")
+    features.train_parts[...] = _numbers(images, train, "part")
+    features.groups[...] = _numbers(images, train, "group")
+    extractor.extract(images.images, train + test + apart, progress="batches", into=own)
+    if parent is not None and features.parent is not None:
+        before = _extractor(parent, settings, runtime)
+        before.extract(images.images, train + test, progress="batches", into=features.parent)
+    return features
+
+
+def _extractor(backbone: Backbone, settings: FeatureExtract, runtime: Runtime) -> Extractor:
+    return Extractor(backbone, settings.layers, settings.pool, settings.batch_size, runtime)
 
 
 def _numbers(images: Images, rows: list[int], of: Literal["part", "group"]) -> Groups:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from tests.vqi.made import detector_artifact, features_record, images_record
+from tests.vqi.made import detector_artifact, features_record, images_record, save_features
 from vqi.artifacts.detector import DetectorArtifact, load_detector, save_detector
-from vqi.artifacts.features import Calibration, FeatureMaps, Features, load_features, save_features
+from vqi.artifacts.features import Calibration, FeatureMaps, Features, load_features
 from vqi.artifacts.files import read_json, write_json
 from vqi.artifacts.images import IMAGES_FILE, INDEX_FILE, ImagesWriter, IndexRow, load_images, write_index
 from vqi.artifacts.scores import ScoreRow, read_scores, write_scores

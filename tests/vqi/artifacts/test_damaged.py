@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from tests.fuzz import fuzz_cases
-from tests.vqi.made import data_report, detector_artifact, features_record, images_record, metrics
+from tests.vqi.made import data_report, detector_artifact, features_record, images_record, metrics, save_features
 from vqi.artifacts.data_report import read_data_report, write_data_report
 from vqi.artifacts.detector import load_detector, save_detector
-from vqi.artifacts.features import FeatureMaps, Features, load_features, save_features
+from vqi.artifacts.features import FeatureMaps, Features, load_features
 from vqi.artifacts.images import IMAGES_FILE, INDEX_FILE, ImagesWriter, IndexRow, load_images
 from vqi.artifacts.metrics import Summary
 from vqi.artifacts.scores import ScoreRow, load_maps, read_scores, save_maps, write_scores

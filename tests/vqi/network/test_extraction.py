@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import nn
 
 from tests.vqi.made import RUNTIME, backbone_record, finetune_record, images_record
 from vqi.artifacts.backbone import Runtime
+from vqi.artifacts.features import in_file, load_features
 from vqi.artifacts.images import Images, IndexRow
 from vqi.config import FeatureExtract
 from vqi.errors import VqiError
@@ -284,6 +286,29 @@ def test_the_artifact_has_both_splits_and_both_backbones(lite0: Backbone) -> Non
     assert features.calibration is None
     with pytest.raises(ValueError, match="nothing says what made it"):
         extract_splits(images, lite0, settings)
+
+
+def test_features_are_written_where_they_are_computed(lite0: Backbone, tmp_path: Path) -> None:
+    """Not by way of the memory: with 7 images in batches of 4, a batch has images of both splits."""
+    index = [IndexRow(f"{i}.png", "train" if i % 2 else "test", 0, "good", None, "", i, i) for i in range(7)]
+    images = Images(images_of(7), np.zeros((0, 64, 64), np.bool_), index, images_record(image_size=64))
+    settings = FeatureExtract(layer='["blocks.3", "blocks.1"]', pool=1, engine="eager", precision="fp32", batch_size=4)
+    backbone = replace(lite0, made=finetune_record())
+    parent = build("tf_efficientnet_lite0", "random", 1, size=square(64))
+    with in_file(tmp_path / "features") as place:
+        written = extract_splits(images, backbone, settings, parent, place)
+        assert all(isinstance(one, np.memmap) for one in written.train.layers)
+        assert not (tmp_path / "features").exists(), "whole or not at all"
+    loaded, expected = load_features(tmp_path / "features"), extract_splits(images, backbone, settings, parent)
+    assert loaded.record == expected.record
+    of_both = ([one.train, one.test, *(one.parent or ())] for one in (loaded, expected))
+    for got, wanted in zip(*of_both, strict=True):
+        for one, other in zip(got.layers, wanted.layers, strict=True):
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(loaded.groups, expected.groups)
+    with pytest.raises(VqiError, match="unknown layer"), in_file(tmp_path / "none") as place:
+        extract_splits(images, backbone, settings.model_copy(update={"layer": "blocks.77"}), None, place)
+    assert [path.name for path in tmp_path.iterdir()] == ["features"]
 
 
 def test_the_artifact_has_the_images_for_calibration_that_show_no_part_that_trains(lite0: Backbone) -> None:
