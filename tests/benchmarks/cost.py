@@ -45,7 +45,7 @@ def main() -> None:
             bytes_of[images] = {part: _bytes(folder, names) for part, names in (("kept", KEPT), ("passed", PASSED))}
     time, memory = lines(costs[SMALL], costs[LARGE])
     rows = [
-        [name, f"{time[name].start:.1f}", f"{1000 * time[name].slope:.1f}", f"{costs[LARGE][name].peak_mb:.0f}",
+        [name, f"{time[name].start:.1f}", f"{1000 * time[name].slope:.1f}", f"{costs[LARGE][name].own_mb:.0f}",
          f"{1000 * memory[name].slope:.0f}"]
         for name in time
     ]  # fmt: skip
@@ -53,7 +53,7 @@ def main() -> None:
         "step",
         "processor s to start",
         "processor s per 1,000 images",
-        f"peak MB at {LARGE:,}",
+        f"MB of memory at {LARGE:,}",
         "MB more per 1,000",
     ]
     table(f"Cost of each step ({PIXELS} px PNG, default parameters)", heads, rows)
@@ -67,7 +67,7 @@ def main() -> None:
 def lines(small: dict[str, Cost], large: dict[str, Cost]) -> tuple[dict[str, Line], dict[str, Line]]:
     """Of each step the processor time, and the peak of its memory."""
     time = {name: Line.through(small[name].processor, large[name].processor) for name in small}
-    return time, {name: Line.through(small[name].peak_mb, large[name].peak_mb) for name in small}
+    return time, {name: Line.through(small[name].own_mb, large[name].own_mb) for name in small}
 
 
 def plants(time: dict[str, Line], memory: dict[str, Line], sizes: dict[str, Line]) -> None:

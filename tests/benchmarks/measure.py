@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MB = 1 << 20
 
@@ -22,6 +23,7 @@ class Cost:
     seconds: float
     peak_mb: float
     processor: float = 0.0  # seconds, of the command and its children, on all cores
+    own_mb: float = 0.0  # of the peak what is not the contents of files, which the system takes back when it needs room
 
 
 def best_of(function: Callable[[], Any], repeats: int = 3) -> float:
@@ -60,13 +62,13 @@ def command_cost(command: Sequence[str], **options: Any) -> Cost:
     """Run a command; its time, and the most memory that it and its children held at the same time (sampled)."""
     begin, before = time.perf_counter(), _children()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:
-        peak = 0
+        peak = Memory(0, 0)
         ended = threading.Event()
 
         def sample() -> None:
             nonlocal peak
             while not ended.wait(0.05):
-                peak = max(peak, tree_memory(process.pid))
+                peak = Memory(*map(max, peak, tree_memory(process.pid)))
 
         sampler = threading.Thread(target=sample)
         sampler.start()
@@ -75,11 +77,18 @@ def command_cost(command: Sequence[str], **options: Any) -> Cost:
         sampler.join()
     if process.returncode:
         raise RuntimeError(f"{command}: exit code {process.returncode}: {errors.decode()[-2000:]}")
-    return Cost(time.perf_counter() - begin, peak / MB, _children() - before)
+    return Cost(time.perf_counter() - begin, peak.held / MB, _children() - before, peak.own / MB)
 
 
-def tree_memory(pid: int) -> int:
-    """Bytes that a process and its descendants hold; a page that several share counts in part for each."""
+class Memory(NamedTuple):
+    """Bytes of memory; a page that several processes share counts in part for each."""
+
+    held: int
+    own: int  # without the contents of files
+
+
+def tree_memory(pid: int) -> Memory:
+    """What a process and its descendants hold."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -88,20 +97,22 @@ def tree_memory(pid: int) -> int:
             except OSError:  # it ended
                 continue
             parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    total, todo = 0, [pid]
+    found, todo = [], [pid]
     while todo:
         current = todo.pop()
         todo += parents.get(current, [])
-        total += _proportional(current)
-    return total
+        found.append(_proportional(current))
+    return Memory(*map(sum, zip(*found, strict=True)))
 
 
-def _proportional(pid: int) -> int:
+def _proportional(pid: int) -> Memory:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:  # it ended
-        return 0
-    return 1024 * int(next(line.split()[1] for line in text.splitlines() if line.startswith("Pss:")))
+        return Memory(0, 0)
+    told = dict(re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE))
+    own = int(told["Pss_Anon"]) + int(told["Pss_Shmem"])
+    return Memory(1024 * int(told["Pss"]), 1024 * own)
 
 
 def vqi(*arguments: str) -> list[str]:

@@ -76,7 +76,7 @@ def _service(model: str) -> Iterator[tuple[int, int]]:
 
 
 def _memory(pid: int) -> str:
-    return f"{tree_memory(pid) / MB:.0f} MB"
+    return f"{tree_memory(pid).held / MB:.0f} MB"
 
 
 def _said(process: subprocess.Popen[str]) -> str:
