@@ -44,7 +44,8 @@ html_show_sphinx = False
 NAVIGATION = {
     "Guides": [
         "docs/data-sources", "docs/operations", "docs/fine-tuning", "docs/python", "docs/export", "docs/serving",
-        "docs/containers", "docs/cluster", "docs/editors", "docs/benchmarks", "docs/gallery",
+        "docs/containers", "docs/cluster", "docs/sizing", "docs/editors", "docs/benchmarks",
+        "docs/gallery",
     ],
     "Reference": ["docs/reference/parameters", "docs/reference/commands", "docs/reference/python", "chart/README"],
     "The project": ["docs/architecture", "docs/security", "docs/decisions/README", "CONTRIBUTING", "CHANGELOG"],

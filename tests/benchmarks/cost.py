@@ -1,93 +1,85 @@
-"""What a plant costs: processor time and memory of each step by the number of images, and what follows for two plants.
-
-Each step is measured at two sizes; a line through them gives what it costs to start, and what each image adds.
-"""
+"""How processor time and memory of each step grow with the number of images, and what that costs two plants."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tests.benchmarks.measure import MB, Cost, table
 from tests.benchmarks.steps import PIXELS, step_costs
 
-SMALL, LARGE = 200, 1000  # photographs
+SIZES = (250, 1_000, 3_000)  # photographs of a category
 CORE_HOUR = 0.04  # currency units; what a core hour of a large cloud's general-purpose machines costs, about
+CORES = 32  # of a node
 # Photographs in the store and what is passed between steps, by the places where the steps write.
 KEPT, PASSED = ("store",), ("images", "features", "scores")
-PLANTS = {"50 categories x 2,000 photographs": (50, 2_000), "2,000 categories x 20,000 photographs": (2_000, 20_000)}
 
 
 @dataclass(frozen=True)
-class Line:
-    """A cost that grows with the number of images: ``start + slope * images``."""
+class Plant:
+    """What is to be trained."""
 
-    start: float
-    slope: float
+    name: str
+    categories: int
+    images: int  # of each that are used
 
-    def at(self, images: int) -> float:
-        return self.start + self.slope * images
 
-    @classmethod
-    def through(cls, small: float, large: float) -> Line:
-        slope = max(0.0, (large - small) / (LARGE - SMALL))
-        return cls(max(0.0, small - slope * SMALL), slope)
+PLANTS = (
+    Plant("50 categories x 2,000 photographs", 50, 2_000),
+    Plant("2,000 categories x 20,000 photographs, 3,000 of them used", 2_000, 3_000),
+)
 
 
 def main() -> None:
-    costs, bytes_of = {}, {}
-    for images in (SMALL, LARGE):
+    costs: dict[int, dict[str, Cost]] = {}
+    stored: dict[int, dict[str, int]] = {}
+    for images in SIZES:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             costs[images] = step_costs(folder, images)
-            bytes_of[images] = {part: _bytes(folder, names) for part, names in (("kept", KEPT), ("passed", PASSED))}
-    time, memory = lines(costs[SMALL], costs[LARGE])
+            stored[images] = {part: _bytes(folder, names) for part, names in (("kept", KEPT), ("passed", PASSED))}
     rows = [
-        [name, f"{time[name].start:.1f}", f"{1000 * time[name].slope:.1f}", f"{costs[LARGE][name].own_mb:.0f}",
-         f"{1000 * memory[name].slope:.0f}"]
-        for name in time
-    ]  # fmt: skip
-    heads = [
-        "step",
-        "processor s to start",
-        "processor s per 1,000 images",
-        f"MB of memory at {LARGE:,}",
-        "MB more per 1,000",
+        [step, *(f"{costs[n][step].processor:.1f} s, {costs[n][step].own_mb:.0f} MB" for n in SIZES)]
+        for step in costs[SIZES[0]]
     ]
-    table(f"Cost of each step ({PIXELS} px PNG, default parameters)", heads, rows)
-    sizes = {part: Line.through(bytes_of[SMALL][part], bytes_of[LARGE][part]) for part in ("kept", "passed")}
-    table("Storage", ["what", "MB per category", "MB per 1,000 images"], [
-        [part, f"{one.start / MB:.0f}", f"{1000 * one.slope / MB:.0f}"] for part, one in sizes.items()
-    ])  # fmt: skip
-    plants(time, memory, sizes)
+    rows += [
+        [what, *(f"{stored[n][part] / MB:.0f} MB" for n in SIZES)]
+        for part, what in (("kept", "in the store"), ("passed", "passed between steps"))
+    ]
+    heads = ["step", *(f"{n:,}" for n in SIZES)]
+    table(f"Processor time and memory by photographs ({PIXELS} px PNG, default parameters)", heads, rows)
+    table("One training of a whole plant (computed)", PLANT_HEADS, plant_rows(costs, stored))
 
 
-def lines(small: dict[str, Cost], large: dict[str, Cost]) -> tuple[dict[str, Line], dict[str, Line]]:
-    """Of each step the processor time, and the peak of its memory."""
-    time = {name: Line.through(small[name].processor, large[name].processor) for name in small}
-    return time, {name: Line.through(small[name].own_mb, large[name].own_mb) for name in small}
+PLANT_HEADS = [
+    "plant", "core hours", f"on {CORES} cores", f"at {CORE_HOUR} per core hour", "GB in the store",
+    "GB passed between steps",
+]  # fmt: skip
 
 
-def plants(time: dict[str, Line], memory: dict[str, Line], sizes: dict[str, Line]) -> None:
-    """One training of all categories of each plant, computed from the lines: nothing of that size was run."""
+def plant_rows(costs: Mapping[int, Mapping[str, Cost]], stored: Mapping[int, Mapping[str, int]]) -> list[list[str]]:
+    """One training of all categories of each plant, between the sizes that were measured: nothing as large was run."""
     rows = []
-    for plant, (categories, images) in PLANTS.items():
-        hours = sum(one.at(images) for one in time.values()) * categories / 3600
-        most = max(memory, key=lambda name: memory[name].at(images))
-        rows.append([
-            plant,
-            f"{hours:,.1f}",
-            f"{hours / 32:,.1f} h",
-            f"{hours * CORE_HOUR:,.2f}",
-            f"{memory[most].at(images):,.0f} ({most})",
-            f"{categories * sizes['kept'].at(images) / MB / 1024:,.0f}",
-            f"{categories * sizes['passed'].at(images) / MB / 1024:,.0f}",
-        ])  # fmt: skip
-    heads = ["plant", "core hours", "on 32 cores", f"at {CORE_HOUR} per core hour", "MB of the largest step",
-             "GB in the store", "GB passed between steps"]  # fmt: skip
-    table("One training of a whole plant (computed)", heads, rows)
+    for plant in PLANTS:
+        seconds = sum(between(plant.images, [costs[n][step].processor for n in SIZES]) for step in costs[SIZES[0]])
+        hours = plant.categories * seconds / 3600
+        room = [plant.categories * between(plant.images, [stored[n][part] for n in SIZES]) / MB / 1024
+                for part in ("kept", "passed")]  # fmt: skip
+        figures = f"{hours:,.1f}", f"{hours / CORES:,.1f} h", f"{hours * CORE_HOUR:,.2f}"
+        rows.append([plant.name, *figures, *(f"{one:,.0f}" for one in room)])
+    return rows
+
+
+def between(images: int, values: Sequence[float]) -> float:
+    """A value for a number of images, from those of ``SIZES``; what was not measured around it is not guessed."""
+    if not SIZES[0] <= images <= SIZES[-1]:
+        raise ValueError(f"{images} photographs: expected {SIZES[0]} to {SIZES[-1]}, as were measured")
+    return float(np.interp(images, SIZES, values))
 
 
 def _bytes(folder: Path, names: tuple[str, ...]) -> int:

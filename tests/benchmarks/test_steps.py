@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.cost import LARGE, SMALL, Line
+from tests.benchmarks.cost import PLANT_HEADS, PLANTS, SIZES, between, plant_rows
+from tests.benchmarks.measure import MB, Cost
 from tests.benchmarks.steps import STEPS, TOLD, flags_of
 
 
@@ -20,6 +21,13 @@ def test_every_step_gets_what_it_needs(step: str, tmp_path: Path) -> None:
     assert {name for name in needed if (fields[name].description or "").startswith("input")} <= {*STEPS[step]}
 
 
-def test_a_line_through_two_sizes() -> None:
-    found = Line.through(1.0 + 0.5 * SMALL, 1.0 + 0.5 * LARGE)
-    assert (found.at(0), found.at(10_000)) == (pytest.approx(1.0), pytest.approx(5_001.0))
+def test_what_a_plant_costs_follows_from_what_was_measured() -> None:
+    costs = {n: {"one": Cost(0, 0, processor=n / 100), "other": Cost(0, 0, processor=4.0)} for n in SIZES}
+    stored = {n: {"kept": n * MB, "passed": 2 * n * MB} for n in SIZES}
+    first, second = plant_rows(costs, stored)
+    assert len(first) == len(second) == len(PLANT_HEADS)
+    assert (PLANTS[0].categories, PLANTS[0].images) == (50, 2_000)
+    assert first[1:] == ["0.3", "0.0 h", "0.01", "98", "195"], "24 s for each of 50"
+    assert second[1] == "18.9"
+    with pytest.raises(ValueError, match="20000 photographs: expected 250 to 3000, as were measured"):
+        between(20_000, [1, 2, 3])
