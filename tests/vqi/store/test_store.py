@@ -657,9 +657,9 @@ def test_a_put_whose_body_never_came_stores_nothing(
         else:
             send(connection, data)
 
-    monkeypatch.setattr("vqi.store.s3_connections.RETRIES", 0)
-    monkeypatch.setattr(http.client.HTTPConnection, "send", send_but_the_body)
-    with pytest.raises(VqiError, match="cannot write"):
+    with monkeypatch.context() as patch, pytest.raises(VqiError, match="cannot write"):
+        patch.setattr("vqi.store.s3_connections.RETRIES", 0)
+        patch.setattr(http.client.HTTPConnection, "send", send_but_the_body)
         put(store, "champion.json", new)
     assert len(cut) == 1
     assert {entry.key: store.get_bytes(entry.key) for entry in store.list()} == {"champion.json": b"old"}
