@@ -20,8 +20,8 @@ DIALECT = "http://json-schema.org/draft-07/schema#"  # that editors know best
 _SIDE = "(0{0,2}(3[2-9]|[4-9][0-9])|0?[1-9][0-9]{2}|1[0-9]{3}|20[0-3][0-9]|204[0-8])"
 _SAID = """\
 Names, types and ranges of the training pipeline's parameters. What depends on other things than one value, 'vqi run' \
-checks before it starts: a pair's order, freeze_epochs below epochs, whether a backbone exists. The step says whether \
-a layer exists."""
+checks before it starts: a pair's order, freeze_epochs below epochs, whether a backbone exists \
+and has the layers."""
 
 
 def settings() -> dict[str, tuple[type[config.StepConfig], str]]:

@@ -1,5 +1,7 @@
 """The step preprocess: a shard becomes one memory-mappable file of images and a data report."""
 
+import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -43,6 +45,16 @@ def test_same_input_same_bytes(chain: Any, tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "images") == bytes_of(chain.folder / "images")
     assert (tmp_path / "page.html").read_bytes() == (chain.folder / "data_page.html").read_bytes()
     assert (tmp_path / "data_report.json").read_bytes() == (chain.folder / "data_report.json").read_bytes()
+
+
+def test_the_data_page_links_to_other_pages_of_its_run(
+    chain: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"Report": "../r.html", "Data page": "d.html", "Run before": "../../b.html", "All runs": "../../../i.html"}
+    monkeypatch.setenv("VQI_PAGE_LINKS", json.dumps(pages))
+    assert chain.run("preprocess", **outputs(tmp_path)) == 0
+    links = re.findall('<a href="([^"]+)">([^<]+)</a>', (tmp_path / "page.html").read_text())
+    assert links == [("../r.html", "Report"), ("../../../i.html", "All runs")], "not to itself, nor to what may change"
 
 
 @pytest.mark.parametrize(

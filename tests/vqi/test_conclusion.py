@@ -44,6 +44,16 @@ def concluded(
     return conclude(Facts(figures, threshold, **{"caveat": "", "leaks": 0, "unusual": 0} | facts))
 
 
+def test_steps_name_no_pictures_that_the_report_has_not() -> None:
+    told = " ".join(concluded(unusual=2).steps)
+    assert "that passed, under Missed." in told
+    assert "good photographs, under 'Are these really good?': 2 stand out" in told
+    without = " ".join(concluded(unusual=2, pictured=False).steps)
+    assert "that passed." in without
+    assert "good photographs: 2 stand out" in without
+    assert "under" not in without
+
+
 def test_a_model_that_does_what_it_promises() -> None:
     found = concluded(bad=range(300, 321))
     assert (found.usable, found.why) == (

@@ -37,7 +37,7 @@ _DTYPES = {  # of what numpy has, too
     "BOOL": "?", "U8": "u1", "U16": "<u2", "U32": "<u4", "U64": "<u8", "I8": "i1", "I16": "<i2", "I32": "<i4",
     "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
-_NAMES = {dtype.lstrip("<") if dtype != "?" else "b1": name for name, dtype in _DTYPES.items()}
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 NewForm = tuple[Any, tuple[int, ...]]  # of an array that is made: its dtype and its shape
 
 
@@ -90,7 +90,7 @@ def _laid_out(forms: Mapping[str, NewForm]) -> tuple[dict[str, Json], int]:
     for name in sorted(forms, key=lambda name: (-np.dtype(forms[name][0]).itemsize, name)):
         dtype, shape = np.dtype(forms[name][0]), forms[name][1]
         begin, end = end, end + dtype.itemsize * math.prod(shape)
-        entries[name] = {"dtype": _NAMES[dtype.str.lstrip("|<")], "shape": list(shape), "data_offsets": [begin, end]}
+        entries[name] = {"dtype": _NAMES[dtype], "shape": list(shape), "data_offsets": [begin, end]}
     return entries, end
 
 

@@ -167,6 +167,19 @@ def test_with_little_to_measure(good: list[float], bad: list[float], said: str, 
     assert "nan" not in re.findall(r"\w+", page.text)
 
 
+def test_how_many_of_the_mistakes_are_shown_and_no_figure_of_both_kinds_where_one_is_missing() -> None:
+    few = Page(render_report(report(GOOD, BAD, examples=2))).text
+    assert re.search(r"the highest scores first\. 2 of 5;", few), "false alarms"
+    every = Page(render_report(report(GOOD, BAD, examples=50))).text
+    assert "the highest scores first." in every
+    assert "shows up to 50" not in every
+    for good, bad, alone in (([], BAD, "Defects caught"), (GOOD, [], "False alarms")):
+        one = Page(render_report(report(good, bad))).text
+        assert alone in one
+        assert not any(name in one for name in ("Right decisions", "Flagged rightly", "F1"))
+    assert all(name in few for name in ("Right decisions", "Flagged rightly", "F1"))
+
+
 def test_too_few_calibration_images_are_said() -> None:
     text = Page(render_report(report(GOOD, BAD, calibration=10))).text
     assert "needs at least 19 good images to calibrate on, and 59 for a threshold that does not hang on" in text
