@@ -3,6 +3,7 @@
 import gc
 import inspect
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def test_a_category_is_measured_on_its_test_images(parts: Path, model: Model) ->
     assert again.pixel_auroc is None, "no masks there"
     with_masks = model.evaluate(parts / "bracket")
     assert with_masks.pixel_auroc == pytest.approx(measured.pixel_auroc, abs=1e-4)
+
+
+def test_test_images_that_show_what_trains_are_counted_against_it(parts: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "bracket"
+    shutil.copytree(parts / "bracket", copied)
+    for number, image in enumerate(sorted((copied / "train" / "good").iterdir())[:6]):
+        shutil.copy(image, copied / "test" / "good" / f"again{number}.png")
+    measured = fit(copied, **SMALL).metrics
+    assert measured.usable == "not known"
+    assert "test photographs show parts that it was trained on" in (measured.usable_why or "")
 
 
 def test_saved_and_loaded_it_is_the_same(parts: Path, model: Model, tmp_path: Path) -> None:
