@@ -15,6 +15,7 @@ from vqi.records import problems as describe_each
 from vqi.system.paths import local_path
 from vqi_pipelines.ir.graph import Pipeline
 from vqi_pipelines.ir.values import as_given, to_text
+from vqi_pipelines.layers import listed_layer_problem
 from vqi_pipelines.parameter_files import read_parameter_file
 from vqi_pipelines.parameter_schema import PIPELINE_NAMES, settings
 
@@ -123,21 +124,21 @@ def check_ranges(parameters: Mapping[str, Any]) -> None:
 
 def _unknown_names(parameters: Mapping[str, Any]) -> Iterator[VqiError]:
     """What is wrong with names that the models leave to registries; what is no text is the models' matter."""
-    names = {
-        name: value for name in ("detector", "backbone", "source") if isinstance(value := parameters.get(name), str)
-    }
+    known = ("detector", "backbone", "layer", "source")
+    names = {name: value for name in known if isinstance(value := parameters.get(name), str)}
     kind = names.get("detector", _DETECTOR)
     if kind != _DETECTOR:
         from vqi.detectors.registry import DETECTORS  # imports numpy, which nothing else here needs
 
         if kind not in DETECTORS:
             yield unknown("detector", kind, DETECTORS)
-    backbone = names.get("backbone", _BACKBONE)
+    backbone, problem = names.get("backbone", _BACKBONE), None
     if backbone != _BACKBONE:
         from vqi_pipelines.backbone_names import backbone_problem  # reads many files
 
-        if problem := backbone_problem(backbone):
-            yield problem
+        problem = backbone_problem(backbone)
+    if problem or (problem := listed_layer_problem(names)):
+        yield problem
     if "source" in names:
         from vqi.datasets.sources import split_source
 

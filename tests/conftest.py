@@ -6,6 +6,8 @@ many threads they compute with.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import re
@@ -21,6 +23,8 @@ from pathlib import Path
 # libraries read this once, when they are imported.
 os.environ.update(dict.fromkeys(("VQI_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0")
+# Each step and each command is a process of its own, which would compile all modules of the project again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 import pytest
@@ -37,6 +41,9 @@ READY_SECONDS = 300  # only a server that hangs takes so long
 # On a busy machine any example may be slow; that says nothing about what is tested.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")
+
+# kfp asks for the stack at each call of a task's methods, and python reads the sources of all frames for that.
+inspect.stack = functools.partial(inspect.stack, 0)
 
 
 TESTS = Path(__file__).parent

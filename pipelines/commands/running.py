@@ -137,7 +137,7 @@ class Running:
         from vqi_components.environment import LINKS
         from vqi_pipelines.compiled import pipeline_to_run
         from vqi_pipelines.ir import read_ir
-        from vqi_pipelines.layers import check_layers
+        from vqi_pipelines.layers import check_built_layers
         from vqi_pipelines.parameters import absolute_paths, check_parameters, settings_of
         from vqi_pipelines.photographs import check_photographs
         from vqi_pipelines.results import results_of
@@ -147,7 +147,7 @@ class Running:
         # all categories are trained, where the parameters say nothing of that
         parameters = check_parameters(pipeline, {"retrain_if": "always", **given} if self.no_cache else given)
         check_photographs(settings_of(parameters))
-        check_layers(parameters)
+        check_built_layers(parameters)
         # reports in an object store are not beside the other pages of their run
         told = {} if self.artifacts else {LINKS: json.dumps(links_of(self.runs_dir))}
         return self.start(pipeline, absolute_paths(parameters), results_of, told)

@@ -12,6 +12,7 @@ One line per room (a package) and per module of the ground that all rooms stand 
     progress                how far long work is, on stderr
     digests                 sha256 of bytes, files and JSON values
     config                  one pydantic model per step: every name, default and range
+    layers                  the names of the layers of backbones
     recipe                  digest of the parameters and the code that make a model
     intervals               how far a measured AUROC may be from the true one
     metrics                 what is measured on a test set

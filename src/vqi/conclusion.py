@@ -192,7 +192,7 @@ def _steps(facts: Facts) -> Iterator[str]:
     """What would help, the most important first."""
     metrics, threshold = facts.metrics, facts.threshold
     if facts.caveat or facts.is_guessing:
-        yield "Do not score parts with it: train again with another layer, image_size or photographs."
+        yield "Do not score parts with it: train again with another layer, size of image or photographs."
     if facts.leaks:
         yield "Take photographs of parts that train out of the test. The data page shows them side by side."
     yield from _to_test(facts)

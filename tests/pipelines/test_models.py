@@ -139,7 +139,7 @@ def test_what_the_gate_said(place: Path, tmp_path: Path) -> None:
     assert (verdicts["v5"], verdicts["v4"]) == ("rejected", "promoted")
     lines = [line.strip() for line in said("show", mono / "v5").splitlines()]
     assert "gate              rejected" in lines
-    assert any("worse by more than max_regression 0.01" in line for line in lines)
+    assert any("worse by more than the 0.01 that is allowed" in line for line in lines)
     found = json.loads(said("show", mono / "v5", "--json"))
     assert found["verdict"]["verdict"] == "rejected"
     assert "scored" not in found["metrics"], "which is long"

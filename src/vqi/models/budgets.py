@@ -64,7 +64,7 @@ def within_budgets(category: Category, number: int, champion: int, settings: Pub
         except UnavailableError:
             raise
         except VqiError as error:
-            found.append(Opinion("held", (f"max_milliseconds is set, and the time cannot be measured: {error}",)))
+            found.append(Opinion("held", (f"its time per photograph is bounded, and cannot be measured: {error}",)))
     return found
 
 
@@ -72,8 +72,8 @@ def judge_size(megabytes: float, most: float) -> Opinion:
     """Of the size of a package."""
     told = f"the package has {megabytes:.3g} MB"
     if megabytes > most:
-        return Opinion("rejected", (f"{told}: more than max_megabytes {most:g}",))
-    return Opinion("promoted", (f"{told}, max_megabytes is {most:g}",))
+        return Opinion("rejected", (f"{told}: more than the {most:g} MB that are allowed",))
+    return Opinion("promoted", (f"{told}, {most:g} MB are allowed",))
 
 
 def judge_time(times: Times, most: float) -> Opinion:
@@ -81,13 +81,13 @@ def judge_time(times: Times, most: float) -> Opinion:
     beside = "" if times.champion is None else f", the champion {times.champion:.3g} ms in turns with it"
     told = f"{times.new:.3g} ms per photograph with {times.engine}{beside}"
     if times.new <= most:
-        return Opinion("promoted", (f"{told}, max_milliseconds is {most:g}",))
+        return Opinion("promoted", (f"{told}, {most:g} ms are allowed",))
     if times.champion is None:
-        why = f"more than max_milliseconds {most:g}, with no champion to tell whether it is this machine"
+        why = f"more than the {most:g} ms that are allowed, with no champion to tell whether it is this machine"
         return Opinion("held", (f"{told}: {why}",))
     if times.champion > most:
-        return Opinion("held", (f"{told}: both more than max_milliseconds {most:g}, so it may be this machine",))
-    return Opinion("rejected", (f"{told}: more than max_milliseconds {most:g}, which the champion keeps",))
+        return Opinion("held", (f"{told}: both more than the {most:g} ms that are allowed, so it may be this machine",))
+    return Opinion("rejected", (f"{told}: more than the {most:g} ms that are allowed, which the champion keeps",))
 
 
 def package_bytes(category: Category, number: int) -> int:

@@ -97,7 +97,10 @@ def judge_first(image_auroc: float | None, min_auroc: float) -> Opinion:
     if min_auroc <= 0:
         return Opinion("promoted", ("it is the first one",))
     if image_auroc is None:
-        return Opinion("held", (f"min_auroc is {min_auroc:g}, and no labelled test images say what it reaches",))
+        why = (
+            f"an image AUROC of {min_auroc:g} is expected of the first one, and no labelled test images say what it has"
+        )
+        return Opinion("held", (why,))
     verdict: Verdict = "promoted" if image_auroc >= min_auroc else "rejected"
     return Opinion(verdict, (f"image AUROC {image_auroc:.3f}, of the first one {min_auroc:g} is expected",))
 
@@ -162,7 +165,7 @@ def _against(challenger: Measured, champion: Measured, allowed: float) -> tuple[
     if challenger.target != champion.target:
         rates = (f"{percent(one.flagged[bad].mean())} at {short_percent(one.target)}" for one in (challenger, champion))
         told = ", the champion's ".join(rates)
-        return area, Opinion("promoted", (f"recall {told}: not compared, target_fpr is another one",))
+        return area, Opinion("promoted", (f"recall {told}: not compared, as their promised rates differ",))
     chance = _chance_of_recall(challenger)
     found, before = (float(one.flagged[bad].mean()) for one in (challenger, champion))
     return area, _recall(found, before, high + chance, allowed)
@@ -172,17 +175,17 @@ def _area(new: float, old: float, low: float, allowed: float) -> Opinion:
     change = new - old
     told = f"image AUROC {new:.3f}, the champion's {old:.3f}"
     if change < -allowed:
-        return Opinion("rejected", (f"{told}: worse by more than max_regression {allowed:g}",))
+        return Opinion("rejected", (f"{told}: worse by more than the {allowed:g} that is allowed",))
     if low < -2 * allowed:
-        why = f"with so few test images it may be worse by {-low:.3f}, twice max_regression is {2 * allowed:g}"
+        why = f"with so few test images it may be worse by {-low:.3f}, at most twice the allowed {allowed:g} would do"
         return Opinion("held", (f"{told}: {why}",))
-    return Opinion("promoted", (f"{told}: not worse by more than max_regression {allowed:g}",))
+    return Opinion("promoted", (f"{told}: not worse by more than the {allowed:g} that is allowed",))
 
 
 def _recall(new: float, old: float, high: float, allowed: float) -> Opinion:
     told = f"recall {percent(new)}, the champion's {percent(old)}, each at its own threshold"
     if high < -allowed:
-        why = f"{told}: worse by more than max_regression {allowed:g} and what chance makes of a threshold"
+        why = f"{told}: worse by more than the {allowed:g} that is allowed and what chance makes of a threshold"
         return Opinion("rejected", (why,))
     return Opinion("promoted", (told,))
 

@@ -108,7 +108,7 @@ def _looked_at(found: _Decided, dataset: str, now: Mapping[str, str] | None) -> 
     if drift is not None and drift.drifted:
         return found._replace(why=f"{found.why}: {drift.text}", drift=drift)
     told = "no good one of them is new" if drift is None else drift.text
-    return found._replace(why=f"{found.why}, and retrain_if is drifted: {told}", row=row, drift=drift)
+    return found._replace(why=f"{found.why}, and only a drift is a reason to train: {told}", row=row, drift=drift)
 
 
 def _decided(where: Category, data: str, recipe: str, retrain_if: RetrainIf) -> _Decided:
@@ -124,7 +124,7 @@ def _decided(where: Category, data: str, recipe: str, retrain_if: RetrainIf) -> 
     made = trained_of(where, used) if used else None
     changed = made if made is not None and made.data != data else None
     if retrain_if == "always":
-        return _Decided(where, used, changed, "retrain_if is always")
+        return _Decided(where, used, changed, "each run trains it, as was asked")
     same = _same(where, files, used, data, recipe)
     if same is not None:
         told = f"v{same.number} was made of the same photographs, with the same parameters and code"

@@ -29,6 +29,7 @@ from vqi.artifacts.backbone import (
 )
 from vqi.artifacts.tensors import Arrays, load_tensors
 from vqi.errors import VqiError, unknown
+from vqi.layers import unknown_layer
 from vqi.records import cut, parse
 from vqi.sizes import Size, square
 
@@ -130,9 +131,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if layer in modules and layer:
         return modules[layer]
-    near = unknown("layer", layer, [name for name in modules if name])
-    stages = [name for name in modules if name and name.count(".") <= 1]
-    raise VqiError(f"{near}; layers here: {', '.join(stages[:40])} ('vqi layers <backbone>' lists all)")
+    raise unknown_layer(layer, tuple(name for name in modules if name))
 
 
 def layer_shapes(backbone: Backbone, size: Size = DEFAULT_SIZE) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -143,7 +142,8 @@ def layer_shapes(backbone: Backbone, size: Size = DEFAULT_SIZE) -> list[tuple[st
     ]
     try:
         with torch.inference_mode():
-            backbone.model.eval()(torch.zeros(1, 3, *size))
+            device = next(backbone.model.parameters()).device
+            backbone.model.eval()(torch.zeros(1, 3, *size, device=device))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise takes_no_images(backbone, size, error) from error
     finally:

@@ -33,19 +33,23 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_size() -> None:
-    assert judge_size(19.2, 19.2)[:2] == ("promoted", ("the package has 19.2 MB, max_megabytes is 19.2",))
-    assert judge_size(19.3, 19.2)[:2] == ("rejected", ("the package has 19.3 MB: more than max_megabytes 19.2",))
+    assert judge_size(19.2, 19.2)[:2] == ("promoted", ("the package has 19.2 MB, 19.2 MB are allowed",))
+    assert judge_size(19.3, 19.2)[:2] == (
+        "rejected",
+        ("the package has 19.3 MB: more than the 19.2 MB that are allowed",),
+    )
 
 
 @pytest.mark.parametrize(
     ("new", "champion", "verdict", "reason"),
     [
         (20, 90, "promoted", "20 ms per photograph with eager fp32, the champion 90 ms in turns with it, "
-                             "max_milliseconds is 20"),
+                             "20 ms are allowed"),
         (20.5, 19, "rejected", "20.5 ms per photograph with eager fp32, the champion 19 ms in turns with it: "
-                               "more than max_milliseconds 20, which the champion keeps"),
-        (20.5, 21, "held", "both more than max_milliseconds 20, so it may be this machine"),
-        (20.5, None, "held", "more than max_milliseconds 20, with no champion to tell whether it is this machine"),
+                               "more than the 20 ms that are allowed, which the champion keeps"),
+        (20.5, 21, "held", "both more than the 20 ms that are allowed, so it may be this machine"),
+        (20.5, None, "held", "more than the 20 ms that are allowed, with no champion to tell whether it is this "
+                             "machine"),
     ],
 )  # fmt: skip
 def test_a_time(new: float, champion: float | None, verdict: str, reason: str) -> None:
@@ -136,5 +140,5 @@ def test_a_champion_that_cannot_be_loaded_is_not_timed(
     monkeypatch.setattr(budgets, "_model", model)
     monkeypatch.setattr(budgets, "_photographs", lambda *_: [b"a"])
     (found,) = within_budgets(category, 2, 1, Publish(max_milliseconds=20, dataset="x"))
-    assert found[:2] == ("promoted", ("10 ms per photograph with eager fp32, max_milliseconds is 20",))
+    assert found[:2] == ("promoted", ("10 ms per photograph with eager fp32, 20 ms are allowed",))
     assert capsys.readouterr().err == "note: v1 is not timed: v1/backbone.safetensors: damaged\n"

@@ -74,7 +74,7 @@ def test_a_run_after_the_other(
     assert equal.reasons[0] == "against v1"
     worse = run(store, tmp_path, 3, WORSE)
     assert (worse.published, worse.version, worse.verdict, worse.champion) == (True, 3, "rejected", 2)
-    assert "worse by more than max_regression 0.01" in worse.reasons[1]
+    assert "worse by more than the 0.01 that is allowed" in worse.reasons[1]
     other = run(store, tmp_path, 4, images="b")
     assert (other.verdict, other.champion) == ("held", 2)
     assert "different images" in other.reasons[1]

@@ -50,7 +50,7 @@ def test_a_worse_one_is_rejected_and_a_better_one_promoted() -> None:
     worse, better = measured(good, bad - 0.1), measured(good, bad + 0.1)
     found = judge(worse, better, ALLOWED)
     assert found.verdict == "rejected"
-    assert "worse by more than max_regression 0.01" in found.reasons[0]
+    assert "worse by more than the 0.01 that is allowed" in found.reasons[0]
     assert judge(better, worse, ALLOWED).verdict == "promoted"
     assert judge(worse, better, 1.0).verdict == "promoted", "whatever the user allows"
 
@@ -61,7 +61,7 @@ def test_one_that_ranks_worse_below_its_threshold_is_rejected_for_it_alone() -> 
     champion = measured(good, [*found, *spread(100, 0.45, 0.5)])
     verdict, reasons, _ = judge(measured(good, [*found, *spread(100, 0, 0.1)]), champion, ALLOWED)
     assert verdict == "rejected"
-    assert reasons[0].startswith("image AUROC 0.500, the champion's 0.957: worse by more than max_regression 0.01")
+    assert reasons[0].startswith("image AUROC 0.500, the champion's 0.957: worse by more than the 0.01 that is allowed")
 
 
 def test_too_few_images_to_tell_are_for_a_person() -> None:
@@ -71,7 +71,8 @@ def test_too_few_images_to_tell_are_for_a_person() -> None:
     found = judge(one, other, ALLOWED)
     assert found.verdict == "held"
     assert re.search(
-        r"with so few test images it may be worse by 0\.\d+, twice max_regression is 0\.02$", found.reasons[0]
+        r"with so few test images it may be worse by 0\.\d+, at most twice the allowed 0\.01 would do$",
+        found.reasons[0],
     )
 
 
@@ -92,7 +93,7 @@ def test_recall_is_not_compared_where_the_user_asked_for_fewer_false_alarms() ->
     found = judge(strict, champion, ALLOWED)
     assert found.verdict == "promoted"
     assert found.reasons[1] == (
-        "recall 80.0 % at 1 %, the champion's 100.0 % at 5 %: not compared, target_fpr is another one"
+        "recall 80.0 % at 1 %, the champion's 100.0 % at 5 %: not compared, as their promised rates differ"
     )
 
 

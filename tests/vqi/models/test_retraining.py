@@ -88,7 +88,7 @@ def test_what_changed(store: Store, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.endswith(f"to train: mono: {found.why}\n")
     assert change(store, recipe="parameters.other").why == "since v1, which is used, the code of vqi changed"
     always = change(store, retrain_if="always")
-    assert (always.trained, always.why, always.row) == (True, "retrain_if is always", None)
+    assert (always.trained, always.why, always.row) == (True, "each run trains it, as was asked", None)
 
 
 def test_what_the_gate_refused_is_not_made_again(store: Store, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_new_photographs_that_are_as_they_should_be_train_nothing(
     assert found.drift is not None
     assert (found.drift.drifted, found.drift.parts, found.drift.others) == (False, 30, 40)
     assert found.why == (
-        f"since v1, which is used, its photographs changed, and retrain_if is drifted: {found.drift.text} "
+        f"since v1, which is used, its photographs changed, and only a drift is a reason to train: {found.drift.text} "
         "(calibration/good: 30 new; test/dent: 1 new)"
     )
     assert change(store, "1" * 64).trained, "whatever they look like"
@@ -260,7 +260,7 @@ def test_no_new_good_photograph_is_no_drift(store: Store, tmp_path: Path, monkey
     now_there_are(store, **{"test/dent/x.png": "99" + "e" * 62})
     found = change(store, "1" * 64, retrain_if="drifted")
     assert (found.trained, found.drift, scored.asked) == (False, None, [])
-    assert found.why.endswith("retrain_if is drifted: no good one of them is new (test/dent: 1 new)")
+    assert found.why.endswith("only a drift is a reason to train: no good one of them is new (test/dent: 1 new)")
 
 
 @pytest.mark.parametrize("what", ["photographs", "scores", "package", "network"])

@@ -81,7 +81,7 @@ def test_the_threshold_of_another_rate_is_the_champion_then(store: Store, catego
     found = change_threshold(category.uri, 0.02, Publish(), "the gate, for anna")
     assert (found.published, found.version, found.verdict, found.champion) == (True, 2, "promoted", 2)
     assert "recall" in found.reasons[2]
-    assert "target_fpr is another one" in found.reasons[2]
+    assert "their promised rates differ" in found.reasons[2]
     folder = save_model(category.uri, tmp_path / "model")
     artifact, old = load_detector(folder / "detector.safetensors"), detector(1)
     assert artifact.record.settings == PcaFit(**{**dict(old.record.settings), "target_fpr": 0.02})

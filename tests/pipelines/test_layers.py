@@ -1,0 +1,40 @@
+"""vqi_pipelines.layers: a backbone that the table does not list is built by a process of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vqi.errors import VqiError
+from vqi_pipelines import layers as module
+from vqi_pipelines.layers import check_built_layers, listed_layer_problem
+
+
+def refused(*words: object, **options: object) -> Any:
+    raise AssertionError("a process was started")
+
+
+@pytest.mark.parametrize("given", [{}, {"backbone": "resnet18", "layer": "layer5"}, {"layer": "blocks.40"}])
+def test_no_process_where_the_table_tells(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    monkeypatch.setattr(module.subprocess, "run", refused)  # type: ignore[attr-defined]
+    check_built_layers(given)
+    assert bool(listed_layer_problem(given)) is bool(given)
+
+
+def test_no_process_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.subprocess, "run", refused)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "listed_layers", lambda backbone: None)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
+    check_built_layers({"layer": "layer5"})
+
+
+@pytest.mark.slow
+def test_a_backbone_that_is_not_listed_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "listed_layers", lambda backbone: None)
+    assert listed_layer_problem({"backbone": "resnet18", "layer": "layer5"}) is None
+    check_built_layers({"backbone": "resnet18", "layer": "layer3"})
+    with pytest.raises(VqiError, match="unknown layer 'layer5': did you mean 'layer"):
+        check_built_layers({"backbone": "resnet18", "layer": "layer5"})
+    with pytest.raises(VqiError, match="unknown backbone 'resnet180'"):
+        check_built_layers({"backbone": "resnet180", "layer": "layer5"})
