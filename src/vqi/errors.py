@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Exit codes of every command and step.
 BAD_INPUT = 2  # final: it would fail the same way the next time
 UNAVAILABLE = 75  # EX_TEMPFAIL of sysexits.h: worth another try
 
 _MOST_NAMES = 10  # in one message
+_MOST_LAYERS = 40
 # Packages of extras that are not imported by their own names.
 _IMPORTED_AS = {"mlflow": "mlflow-skinny", "paho": "paho-mqtt"}
 
@@ -51,6 +52,15 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> VqiError:
     more = f", ... and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     hint = f"did you mean '{near}'?" if near else f"known: {', '.join(names[:_MOST_NAMES]) or 'none'}{more}"
     return VqiError(f"unknown {kind} '{name}': {hint}")
+
+
+def unknown_layer(layer: str, names: Sequence[str]) -> VqiError:
+    """The error for a layer that is not there; it lists near ones, or the stages."""
+    stages = [name for name in names if name.count(".") <= 1]
+    return VqiError(
+        f"{unknown('layer', layer, names)}; layers here: {', '.join(stages[:_MOST_LAYERS])} "
+        "('vqi layers <backbone>' lists all)"
+    )
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vqi.config import FeatureExtract, SslFinetune, defaults, layer_names
-from vqi.errors import VqiError, unknown
+from vqi.errors import VqiError, unknown_layer
 
 TABLE = Path(__file__).parent / "layers.json.xz"
 PACKAGES = ("timm", "torchvision")
-_MOST_NAMES = 40
 
 
 class Layers(NamedTuple):
@@ -76,13 +75,4 @@ def layer_problem(backbone: str, layer: str, layers: Layers) -> VqiError | None:
     return VqiError(
         f"the default layers are those of {defaults(SslFinetune).backbone_name}, and {backbone} has other ones: say "
         f"which to take{example} ('vqi layers {backbone}' lists them)"
-    )
-
-
-def unknown_layer(layer: str, names: tuple[str, ...]) -> VqiError:
-    """The error for a layer that is not there; it lists near ones, or the stages."""
-    stages = [name for name in names if name.count(".") <= 1]
-    return VqiError(
-        f"{unknown('layer', layer, names)}; layers here: {', '.join(stages[:_MOST_NAMES])} "
-        "('vqi layers <backbone>' lists all)"
     )

@@ -115,8 +115,11 @@ def test_wrong_ones_are_refused(content: Any, named: str, tmp_path: Path) -> Non
 
 
 def test_backbones_that_are_known_fit_and_the_reader_alone_knows_them_all(tmp_path: Path) -> None:
-    assert both(tmp_path, {"backbone": "resnet18"}) == ("", "")
+    assert both(tmp_path, {"backbone": "resnet18", "layer": "layer3"}) == ("", "")
     assert all(both(tmp_path, {"backbone": 18}))
+    by_reader, said = both(tmp_path, {"backbone": "resnet18", "layer": "layer5"})
+    assert "unknown layer 'layer5'" in by_reader
+    assert said == ""
     by_reader, said = both(tmp_path, {"backbone": "resnet19"})
     assert "unknown backbone 'resnet19'" in by_reader
     assert said == ""
@@ -125,7 +128,9 @@ def test_backbones_that_are_known_fit_and_the_reader_alone_knows_them_all(tmp_pa
 @pytest.mark.parametrize(
     "name", [name for name in parameter_schema()["properties"] if name not in ("finetune", "backbone")]
 )
-def test_it_is_of_the_readers_opinion(name: str, tmp_path: Path) -> None:
+def test_it_is_of_the_readers_opinion(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # which names of layers there are the reader alone knows, too; here the forms are compared
+    monkeypatch.setattr("vqi_pipelines.layers.listed_layers", lambda backbone: None)
     beside = {"epochs": {"method": "simsiam"}, "method": {"epochs": 4}}.get(name, {})
 
     @settings(max_examples=12, deadline=None, database=None)

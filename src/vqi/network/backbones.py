@@ -28,8 +28,7 @@ from vqi.artifacts.backbone import (
     save_parent_arrays,
 )
 from vqi.artifacts.tensors import Arrays, load_tensors
-from vqi.errors import VqiError, unknown
-from vqi.layers import unknown_layer
+from vqi.errors import VqiError, unknown, unknown_layer
 from vqi.records import cut, parse
 from vqi.sizes import Size, square
 
@@ -131,7 +130,7 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     modules: dict[str, nn.Module] = dict(model.named_modules())
     if layer in modules and layer:
         return modules[layer]
-    raise unknown_layer(layer, tuple(name for name in modules if name))
+    raise unknown_layer(layer, [name for name in modules if name])
 
 
 def layer_shapes(backbone: Backbone, size: Size = DEFAULT_SIZE) -> list[tuple[str, str, tuple[int, ...]]]:
