@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vqi import __version__, formatting
@@ -18,6 +19,7 @@ def render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(version=__version__, **values)
 
 
+@cache  # it keeps the templates that it compiled
 def _environment() -> jinja2.Environment:
     import jinja2  # here, because steps that make no page import this module, too
 

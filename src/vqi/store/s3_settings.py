@@ -10,6 +10,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -115,11 +116,18 @@ def authorities(environment: Mapping[str, str]) -> Path:
     path = Path(environment[name]).expanduser()
     if not path.is_file():
         raise VqiError(f"{name} is '{path}', which is not a file: expected one with certificates (PEM)")
+    if not _has_certificates(path, path.stat().st_mtime_ns):
+        raise VqiError(f"{name} is '{path}', which has no certificates that can be read: expected PEM")
+    return path
+
+
+@lru_cache(maxsize=8)  # stores are opened often, and to read the authorities of a system takes longer than a request
+def _has_certificates(path: Path, written: int) -> bool:
     try:
         ssl.create_default_context(cafile=path)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise VqiError(f"{name} is '{path}', which has no certificates that can be read: expected PEM") from error
-    return path
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return False
+    return True
 
 
 def check_secret(name: str, value: str) -> str:
