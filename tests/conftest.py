@@ -49,7 +49,7 @@ inspect.stack = functools.partial(inspect.stack, 0)
 TESTS = Path(__file__).parent
 MOST_PROCESSES = 4  # of tests; each may take a gigabyte or two
 # Tests of one file run in one process. So do those of these folders, which share what takes long to prepare.
-TOGETHER = ("components", "containers")
+TOGETHER = ("components", "containers", "end_to_end")
 # Started first, so that the processes end at about the same time.
 LONGEST = (
     "containers",

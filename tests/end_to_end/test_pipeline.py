@@ -1,22 +1,18 @@
 """The whole pipeline through the ``vqi`` command, as a user runs it."""
 
-import csv
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.browser import Browser
 from tests.cells import copy_elpv
+from tests.end_to_end.whole_runs import CATEGORIES, FAST, run, scores_csv, table, task_states, vqi
 from vqi.artifacts.scores import read_scores
-from vqi.store.opening import open_store
+from vqi_pipelines.commands.group import vqi as command
 
 COLUMNS = (
     "category,test_images,image_auroc,image_auroc_low,image_auroc_high,pixel_auroc,aupro,threshold,target_fpr,accuracy,"
@@ -26,62 +22,15 @@ HEADER = (
     "| Category | Can it be used? | Test images | Image AUROC | Accuracy at threshold | False alarms | Recall "
     "| Best possible accuracy (uses test labels) |"
 )
-FAST = {"engine": "eager", "precision": "fp32", "image_size": 96, "detector": "pca"}
-CATEGORIES = ["bracket", "fabric"]
-
-
-def vqi(*argv: object, cwd: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a user types it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VQI_", "AWS_"))}
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("vqi")), *map(str, argv)],
-        cwd=cwd,
-        env=kept | dict(environment or {}),
-        capture_output=True,
-        text=True,
-    )
-
-
-def run(
-    folder: Path, *flags: object, environment: Mapping[str, str] | None = None, **parameters: object
-) -> subprocess.CompletedProcess[str]:
-    """``vqi run`` in ``folder``."""
-    assignments = [text for name, value in parameters.items() for text in ("-p", f"{name}={value}")]
-    return vqi("run", *flags, *assignments, cwd=folder, environment=environment)
-
-
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "runs" / "latest" / "table.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def scores_csv(folder: Path, category: str) -> Path:
-    (found,) = (folder / "runs" / "latest" / category).rglob("scores.csv")
-    return found
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory, make_defect_dataset: Callable[..., Path]) -> Path:
-    folder = tmp_path_factory.mktemp("synthetic")
-    return make_defect_dataset(folder / "parts", CATEGORIES, train=24, good=6, defective=5, size=96)
-
-
-@pytest.fixture(scope="module")
-def trained(parts: Path) -> Path:
-    """The folder in which the pipeline ran once over the parts; store and runs are in it."""
-    done = run(parts.parent, source="folder:parts", **FAST)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return parts.parent
 
 
 def test_drawn_defects_are_found(trained: Path) -> None:
-    rows = table(trained)
-    assert [row["category"] for row in rows] == CATEGORIES
-    for row in rows:
-        assert row["test_images"] == "16"
-        assert float(row["image_auroc"]) > 0.9
-        assert float(row["pixel_auroc"]) > 0.8
-        assert float(row["aupro"]) > 0.5
+    row, other = table(trained)
+    assert [row["category"], other["category"]] == CATEGORIES
+    assert row["test_images"] == "16"
+    assert float(row["image_auroc"]) > 0.9
+    assert float(row["pixel_auroc"]) > 0.8
+    assert float(row["aupro"]) > 0.5
 
 
 def test_names_that_others_script_against(trained: Path) -> None:
@@ -95,8 +44,7 @@ def test_names_that_others_script_against(trained: Path) -> None:
         assert steps >= {"preprocess", "ssl-finetune", "feature-extract", "pca-fit", "evaluate", "publish"}, steps
         (report,) = (latest / category).rglob("report.html")
         assert "<script" not in report.read_text()
-        rows = read_scores(scores_csv(trained, category))
-        assert len(rows) == 16
+    assert len(read_scores(scores_csv(trained, "bracket"))) == 16
     assert (trained / "store" / "models" / "parts" / "bracket" / "v1" / "manifest.json").is_file()
 
 
@@ -134,31 +82,28 @@ def test_everybody_can_read_the_pages_on_a_desk_and_on_a_phone(trained: Path, tm
 
 def test_again_is_unchanged_or_cached_and_another_setting_is_not(trained: Path) -> None:
     before = table(trained)
-    model = trained / "store" / "models" / "parts" / "bracket" / "v1"
+    models = trained / "store" / "models" / "parts"
     again = run(trained, source="folder:parts", **FAST)
     assert again.returncode == 0, again.stderr
     why = "v1 was made of the same photographs, with the same parameters and code"
-    assert f"report: {model}/report.html\n" in again.stdout
-    assert f"model: {model} (unchanged: {why})\n" in again.stdout
+    assert f"report: {models}/bracket/v1/report.html\n" in again.stdout
+    assert f"model: {models}/bracket/v1 (unchanged: {why})\n" in again.stdout
     assert task_states(trained) == {"dataset-download": "done", "summarize": "done"}
     assert table(trained) == before
     assert f"- bracket is unchanged: {why}\n" in (trained / "runs" / "latest" / "table.md").read_text()
+    other = run(trained, source="folder:parts", **FAST | {"variance": 0.9}, categories='["fabric"]')
+    assert other.returncode == 0, other.stderr
+    states = task_states(trained)
+    assert states["fabric/pca-fit"] == "done"
+    assert [row["category"] for row in table(trained)] == ["fabric"]
     always = run(trained, source="folder:parts", **FAST, retrain_if="always")
     assert always.returncode == 0, always.stderr
-    assert f"model: {model} (unchanged: an equal model is the champion)" in always.stdout
+    assert f"model: {models}/bracket/v1 (unchanged: an equal model is the champion)" in always.stdout
     assert table(trained) == before
     states = task_states(trained)
     ran = {name.rpartition("/")[2] for name, state in states.items() if state != "cached"}
     assert ran == {"dataset-download", "publish", "summarize"}, "those that ask the store"
-    assert not (trained / "store" / "models" / "parts" / "bracket" / "v2").exists()
-    other = run(trained, source="folder:parts", **FAST | {"variance": 0.9}, categories='["bracket"]')
-    assert other.returncode == 0, other.stderr
-    states = task_states(trained)
-    assert states["bracket/pca-fit"] == "done"
-    assert [row["category"] for row in table(trained)] == ["bracket"]
-    back = run(trained, source="folder:parts", **FAST, retrain_if="always")
-    assert back.returncode == 0, back.stderr
-    assert table(trained) == before
+    assert not (models / "bracket" / "v2").exists()
 
 
 @pytest.fixture
@@ -170,21 +115,21 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_only_the_category_that_changed_is_trained_and_gets_a_version(trained: Path, copied: Path) -> None:
-    good = copied / "parts" / "fabric" / "train" / "good"
-    shutil.copy(sorted((copied / "parts" / "fabric" / "test" / "good").iterdir())[0], good / "another.png")
+    good = copied / "parts" / "bracket" / "train" / "good"
+    shutil.copy(sorted((copied / "parts" / "bracket" / "test" / "good").iterdir())[0], good / "another.png")
     models = copied / "store" / "models" / "parts"
     versions = {path.relative_to(models) for path in models.glob("*/v*")}
     done = run(copied, source="folder:parts", **FAST)
     assert done.returncode == 0, done.stderr
-    assert {name.partition("/")[0] for name in task_states(copied)} == {"dataset-download", "fabric", "summarize"}
+    assert {name.partition("/")[0] for name in task_states(copied)} == {"dataset-download", "bracket", "summarize"}
     said = (copied / "runs" / "latest" / "dataset-download" / "log.txt").read_text()
-    assert "fabric: since v1, which is used, its photographs changed (train/good: 1 new)\n" in said
+    assert "bracket: since v1, which is used, its photographs changed (train/good: 1 new)\n" in said
     assert [row["category"] for row in table(copied)] == CATEGORIES
-    assert table(copied)[0] == table(trained)[0]
-    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("fabric/v2")}
+    assert table(copied)[1] == table(trained)[1]
+    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("bracket/v2")}
     always = run(copied, source="folder:parts", **FAST, retrain_if="always")
     assert always.returncode == 0, always.stderr
-    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("fabric/v2")}
+    assert {path.relative_to(models) for path in models.glob("*/v*")} - versions == {Path("bracket/v2")}
 
 
 def test_a_category_that_fails_leaves_the_others_table(copied: Path) -> None:
@@ -204,12 +149,6 @@ def test_a_category_that_fails_leaves_the_others_table(copied: Path) -> None:
     assert made.read_text() == (copied / "runs" / "latest" / "table.csv").read_text()
 
 
-def task_states(folder: Path) -> dict[str, str]:
-    """The state of every task of the latest run."""
-    run = json.loads((folder / "runs" / "latest" / "run.json").read_text())
-    return {name: task["state"] for name, task in run["tasks"].items()}
-
-
 def test_predict_gives_the_scores_of_evaluate(trained: Path) -> None:
     images = sorted((trained / "parts" / "bracket" / "test").rglob("*.png"))
     model = "store/models/parts/bracket/v1"
@@ -226,54 +165,34 @@ def test_predict_gives_the_scores_of_evaluate(trained: Path) -> None:
     assert len({row["map"] for row in found}) == len(images)
 
 
-def test_through_the_object_store_the_scores_are_the_same(
-    trained: Path, parts: Path, tmp_path: Path, s3_environment: Any
-) -> None:
-    shutil.copytree(parts, tmp_path / "parts")
-    flags = ("--artifacts", "s3://passing/some/prefix", "--store", "s3://lasting")
-    kept = {"source": "folder:parts", "categories": '["fabric"]', **FAST}
-    done = run(tmp_path, *flags, environment=s3_environment.environment, **kept)
-    assert done.returncode == 0, done.stdout + done.stderr
-    passing = open_store("s3://passing/some/prefix")
-    passed = [entry.key for entry in passing.list()]
-    (key,) = [key for key in passed if key.endswith("/fabric/evaluate/scores/scores.csv")]
-    assert passing.get_bytes(key) == scores_csv(trained, "fabric").read_bytes()
-    assert table(tmp_path) == [row for row in table(trained) if row["category"] == "fabric"]
-    assert not (tmp_path / "store").exists()
-    image = next((parts / "fabric" / "test" / "spot").iterdir())
-    model = "s3://lasting/models/parts/fabric"
-    predicted = vqi("predict", model, image, cwd=tmp_path, environment=s3_environment.environment)
-    assert predicted.returncode == 0, predicted.stderr
-    assert predicted.stdout.startswith("path,score,threshold,decision,p_value,boxes,map,error\n")
-
-
-def test_without_test_images_the_model_is_built(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> None:
-    make_defect_dataset(tmp_path / "parts", ["bracket"], train=8, good=0, defective=0, size=96)
-    done = run(tmp_path, source="folder:parts", **FAST)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (row,) = table(tmp_path)
-    assert (row["category"], row["test_images"], row["target_fpr"]) == ("bracket", "0", "0.05")
+def test_without_test_images_the_model_is_built(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, row = table(trained)
+    assert (row["category"], row["test_images"], row["target_fpr"]) == ("fabric", "0", "0.05")
     assert row["usable"] == "not known"
     assert float(row["threshold"]) > 0
     known = {"category", "test_images", "threshold", "target_fpr", "answered_train", "answered_test"}
     known |= {"usable", "usable_why"}
     empty = set(COLUMNS.split(",")) - known
     assert {name for name, value in row.items() if not value} == empty
-    (report,) = (tmp_path / "runs" / "latest").rglob("report.html")
+    assert read_scores(scores_csv(trained, "fabric")) == []
+    (report,) = (trained / "runs" / "latest" / "fabric").rglob("report.html")
     assert "nothing could be measured" in " ".join(report.read_text().split()).lower()
-    image = next((tmp_path / "parts").rglob("*.png"))
-    predicted = vqi("predict", "store/models/parts/bracket/v1", image, "--format", "jsonl", cwd=tmp_path)
-    assert predicted.returncode == 0, predicted.stderr
+    image = next((trained / "parts" / "fabric").rglob("*.png"))
+    monkeypatch.chdir(trained)
+    predicted = CliRunner().invoke(
+        command, ["predict", "store/models/parts/fabric/v1", str(image), "--format", "jsonl"]
+    )
+    assert predicted.exit_code == 0, predicted.stderr
     assert json.loads(predicted.stdout)["decision"] == 0
 
 
 def test_slice_of_real_solar_cells(tmp_path: Path) -> None:
     """With the embedded weights and the default setting, but few images."""
-    copy_elpv(tmp_path / "cells", ["poly"], train=40, good=15, defective=15)
+    copy_elpv(tmp_path / "cells", ["poly"], train=24, good=12, defective=12)
     done = run(tmp_path, source="folder:cells")
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = table(tmp_path)
-    assert (row["category"], row["test_images"]) == ("poly", "30")
+    assert (row["category"], row["test_images"]) == ("poly", "24")
     assert float(row["image_auroc"]) > 0.75
     assert (row["pixel_auroc"], row["aupro"]) == ("", "")  # no masks, nothing to measure
 
@@ -296,7 +215,7 @@ def test_bad_parameters_fail_at_once(tmp_path: Path, parameters: dict[str, objec
 
 
 def test_a_step_that_fails_says_why(parts: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, source=f"folder:{parts}", group_by="shift", **FAST)
+    done = run(tmp_path, source=f"folder:{parts}", group_by="shift", categories='["bracket"]', **FAST)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "group_by 'shift' is found in none of the" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

@@ -1,4 +1,7 @@
-"""A whole run whose dataset is at an address with a login and a signature: stopped, continued, and both are nowhere."""
+"""A whole run whose dataset is at an address with a login and a signature, and whose outputs are in an object store.
+
+It is stopped and continued, both secrets are nowhere, and the scores are those of a run in folders.
+"""
 
 import base64
 import json
@@ -8,12 +11,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from tests.end_to_end.whole_runs import FAST, scores_csv, table
+from vqi.store.opening import open_store
+from vqi_pipelines.commands.group import vqi
 
 LOGIN, SIGNATURE = "me:planted-password", "planted-signature"
 SECRETS = ("planted-password", SIGNATURE, base64.b64encode(LOGIN.encode()).decode())
@@ -72,32 +81,30 @@ def list_of_processes() -> Iterator[set[bytes]]:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, make_defect_dataset: Callable[..., Path]) -> Path:
-    folder = make_defect_dataset(tmp_path / "made" / "parts", ["bracket"], train=12, good=3, defective=2, size=64)
-    return Path(shutil.make_archive(str(tmp_path / "made" / "parts"), "zip", folder.parent, folder.name))
+def archive(tmp_path: Path, parts: Path) -> Path:
+    """The category that has test images."""
+    shutil.copytree(parts / "bracket", tmp_path / "made" / "parts" / "bracket")
+    return Path(shutil.make_archive(str(tmp_path / "made" / "parts"), "zip", tmp_path / "made", "parts"))
 
 
-def test_a_stopped_run_continues_to_its_report_and_shows_no_secret(tmp_path: Path, parts: Path) -> None:
+def test_a_stopped_run_continues_in_the_object_store_to_the_same_scores_and_shows_no_secret(
+    tmp_path: Path, archive: Path, trained: Path, s3_environment: Any
+) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     given = tmp_path / "given.yaml"  # a command line would show it
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VQI_", "AWS_"))}
-    environment = kept | {"VQI_CACHE": str(folder / "cache")}
-    command = [str(Path(sys.executable).with_name("vqi")), "run", "-f", str(given), "--parallelism", "1"]
+    environment = kept | {"VQI_CACHE": str(folder / "cache")} | s3_environment.environment
+    command = [str(Path(sys.executable).with_name("vqi")), "run", "-f", str(given)]
+    command += ["--artifacts", "s3://passing/some/prefix", "--store", "s3://lasting"]
 
     def start() -> "subprocess.Popen[str]":
         return subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    with closed_server(parts) as (address, asked), list_of_processes() as processes:
-        parameters = {
-            "source": f"archive:{address}",
-            "engine": "eager",
-            "precision": "fp32",
-            "image_size": 64,
-            "detector": "pca",
-        }
+    with closed_server(archive) as (address, asked), list_of_processes() as processes:
+        parameters = {"source": f"archive:{address}", **FAST}
         given.write_text(json.dumps(parameters))
         shown = []
         with start() as first:
@@ -116,17 +123,30 @@ def test_a_stopped_run_continues_to_its_report_and_shows_no_secret(tmp_path: Pat
     tasks = json.loads((latest / "run.json").read_text())["tasks"]
     assert tasks["bracket/preprocess"]["state"] == "cached", "it continued"
     assert tasks["bracket/evaluate"]["state"] == "done"
-    assert "bracket" in (latest / "table.csv").read_text()
-    (report,) = (latest / "bracket").rglob("report.html")
-    assert "bracket" in report.read_text()
+    assert table(folder) == [row for row in table(trained) if row["category"] == "bracket"]
+    assert not (folder / "store").exists()
+    stored = {
+        f"{store.uri}/{entry.key}": store.get_bytes(entry.key)
+        for store in map(open_store, ("s3://passing/some/prefix", "s3://lasting"))
+        for entry in store.list()
+    }
+    (scores,) = [content for key, content in stored.items() if key.endswith("/bracket/evaluate/scores/scores.csv")]
+    assert scores == scores_csv(trained, "bracket").read_bytes()
     assert asked
     assert all(SIGNATURE in path for path in asked), "the whole address was used"
 
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert {"run.json", "task.json", "log.txt", "report.html", "manifest.json"} <= {path.name for path in files}
-    assert not [path for path in files if any(secret.encode() in path.read_bytes() for secret in SECRETS)]
-    assert not [path for path in files if any(secret in str(path) for secret in SECRETS)]
+    assert {"run.json", "task.json", "log.txt", "table.csv"} <= {path.name for path in files}
+    assert {"report.html", "manifest.json"} <= {key.rpartition("/")[2] for key in stored}
+    everything = stored | {str(path): path.read_bytes() for path in files}
+    assert not [name for name, content in everything.items() if any(one.encode() in content for one in SECRETS)]
+    assert not [name for name in everything if any(secret in name for secret in SECRETS)]
     assert not [secret for secret in SECRETS if secret in "".join(shown)]
     for step in STEPS:
         assert any(f"vqi_components.{step}".encode() in one for one in processes), step
     assert not [one for one in processes if any(secret.encode() in one for secret in SECRETS)]
+
+    image = next((trained / "parts" / "bracket" / "test" / "spot").iterdir())
+    predicted = CliRunner().invoke(vqi, ["predict", "s3://lasting/models/parts/bracket", str(image)])
+    assert predicted.exit_code == 0, predicted.stderr
+    assert predicted.stdout.startswith("path,score,threshold,decision,p_value,boxes,map,error\n")
