@@ -65,7 +65,7 @@ class Walker:
         self.templates = {template["name"]: template for template in self.spec["templates"]}
         self.step = step
         self.calls: list[Call] = []
-        self.keys: list[str] = []
+        self.keys: set[str] = set()
         self.at_once: list[int] = []
         self.longest_arguments: list[tuple[str, int]] = []  # of each call of a template
 
@@ -117,7 +117,7 @@ class Walker:
             assert key.startswith(f"{WORKFLOW}/")
             assert ".." not in key.split("/")
             assert key not in self.keys, f"{key} is written twice"
-            self.keys.append(key)
+            self.keys.add(key)
             assert artifact["path"].startswith("/outputs/")
         self.calls.append(call)
         names = [p["name"] for p in outputs.get("parameters", [])]
