@@ -69,7 +69,7 @@ def start(method: str, frozen_up_to: str, store: Store | None = None, end: Calla
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Trainer, "_step", counted)
         patch.setattr(training, "training_key", lambda *given: "one")
-        return finetune(build("resnet18", "random", 0, square(SIDE)), parts(), wanted, store)
+        return finetune(build("test_resnet", "random", 0, square(SIDE)), parts(), wanted, store)
 
 
 def killed(method: str, frozen_up_to: str, store: Store) -> None:
@@ -118,7 +118,7 @@ def test_killed_in_the_middle_of_an_epoch(
 
 def test_a_training_goes_on_only_from_its_own() -> None:
     def key(seed: int = 0, train: int = 24, **changed: float) -> str:
-        parent, wanted = build("resnet18", "random", seed, SIDE), settings("simsiam", 2, **changed)
+        parent, wanted = build("test_resnet", "random", seed, SIDE), settings("simsiam", 2, **changed)
         return training_key(parent, parts(train=train), wanted)
 
     assert key() == key()
@@ -127,7 +127,7 @@ def test_a_training_goes_on_only_from_its_own() -> None:
 
 
 def test_a_state_of_another_version_is_not_gone_on_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = (build("resnet18", "random", 0, square(SIDE)), parts(), settings())
+    given = (build("test_resnet", "random", 0, square(SIDE)), parts(), settings())
     before = training_key(*given)
     monkeypatch.setattr(training, "KIND", "vqi.checkpoint/2")
     assert training_key(*given) != before

@@ -74,17 +74,17 @@ def coloured() -> Images:
 
 @pytest.fixture(scope="module")
 def parent() -> Backbone:
-    return build("resnet18", "random", 0, square(SIDE))
+    return build("test_resnet", "random", 0, square(SIDE))
 
 
 @cache
 def unchanged(method: str, epochs: int) -> Tuned:
-    return trained(build("resnet18", "random", 0, square(SIDE)), coloured(), method, START[method], epochs)
+    return trained(build("test_resnet", "random", 0, square(SIDE)), coloured(), method, START[method], epochs)
 
 
 def trained(parent: Backbone, images: Images, method: str, options: dict[str, Any], epochs: int) -> Tuned:
     wanted = SslFinetune(
-        method=method, backbone_name="resnet18", weights="random", epochs=epochs, layer="layer2", finetune=options
+        method=method, backbone_name="test_resnet", weights="random", epochs=epochs, layer="layer2", finetune=options
     )
     return finetune(parent, images, wanted)
 
