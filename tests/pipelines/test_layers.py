@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -33,8 +34,19 @@ def test_no_process_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_backbone_that_is_not_listed_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "listed_layers", lambda backbone: None)
     assert listed_layer_problem({"backbone": "resnet18", "layer": "layer5"}) is None
-    check_built_layers({"backbone": "resnet18", "layer": "layer3"})
     with pytest.raises(VqiError, match="unknown layer 'layer5': did you mean 'layer"):
         check_built_layers({"backbone": "resnet18", "layer": "layer5"})
-    with pytest.raises(VqiError, match="unknown backbone 'resnet180'"):
-        check_built_layers({"backbone": "resnet180", "layer": "layer5"})
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "error"),
+    [(0, '[["layer3"], ""]', ""), (1, "unknown backbone 'a'\n", "unknown backbone 'a'"), (1, "", "")],
+)
+def test_what_the_process_says(monkeypatch: pytest.MonkeyPatch, code: int, said: str, error: str) -> None:
+    monkeypatch.setattr(module, "listed_layers", lambda backbone: None)
+    monkeypatch.setattr(module.subprocess, "run", lambda *words, **more: CompletedProcess(words, code, said, ""))  # type: ignore[attr-defined]
+    if not error:
+        check_built_layers({"layer": "layer3"})
+        return
+    with pytest.raises(VqiError, match=error):
+        check_built_layers({"layer": "layer3"})

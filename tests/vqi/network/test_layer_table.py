@@ -11,7 +11,7 @@ import pytest
 
 from vqi.layers import TABLE, listed_layers
 from vqi.network.backbones import DEFAULT_SIZE, skeleton
-from vqi.network.layer_table import all_names, layers_of, suggested_layer, table_of
+from vqi.network.layer_table import all_names, layers_of, main, suggested_layer, table_of
 
 ROOT = Path(__file__).parents[3]
 WRITTEN = json.loads(lzma.decompress(TABLE.read_bytes()))
@@ -48,3 +48,15 @@ def test_a_list_that_networks_share_is_kept_once() -> None:
     )
     assert table["networks"] == {"torchvision/resnet18": [0, "layer3"], "torchvision/resnet34": [1, "layer3"]}
     assert len(table["layers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [("resnet18", 0, '[["conv1", "bn1",'), ("resnet180", 1, "unknown backbone 'resnet180': did you mean 'resnet18'?")],
+)
+def test_the_program(
+    name: str, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["layer_table", name])
+    assert main() == code
+    assert capsys.readouterr().out.startswith(said)
