@@ -1,11 +1,10 @@
 """A step has one set of parameters: that of its config model. Its declaration and its command agree with it."""
 
 import ast
+import functools
 import importlib
 import json
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -142,6 +141,7 @@ def test_defaults_stand_in_the_config_only() -> None:
 CONFIGS = ("arguments", "settings", "wanted", "request", "division")  # what a config model, or a part, is called
 
 
+@functools.cache
 def attributes_read() -> dict[str, set[str]]:
     """Every attribute name that code outside config.py and the declarations reads, by file."""
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "components").rglob("*.py")]
@@ -173,12 +173,3 @@ def test_every_key_of_finetune_is_read(method: str) -> None:
     read = set(re.findall(r"\b(?:settings|options)\.(\w+)", text))
     unread = set(config.FINETUNE[method].model_fields) - read
     assert not unread, f"{method}: no code reads {sorted(unread)}"
-
-
-def test_compiling_needs_no_torch() -> None:
-    code = (
-        "import sys, vqi_pipelines.manifests; assert vqi_pipelines.manifests.training_ir(); "
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'timm'}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

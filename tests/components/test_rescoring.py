@@ -149,7 +149,8 @@ def test_good_photographs_that_are_new_are_scored_by_the_champion_and_nothing_el
     assert found.drift.parts == 20
     assert found.drift.higher == 1.0, "noise is unlike any part"
     paths = [str(parts / "train" / "good" / f"new-{number}.png") for number in range(20)]
-    expected = [Model(category.uri_of(1)).score(path).score for path in paths]
+    champion = Model(category.uri_of(1))
+    expected = [champion.score(path).score for path in paths]
     assert sorted(found.old[found.added]) == pytest.approx(sorted(expected))
     assert copied.run("publish") == 0
     decision = json.loads((copied.folder / "decision").read_text())

@@ -24,12 +24,6 @@ def test_compiling_twice_gives_the_same() -> None:
     assert training_ir() == training_ir()
 
 
-def test_running_does_not_wait_for_the_libraries_of_clusters() -> None:
-    code = "import sys, vqi_pipelines.compiled, vqi_pipelines.local; print('hera' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
 def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled_times = []
 
@@ -53,13 +47,39 @@ def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_all_that_decides_what_is_compiled_is_in_its_key() -> None:
+IMPORTED = """
+import sys, vqi_pipelines.compiled
+assert vqi_pipelines.compiled.training_ir()
+print(*sys.modules)
+import vqi_pipelines.local
+print(*sys.modules)
+import vqi_pipelines.manifests
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> list[set[str]]:
+    """The modules of a process that compiled, then of one that could run, then of one that could write manifests."""
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    return [set(line.split()) for line in done.stdout.splitlines()]
+
+
+def test_all_that_decides_what_is_compiled_is_in_its_key(imported: list[set[str]]) -> None:
     """The project's modules that compiling imports in a process are those read from the sources."""
-    code = (
-        "import sys, vqi_pipelines.compiled as c; c.training_ir(); print(*(n for n in sys.modules if n[:3] == 'vqi'))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= set(modules_of(["vqi_pipelines.compiled", "vqi_pipelines.training"]))
+    ours = {name for name in imported[0] if name.startswith("vqi")}
+    assert "vqi_pipelines.training" in ours
+    assert ours <= set(modules_of(["vqi_pipelines.compiled", "vqi_pipelines.training"]))
+
+
+def test_running_does_not_wait_for_the_libraries_of_clusters(imported: list[set[str]]) -> None:
+    assert "vqi_pipelines.local" in imported[1]
+    assert "hera" not in imported[1]
+
+
+def test_compiling_needs_no_torch(imported: list[set[str]]) -> None:
+    assert "vqi_pipelines.manifests" in imported[2]
+    assert not {"torch", "torchvision", "timm"} & imported[2]
 
 
 def test_a_cache_that_cannot_be_written_to_is_no_reason_to_fail(
