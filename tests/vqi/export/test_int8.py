@@ -45,6 +45,14 @@ def model(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def library(model: Path) -> vqi.Model:
+    """Loaded once, because it compiles its network at the first photograph."""
+    loaded = vqi.load(model)
+    assert isinstance(loaded, vqi.Model)
+    return loaded
+
+
+@pytest.fixture(scope="module")
 def good(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Good photographs that the model was not trained on, and one that cannot be read."""
     folder = tmp_path_factory.mktemp("good")
@@ -68,7 +76,7 @@ def exported(model: Path, good: Path, parts: Path, tmp_path_factory: pytest.Temp
 
 
 def test_openvino_alone_computes_the_network_in_int8_and_what_comes_after_it_in_float32(
-    exported: tuple[Path, str], model: Path, parts: Path, tmp_path: Path
+    exported: tuple[Path, str], library: vqi.Model, parts: Path, tmp_path: Path
 ) -> None:
     folder, _ = exported
     read = openvino.Core().read_model(folder / "model.xml")
@@ -84,7 +92,7 @@ def test_openvino_alone_computes_the_network_in_int8_and_what_comes_after_it_in_
     assert types.count("f32") <= 3  # the first ones
     assert sum(one in ("u8", "i8") for one in types) >= 10
     photographs = sorted((parts / "test").rglob("*.png"))[:8]
-    results = list(vqi.load(model).score_many(photographs, keep=True))
+    results = list(library.score_many(photographs, keep=True))
     pixels = [np.asarray(Image.open(one).convert("RGB")) for one in photographs]
     decisions = set()
     for result, found in zip(results, run_alone(folder, pixels, tmp_path), strict=True):
@@ -131,9 +139,7 @@ def test_a_file_that_is_too_far_from_fp32_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def artifact_and_result(model: Path, photograph: Path) -> tuple[DetectorArtifact, Result]:
-    library = vqi.load(model)
-    assert isinstance(library, vqi.Model)
+def artifact_and_result(library: vqi.Model, photograph: Path) -> tuple[DetectorArtifact, Result]:
     return library._artifact, library.score(photograph, keep=True)
 
 
@@ -147,8 +153,8 @@ def said_of(artifact: DetectorArtifact, result: Result, score: float, **changes:
     return lambda _: said | changes
 
 
-def test_what_is_compared(model: Path, parts: Path) -> None:
-    artifact, result = artifact_and_result(model, next((parts / "test" / "good").iterdir()))
+def test_what_is_compared(library: vqi.Model, parts: Path) -> None:
+    artifact, result = artifact_and_result(library, next((parts / "test" / "good").iterdir()))
     low, middle, high = np.quantile(artifact.calibration_scores, [0.16, 0.5, 0.84])
     spread = (high - low) / 2
     lower = result.score - 0.6 * spread  # so that no decision is another
@@ -181,17 +187,17 @@ def test_what_is_compared(model: Path, parts: Path) -> None:
         {"anomaly_map": np.array([np.nan])},
     ],
 )
-def test_what_a_file_says_belongs_to_its_score(model: Path, parts: Path, changes: dict[str, Any]) -> None:
-    artifact, result = artifact_and_result(model, next((parts / "test" / "good").iterdir()))
+def test_what_a_file_says_belongs_to_its_score(library: vqi.Model, parts: Path, changes: dict[str, Any]) -> None:
+    artifact, result = artifact_and_result(library, next((parts / "test" / "good").iterdir()))
     assert not result.flagged
     with pytest.raises(VqiError, match="int8 does not decide as the library does in fp32"):
         compare_int8(said_of(artifact, result, result.score, **changes), [result], [], artifact)
 
 
-def test_another_decision_is_refused_unless_the_score_is_near_to_the_threshold(model: Path, parts: Path) -> None:
-    found = [artifact_and_result(model, one) for one in (parts / "test" / "defective").iterdir()]
+def test_another_decision_is_refused_unless_the_score_is_near_to_the_threshold(library: vqi.Model, parts: Path) -> None:
+    found = [artifact_and_result(library, one) for one in (parts / "test" / "defective").iterdir()]
     artifact, defective = max(found, key=lambda pair: pair[1].score)
-    good = vqi.load(model).score(next((parts / "test" / "good").iterdir()), keep=True)
+    good = library.score(next((parts / "test" / "good").iterdir()), keep=True)
     assert defective.flagged  # by far
     missed = said_of(artifact, defective, defective.threshold * 0.99)
     with pytest.raises(VqiError, match=r"anomalous False instead of True"):

@@ -46,7 +46,7 @@ assert not any(name.partition(".")[0] in ("vqi", "torch") and module for name, m
 
 @dataclass(frozen=True)
 class Exported:
-    model: Path
+    library: vqi.Model
     folder: Path
     said: str
 
@@ -72,7 +72,9 @@ def exported(parts: Path, tmp_path_factory: pytest.TempPathFactory, request: pyt
     arguments = ["export", str(model), "--to", "openvino", "-o", str(folder / "file"), "--check", str(parts / "test")]
     result = CliRunner().invoke(vqi_command, arguments)
     assert result.exit_code == 0, result.output
-    return Exported(model, folder / "file", result.output)
+    library = vqi.load(model)  # once, because it compiles its network at the first photograph
+    assert isinstance(library, vqi.Model)
+    return Exported(library, folder / "file", result.output)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,7 @@ def run_alone(folder: Path, photographs: list[np.ndarray], scratch: Path) -> lis
 
 
 def test_openvino_alone_gives_the_results_of_the_library(exported: Exported, parts: Path, tmp_path: Path) -> None:
-    library = vqi.load(exported.model)
+    library = exported.library
     results = [
         library.score(one, keep=True) for one in [*made_up(Size(SIZE, SIZE)), *sorted((parts / "test").rglob("*.png"))]
     ]
@@ -113,8 +115,7 @@ def real_cells() -> list[bytes]:
 
 
 def test_vqi_scores_with_the_file_as_with_the_model(exported: Exported, parts: Path) -> None:
-    library, file = vqi.load(exported.model), vqi.load(exported.folder)
-    assert isinstance(library, vqi.Model)
+    library, file = exported.library, vqi.load(exported.folder)
     assert isinstance(file, vqi.ExportedModel)
     assert (file.threshold, file.map_limit, file.version) == (library.threshold, library.map_limit, library.version)
     assert file.record.digest == library.manifest.digest
@@ -148,7 +149,7 @@ finally:
 
 
 def test_the_command_predicts_without_torch(exported: Exported, parts: Path, tmp_path: Path) -> None:
-    expected = {one.name: one for one in vqi.load(exported.model).score_many(sorted((parts / "test").rglob("*.png")))}
+    expected = {one.name: one for one in exported.library.score_many(sorted((parts / "test").rglob("*.png")))}
     arguments = [str(exported.folder / "model.xml"), str(parts / "test"), "--maps", "maps", "--format", "jsonl"]
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, "predict", *arguments], capture_output=True, text=True, cwd=tmp_path
@@ -170,7 +171,7 @@ def test_it_says_how_it_was_compared_and_what_it_is(exported: Exported) -> None:
     assert "compared on 16 photographs" in exported.said
     assert sorted(path.name for path in exported.folder.iterdir()) == ["model.bin", "model.xml"]
     file = openvino.Core().read_model(exported.folder / "model.xml")
-    library = vqi.load(exported.model)
+    library = exported.library
     assert file.input("image").get_partial_shape().to_string() == "[1,?,?,3]"
     assert file.get_rt_info(["model_info", "model_type"]).astype(str) == "AnomalyDetection"
     assert float(file.get_rt_info(["model_info", "image_threshold"]).astype(str)) == library.threshold
