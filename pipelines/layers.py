@@ -30,7 +30,10 @@ def listed_layer_problem(parameters: Mapping[str, Any]) -> VqiError | None:
     """What is wrong with the layers, as far as the table of known backbones tells."""
     asked = _asked(parameters)
     layers = listed_layers(asked.backbone) if asked != _DEFAULT else None
-    return layer_problem(*asked, layers) if layers is not None else None
+    try:
+        return layer_problem(*asked, layers) if layers is not None else None
+    except ValueError:  # a list that is none, which the model of the parameters refuses
+        return None
 
 
 def check_built_layers(parameters: Mapping[str, Any]) -> None:

@@ -31,9 +31,9 @@ def listed_layers(backbone: str) -> Layers | None:
     if not TABLE.exists() or _table()["versions"] != installed_versions():
         return None
     library, _, short = backbone.rpartition("/")
-    plain = short.partition(".")[0]  # without the tag of its weights
-    for package in (library,) if library else ("torchvision", "timm"):  # in the order in which they are built
-        found = _table()["networks"].get(f"{package}/{plain}")
+    names = {"torchvision": short, "timm": short.partition(".")[0]}  # timm's may have the tag of weights behind it
+    for package in (library,) if library else names:  # in the order in which they are looked for to be built
+        found = _table()["networks"].get(f"{package}/{names.get(package)}")
         if found is not None:
             index, suggested = found
             return Layers(tuple(_table()["layers"][index].split("\n")), suggested)
@@ -65,6 +65,9 @@ def layer_problem(backbone: str, layer: str, layers: Layers) -> VqiError | None:
         backbone: Its name.
         layer: One, or a JSON list of several.
         layers: Those of the backbone.
+
+    Raises:
+        ValueError: ``layer`` begins like a list and is none.
     """
     missing = [name for name in layer_names(layer) if name not in layers.names]
     if not missing:

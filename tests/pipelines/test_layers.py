@@ -9,6 +9,7 @@ import pytest
 
 from vqi.errors import VqiError
 from vqi_pipelines import layers as module
+from vqi_pipelines.commands.submit import given_parameters
 from vqi_pipelines.layers import check_built_layers, listed_layer_problem
 
 
@@ -21,6 +22,13 @@ def test_no_process_where_the_table_tells(monkeypatch: pytest.MonkeyPatch, given
     monkeypatch.setattr(module.subprocess, "run", refused)  # type: ignore[attr-defined]
     check_built_layers(given)
     assert bool(listed_layer_problem(given)) is bool(given)
+
+
+@pytest.mark.parametrize("layer", ['["blocks.3"', "[1]"])
+def test_what_is_no_list_is_refused_by_the_parameters_model(layer: str) -> None:
+    assert listed_layer_problem({"layer": layer}) is None
+    with pytest.raises(VqiError, match=r"^layer: expected a JSON list of layers"):
+        given_parameters([], [f"layer={layer}"])
 
 
 def test_no_process_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,7 @@ def test_the_defaults_fit() -> None:
         ({"detector": "pcaa"}, "pcaa"),
         ({"image_size": "fit:9999"}, "fit:9999"),
         ({"layer": ["blocks.3", "blocks.3"]}, "blocks.3"),
+        ({"layer": [1]}, "1"),
         ({"method": "pretrained", "epochs": 3}, "0 was expected"),
         ({"method": "cutpaste", "epochs": 1}, "1 is less than the minimum of 2"),
         ({"method": "cutpaste", "epochs": 4, "finetune": {"crop_min_scale": 0.5}}, "crop_min_scale"),

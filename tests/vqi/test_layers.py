@@ -21,6 +21,8 @@ def test_names_of_a_backbone() -> None:
     assert plain.names[:2] == ("conv1", "bn1")
     assert "layer2.0.conv1" in plain.names
     assert listed_layers("timm/resnet18.a1_in1k") == listed_layers("timm/resnet18") != plain
+    assert listed_layers("resnet18.a1_in1k") == listed_layers("timm/resnet18"), "only timm knows tags"
+    assert listed_layers("torchvision/resnet18.a1_in1k") is None
     assert listed_layers("nothing/resnet18") is None
     assert listed_layers("resnet180") is None
 
