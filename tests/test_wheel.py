@@ -5,6 +5,7 @@ base requirements and the chosen extras need: what else is installed here is not
 """
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -217,10 +218,44 @@ def commands() -> list[str]:
     return found
 
 
+# Each in a process of its own, which is forked from one that has loaded what needs no extra.
+FORKED = """
+import json, os, sys, tempfile
+import numpy, PIL.Image, pydantic
+import vqi.config, vqi.models.overview, vqi_pipelines.ir
+from vqi_pipelines.cli import main
+
+ended = []
+for arguments in json.loads(sys.argv[1]):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        process = os.fork()
+        if not process:
+            os.dup2(out.fileno(), 1)
+            os.dup2(error.fileno(), 2)
+            sys.argv = ["vqi", *arguments]
+            sys.exit(main())
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        said = [os.pread(file.fileno(), 1 << 20, 0).decode() for file in (out, error)]
+        ended.append([arguments, code, *said])
+print(json.dumps(ended))
+"""
+
+
+@pytest.fixture(scope="module")
+def ended(installed: Callable[..., Environment]) -> dict[str, "subprocess.CompletedProcess[str]"]:
+    """What became of each command of ``NEEDS`` with click alone."""
+    done = installed("command")("python", "-c", FORKED, json.dumps([args for args, _ in NEEDS.values()]))
+    assert done.returncode == 0, done
+    return {
+        name: subprocess.CompletedProcess(*of_one) for name, of_one in zip(NEEDS, json.loads(done.stdout), strict=True)
+    }
+
+
 @pytest.mark.parametrize("command", commands())
-def test_with_click_alone_each_command_says_what_it_needs(command: str, installed: Callable[..., Environment]) -> None:
-    args, extra = NEEDS[command]
-    done = installed("command")("vqi", *args)
+def test_with_click_alone_each_command_says_what_it_needs(
+    command: str, ended: dict[str, "subprocess.CompletedProcess[str]"]
+) -> None:
+    (_, extra), done = NEEDS[command], ended[command]
     if extra:
         says_what_to_install(done, extra)
     else:
