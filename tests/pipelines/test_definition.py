@@ -47,9 +47,9 @@ def test_both_targets(file: Path, tmp_path: Path) -> None:
     made = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.yaml")}
     assert made == {f"{target}/{name}.yaml" for target in ("argo", "kubeflow") for name in ("first-one", "second")}
     assert [Path(line).name for line in result.output.splitlines()].count("second.yaml") == 2
-    template = yaml.safe_load((tmp_path / "out/argo/first-one.yaml").read_text())
+    template = yaml.load((tmp_path / "out/argo/first-one.yaml").read_text(), yaml.CSafeLoader)
     assert (template["kind"], template["metadata"]["name"]) == ("WorkflowTemplate", "first-one")
-    ir = yaml.safe_load((tmp_path / "out/kubeflow/second.yaml").read_text())
+    ir = yaml.load((tmp_path / "out/kubeflow/second.yaml").read_text(), yaml.CSafeLoader)
     assert ir["pipelineInfo"]["name"] == "second"
 
 
@@ -196,7 +196,7 @@ def test_what_changes_nothing_on_argo_is_left_out_with_a_note(tmp_path: Path) ->
         "note: p: pipeline_root 's3://b/r'",
         "note: root.dag.tasks.step: cache_key 'k'",
     ]
-    template = yaml.safe_load((tmp_path / "out/argo/p.yaml").read_text())
+    template = yaml.load((tmp_path / "out/argo/p.yaml").read_text(), yaml.CSafeLoader)
     assert template["metadata"]["annotations"] == {"workflows.argoproj.io/title": "Schön"}
 
 

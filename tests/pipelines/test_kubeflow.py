@@ -84,8 +84,10 @@ def check_same_flow(ir: str) -> None:
 
 def test_the_last_step_is_the_exit_task_of_a_graph_with_the_loop() -> None:
     """The form in which kfp compiles dsl.ExitHandler, whose task Kubeflow runs whatever became of the rest."""
-    root = next(yaml.safe_load_all(for_kubeflow(training_ir(), KubeflowSettings())))["root"]["dag"]["tasks"]
-    guarded = next(yaml.safe_load_all(ir_of(examples.guarded)))["root"]["dag"]["tasks"]
+    root = next(yaml.load_all(for_kubeflow(training_ir(), KubeflowSettings()), yaml.CSafeLoader))["root"]["dag"][
+        "tasks"
+    ]
+    guarded = next(yaml.load_all(ir_of(examples.guarded), yaml.CSafeLoader))["root"]["dag"]["tasks"]
     assert root["summarize"]["triggerPolicy"] == guarded["clean"]["triggerPolicy"]
     assert (root["summarize"]["dependentTasks"], guarded["clean"]["dependentTasks"]) == (
         ["for-loop-1-whole"], ["exit-handler-1"],
@@ -110,9 +112,9 @@ def test_an_exit_task_runs_whatever_became_of_the_loop(pipeline: Any) -> None:
 
 def test_what_cannot_be_an_exit_task_needs_what_it_waits_for() -> None:
     for pipeline in (examples.tolerant, two_before):
-        spec = next(yaml.safe_load_all(for_kubeflow(ir_of(pipeline), KubeflowSettings())))
+        spec = next(yaml.load_all(for_kubeflow(ir_of(pipeline), KubeflowSettings()), yaml.CSafeLoader))
         assert not any("triggerPolicy" in task for task in spec["root"]["dag"]["tasks"].values()), pipeline.name
-    spec = next(yaml.safe_load_all(for_kubeflow(ir_of(examples.guarded), KubeflowSettings())))
+    spec = next(yaml.load_all(for_kubeflow(ir_of(examples.guarded), KubeflowSettings()), yaml.CSafeLoader))
     assert "triggerPolicy" in spec["root"]["dag"]["tasks"]["clean"], "an exit handler stays one"
 
 
@@ -161,7 +163,7 @@ def test_what_a_pipeline_says_itself_is_kept() -> None:
 
 def test_images_and_nodes() -> None:
     text = for_kubeflow(training_ir(), SETTINGS)
-    spec, platform = yaml.safe_load_all(text)
+    spec, platform = yaml.load_all(text, yaml.CSafeLoader)
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {f"registry.example.com:5000/quality/{name}:2.1" for name in ("vqi", "vqi-torch")}
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]

@@ -40,7 +40,7 @@ def step_of(model: type[config.StepConfig]) -> str:
 
 def given_to(step: str, ir: str) -> dict[str, Any]:
     """The source of each parameter of a step in the compiled pipeline, channels by the name of what they carry."""
-    spec = next(yaml.safe_load_all(ir))
+    spec = next(yaml.load_all(ir, yaml.CSafeLoader))
     graphs = [spec["root"], *spec["components"].values()]
     tasks = [task for graph in graphs for task in graph.get("dag", {}).get("tasks", {}).values()]
     (task,) = [task for task in tasks if task["taskInfo"]["name"] == step.replace("_", "-")]

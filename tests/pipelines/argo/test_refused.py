@@ -22,7 +22,7 @@ ROOT = "root/dag/tasks"
 
 @pytest.fixture(scope="module")
 def fan() -> dict[str, Any]:
-    return yaml.safe_load(ir_of(examples.fan))
+    return yaml.load(ir_of(examples.fan), yaml.CSafeLoader)
 
 
 def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -91,7 +91,7 @@ def test_refused_with_its_place(fan: dict[str, Any], change: Any, message: str |
 
 
 def test_names_that_shorten_to_one() -> None:
-    document = yaml.safe_load(ir_of(examples.fan))
+    document = yaml.load(ir_of(examples.fan), yaml.CSafeLoader)
     for end in ("one", "two"):
         copied(ROOT, "make", f"{LONG}-{end}")(document)
     with pytest.raises(VqiError, match=r"root\.dag\.tasks: 'a+-one' and 'a+-two' are both 'a+' in Argo, which has 63"):
@@ -107,7 +107,7 @@ def test_two_steps_that_would_write_to_one_place() -> None:
         with dsl.ParallelFor(first.outputs["names"]) as name:
             examples.use(folder=first.outputs["folder"], name=name)
 
-    document = yaml.safe_load(ir_of(twice))
+    document = yaml.load(ir_of(twice), yaml.CSafeLoader)
     tasks = document["components"]["comp-for-loop-2"]["dag"]["tasks"]
     tasks["use"] = tasks.pop("use-2")
     with pytest.raises(

@@ -47,7 +47,7 @@ def test_places_that_share_a_template_would_write_over_each_other() -> None:
         first = say(word=word)
         return say(word=word).after(first).output
 
-    ir = yaml.safe_load(ir_of(shared))
+    ir = yaml.load(ir_of(shared), yaml.CSafeLoader)
     (again,) = (task for name, task in ir["root"]["dag"]["tasks"].items() if name != "say")
     again["componentRef"] = ir["root"]["dag"]["tasks"]["say"]["componentRef"]
     assert shown(yaml.safe_dump(ir)) == []

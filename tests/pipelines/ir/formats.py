@@ -37,7 +37,7 @@ def messages_of(text: str) -> list[tuple[Any, Message]]:
         json_format.ParseError: An unknown field, or a value of another type.
     """
     found: list[tuple[Any, Message]] = []
-    for document, kind in zip(yaml.safe_load_all(text), (PipelineSpec, PlatformSpec), strict=False):
+    for document, kind in zip(yaml.load_all(text, yaml.CSafeLoader), (PipelineSpec, PlatformSpec), strict=False):
         found.append((document, parse(document, kind)))
         found += [
             (at(document, place.path), parse(at(document, place.path), INSIDE_NAMES[place.message.full_name]))

@@ -19,7 +19,7 @@ TASK = ("root", "dag", "tasks", "hello")
 
 @pytest.fixture(scope="module")
 def placed() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(ir_of(examples.placed)))
+    return list(yaml.load_all(ir_of(examples.placed), yaml.CSafeLoader))
 
 
 def with_value(documents: list[dict[str, Any]], path: tuple[Any, ...], value: Any) -> str:

@@ -65,7 +65,7 @@ def test_what_kfp_compiles_is_of_its_format(compiled: dict[str, str]) -> None:
 def test_what_is_made_for_kubeflow_is_of_its_format(compiled: dict[str, str], settings: KubeflowSettings) -> None:
     for text in compiled.values():
         made = for_kubeflow(text, settings)
-        steps = len(yaml.safe_load(text.split("\n---\n")[0])["deploymentSpec"]["executors"])
+        steps = len(yaml.load(text.split("\n---\n")[0], yaml.CSafeLoader)["deploymentSpec"]["executors"])
         assert check_nothing_is_lost(made) == 3 + steps  # every step has a pod
 
 
@@ -97,7 +97,7 @@ POD = ("platforms", "kubernetes", "deploymentSpec", "executors", "exec-hello")
     ],
 )
 def test_a_planted_fault_is_seen(compiled: dict[str, str], document: int, path: formats.Path, value: Any) -> None:
-    documents = list(yaml.safe_load_all(compiled["placed"]))
+    documents = list(yaml.load_all(compiled["placed"], yaml.CSafeLoader))
     documents[document] = formats.with_value(documents[document], path, value)
     with pytest.raises(json_format.ParseError):
         formats.messages_of(yaml.dump_all(documents, Dumper=yaml.CSafeDumper))
@@ -163,7 +163,7 @@ def everything(count: int = 2, note: str = "done") -> dsl.Markdown:
 
 def without_second_names(text: str) -> str:
     """kfp-kubernetes writes the name of a Secret, ConfigMap or claim in two fields; only the newer one remains."""
-    spec, platforms = yaml.safe_load_all(text)
+    spec, platforms = yaml.load_all(text, yaml.CSafeLoader)
     for pod in platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         for key, name in (("secretAsEnv", "secretName"), ("configMapAsEnv", "configMapName"), ("pvcMount", "constant")):
             for part in pod.get(key, []):
@@ -177,7 +177,7 @@ class Walk:
     def __init__(
         self, text: str, backend: Callable[[str], Any] = read_ir, without_effect: Collection[str] = ()
     ) -> None:
-        self.documents = list(yaml.safe_load_all(text))
+        self.documents = list(yaml.load_all(text, yaml.CSafeLoader))
         self.backend, self.plain = backend, backend(text)
         self.without_effect = {*WITHOUT_EFFECT, *without_effect}
         self.seen: set[tuple[str, bool]] = set()  # fields, and whether they were set

@@ -58,7 +58,7 @@ def outcome(text: str) -> str:
 @pytest.mark.no_cover
 @pytest.mark.slow
 def test_no_mutated_pipeline_ends_in_a_traceback() -> None:
-    documents = [list(yaml.safe_load_all(ir_of(pipeline))) for pipeline in PIPELINES]
+    documents = [list(yaml.load_all(ir_of(pipeline), yaml.CSafeLoader)) for pipeline in PIPELINES]
     chance = random.Random(7)
     seen = set()
     for number in range(fuzz_cases(60, 3000)):
@@ -145,7 +145,7 @@ def test_more_templates_than_argo_takes() -> None:
 
 
 def test_a_value_that_names_itself() -> None:
-    document = yaml.safe_load(ir_of(examples.one_step))
+    document = yaml.load(ir_of(examples.one_step), yaml.CSafeLoader)
     given = document["root"]["dag"]["tasks"]["hello"]["inputs"]["parameters"]
     given["who"] = {"runtimeValue": {"constant": "x {{$.inputs.parameters['who']}}"}}
     assert "names the input 'who', which names others itself" in outcome(yaml.dump(document, Dumper=yaml.CSafeDumper))

@@ -88,7 +88,7 @@ def test_the_training_pipeline() -> None:
 
 
 def edited(change: Callable[[dict[str, Any]], None]) -> str:
-    document = yaml.safe_load(compile_text(small))
+    document = yaml.load(compile_text(small), yaml.CSafeLoader)
     change(document)
     return yaml.dump(document, Dumper=yaml.CSafeDumper)
 

@@ -45,7 +45,7 @@ def full(who: str = "x", n: int = 4):
 
 @pytest.fixture(scope="module")
 def documents() -> list[dict[str, Any]]:
-    return [next(yaml.safe_load_all(text)) for text in (compile_text(full), training_ir())]
+    return [next(yaml.load_all(text, yaml.CSafeLoader)) for text in (compile_text(full), training_ir())]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
