@@ -34,6 +34,11 @@ def test_a_table_of_other_versions_says_nothing(monkeypatch: pytest.MonkeyPatch,
     assert listed_layers("resnet18") is None
 
 
+def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PACKAGES", ("pytest", "no-such-package"))
+    assert module.installed_versions() == {"pytest": pytest.__version__, "no-such-package": None}
+
+
 def test_what_is_wrong() -> None:
     found = listed_layers("resnet18")
     assert found is not None
