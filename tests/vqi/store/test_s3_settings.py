@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,27 @@ def test_the_certificates_of_ones_own(tmp_path: Path) -> None:
         read_server({**told, "AWS_CA_BUNDLE": ""})
     with pytest.raises(VqiError, match=r"AWS_CA_BUNDLE is .*, which is not a file"):
         read_server({**told, "AWS_CA_BUNDLE": str(tmp_path)})
+
+
+def test_certificates_that_are_replaced_are_read_again_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem, real, read = tmp_path / "own.pem", ssl.create_default_context, []
+
+    def counted(cafile: Path) -> ssl.SSLContext:
+        read.append(cafile)
+        return real(cafile=cafile)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    trustme.CA().cert_pem.write_to_path(str(pem))
+    told = {"VQI_S3_ENDPOINT": GOOD, "AWS_CA_BUNDLE": str(pem)}
+    for _ in range(3):
+        assert read_server(told).authorities == pem
+    assert read == [pem]
+    pem.write_text("no certificate")
+    os.utime(pem, ns=(1, 1))  # whatever the clock of the file system shows
+    with pytest.raises(VqiError, match="which has no certificates"):
+        read_server(told)
 
 
 @pytest.mark.parametrize("value", ["secret\n", " secret", "sec ret", "secret\0", "sécret", "\tsecret"])
