@@ -124,10 +124,17 @@ def _own(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return own  # too few to say what is shared
     own = own - own.mean(axis=0)
     if shared := min(SHARED, len(own) // IMAGES_A_DIRECTION):
-        _, directions = np.linalg.eigh(own.T @ own)  # (d, d), by rising variance
-        main = directions[:, -shared:]
+        main = _main_directions(own, shared)  # (d, shared)
         own = own - (own @ main) @ main.T
     return _to_norm_1(own)
+
+
+def _main_directions(rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """Those in which rows (n, d) vary most, orthonormal columns (d, count)."""
+    if len(rows) <= rows.shape[1] // 2:  # the d x d problem of a few photographs would take a hundred times as long
+        return np.ascontiguousarray(np.linalg.svd(rows, full_matrices=False)[2][:count].T)
+    _, directions = np.linalg.eigh(rows.T @ rows)  # by rising variance
+    return directions[:, -count:]
 
 
 def _to_norm_1(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
