@@ -46,8 +46,8 @@ def tried(values: dict[str, Any], name: str = "rel") -> tuple[str, list[dict[str
 @pytest.mark.no_cover
 def test_made_up_values(request: pytest.FixtureRequest) -> None:
     """Refused by the chart or taken by the schemas; by Argo's own as well, where all cases are asked for."""
-    count = fuzz_cases(15, 2000)
-    problems = request.getfixturevalue("crd_problems") if count > 15 else None
+    count = fuzz_cases(30, 2000)
+    problems = request.getfixturevalue("crd_problems") if count > 30 else None
     bases = [yaml.safe_load(file.read_text()) for file in CI]
     taken = 0
     for seed in range(count):

@@ -233,7 +233,7 @@ def test_bootstrap_is_the_auroc_of_resampled_images() -> None:
     random = np.random.default_rng(5)
     labels, scores = two_kinds_of_good()
     slow = []
-    for _ in range(600):
+    for _ in range(2000):
         rows = np.concatenate([random.choice(np.flatnonzero(labels == one), (labels == one).sum()) for one in (0, 1)])
         slow.append(roc_auc_score(labels[rows], scores[rows]))
     auroc = roc_auc_score(labels, scores)

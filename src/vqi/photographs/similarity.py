@@ -118,26 +118,29 @@ def group(count: int, pairs: Sequence[Pair]) -> npt.NDArray[np.int64]:
 
 def _own(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What each row (n, d) has for itself, with norm 1; all zeros for a row that has nothing."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    own = _to_norm_1(centred)
+    own = _to_norm_1(rows - rows.mean(axis=1, keepdims=True))
     if len(own) < 3:
         return own  # too few to say what is shared
-    own = own - own.mean(axis=0)
+    own -= own.mean(axis=0)  # in place, here and below: there may be many rows
     if shared := min(SHARED, len(own) // IMAGES_A_DIRECTION):
         main = _main_directions(own, shared)  # (d, shared)
-        own = own - (own @ main) @ main.T
+        own -= (own @ main) @ main.T
     return _to_norm_1(own)
 
 
 def _main_directions(rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-    """Those in which rows (n, d) vary most, orthonormal columns (d, count)."""
+    """Those in which rows (n, d) vary most, orthonormal columns (d, count); those of no variance are any."""
     if len(rows) <= rows.shape[1] // 2:  # the d x d problem of a few photographs would take a hundred times as long
-        return np.ascontiguousarray(np.linalg.svd(rows, full_matrices=False)[2][:count].T)
-    _, directions = np.linalg.eigh(rows.T @ rows)  # by rising variance
+        _, mixtures = np.linalg.eigh(rows @ rows.T)  # (n, n), by rising variance
+        main: npt.NDArray[np.float32] = np.linalg.qr(rows.T @ mixtures[:, -count:])[0]
+        return main
+    _, directions = np.linalg.eigh(rows.T @ rows)
     return directions[:, -count:]
 
 
 def _to_norm_1(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     tiny = 1e-4 * float(norms.max(initial=0.0)) + 1e-12
-    return np.where(norms > tiny, rows / np.maximum(norms, tiny), 0).astype(np.float32)
+    scaled = rows / np.maximum(norms, tiny)
+    scaled[norms[:, 0] <= tiny] = 0
+    return scaled.astype(np.float32, copy=False)

@@ -37,7 +37,7 @@ from vqi.store.interface import ConditionsError, Store
 from vqi.store.opening import open_store
 
 RACERS, ROUNDS, VERSIONS = 20, fuzz_cases(4, 200), 3
-KILLS, KILLED_PUBLICATIONS = fuzz_cases(5, 100), fuzz_cases(4, 100)
+KILLS, KILLED_PUBLICATIONS = fuzz_cases(8, 100), fuzz_cases(5, 100)
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ def test_a_photograph_that_changes_meanwhile(book: Book, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_a_table_of_many_rows(book: Book) -> None:
-    many = fuzz_cases(small=5_000, full=100_000)
+    many = fuzz_cases(small=20_000, full=100_000)
     rows = [f"{hashlib.sha256(str(number).encode()).hexdigest()},good,{number % 7}" for number in range(many)]
     assert taken(book, "sha256,verdict,score", *rows) == Imported(many, 0, 0)
     assert len(list(book.store.list())) == 1
