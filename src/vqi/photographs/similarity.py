@@ -130,12 +130,11 @@ def _own(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _main_directions(rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
     """Those in which rows (n, d) vary most, orthonormal columns (d, count); those of no variance are any."""
-    if len(rows) <= rows.shape[1] // 2:  # the d x d problem of a few photographs would take a hundred times as long
-        _, mixtures = np.linalg.eigh(rows @ rows.T)  # (n, n), by rising variance
-        main: npt.NDArray[np.float32] = np.linalg.qr(rows.T @ mixtures[:, -count:])[0]
-        return main
-    _, directions = np.linalg.eigh(rows.T @ rows)
-    return directions[:, -count:]
+    if len(rows) > rows.shape[1] // 2:
+        _, directions = np.linalg.eigh(rows.T @ rows)  # (d, d), by rising variance
+        return np.asarray(directions[:, -count:])
+    _, mixtures = np.linalg.eigh(rows @ rows.T)  # (n, n): of a few photographs, a hundredth of the time
+    return np.asarray(np.linalg.qr(rows.T @ mixtures[:, -count:])[0])
 
 
 def _to_norm_1(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
