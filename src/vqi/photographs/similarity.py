@@ -132,9 +132,9 @@ def _main_directions(rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[n
     """Those in which rows (n, d) vary most, orthonormal columns (d, count); those of no variance are any."""
     if len(rows) > rows.shape[1] // 2:
         _, directions = np.linalg.eigh(rows.T @ rows)  # (d, d), by rising variance
-        return np.asarray(directions[:, -count:])
+        return directions[:, -count:]
     _, mixtures = np.linalg.eigh(rows @ rows.T)  # (n, n): of a few photographs, a hundredth of the time
-    return np.asarray(np.linalg.qr(rows.T @ mixtures[:, -count:])[0])
+    return np.linalg.qr(rows.T @ mixtures[:, -count:])[0]
 
 
 def _to_norm_1(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -142,4 +142,4 @@ def _to_norm_1(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     tiny = 1e-4 * float(norms.max(initial=0.0)) + 1e-12
     scaled = rows / np.maximum(norms, tiny)
     scaled[norms[:, 0] <= tiny] = 0
-    return scaled.astype(np.float32, copy=False)
+    return np.asarray(scaled, np.float32)
